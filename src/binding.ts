@@ -1,0 +1,143 @@
+// binding.ts: the whole contract of the addon, and the one place that loads it.
+// Everything here is given checked arguments: the addon asserts them and does not explain.
+// A failure is a value, never an exception; errors.ts makes the Error.
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { Endpoint, Protocol, SessionState, Stats } from './types.js';
+
+/** A failed system call. `errno` is negative, as in libuv and Node. */
+export interface NativeFailure {
+  readonly errno: number;
+  readonly syscall: string;
+  /** Which request of a batch failed. */
+  readonly index?: number;
+}
+
+export interface HostSocketRequest {
+  readonly protocol: Protocol;
+  /** Numeric. `::` with `ipv6Only: false` is a dual-stack socket. */
+  readonly address: string;
+  /** 0 to 65535; 0 lets the kernel choose. */
+  readonly port: number;
+  /** Ignored for an IPv4 address. */
+  readonly ipv6Only: boolean;
+}
+
+export interface HostSocket {
+  readonly fd: number;
+  /** The bound port. */
+  readonly port: number;
+}
+
+export interface NativeEngineOptions {
+  readonly workers: number;
+  readonly spinMicros: number;
+  readonly pipeCapacityBytes: number;
+}
+
+export interface NativeTarget {
+  /** Borrowed for the call; the engine duplicates it. -1: the namespace the process started in. */
+  readonly netnsFd: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface NativeForward {
+  readonly id: number;
+  readonly protocol: Protocol;
+  /** Taken over by the engine, whatever the outcome. */
+  readonly hostFd: number;
+  readonly target: NativeTarget;
+  readonly connectTimeoutMs: number;
+  readonly udpTimeoutMs: number;
+  readonly maxFlows: number;
+}
+
+export interface NativeSession {
+  readonly forwardId: number;
+  readonly protocol: Protocol;
+  readonly client: Endpoint;
+  readonly target: Endpoint;
+  readonly state: SessionState;
+  readonly bytesToContainer: number;
+  readonly bytesToHost: number;
+  readonly ageMs: number;
+}
+
+/** A removed forward is gone: its last session ended, or its drain time passed. */
+export interface NativeEvent {
+  readonly type: 'removed';
+  readonly id: number;
+}
+
+/** Worker threads that relay. Every method is synchronous and takes microseconds; none throws. */
+export interface NativeEngine {
+  /** All or nothing. */
+  add(forwards: readonly NativeForward[]): NativeFailure | undefined;
+  /** Swaps targets in place: in force for every connection accepted and every datagram read after the return. All or nothing. */
+  retarget(changes: readonly { readonly id: number; readonly target: NativeTarget }[]): NativeFailure | undefined;
+  /**
+   * Closes the listeners before it returns, so that the ports are free. Sessions go on for at most `drainMs` (0: they
+   * are closed before it returns). Each id is reported by one `removed` event.
+   */
+  remove(ids: readonly number[], drainMs: number): void;
+  /** Of one forward, also while it drains; of everything since the start when no id is given. */
+  stats(id?: number): Stats;
+  sessions(): NativeSession[];
+  /** Stops the threads and closes every socket. May be called twice. The onEvent callback is not called any more. */
+  close(): void;
+  /** Whether the engine keeps the process alive; it does at first. */
+  ref(): void;
+  unref(): void;
+}
+
+/** Calls back on this thread when a descriptor is readable (or at its end); level-triggered, as poll(2). */
+export interface FdWatcher {
+  /** Ends the watch; the descriptor stays open. May be called twice. */
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export interface Binding {
+  readonly Engine: new (options: NativeEngineOptions, onEvent: (event: NativeEvent) => void) => NativeEngine;
+  readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
+  /** Binds, and listens for TCP. All or nothing; `index` says which one failed. */
+  openHostSockets(requests: readonly HostSocketRequest[]): HostSocket[] | NativeFailure;
+  /** Enters the namespace on a thread of its own, to find out whether it can be entered. */
+  probeNetns(fd: number): NativeFailure | undefined;
+  /** Sets up the named interface of the calling thread's namespace (`lo`, say). @see netdevice(7) */
+  setInterfaceUp(name: string): NativeFailure | undefined;
+  /** dup2(2): makes `target` a copy of `fd`. */
+  replaceFd(fd: number, target: number): NativeFailure | undefined;
+  /** Raises the soft limit on open files to the hard one; the new limit. */
+  raiseFileLimit(): number | NativeFailure;
+  /** A listening unix socket; the path may be longer than sun_path when `directoryFd` is a descriptor of its folder. */
+  listenUnix(type: 'seqpacket' | 'stream', directoryFd: number, name: string): number | NativeFailure;
+  /** The next connection, or undefined when there is none. */
+  acceptUnix(fd: number): number | NativeFailure | undefined;
+  /** Reads what is there, at most `maxBytes`; empty at the end; undefined when there is nothing yet. */
+  receive(fd: number, maxBytes: number): Buffer | NativeFailure | undefined;
+  /** Sends all or nothing without waiting; never raises SIGPIPE. */
+  send(fd: number, data: Uint8Array): NativeFailure | undefined;
+}
+
+/** True for the failures that addon functions return in place of a value. */
+export function isNativeFailure(value: unknown): value is NativeFailure {
+  return typeof value === 'object' && value !== null && 'errno' in value && 'syscall' in value;
+}
+
+type Load = (root: string) => Binding;
+
+/**
+ * The addon: a prebuilt one if the package has one for this machine, else the one that `npm install` compiled.
+ * @throws Error when there is neither.
+ */
+function load(): Binding {
+  const require = createRequire(import.meta.url);
+  return (require('node-gyp-build') as Load)(fileURLToPath(new URL('..', import.meta.url)));
+}
+
+/** The loaded addon. */
+export const binding: Binding = load();

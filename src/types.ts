@@ -1,0 +1,161 @@
+// types.ts: the public types. Imports nothing.
+
+/** The transport of a forward. The family comes from the host address. */
+export type Protocol = 'tcp' | 'udp';
+
+/** The two sides of a forward: `host` is where clients connect, `container` is where the server listens. */
+export type Side = 'host' | 'container';
+
+/** A numeric IP address and a port. */
+export interface Endpoint {
+  /** IPv4 or IPv6 in text form, without brackets. */
+  readonly address: string;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+/**
+ * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process that lives in it.
+ * @see network_namespaces(7)
+ */
+export type NetnsReference = { readonly path: string } | { readonly pid: number };
+
+/** Settings of a {@link Forwarder}; everything is optional. */
+export interface ForwarderOptions {
+  /** The namespace of forwards that name none. Without it every forward must name its own. */
+  readonly netns?: NetnsReference;
+  /**
+   * Threads that relay. Default: the smaller of 2 and the number of processors; docs/architecture.md says why.
+   * Range: 1 to 64.
+   */
+  readonly workers?: number;
+  /**
+   * How long a worker polls before it sleeps, after it has just relayed something. Unit: microseconds. Default: 0 (never).
+   * Range: 0 to 1,000. It shortens the round trip of a single chatty connection and costs processor time.
+   */
+  readonly spinMicros?: number;
+  /**
+   * Capacity asked for each pipe that bulk data is spliced through. Unit: bytes. Default: 1 MiB.
+   * Range: 4,096 to 16 MiB; the kernel rounds up to a power of two and may refuse (fs.pipe-max-size,
+   * fs.pipe-user-pages-soft), in which case data is copied instead.
+   * @see pipe(7), F_SETPIPE_SZ in fcntl(2)
+   */
+  readonly pipeCapacityBytes?: number;
+  /** Closes the forwarder, at once, when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link Forwarder.add} and {@link Forwarder.addAll} take. */
+export interface ForwardSpec {
+  /** Default: `tcp`. */
+  readonly protocol?: Protocol;
+  readonly host: {
+    /**
+     * Address to listen on. Default: every address of both families, on one dual-stack socket (IPv4 alone where
+     * the host has no IPv6). `0.0.0.0` and `::` are IPv4 alone and IPv6 alone.
+     */
+    readonly address?: string;
+    /** 0 to 65535; 0 lets the kernel choose, and {@link Forward.host} tells which. */
+    readonly port: number;
+  };
+  readonly container: {
+    /** Default: `127.0.0.1`, the container's own loopback. */
+    readonly address?: string;
+    /** 1 to 65535. */
+    readonly port: number;
+  };
+  /** Number of consecutive ports, on both sides. Default: 1. More than 1 needs {@link Forwarder.addAll}. */
+  readonly count?: number;
+  /** The namespace that the container's address is in. Default: the forwarder's. */
+  readonly netns?: NetnsReference;
+  /** How long a connection to the container may take before the client is reset. Unit: ms. Default: 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** How long a UDP flow lives without a datagram in either direction. Unit: ms. Default: 90,000. */
+  readonly udpTimeoutMs?: number;
+  /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. */
+  readonly maxFlows?: number;
+}
+
+/** A running forward: one protocol, one host endpoint, one target. A frozen snapshot. */
+export interface Forward {
+  /** Counts from 1 within its forwarder and is never used again. */
+  readonly id: number;
+  readonly protocol: Protocol;
+  /** Where clients connect; the port is the real one, also when 0 was asked for. */
+  readonly host: Endpoint & {
+    /** True when one socket serves both families. */
+    readonly dualStack: boolean;
+  };
+  readonly container: Endpoint;
+  /** The path that was opened to reach the container's namespace. */
+  readonly netnsPath: string;
+}
+
+/** A new target for {@link Forwarder.retarget}; what is left out stays as it is. */
+export interface TargetChange {
+  readonly address?: string;
+  readonly port?: number;
+  readonly netns?: NetnsReference;
+}
+
+/** How {@link Forwarder.remove} and {@link Forwarder.close} treat what is still open. */
+export interface CloseOptions {
+  /**
+   * How long live sessions may go on after the listener is closed. Unit: ms. Default: 0, they are closed at once.
+   */
+  readonly drainMs?: number;
+}
+
+/** Counters of a forward, or of a forwarder since its start. All are totals unless the name says otherwise. */
+export interface Stats {
+  /** TCP sessions and UDP flows that are open now. */
+  readonly sessionsOpen: number;
+  readonly sessionsTotal: number;
+  /** Sessions whose container side could not be connected in time; their clients were reset. */
+  readonly connectFailures: number;
+  /** Of these, the ones that ran into the connect timeout. */
+  readonly connectTimeouts: number;
+  /** Times a further attempt was made to connect to a container that refused. */
+  readonly connectRetries: number;
+  /** Sessions that ended by a reset of either side. */
+  readonly sessionsReset: number;
+  readonly bytesToContainer: number;
+  readonly bytesToHost: number;
+  readonly datagramsToContainer: number;
+  readonly datagramsToHost: number;
+  /** Datagrams given up because the next socket would not take them. */
+  readonly datagramsDropped: number;
+  /** Datagrams that the kernel dropped before they could be read, by its own count (SO_RXQ_OVFL). */
+  readonly datagramsLostInKernel: number;
+  /** UDP flows ended early to stay within {@link ForwardSpec.maxFlows}. */
+  readonly flowsEvicted: number;
+  /** Times a listener paused because descriptors or memory had run out. */
+  readonly acceptRests: number;
+  /** Times bulk data was copied because no useful pipe was to be had. */
+  readonly pipeFallbacks: number;
+  /** Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS}, then the rest. */
+  readonly connectLatency: readonly number[];
+  /** The sum of those times. Unit: microseconds. */
+  readonly connectMicrosTotal: number;
+}
+
+/** Upper bounds of the buckets of {@link Stats.connectLatency}. Unit: microseconds. */
+export const CONNECT_LATENCY_BUCKETS_MICROS: readonly number[] = Object.freeze([
+  50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+]);
+
+/** Where a TCP session stands; a UDP flow is always `open`. */
+export type SessionState = 'connecting' | 'open' | 'half-closed' | 'resetting';
+
+/** One live TCP session or UDP flow. */
+export interface Session {
+  readonly forwardId: number;
+  readonly protocol: Protocol;
+  readonly client: Endpoint;
+  readonly target: Endpoint;
+  readonly state: SessionState;
+  readonly bytesToContainer: number;
+  readonly bytesToHost: number;
+  /** Time since it began. Unit: ms. */
+  readonly ageMs: number;
+}
