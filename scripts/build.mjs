@@ -1,0 +1,106 @@
+// build.mjs: src/ → lib/. tsc makes the library; esbuild makes the helper's one file, lib/rootlessport.cjs,
+// because a user waits for its start and every further file costs part of a millisecond.
+// Does nothing when neither the inputs nor the outputs have changed since the last time.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import './node-path.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+
+const cacheFolder = 'node_modules/.cache/spliceport';
+const stampFile = `${cacheFolder}/build`;
+const helperEntry = 'src/rootlessport/main.ts';
+const helperBundle = 'lib/rootlessport.cjs';
+
+const filesUnder = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => `${entry.parentPath}/${entry.name}`)
+        .sort()
+    : [];
+
+function digest(files) {
+  const hash = createHash('sha256');
+  for (const file of files) {
+    const content = existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
+    hash.update(`${file}\0${content.length}\0`).update(content);
+  }
+  return hash.digest('hex');
+}
+
+const sources = filesUnder('src');
+const outputs = sources
+  .filter((file) => file.endsWith('.ts'))
+  .flatMap((file) => {
+    const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
+    return [`${stem}.js`, `${stem}.d.ts`];
+  });
+if (existsSync(helperEntry)) outputs.push(helperBundle);
+
+const inputs = digest([
+  ...sources,
+  ...[
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package.json',
+    'package-lock.json',
+    'scripts/build.mjs',
+  ],
+]);
+const stamp = () => `${inputs} ${digest(outputs)}\n`;
+
+function compile() {
+  const tsc = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
+  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exit(1);
+}
+
+/** What the sources say of their own place must hold for the bundle: import.meta.url becomes the bundle's URL. */
+async function bundleHelper() {
+  const partial = `${cacheFolder}/${process.pid}.cjs`;
+  await build({
+    entryPoints: [helperEntry],
+    outfile: partial,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { 'import.meta.url': 'bundleUrl' },
+    banner: {
+      js: '"use strict";const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
+    },
+  });
+  renameSync(partial, helperBundle);
+}
+
+function removeStale() {
+  const kept = new Set([...outputs, 'lib/node-path']);
+  for (const file of filesUnder('lib')) if (!kept.has(file)) rmSync(file, { force: true });
+}
+
+mkdirSync(cacheFolder, { recursive: true });
+removeStale();
+if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
+  compile();
+  if (existsSync(helperEntry)) await bundleHelper();
+  writeFileSync(stampFile, stamp());
+}
