@@ -2,8 +2,8 @@
 // Everything here is given checked arguments: the addon asserts them and does not explain.
 // A failure is a value, never an exception; errors.ts makes the Error.
 
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { addonPath } from './addon-path.js';
+import { SpliceportError } from './errors.js';
 import type { Endpoint, Protocol, SessionState, Stats } from './types.js';
 
 /** A failed system call. `errno` is negative, as in libuv and Node. */
@@ -76,7 +76,9 @@ export interface NativeEngine {
   /** All or nothing. */
   add(forwards: readonly NativeForward[]): NativeFailure | undefined;
   /** Swaps targets in place: in force for every connection accepted and every datagram read after the return. All or nothing. */
-  retarget(changes: readonly { readonly id: number; readonly target: NativeTarget }[]): NativeFailure | undefined;
+  retarget(
+    changes: readonly { readonly id: number; readonly target: NativeTarget }[],
+  ): NativeFailure | undefined;
   /**
    * Closes the listeners before it returns, so that the ports are free. Sessions go on for at most `drainMs` (0: they
    * are closed before it returns). Each id is reported by one `removed` event.
@@ -101,7 +103,10 @@ export interface FdWatcher {
 }
 
 export interface Binding {
-  readonly Engine: new (options: NativeEngineOptions, onEvent: (event: NativeEvent) => void) => NativeEngine;
+  readonly Engine: new (
+    options: NativeEngineOptions,
+    onEvent: (event: NativeEvent) => void,
+  ) => NativeEngine;
   readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
   /** Binds, and listens for TCP. All or nothing; `index` says which one failed. */
   openHostSockets(requests: readonly HostSocketRequest[]): HostSocket[] | NativeFailure;
@@ -114,7 +119,11 @@ export interface Binding {
   /** Raises the soft limit on open files to the hard one; the new limit. */
   raiseFileLimit(): number | NativeFailure;
   /** A listening unix socket; the path may be longer than sun_path when `directoryFd` is a descriptor of its folder. */
-  listenUnix(type: 'seqpacket' | 'stream', directoryFd: number, name: string): number | NativeFailure;
+  listenUnix(
+    type: 'seqpacket' | 'stream',
+    directoryFd: number,
+    name: string,
+  ): number | NativeFailure;
   /** The next connection, or undefined when there is none. */
   acceptUnix(fd: number): number | NativeFailure | undefined;
   /** Reads what is there, at most `maxBytes`; empty at the end; undefined when there is nothing yet. */
@@ -128,15 +137,17 @@ export function isNativeFailure(value: unknown): value is NativeFailure {
   return typeof value === 'object' && value !== null && 'errno' in value && 'syscall' in value;
 }
 
-type Load = (root: string) => Binding;
-
-/**
- * The addon: a prebuilt one if the package has one for this machine, else the one that `npm install` compiled.
- * @throws Error when there is neither.
- */
+/** @throws SpliceportError `ERR_SPLICEPORT_BINDING_LOAD` */
 function load(): Binding {
-  const require = createRequire(import.meta.url);
-  return (require('node-gyp-build') as Load)(fileURLToPath(new URL('..', import.meta.url)));
+  const module = { exports: {} };
+  try {
+    // What require() does for a .node file, without its search.
+    process.dlopen(module, addonPath(`${import.meta.dirname}/..`));
+  } catch (error) {
+    const message = `cannot load the addon: ${error instanceof Error ? error.message : String(error)}`;
+    throw new SpliceportError('ERR_SPLICEPORT_BINDING_LOAD', message, { cause: error });
+  }
+  return module.exports as Binding;
 }
 
 /** The loaded addon. */

@@ -1,0 +1,171 @@
+// errors.ts: every error that the library makes. Imports only what the process has loaded already.
+
+import type { Protocol, Side } from './types.js';
+
+/**
+ * Codes of the library's own errors; an error of the system carries the name of its errno instead (`EADDRINUSE`).
+ * Codes never change their meaning: match them, not the text. docs/errors.md lists every one.
+ */
+export type SpliceportErrorCode =
+  | 'ERR_SPLICEPORT_ALREADY_FORWARDED'
+  | 'ERR_SPLICEPORT_BINDING_LOAD'
+  | 'ERR_SPLICEPORT_CLOSED'
+  | 'ERR_SPLICEPORT_INVALID_ARG_TYPE'
+  | 'ERR_SPLICEPORT_INVALID_PORT_SPEC'
+  | 'ERR_SPLICEPORT_NETNS_GONE'
+  | 'ERR_SPLICEPORT_NO_SUCH_FORWARD'
+  | 'ERR_SPLICEPORT_OUT_OF_RANGE';
+
+/** The argument errors: a `TypeError` or a `RangeError` with a {@link SpliceportErrorCode}. */
+export interface SpliceportArgumentError extends Error {
+  readonly code: SpliceportErrorCode;
+}
+
+/** A failed system call, as the addon reports it; `errno` is negative. */
+interface SystemFailure {
+  readonly errno: number;
+  readonly syscall: string;
+}
+
+/** What a failed system call was about. */
+export interface SystemErrorContext {
+  readonly side?: Side | undefined;
+  readonly protocol?: Protocol | undefined;
+  readonly address?: string | undefined;
+  readonly port?: number | undefined;
+  readonly path?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
+/** Anything that went wrong other than a bad argument. */
+export class SpliceportError extends Error {
+  static {
+    this.prototype.name = 'SpliceportError';
+  }
+
+  /** A {@link SpliceportErrorCode}, or the name of an errno. */
+  readonly code: string;
+  /** The forward in question: the one that has the port already, or the id that is not known. */
+  declare readonly forwardId?: number;
+
+  constructor(
+    code: string,
+    message: string,
+    options: { readonly cause?: unknown; readonly forwardId?: number } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    if (options.forwardId !== undefined) this.forwardId = options.forwardId;
+  }
+}
+
+/**
+ * A system call that failed. It looks like Node's own: the message is `<syscall> <CODE>: <text> <address>:<port>`, or
+ * ends in the path where there is one.
+ */
+export class SpliceportSystemError extends SpliceportError {
+  static {
+    this.prototype.name = 'SpliceportSystemError';
+  }
+
+  /** The system's number for `code`; negative, as in Node. */
+  readonly errno: number;
+  readonly syscall: string;
+  /** The side of the forward that failed; absent when the call has to do with neither. */
+  declare readonly side?: Side;
+  declare readonly protocol?: Protocol;
+  declare readonly address?: string;
+  declare readonly port?: number;
+  /** The file in question, such as that of a network namespace. */
+  declare readonly path?: string;
+  /** Advice in a sentence or two, where the cause is a common one. It may be reworded at any time. */
+  declare readonly hint?: string;
+
+  constructor(failure: SystemFailure, context: SystemErrorContext = {}) {
+    const { code, text } = describeErrno(failure.errno);
+    const subject =
+      context.path ?? (context.address === undefined ? '' : `${context.address}:${context.port}`);
+    super(code, `${failure.syscall} ${code}: ${text} ${subject}`.trimEnd());
+    this.errno = failure.errno;
+    this.syscall = failure.syscall;
+    if (context.side !== undefined) this.side = context.side;
+    if (context.protocol !== undefined) this.protocol = context.protocol;
+    if (context.address !== undefined) this.address = context.address;
+    if (context.port !== undefined) this.port = context.port;
+    if (context.path !== undefined) this.path = context.path;
+    if (context.hint !== undefined) this.hint = context.hint;
+  }
+}
+
+/**
+ * The name and the text of an errno.
+ * @param errno - Negative, as in Node.
+ */
+export function describeErrno(errno: number): { readonly code: string; readonly text: string } {
+  // Fetched at the first error only: most processes never need it.
+  const known = process.getBuiltinModule('node:util').getSystemErrorMap().get(errno);
+  if (known !== undefined) return { code: known[0], text: known[1] };
+  const unknown = `Unknown system error ${errno}`;
+  return { code: unknown, text: unknown };
+}
+
+/** An argument of the wrong type. */
+export function invalidArgType(
+  name: string,
+  expected: string,
+  value: unknown,
+): TypeError & SpliceportArgumentError {
+  return Object.assign(new TypeError(unexpected(name, expected, value)), {
+    code: 'ERR_SPLICEPORT_INVALID_ARG_TYPE' as const,
+  });
+}
+
+/** An argument of the right type with a value that is not allowed. */
+export function outOfRange(
+  name: string,
+  expected: string,
+  value: unknown,
+): RangeError & SpliceportArgumentError {
+  return Object.assign(new RangeError(unexpected(name, expected, value)), {
+    code: 'ERR_SPLICEPORT_OUT_OF_RANGE' as const,
+  });
+}
+
+/** A port specification that cannot be read; `problem` is a clause that says why. */
+export function invalidPortSpec(
+  spec: string,
+  problem: string,
+): TypeError & SpliceportArgumentError {
+  const expected = 'a port specification such as 127.0.0.1:8080:80/tcp';
+  return Object.assign(new TypeError(`${unexpected('spec', expected, spec)}: ${problem}`), {
+    code: 'ERR_SPLICEPORT_INVALID_PORT_SPEC' as const,
+  });
+}
+
+/** The forwarder was closed before the call. */
+export function closedError(cause?: unknown): SpliceportError {
+  return new SpliceportError('ERR_SPLICEPORT_CLOSED', 'The forwarder is closed', { cause });
+}
+
+/** No forward has this id, or it is being removed. */
+export function noSuchForward(forwardId: number): SpliceportError {
+  return new SpliceportError('ERR_SPLICEPORT_NO_SUCH_FORWARD', `There is no forward ${forwardId}`, {
+    forwardId,
+  });
+}
+
+function unexpected(name: string, expected: string, value: unknown): string {
+  const type = value === null ? 'null' : typeof value;
+  return `Expected ${expected} for ${name} but received ${show(value)} of type ${type}`;
+}
+
+function show(value: unknown): string {
+  const maxLength = 100;
+  let text: string;
+  if (typeof value === 'string') text = JSON.stringify(value);
+  else if (typeof value === 'function') text = 'a function';
+  else if (typeof value === 'object' && value !== null)
+    text = Array.isArray(value) ? 'an array' : 'an object';
+  else text = String(value);
+  return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
+}

@@ -1,0 +1,381 @@
+/* eslint-disable @typescript-eslint/require-await -- async turns what is thrown into a rejection */
+// forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
+
+import { closeSync } from 'node:fs';
+import { binding, type NativeEngine, type NativeEvent, type NativeForward } from './binding.js';
+import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
+import { openHostSockets } from './host-sockets.js';
+import { NetnsTable, type Netns } from './netns.js';
+import type {
+  CloseOptions,
+  Forward,
+  ForwarderOptions,
+  ForwardSpec,
+  Session,
+  Stats,
+  TargetChange,
+} from './types.js';
+import {
+  resolveChange,
+  resolveDrainMs,
+  resolveForwards,
+  resolveId,
+  resolveIds,
+  resolveOptions,
+  resolveSingle,
+  type HostRequest,
+  type ResolvedForward,
+} from './validate.js';
+
+/** What the forwarder knows of a forward, until it is gone. */
+interface Entry {
+  forward: Forward;
+  netns: Netns;
+  readonly hostKey: string;
+  /** Set as soon as it is being removed. */
+  removal?: { readonly gone: Promise<void>; readonly resolve: () => void };
+}
+
+/** A forward that is about to be given to the engine. */
+interface Draft {
+  readonly forward: Forward;
+  readonly netns: Netns;
+  readonly hostKey: string;
+  readonly native: NativeForward;
+}
+
+/**
+ * Forwards TCP and UDP ports of the host to containers.
+ *
+ * Every method does its work before it returns: a port is bound, or free again, and a new target is in force, as soon
+ * as the call has been made. The promises tell of failures and, where one is removed, of the end of its sessions.
+ * It keeps the process alive while it has forwards; see {@link Forwarder.unref}.
+ * @example
+ * await using forwarder = new Forwarder({ netns: { pid } })
+ * const { host } = await forwarder.add('8080:80')
+ */
+export class Forwarder {
+  readonly #engine: NativeEngine;
+  readonly #namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
+  readonly #defaultNetnsPath: string | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #entries = new Map<number, Entry>();
+  readonly #idByHostKey = new Map<string, number>();
+  #nextId = 1;
+  #keepsAlive = true;
+  #closed = false;
+  /** Set when the engine has ended. */
+  #finalStats: Stats | undefined;
+
+  /**
+   * Starts the threads that relay.
+   * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
+   * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`
+   */
+  constructor(options: ForwarderOptions = {}) {
+    const { netnsPath, signal, engine } = resolveOptions(options);
+    this.#defaultNetnsPath = netnsPath;
+    this.#signal = signal;
+    // Each session takes two descriptors. Where the limit stays as it is, listeners rest when it is reached.
+    binding.raiseFileLimit();
+    this.#engine = new binding.Engine(engine, this.#onEvent);
+    this.#engine.unref();
+    signal?.addEventListener('abort', this.#onAbort);
+    if (signal?.aborted === true) this.#end();
+  }
+
+  /** True from the first call of {@link Forwarder.close} on: no port is bound any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Forwards one port.
+   * @param spec - An object, or text as {@link parsePortSpec} reads it.
+   * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
+   * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`; a range of ports needs {@link Forwarder.addAll}
+   * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`, `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_CLOSED`
+   * @throws SpliceportSystemError such as `EADDRINUSE` or `EACCES` with side `host`, `EPERM` with side `container`
+   */
+  async add(spec: ForwardSpec | string): Promise<Forward> {
+    this.#assertOpen();
+    const [forward] = this.#addAll([resolveSingle(spec, this.#defaultNetnsPath)] as const);
+    return forward;
+  }
+
+  /**
+   * Forwards many ports, ranges among them. All or nothing: after a failure none of them is bound.
+   * @returns One forward for each port, in the order asked for.
+   * @throws The same as {@link Forwarder.add}
+   */
+  async addAll(specs: readonly (ForwardSpec | string)[]): Promise<Forward[]> {
+    this.#assertOpen();
+    return this.#addAll(resolveForwards(specs, this.#defaultNetnsPath));
+  }
+
+  /**
+   * Ends forwards. The ports are free as soon as the call has been made; the promise is fulfilled when the last session
+   * has ended. To end what is already draining is to wait for it.
+   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, in which case none is ended; `ERR_SPLICEPORT_CLOSED`
+   */
+  async remove(ids: number | readonly number[], options: CloseOptions = {}): Promise<void> {
+    this.#assertOpen();
+    const drainMs = resolveDrainMs(options);
+    const entries = resolveIds(ids).map((id) => this.#requireEntry(id));
+    await this.#removeEntries(entries, drainMs);
+  }
+
+  /** The forwards that take clients, by id. */
+  list(): Forward[] {
+    return [...this.#entries.values()]
+      .filter((entry) => entry.removal === undefined)
+      .map((entry) => entry.forward);
+  }
+
+  /** The forward with this id, if it takes clients. */
+  get(id: number): Forward | undefined {
+    const entry = this.#entries.get(id);
+    return entry?.removal === undefined ? entry?.forward : undefined;
+  }
+
+  /**
+   * Gives forwards a new target, in place: the host's socket stays, no client is refused, live sessions go on with the
+   * old target. All or nothing.
+   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_CLOSED`
+   * @throws SpliceportSystemError with side `container`
+   */
+  async retarget(ids: number | readonly number[], change: TargetChange): Promise<void> {
+    this.#assertOpen();
+    const { address, port, netnsPath } = resolveChange(change);
+    const entries = resolveIds(ids).map((id) => this.#requireActive(id));
+    const acquired =
+      netnsPath === undefined ? [] : this.#namespaces.acquire(entries.map(() => ({ netnsPath })));
+    const changes = entries.map((entry, index) => {
+      const { container, ...forward } = entry.forward;
+      return {
+        entry,
+        netns: acquired[index]?.netns ?? entry.netns,
+        forward: freezeForward({
+          ...forward,
+          container: { address: address ?? container.address, port: port ?? container.port },
+          netnsPath: netnsPath ?? forward.netnsPath,
+        }),
+      };
+    });
+    const failure = this.#engine.retarget(
+      changes.map(({ forward, netns }) => ({
+        id: forward.id,
+        target: { ...forward.container, netnsFd: netns.fd },
+      })),
+    );
+    if (failure !== undefined) {
+      for (const { netns } of acquired) this.#namespaces.release(netns);
+      const { protocol, container } = changes[failure.index ?? 0]?.forward ?? {};
+      throw new SpliceportSystemError(failure, { side: 'container', protocol, ...container });
+    }
+    for (const { entry, netns, forward } of changes) {
+      if (netnsPath !== undefined) this.#namespaces.release(entry.netns);
+      Object.assign(entry, { netns, forward });
+    }
+  }
+
+  /**
+   * Counters of one forward, also while it drains, or of all there ever were.
+   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`
+   */
+  stats(id?: number): Stats {
+    if (id !== undefined) this.#requireEntry(resolveId('id', id));
+    return (
+      this.#finalStats ??
+      freezeStats(id === undefined ? this.#engine.stats() : this.#engine.stats(id))
+    );
+  }
+
+  /** The TCP sessions and UDP flows that are open now. */
+  sessions(): Session[] {
+    return this.#finalStats === undefined ? this.#engine.sessions() : [];
+  }
+
+  /**
+   * Ends every forward and the threads. Ports are free as soon as the call has been made. May be called again, and
+   * without `drainMs` that ends what still drains.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = resolveDrainMs(options);
+    this.#closed = true;
+    if (drainMs > 0 && this.#finalStats === undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      // Forwards that were told to drain for longer before are held to this time too.
+      const timeIsUp = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, drainMs).unref();
+      });
+      await Promise.race([this.#removeEntries([...this.#entries.values()], drainMs), timeIsUp]);
+      clearTimeout(timer);
+    }
+    this.#end();
+  }
+
+  /** {@link Forwarder.close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Keeps the process alive while there are forwards; so it is at first. */
+  ref(): this {
+    this.#keepsAlive = true;
+    this.#updateRef();
+    return this;
+  }
+
+  /** Lets the process end although there are forwards. */
+  unref(): this {
+    this.#keepsAlive = false;
+    this.#updateRef();
+    return this;
+  }
+
+  #addAll<T extends readonly ResolvedForward[]>(wanted: T): { [K in keyof T]: Forward } {
+    const drafts = this.#draft(wanted);
+    const failure = this.#engine.add(drafts.map(({ native }) => native));
+    if (failure !== undefined) {
+      for (const { netns } of drafts) this.#namespaces.release(netns);
+      const { protocol, host } = drafts[failure.index ?? 0]?.forward ?? {};
+      const { address, port } = host ?? {};
+      throw new SpliceportSystemError(failure, { side: 'host', protocol, address, port });
+    }
+    this.#nextId += drafts.length;
+    for (const { forward, netns, hostKey } of drafts) {
+      this.#entries.set(forward.id, { forward, netns, hostKey });
+      this.#idByHostKey.set(hostKey, forward.id);
+    }
+    this.#updateRef();
+    return drafts.map(({ forward }) => forward) as { [K in keyof T]: Forward };
+  }
+
+  /** Opens all that the engine needs, or leaves nothing open. */
+  #draft(wanted: readonly ResolvedForward[]): Draft[] {
+    this.#assertFree(wanted);
+    const bound = openHostSockets(wanted);
+    try {
+      return this.#namespaces
+        .acquire(bound)
+        .map(({ host, container, netns, netnsPath, limits }, index) => {
+          const { fd: hostFd, protocol, ...endpoint } = host;
+          const id = this.#nextId + index;
+          const target = { ...container, netnsFd: netns.fd };
+          return {
+            forward: freezeForward({ id, protocol, host: endpoint, container, netnsPath }),
+            netns,
+            hostKey: keyOf(host),
+            native: { id, protocol, hostFd, target, ...limits },
+          };
+        });
+    } catch (error) {
+      for (const { host } of bound) closeSync(host.fd);
+      throw error;
+    }
+  }
+
+  /** The system would refuse a port that is forwarded already, too; but it does not know by which forward. */
+  #assertFree(wanted: readonly ResolvedForward[]): void {
+    const claimed = new Map<string, number>();
+    for (const [index, { host }] of wanted.entries()) {
+      if (host.port === 0) continue;
+      const hostKey = keyOf(host);
+      const owner = this.#idByHostKey.get(hostKey) ?? claimed.get(hostKey);
+      if (owner !== undefined) {
+        const message = `Forward ${owner} has ${hostKey} already`;
+        throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, {
+          forwardId: owner,
+        });
+      }
+      claimed.set(hostKey, this.#nextId + index);
+    }
+  }
+
+  async #removeEntries(entries: readonly Entry[], drainMs: number): Promise<void> {
+    const active = entries.filter((entry) => entry.removal === undefined);
+    for (const entry of active) {
+      entry.removal = deferred();
+      this.#idByHostKey.delete(entry.hostKey);
+      this.#namespaces.release(entry.netns);
+    }
+    if (active.length > 0) {
+      this.#engine.remove(
+        active.map(({ forward }) => forward.id),
+        drainMs,
+      );
+    }
+    await Promise.all(
+      entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
+    );
+  }
+
+  readonly #onEvent = ({ id }: NativeEvent): void => {
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    entry?.removal?.resolve();
+    this.#updateRef();
+  };
+
+  readonly #onAbort = (): void => {
+    this.#end();
+  };
+
+  #end(): void {
+    this.#closed = true;
+    if (this.#finalStats !== undefined) return;
+    this.#finalStats = freezeStats({ ...this.#engine.stats(), sessionsOpen: 0 });
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#engine.close();
+    this.#namespaces.close();
+    for (const { removal } of this.#entries.values()) removal?.resolve();
+    this.#entries.clear();
+    this.#idByHostKey.clear();
+  }
+
+  #updateRef(): void {
+    if (this.#finalStats !== undefined) return;
+    if (this.#keepsAlive && this.#entries.size > 0) this.#engine.ref();
+    else this.#engine.unref();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed)
+      throw closedError(this.#signal?.aborted === true ? this.#signal.reason : undefined);
+  }
+
+  #requireEntry(id: number): Entry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw noSuchForward(id);
+    return entry;
+  }
+
+  #requireActive(id: number): Entry {
+    const entry = this.#requireEntry(id);
+    if (entry.removal !== undefined) throw noSuchForward(id);
+    return entry;
+  }
+}
+
+/** Names a host endpoint that only one forward can have. */
+function keyOf({ protocol, address, port, dualStack }: HostRequest): string {
+  return `${protocol} ${dualStack ? '*' : address}:${port}`;
+}
+
+function deferred(): { readonly gone: Promise<void>; readonly resolve: () => void } {
+  let resolve!: () => void;
+  const gone = new Promise<void>((settle) => (resolve = settle));
+  return { gone, resolve };
+}
+
+function freezeForward(forward: Forward): Forward {
+  Object.freeze(forward.host);
+  Object.freeze(forward.container);
+  return Object.freeze(forward);
+}
+
+function freezeStats(stats: Stats): Stats {
+  Object.freeze(stats.connectLatency);
+  return Object.freeze(stats);
+}

@@ -1,0 +1,74 @@
+// hints.ts: advice for the failures that users meet most. Reads the present settings only when one has happened.
+
+import { readFileSync } from 'node:fs';
+import { describeErrno } from './errors.js';
+import type { Protocol } from './types.js';
+
+/** Advice on a host socket that could not be opened. */
+export function hostSocketHint(
+  errno: number,
+  host: { readonly protocol: Protocol; readonly address: string; readonly port: number },
+): string | undefined {
+  const { code } = describeErrno(errno);
+  const port = String(host.port);
+  if (code === 'EACCES') return privilegedPortHint(host.port);
+  if (code === 'EADDRINUSE') {
+    const kind = host.protocol === 'tcp' ? 't' : 'u';
+    return `Another socket has this port; "ss -ln${kind}p 'sport = :${port}'" tells whose it is.`;
+  }
+  if (code === 'EADDRNOTAVAIL') {
+    return `No interface of the host has the address ${host.address}; "ip address" lists those there are.`;
+  }
+  return fileLimitHint(code);
+}
+
+/** Advice on a network namespace that could not be opened or entered. */
+export function netnsHint(failure: {
+  readonly errno: number;
+  readonly syscall: string;
+}): string | undefined {
+  const { code } = describeErrno(failure.errno);
+  if (code === 'EPERM' && failure.syscall === 'setns') {
+    return (
+      'Entering a network namespace takes CAP_SYS_ADMIN in the user namespace that owns it. Run as root, or inside ' +
+      'that user namespace: nsenter --preserve-credentials -U -t PID.'
+    );
+  }
+  if (code === 'EINVAL' && failure.syscall === 'setns') {
+    return 'The path is not that of a network namespace, or the namespace that was mounted there is gone.';
+  }
+  if (code === 'EACCES' || code === 'EPERM') {
+    return 'The namespaces of a process can be opened by those who may trace it: its own user, and root.';
+  }
+  return fileLimitHint(code);
+}
+
+function privilegedPortHint(port: number): string | undefined {
+  const lowest = Number(readSetting('/proc/sys/net/ipv4/ip_unprivileged_port_start'));
+  if (!(port < lowest)) return undefined;
+  const setting = `net.ipv4.ip_unprivileged_port_start=${port}`;
+  return (
+    `Ports below ${lowest} take CAP_NET_BIND_SERVICE. Choose a port from ${lowest} on, or lower that ` +
+    `limit: sysctl ${setting}.`
+  );
+}
+
+function fileLimitHint(code: string): string | undefined {
+  if (code === 'ENFILE')
+    return 'The whole system has no descriptor left; the setting fs.file-max is the limit.';
+  if (code !== 'EMFILE') return undefined;
+  const limits = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readSetting('/proc/self/limits') ?? '');
+  const present =
+    limits === null
+      ? ''
+      : ` It is ${limits[1] ?? ''} now, and may be raised to ${limits[2] ?? ''}.`;
+  return `This process has as many descriptors as it may have (ulimit -n).${present}`;
+}
+
+function readSetting(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

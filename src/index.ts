@@ -1,0 +1,25 @@
+// index.ts: the public API, in full.
+
+export { formatPortSpec, parsePortSpec } from './mapping.js';
+export { Forwarder } from './forwarder.js';
+export {
+  SpliceportError,
+  SpliceportSystemError,
+  type SpliceportArgumentError,
+  type SpliceportErrorCode,
+} from './errors.js';
+export {
+  CONNECT_LATENCY_BUCKETS_MICROS,
+  type CloseOptions,
+  type Endpoint,
+  type Forward,
+  type ForwarderOptions,
+  type ForwardSpec,
+  type NetnsReference,
+  type Protocol,
+  type Session,
+  type SessionState,
+  type Side,
+  type Stats,
+  type TargetChange,
+} from './types.js';

@@ -1,0 +1,93 @@
+// system.ts: small system calls that Node lacks, for front ends that speak a foreign protocol to a container engine.
+// Where the addon returns a failure, these throw it.
+
+import { binding, isNativeFailure, type FdWatcher, type NativeFailure } from './binding.js';
+import { describeErrno, SpliceportSystemError } from './errors.js';
+
+export { parseAddress, type IpAddress } from './address.js';
+export { describeErrno };
+export type { FdWatcher };
+
+/** The type of a unix socket: `seqpacket` keeps the boundaries of messages. @see unix(7) */
+export type UnixSocketType = 'seqpacket' | 'stream';
+
+/**
+ * Calls back whenever a descriptor is readable or at its end, until the watch is closed.
+ * The descriptor is borrowed: close the watch first, then the descriptor.
+ */
+export function watchFd(fd: number, onReadable: () => void): FdWatcher {
+  return new binding.FdWatcher(fd, onReadable);
+}
+
+/**
+ * Makes a listening unix socket in an open folder; the whole path may be longer than the 107 bytes of an address.
+ * @param directoryFd - Borrowed.
+ * @returns A descriptor that the caller closes. It does not block.
+ * @throws SpliceportSystemError such as `EADDRINUSE` when the name is taken
+ */
+export function listenUnix(type: UnixSocketType, directoryFd: number, name: string): number {
+  return unwrap(binding.listenUnix(type, directoryFd, name), name);
+}
+
+/**
+ * Accepts a connection.
+ * @returns A descriptor that the caller closes, or undefined when nobody waits. It does not block.
+ * @throws SpliceportSystemError
+ */
+export function acceptUnix(fd: number): number | undefined {
+  return unwrap(binding.acceptUnix(fd));
+}
+
+/**
+ * Reads what is there: one message of a `seqpacket` socket, or some bytes of a stream.
+ * @returns Empty at the end, undefined when there is nothing yet.
+ * @throws SpliceportSystemError such as `ECONNRESET`
+ */
+export function receive(fd: number, maxBytes: number): Buffer | undefined {
+  return unwrap(binding.receive(fd, maxBytes));
+}
+
+/**
+ * Sends all of it or fails; never waits and never raises SIGPIPE.
+ * @throws SpliceportSystemError such as `EPIPE`, or `EAGAIN` when the peer does not read
+ */
+export function send(fd: number, data: Uint8Array): void {
+  check(binding.send(fd, data));
+}
+
+/**
+ * Makes `target` a copy of `fd`, which closes what `target` was.
+ * @throws SpliceportSystemError such as `EBADF`
+ * @see dup2(2)
+ */
+export function replaceFd(fd: number, target: number): void {
+  check(binding.replaceFd(fd, target));
+}
+
+/**
+ * Raises this process's limit on open files to the most that it may have.
+ * @returns The new limit.
+ * @throws SpliceportSystemError
+ * @see getrlimit(2)
+ */
+export function raiseFileLimit(): number {
+  return unwrap(binding.raiseFileLimit());
+}
+
+/**
+ * Sets up an interface of this process's network namespace, such as `lo`.
+ * @throws SpliceportSystemError such as `EPERM` or `ENODEV`
+ * @see netdevice(7)
+ */
+export function setInterfaceUp(name: string): void {
+  check(binding.setInterfaceUp(name));
+}
+
+function unwrap<T>(result: T | NativeFailure, path?: string): T {
+  if (isNativeFailure(result)) throw new SpliceportSystemError(result, { path });
+  return result;
+}
+
+function check(failure: NativeFailure | undefined): void {
+  if (failure !== undefined) throw new SpliceportSystemError(failure);
+}

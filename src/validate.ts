@@ -1,0 +1,248 @@
+// validate.ts: every check of an argument and every default, so that all behind it may trust what it is given.
+
+import { parseAddress } from './address.js';
+import { invalidArgType, outOfRange } from './errors.js';
+import { parsePortSpec } from './mapping.js';
+import { netnsPath } from './netns.js';
+import type {
+  ForwarderOptions,
+  ForwardSpec,
+  NetnsReference,
+  Protocol,
+  TargetChange,
+} from './types.js';
+
+const DEFAULT_WORKERS = 2;
+const MAX_WORKERS = 64;
+const MAX_SPIN_MICROS = 1_000;
+const DEFAULT_PIPE_CAPACITY_BYTES = 1024 * 1024;
+const MIN_PIPE_CAPACITY_BYTES = 4_096;
+const MAX_PIPE_CAPACITY_BYTES = 16 * 1024 * 1024;
+const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_UDP_TIMEOUT_MS = 90_000;
+const MAX_TIME_MS = 86_400_000;
+const DEFAULT_MAX_FLOWS = 16_384;
+const HIGHEST_MAX_FLOWS = 1_048_576;
+const MAX_PORT = 65_535;
+
+/** {@link ForwarderOptions} with every default filled in. */
+export interface ResolvedOptions {
+  readonly netnsPath: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly engine: {
+    readonly workers: number;
+    readonly spinMicros: number;
+    readonly pipeCapacityBytes: number;
+  };
+}
+
+/** Where to listen. */
+export interface HostRequest {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+  readonly dualStack: boolean;
+}
+
+/** One port of a {@link ForwardSpec} with every default filled in. */
+export interface ResolvedForward {
+  readonly host: HostRequest;
+  readonly container: { readonly address: string; readonly port: number };
+  readonly netnsPath: string;
+  readonly limits: {
+    readonly connectTimeoutMs: number;
+    readonly udpTimeoutMs: number;
+    readonly maxFlows: number;
+  };
+}
+
+/** {@link TargetChange} with its namespace as a path. */
+export interface ResolvedChange {
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+  readonly netnsPath: string | undefined;
+}
+
+// Options
+
+/** Checks the options of a forwarder. */
+export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
+  requireObject('options', options);
+  const { netns, signal, workers, spinMicros, pipeCapacityBytes } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgType('options.signal', 'an AbortSignal', signal);
+  }
+  return {
+    netnsPath: netns === undefined ? undefined : resolveNetns('options.netns', netns),
+    signal,
+    engine: {
+      workers:
+        workers === undefined
+          ? defaultWorkers()
+          : integer('options.workers', workers, 1, MAX_WORKERS),
+      spinMicros: integer('options.spinMicros', spinMicros ?? 0, 0, MAX_SPIN_MICROS),
+      pipeCapacityBytes: integer(
+        'options.pipeCapacityBytes',
+        pipeCapacityBytes ?? DEFAULT_PIPE_CAPACITY_BYTES,
+        MIN_PIPE_CAPACITY_BYTES,
+        MAX_PIPE_CAPACITY_BYTES,
+      ),
+    },
+  };
+}
+
+/** Checks the options of `remove` and `close`; the drain time. */
+export function resolveDrainMs(options: { readonly drainMs?: number }): number {
+  requireObject('options', options);
+  return integer('options.drainMs', options.drainMs ?? 0, 0, MAX_TIME_MS);
+}
+
+// Forwards
+
+/** Checks a list of specifications and expands their ranges. */
+export function resolveForwards(
+  specs: readonly (ForwardSpec | string)[],
+  defaultNetnsPath: string | undefined,
+): ResolvedForward[] {
+  if (!Array.isArray(specs))
+    throw invalidArgType('specs', 'an array of port specifications', specs);
+  return specs.flatMap((spec: ForwardSpec | string, index) =>
+    resolveForward(`specs[${index}]`, spec, defaultNetnsPath),
+  );
+}
+
+/** Checks the specification of a single port. */
+export function resolveSingle(
+  spec: ForwardSpec | string,
+  defaultNetnsPath: string | undefined,
+): ResolvedForward {
+  const [forward, ...more] = resolveForward('spec', spec, defaultNetnsPath);
+  if (forward === undefined || more.length > 0)
+    throw outOfRange('spec.count', '1 (addAll takes ranges)', more.length + 1);
+  return forward;
+}
+
+function resolveForward(
+  name: string,
+  given: ForwardSpec | string,
+  defaultNetnsPath: string | undefined,
+): ResolvedForward[] {
+  const spec = typeof given === 'string' ? parsePortSpec(given) : given;
+  requireObject(name, spec, 'a string or an object');
+  requireObject(`${name}.host`, spec.host);
+  requireObject(`${name}.container`, spec.container);
+
+  const count = integer(`${name}.count`, spec.count ?? 1, 1, MAX_PORT);
+  const protocol = resolveProtocol(`${name}.protocol`, spec.protocol ?? 'tcp');
+  const hostPort = firstPort(`${name}.host.port`, spec.host.port, 0, count);
+  const containerPort = firstPort(`${name}.container.port`, spec.container.port, 1, count);
+  const hostAddress =
+    spec.host.address === undefined
+      ? undefined
+      : resolveAddress(`${name}.host.address`, spec.host.address);
+  const netnsPath =
+    spec.netns === undefined ? defaultNetnsPath : resolveNetns(`${name}.netns`, spec.netns);
+  if (netnsPath === undefined)
+    throw invalidArgType(`${name}.netns`, 'a network namespace', undefined);
+  const limits = {
+    connectTimeoutMs: duration(
+      `${name}.connectTimeoutMs`,
+      spec.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    ),
+    udpTimeoutMs: duration(`${name}.udpTimeoutMs`, spec.udpTimeoutMs ?? DEFAULT_UDP_TIMEOUT_MS),
+    maxFlows: integer(`${name}.maxFlows`, spec.maxFlows ?? DEFAULT_MAX_FLOWS, 1, HIGHEST_MAX_FLOWS),
+  };
+  const host = { protocol, address: hostAddress ?? '::', dualStack: hostAddress === undefined };
+  const address = resolveAddress(
+    `${name}.container.address`,
+    spec.container.address ?? DEFAULT_CONTAINER_ADDRESS,
+  );
+  return Array.from({ length: count }, (_, offset) => ({
+    netnsPath,
+    limits,
+    host: { ...host, port: hostPort === 0 ? 0 : hostPort + offset },
+    container: { address, port: containerPort + offset },
+  }));
+}
+
+/** Checks the new target of forwards. */
+export function resolveChange(change: TargetChange): ResolvedChange {
+  requireObject('change', change);
+  const { address, port, netns } = change;
+  return {
+    address: address === undefined ? undefined : resolveAddress('change.address', address),
+    port: port === undefined ? undefined : integer('change.port', port, 1, MAX_PORT),
+    netnsPath: netns === undefined ? undefined : resolveNetns('change.netns', netns),
+  };
+}
+
+/** Checks one id or several; each is given once. */
+export function resolveIds(ids: number | readonly number[]): number[] {
+  if (typeof ids === 'number') return [resolveId('id', ids)];
+  if (!Array.isArray(ids)) throw invalidArgType('ids', 'an id or an array of ids', ids);
+  return [...new Set(ids.map((id: number, index) => resolveId(`ids[${index}]`, id)))];
+}
+
+/** Checks an id. */
+export function resolveId(name: string, id: number): number {
+  return integer(name, id, 1, Number.MAX_SAFE_INTEGER);
+}
+
+// Single values
+
+function defaultWorkers(): number {
+  // Fetched late: node:os is not among the modules that every process has loaded.
+  return Math.min(DEFAULT_WORKERS, process.getBuiltinModule('node:os').availableParallelism());
+}
+
+function requireObject(name: string, value: unknown, expected = 'an object'): void {
+  if (typeof value !== 'object' || value === null) throw invalidArgType(name, expected, value);
+}
+
+function integer(name: string, value: unknown, lowest: number, highest: number): number {
+  if (typeof value !== 'number') throw invalidArgType(name, 'an integer', value);
+  if (!Number.isInteger(value) || value < lowest || value > highest) {
+    throw outOfRange(name, `an integer from ${lowest} to ${highest}`, value);
+  }
+  return value;
+}
+
+function duration(name: string, value: unknown): number {
+  return integer(name, value, 1, MAX_TIME_MS);
+}
+
+/** The first of `count` ports, all of which must exist; 0 stands for as many as are asked for. */
+function firstPort(name: string, value: unknown, lowest: number, count: number): number {
+  const port = integer(name, value, lowest, MAX_PORT);
+  if (port + count - 1 > MAX_PORT && port !== 0) {
+    throw outOfRange(name, `a port with ${count - 1} more above it, up to ${MAX_PORT},`, port);
+  }
+  return port;
+}
+
+function resolveProtocol(name: string, value: unknown): Protocol {
+  if (typeof value !== 'string') throw invalidArgType(name, '"tcp" or "udp"', value);
+  if (value !== 'tcp' && value !== 'udp') throw outOfRange(name, '"tcp" or "udp"', value);
+  return value;
+}
+
+function resolveAddress(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalidArgType(name, 'an IPv4 or IPv6 address', value);
+  const parsed = parseAddress(value);
+  if (parsed === undefined) throw outOfRange(name, 'an IPv4 or IPv6 address', value);
+  return parsed.address;
+}
+
+function resolveNetns(name: string, value: NetnsReference): string {
+  requireObject(name, value, 'an object with a path or a pid');
+  const { path, pid } = value as { readonly path?: unknown; readonly pid?: unknown };
+  if ((path === undefined) === (pid === undefined)) {
+    throw invalidArgType(name, 'an object with either a path or a pid', value);
+  }
+  if (pid !== undefined) integer(`${name}.pid`, pid, 1, 2 ** 31 - 1);
+  else if (typeof path !== 'string') throw invalidArgType(`${name}.path`, 'a string', path);
+  else if (path === '' || path.includes('\0'))
+    throw outOfRange(`${name}.path`, 'the path of a file', path);
+  return netnsPath(value);
+}
