@@ -71,7 +71,7 @@ function compile() {
   if (status !== 0) process.exit(1);
 }
 
-/** What the sources say of their own place must hold for the bundle: import.meta.url becomes the bundle's URL. */
+/** What the sources say of their own place must hold for the bundle: it lies where they would, in lib/. */
 async function bundleHelper() {
   const partial = `${cacheFolder}/${process.pid}.cjs`;
   await build({
@@ -84,10 +84,7 @@ async function bundleHelper() {
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
-    define: { 'import.meta.url': 'bundleUrl' },
-    banner: {
-      js: '"use strict";const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
-    },
+    define: { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
   });
   renameSync(partial, helperBundle);
 }

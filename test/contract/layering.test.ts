@@ -19,7 +19,7 @@ const sourceLevels = [
   ['types'],
   ['address', 'errors', 'hints'],
   ['mapping', 'netns', 'validate'],
-  ['binding'],
+  ['addon-path', 'binding'],
   ['forwarder', 'host-sockets', 'system'],
   ['index'],
 ];
@@ -70,7 +70,7 @@ function sourceViolations(path: string, text: string): string[] {
     if (specifier.startsWith('node:')) {
       if (name === 'types') refusals.push('types imports nothing');
     } else if (!specifier.startsWith('.')) {
-      if (name !== 'binding' || specifier !== 'node-gyp-build')
+      if (name !== 'addon-path' || specifier !== 'node-gyp-build')
         refusals.push(`${name} imports ${specifier}`);
     } else if (!inFolder) {
       refusals.push(
