@@ -68,7 +68,7 @@ function compile() {
   const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
     stdio: 'inherit',
   });
-  if (status !== 0) process.exit(1);
+  return status === 0;
 }
 
 /** What the sources say of their own place must hold for the bundle: it lies where they would, in lib/. */
@@ -97,7 +97,8 @@ function removeStale() {
 mkdirSync(cacheFolder, { recursive: true });
 removeStale();
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
-  compile();
+  const compiled = compile();
   if (existsSync(helperEntry)) await bundleHelper();
-  writeFileSync(stampFile, stamp());
+  if (compiled) writeFileSync(stampFile, stamp());
+  else process.exitCode = 1;
 }
