@@ -1,0 +1,159 @@
+// What is published, and where the addon is looked for once it is installed.
+
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { addonPath } from '../../src/addon-path.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const require = createRequire(import.meta.url);
+
+interface PackedFile {
+  readonly path: string;
+  readonly mode: number;
+}
+
+function packedFiles(): PackedFile[] {
+  const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [description] = JSON.parse(output) as [{ files: PackedFile[] }];
+  return description.files;
+}
+
+function filesUnder(folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length));
+}
+
+describe('the package', () => {
+  const published = packedFiles();
+  const paths = published.map(({ path }) => path).sort();
+
+  test('holds what runs, what compiles the addon, and nothing else', () => {
+    const compiled = filesUnder('src').flatMap((file) => {
+      const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
+      return [`${stem}.js`, `${stem}.d.ts`];
+    });
+    const expected = [
+      ...compiled,
+      ...(existsSync(join(root, 'src/rootlessport/main.ts')) ? ['lib/rootlessport.cjs'] : []),
+      ...['libexec', 'native', 'prebuilds'].flatMap(filesUnder),
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'],
+      ...['scripts/node-path.mjs', 'sources.gypi'],
+    ];
+    expect(paths).toEqual(expected.sort());
+  });
+
+  test('leaves out the path of the node that built it', () => {
+    expect(paths).not.toContain('lib/node-path');
+  });
+
+  test('keeps what container engines execute executable', () => {
+    const executables = published.filter(({ path }) => path.startsWith('libexec/'));
+    expect(executables.map(({ path }) => path)).toContain('libexec/rootlessport');
+    for (const { mode } of executables) expect(mode & 0o111).toBe(0o111);
+  });
+});
+
+describe('the addon', () => {
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'spliceport-package-'));
+    cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  const place = (path: string): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), '');
+  };
+  const compiled = 'build/Release/spliceport.node';
+
+  /** Runs the package's own prebuild command, with a compiler that writes an empty file. */
+  function prebuild(): string {
+    const { scripts } = require('../../package.json') as { scripts: { prebuild: string } };
+    const [program = '', ...args] = scripts.prebuild.split(' ');
+    writeFileSync(
+      join(folder, 'compiler'),
+      `#!/bin/sh\nmkdir -p build/Release && : > ${compiled}\n`,
+      { mode: 0o755 },
+    );
+    execFileSync(join(root, 'node_modules/.bin', program), args, {
+      cwd: folder,
+      stdio: 'ignore',
+      env: {
+        ...process.env,
+        PREBUILD_NODE_GYP: join(folder, 'compiler'),
+        PREBUILD_STRIP_BIN: 'true',
+      },
+    });
+    const [name = ''] = readdirSync(join(folder, `prebuilds/linux-${process.arch}`));
+    return `prebuilds/linux-${process.arch}/${name}`;
+  }
+
+  /** What a process finds that starts with the given settings; node-gyp-build reads them when it is loaded. */
+  function foundWith(env: NodeJS.ProcessEnv): string {
+    const script = `import('${root}lib/addon-path.js').then((m) => console.log(m.addonPath('${folder}')))`;
+    const output = execFileSync(process.execPath, ['-e', script], {
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+    });
+    return resolve(output.trim());
+  }
+
+  test('is found where prebuildify puts it', () => {
+    const prebuilt = prebuild();
+    expect(existsSync(join(folder, compiled))).toBe(false);
+    expect(resolve(addonPath(folder))).toBe(join(folder, prebuilt));
+  });
+
+  test('is the compiled one where there are both', () => {
+    prebuild();
+    place(compiled);
+    expect(resolve(addonPath(folder))).toBe(join(folder, compiled));
+  });
+
+  test('is the prebuilt one where there are both and PREBUILDS_ONLY is set', () => {
+    const prebuilt = prebuild();
+    place(compiled);
+    expect(foundWith({ PREBUILDS_ONLY: '1' })).toBe(join(folder, prebuilt));
+  });
+
+  test('is found by node-gyp-build in a place that only it knows', () => {
+    place('build/Debug/spliceport.node');
+    expect(resolve(addonPath(folder))).toBe(join(folder, 'build/Debug/spliceport.node'));
+  });
+
+  test.each(['compiled', 'prebuilt', 'both'])(
+    'is the one that node-gyp-build finds: %s',
+    (which) => {
+      if (which !== 'compiled') prebuild();
+      if (which !== 'prebuilt') place(compiled);
+      const nodeGypBuild = require('node-gyp-build') as { path: (folder: string) => string };
+      expect(resolve(addonPath(folder))).toBe(nodeGypBuild.path(folder));
+    },
+  );
+
+  test('is missing with an error that names the place', () => {
+    expect(() => addonPath(folder)).toThrow(folder);
+  });
+});
