@@ -1,0 +1,111 @@
+// main.ts: the demo (`npm start`). It makes a container that can be reached in no other way, forwards a port of the
+// host to it, and shows what goes through.
+
+import { readlinkSync } from 'node:fs';
+import { Forwarder } from '../index.js';
+import { startContainer, type SeenRequest } from './container.js';
+import { fetchPage, readBulk, roundTrips } from './measure.js';
+import { BULK_PATH, CONTAINER_PORT } from './messages.js';
+import { isRerun, mayMakeNamespaces, obstacle, rerunAsNamespaceRoot } from './privileges.js';
+
+const ROUND_TRIPS = 1_000;
+const BULK_BYTES = 2 ** 30;
+const BULK_MAX_SECONDS = 3;
+
+function show(label: string, value: string): void {
+  process.stdout.write(`  ${label.padEnd(12)}${value}\n`);
+}
+
+function describe({ line, client, agent }: SeenRequest): string {
+  return `${line}  from ${client}  ${agent}`.trimEnd();
+}
+
+async function showTraffic(port: number): Promise<void> {
+  const { status, micros } = await fetchPage(port, '/hello');
+  show('answer', `${status} after ${(micros / 1_000).toFixed(2)} ms, on a new connection`);
+  const trips = await roundTrips(port, ROUND_TRIPS);
+  const median = trips[trips.length >> 1] ?? 0;
+  show(
+    'round trip',
+    `${median.toFixed(0)} µs, the median of ${ROUND_TRIPS} HTTP requests on one connection`,
+  );
+  const { bytes, seconds } = await readBulk(port, BULK_BYTES, BULK_MAX_SECONDS);
+  const gigabits = (bytes * 8) / seconds / 1e9;
+  show(
+    'bulk',
+    `${(bytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(2)} s: ${gigabits.toFixed(1)} Gb/s`,
+  );
+}
+
+function showTotals(forwarder: Forwarder): void {
+  const { sessionsTotal, bytesToContainer, bytesToHost } = forwarder.stats();
+  show(
+    'relayed',
+    `${sessionsTotal} connections, ${bytesToContainer} bytes to the container, ${bytesToHost} to the host`,
+  );
+}
+
+/** Settles at the first signal to end, or when the process that started this one has gone. */
+function askedToEnd(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) {
+      process.on(event, () => resolve());
+    }
+  });
+}
+
+async function demonstrate(ending: Promise<void>): Promise<void> {
+  process.stdout.write('spliceport demo\n\n');
+  const container = await startContainer();
+  const forwarder = new Forwarder({ netns: { pid: container.pid } });
+  try {
+    const forward = await forwarder.add({
+      host: { address: '127.0.0.1', port: 0 },
+      container: { port: CONTAINER_PORT },
+    });
+    const { port } = forward.host;
+    show('host', readlinkSync('/proc/self/ns/net'));
+    show(
+      'container',
+      `${container.netns}, process ${container.pid}, no interface but its loopback`,
+    );
+    show(
+      'forward',
+      `127.0.0.1:${port} on the host -> 127.0.0.1:${CONTAINER_PORT} in the container`,
+    );
+    container.onRequest = (request) => show('it saw', describe(request));
+    await Promise.race([showTraffic(port), ending]);
+    showTotals(forwarder);
+    if (process.stdin.isTTY) await invite(port, ending);
+  } finally {
+    await forwarder.close();
+    await container.stop();
+  }
+}
+
+async function invite(port: number, ending: Promise<void>): Promise<void> {
+  process.stdout.write(
+    `\nNow you:  curl http://127.0.0.1:${port}/\n` +
+      `          curl -o /dev/null http://127.0.0.1:${port}${BULK_PATH}${BULK_BYTES}\n` +
+      'Ctrl-C ends it.\n\n',
+  );
+  await ending;
+}
+
+async function main(): Promise<void> {
+  if (mayMakeNamespaces()) {
+    await demonstrate(askedToEnd());
+    // Nothing else is open any more.
+    if (process.connected) process.disconnect();
+    return;
+  }
+  const reason = isRerun() ? 'The new user namespace gives no rights in it.' : obstacle();
+  if (reason === undefined) {
+    rerunAsNamespaceRoot();
+    return;
+  }
+  process.stderr.write(`spliceport demo: ${reason}\n`);
+  process.exitCode = 1;
+}
+
+await main();

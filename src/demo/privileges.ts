@@ -1,0 +1,88 @@
+// privileges.ts: getting the right to make a network namespace, or saying why it cannot be had.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+const CAP_SYS_ADMIN = 21n;
+const INSIDE = 'SPLICEPORT_DEMO_USER_NAMESPACE';
+const userNamespace = ['--user', '--map-root-user'];
+
+/** Settings of the kernel that may forbid user namespaces, and the value that allows them. */
+const sysctls = [
+  { name: 'user.max_user_namespaces', forbids: (value: number) => value === 0, allow: 15_000 },
+  { name: 'kernel.unprivileged_userns_clone', forbids: (value: number) => value === 0, allow: 1 },
+  {
+    name: 'kernel.apparmor_restrict_unprivileged_userns',
+    forbids: (value: number) => value === 1,
+    allow: 0,
+  },
+];
+
+/** Whether this process may make and enter network namespaces. @see capabilities(7) */
+export function mayMakeNamespaces(): boolean {
+  const effective =
+    /^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+}
+
+/** Whether this process was started by {@link rerunAsNamespaceRoot}. */
+export function isRerun(): boolean {
+  return process.env[INSIDE] !== undefined;
+}
+
+/** Why {@link rerunAsNamespaceRoot} cannot work, with what to do about it; undefined when it can. */
+export function obstacle(): string | undefined {
+  const trial = spawnSync('unshare', [...userNamespace, '--net', 'true'], { encoding: 'utf8' });
+  if (trial.status === 0) return undefined;
+  if (trial.error !== undefined && 'code' in trial.error && trial.error.code === 'ENOENT') {
+    return 'The program unshare is missing. It is part of util-linux.';
+  }
+  return [
+    'This user may not make a network namespace.',
+    `  ${(trial.error?.message ?? trial.stderr).trim()}`,
+    'Either run the demo as root, or allow user namespaces:',
+    ...sysctlAdvice().map((line) => `  ${line}`),
+  ].join('\n');
+}
+
+function sysctlAdvice(): string[] {
+  const forbidding = sysctls.filter(({ name, forbids }) => {
+    const value = readSysctl(name);
+    return value !== undefined && forbids(value);
+  });
+  if (forbidding.length > 0) {
+    return forbidding.map(
+      ({ name, allow }) => `sudo sysctl ${name}=${allow}   (now ${readSysctl(name) ?? ''})`,
+    );
+  }
+  return [
+    `none of ${sysctls.map(({ name }) => name).join(', ')} forbids it;`,
+    'in a container, its seccomp profile or its capabilities may (--security-opt seccomp=unconfined, --cap-add SYS_ADMIN)',
+  ];
+}
+
+function readSysctl(name: string): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8'));
+  } catch {
+    return undefined; // Another kernel's setting.
+  }
+}
+
+/**
+ * Runs this program again as root of a new user namespace, still in the host's network namespace, and ends with its
+ * exit code. The other process ends with this one, however this one ends, because the channel between them closes.
+ */
+export function rerunAsNamespaceRoot(): void {
+  const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const child = spawn('unshare', [...userNamespace, '--', ...again], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, [INSIDE]: '1' },
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
+  child.on('exit', (code) => {
+    process.exitCode = code ?? 1;
+  });
+}

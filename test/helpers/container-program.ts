@@ -1,0 +1,80 @@
+// container-program.ts: the process that a test's container consists of. It lives in a network namespace of its own,
+// of which it sets up the loopback interface, and runs servers when told to.
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { binding } from '../../src/binding.js';
+import { serve } from './rpc.js';
+import { TcpServer, type TcpSeen, type TcpServerOptions } from './tcp-server.js';
+import { UdpSocket, type UdpSocketOptions } from './udp-socket.js';
+
+/** A datagram, as the server that received it tells of it. */
+export interface UdpSeen {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly from: string;
+}
+
+const failure = binding.setInterfaceUp('lo');
+if (failure !== undefined) throw new Error(`${failure.syscall}: ${failure.errno}`);
+
+let lastId = 0;
+const tcpServers = new Map<number, TcpServer>();
+const udpServers = new Map<number, UdpSocket>();
+
+function find<T>(servers: Map<number, T>, id: number): T {
+  const server = servers.get(id);
+  if (server === undefined) throw new Error(`no server ${id}`);
+  return server;
+}
+
+const handlers = {
+  async tcpServe(options: TcpServerOptions): Promise<{ id: number; port: number }> {
+    const server = await TcpServer.listen(options);
+    tcpServers.set((lastId += 1), server);
+    return { id: lastId, port: server.port };
+  },
+  tcpSeen({ id }: { id: number }): TcpSeen[] {
+    return find(tcpServers, id).seen;
+  },
+  tcpResume({ id }: { id: number }): void {
+    find(tcpServers, id).resume();
+  },
+  tcpClose({ id }: { id: number }): void {
+    find(tcpServers, id).close();
+    tcpServers.delete(id);
+  },
+  async udpServe(options: UdpSocketOptions): Promise<{ id: number; port: number }> {
+    const socket = await UdpSocket.bind(options);
+    udpServers.set((lastId += 1), socket);
+    return { id: lastId, port: socket.port };
+  },
+  udpSeen({ id }: { id: number }): UdpSeen[] {
+    return find(udpServers, id).received.map(({ data, address, port }) => ({
+      bytes: data.length,
+      sha256: createHash('sha256').update(data).digest('hex'),
+      from: `${address} ${port}`,
+    }));
+  },
+  /** Sends to whoever sent the last datagram. */
+  async udpReply({ id, text }: { id: number; text: string }): Promise<void> {
+    const socket = find(udpServers, id);
+    const last = socket.received.at(-1);
+    if (last === undefined) throw new Error('nobody to reply to');
+    await socket.send(text, last.port, last.address);
+  },
+  udpClose({ id }: { id: number }): void {
+    find(udpServers, id).close();
+    udpServers.delete(id);
+  },
+  /** Runs a command in the namespace; its output. */
+  run({ command }: { command: readonly string[] }): string {
+    const [file = '', ...args] = command;
+    return execFileSync(file, args, { encoding: 'utf8' });
+  },
+};
+
+/** What the container serves to the test. */
+export type ContainerApi = typeof handlers;
+
+serve(handlers);

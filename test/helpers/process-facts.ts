@@ -1,0 +1,49 @@
+// process-facts.ts: what /proc tells about a process.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** Number of open descriptors. */
+export function openFds(pid: number | 'self' = 'self'): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** What each open descriptor is, for a message when their number is wrong. */
+export function describeFds(pid: number | 'self' = 'self'): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return []; // The descriptor that listed the folder.
+    }
+  });
+}
+
+/** Memory that is the process's alone, clean and dirty. Unit: KiB. */
+export function privateMemoryKiB(pid: number | 'self' = 'self'): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  let sum = 0;
+  for (const match of rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm)) {
+    sum += Number(match[1]);
+  }
+  return sum;
+}
+
+/** Names of the process's threads. */
+export function threadNames(pid: number | 'self' = 'self'): string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    try {
+      return [readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim()];
+    } catch {
+      return []; // It ended in between.
+    }
+  });
+}
+
+/** Whether the process is there and no zombie. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Forwarder, type Forward } from '../../src/index.js';
+import { Container } from '../helpers/container.js';
+import type { ForwarderApi } from '../helpers/forwarder-program.js';
+import { Program } from '../helpers/program.js';
+import { askTcp, connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
+import { iproute2, isMissing } from '../helpers/tools.js';
+import { until } from '../helpers/wait.js';
+
+// Nothing else lives in the container's namespace, so any port is free.
+const PORT = 80;
+// Ten attempts, each a little later than the one before: about 225 ms in all.
+const RETRY_MS = { least: 200, most: 1_500 };
+
+const source = new URL('../helpers/forwarder-program.ts', import.meta.url);
+
+let container: Container;
+
+beforeAll(async () => {
+  container = await Container.start();
+});
+afterAll(() => container.stop());
+
+function toContainer(port: number, address = '127.0.0.1') {
+  return { host: { address: '127.0.0.1', port: 0 }, container: { address, port } };
+}
+
+async function msUntilReset({ host }: Forward): Promise<number> {
+  const socket = await connectTcp(host);
+  const start = performance.now();
+  expect(await endingOf(socket)).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+  return performance.now() - start;
+}
+
+describe('tcp, connecting to the container', () => {
+  it('waits for a server that is late by 100 ms', async () => {
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const { host } = await forwarder.add(toContainer(PORT));
+    const asked = askTcp(host, 'anybody there?');
+    await until(() => forwarder.stats().sessionsOpen === 1, 'the session begins');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const server = await container.tcp({ kind: 'echo' }, { port: PORT });
+    expect(await asked).toBe('anybody there?');
+    expect(forwarder.stats()).toMatchObject({ connectFailures: 0, sessionsTotal: 1 });
+    expect(forwarder.stats().connectRetries).toBeGreaterThan(0);
+    await server.close();
+  });
+
+  it('resets the client after about 225 ms when no server is there', async () => {
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const ms = await msUntilReset(await forwarder.add(toContainer(PORT)));
+    expect(ms).toBeGreaterThan(RETRY_MS.least);
+    expect(ms).toBeLessThan(RETRY_MS.most);
+    expect(forwarder.stats()).toMatchObject({ connectFailures: 1, connectTimeouts: 0 });
+  });
+
+  it('resets the client after about 225 ms when there is no route to the address', async () => {
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const ms = await msUntilReset(await forwarder.add(toContainer(PORT, '10.1.2.3')));
+    expect(ms).toBeGreaterThan(RETRY_MS.least);
+    expect(ms).toBeLessThan(RETRY_MS.most);
+    expect(forwarder.stats().connectFailures).toBe(1);
+  });
+
+  it('serves others while one target is not there', async () => {
+    const { port } = await container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
+    const dead = await forwarder.add(toContainer(PORT));
+    const alive = await forwarder.add(toContainer(port));
+    const resets = Array.from({ length: 50 }, () => msUntilReset(dead));
+    const start = performance.now();
+    expect(await askTcp(alive.host, 'still here')).toBe('still here');
+    expect(performance.now() - start).toBeLessThan(RETRY_MS.least);
+    await Promise.all(resets);
+  });
+
+  it('gives up on a client that leaves before the server is there', async () => {
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const { host } = await forwarder.add(toContainer(PORT));
+    const socket = await connectTcp(host);
+    await until(() => forwarder.stats().sessionsOpen === 1, 'the session begins');
+    socket.resetAndDestroy();
+    await until(() => forwarder.stats().sessionsOpen === 0, 'the session ends');
+  });
+
+  it('delivers what a client said and its FIN, when both came before the server', async () => {
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const { host } = await forwarder.add(toContainer(PORT));
+    const socket = await connectTcp(host);
+    socket.end('early');
+    await until(() => forwarder.stats().connectRetries > 0, 'an attempt has failed');
+    const server = await container.tcp({ kind: 'echo' }, { port: PORT });
+    expect(await nextText(socket)).toBe('early');
+    expect(await endingOf(socket)).toEqual({ ended: true });
+    await server.close();
+  });
+});
+
+describe('tcp, out of descriptors', () => {
+  it('rests the listener, and serves every client that waited', async () => {
+    const { port } = await container.tcp({ kind: 'echo' });
+    await using program = new Program(source, { maxOpenFiles: 64 });
+    const api = program.api<ForwarderApi>();
+    await api.create({ netns: container.netns, workers: 1 });
+    const { host } = await api.add(toContainer(port));
+    const clients = await Promise.all(Array.from({ length: 60 }, () => connectTcp(host)));
+    await until(async () => (await api.stats()).acceptRests > 0, 'the listener rests');
+    const answers = clients.map(async (socket, index) => {
+      socket.end(`client ${index}`);
+      const answer = await nextText(socket);
+      await endingOf(socket);
+      return answer;
+    });
+    expect(await Promise.all(answers)).toEqual(clients.map((_, index) => `client ${index}`));
+    expect(await askTcp(host, 'afterwards')).toBe('afterwards');
+  });
+});
+
+describe.skipIf(isMissing(iproute2, 'connect timeout'))(
+  'tcp, a target that does not answer',
+  () => {
+    it('resets the client when the connect timeout has passed', async () => {
+      await using silent = await Container.start();
+      // Packets to a dummy interface go nowhere.
+      await silent.run('ip', 'link', 'add', 'void', 'type', 'dummy');
+      await silent.run('ip', 'address', 'add', '10.1.2.1/24', 'dev', 'void');
+      await silent.run('ip', 'link', 'set', 'void', 'up');
+      await using forwarder = new Forwarder({ netns: silent.netns });
+      const forward = await forwarder.add({
+        ...toContainer(PORT, '10.1.2.3'),
+        connectTimeoutMs: 300,
+      });
+      const ms = await msUntilReset(forward);
+      expect(ms).toBeGreaterThan(250);
+      expect(ms).toBeLessThan(1_500);
+      expect(forwarder.stats()).toMatchObject({ connectFailures: 1, connectTimeouts: 1 });
+    });
+
+    it('reaches an address of the container that is not its loopback', async () => {
+      await using routed = await Container.start();
+      await routed.run('ip', 'address', 'add', '10.1.2.1/32', 'dev', 'lo');
+      const { port } = await routed.tcp({ kind: 'greet', text: 'routed' }, { address: '10.1.2.1' });
+      await using forwarder = new Forwarder({ netns: routed.netns });
+      const { host } = await forwarder.add(toContainer(port, '10.1.2.1'));
+      expect(await askTcp(host)).toBe('routed');
+      // CVE-2021-20199: a server must not take a stranger for its own loopback.
+      const seen = await routed.tcp({ kind: 'echo' }, { address: '10.1.2.1', port: 0 });
+      await forwarder
+        .add(toContainer(seen.port, '10.1.2.1'))
+        .then(({ host: other }) => askTcp(other, 'x'));
+      const { from } = await seen.seenOnce(() => true, 'a connection');
+      expect(from).toMatch(/^10\.1\.2\.1 /);
+    });
+  },
+);

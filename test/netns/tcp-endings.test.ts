@@ -1,0 +1,148 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Forwarder } from '../../src/index.js';
+import { Container, type TcpService } from '../helpers/container.js';
+import { digestOf, payloadDigest, sendPayload } from '../helpers/payload.js';
+import type { TcpBehavior } from '../helpers/tcp-server.js';
+import { connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
+import { until } from '../helpers/wait.js';
+
+const BULK_BYTES = 8 << 20;
+
+let container: Container;
+let forwarder: Forwarder;
+
+beforeAll(async () => {
+  container = await Container.start();
+});
+afterAll(() => container.stop());
+beforeEach(() => {
+  forwarder = new Forwarder({ netns: container.netns });
+});
+afterEach(async () => {
+  try {
+    await until(() => forwarder.stats().sessionsOpen === 0, 'no session is left open');
+  } finally {
+    await forwarder.close();
+  }
+});
+
+async function connectTo(behavior: TcpBehavior): Promise<{ server: TcpService; socket: Socket }> {
+  const server = await container.tcp(behavior);
+  const { host } = await forwarder.add({
+    host: { address: '127.0.0.1', port: 0 },
+    container: { port: server.port },
+  });
+  return { server, socket: await connectTcp(host) };
+}
+
+describe('tcp half-close', () => {
+  it("carries the client's FIN, and the server's bulk answer after it", async () => {
+    const { server, socket } = await connectTo({ kind: 'source', bytes: BULK_BYTES, after: 'end' });
+    socket.end('question');
+    expect(await digestOf(socket)).toEqual(payloadDigest(BULK_BYTES));
+    const seen = await server.seenOnce(({ closed }) => closed, 'the server is done');
+    expect(seen).toMatchObject({ bytesRead: 8, ended: true });
+    expect(seen.errorCode).toBeUndefined();
+  });
+
+  it("carries the server's FIN, and the client's bulk after it", async () => {
+    const { server, socket } = await connectTo({ kind: 'greet', text: 'no more from me' });
+    expect(await nextText(socket)).toBe('no more from me');
+    const end = once(socket, 'end');
+    socket.resume();
+    await end;
+    const { sha256 } = await sendPayload(socket, BULK_BYTES);
+    socket.end();
+    const seen = await server.seenOnce(({ closed }) => closed, 'the server is done');
+    expect(seen).toMatchObject({ bytesRead: BULK_BYTES, sha256, ended: true });
+    expect(seen.errorCode).toBeUndefined();
+  });
+
+  it('carries a FIN that comes without a byte', async () => {
+    const { server, socket } = await connectTo({ kind: 'digest' });
+    await server.seenOnce(() => true, 'the server has the connection');
+    socket.end();
+    await server.seenOnce(({ ended }) => ended, 'the FIN arrives');
+    expect(await endingOf(socket)).toEqual({ ended: true });
+  });
+
+  it('shows as half-closed among the sessions', async () => {
+    const { server, socket } = await connectTo({ kind: 'hold' });
+    await server.seenOnce(() => true, 'the server has the connection');
+    socket.end('bye');
+    await until(
+      () => forwarder.sessions()[0]?.state === 'half-closed',
+      'the session is half-closed',
+    );
+    await server.resume();
+    expect(await endingOf(socket)).toEqual({ ended: true });
+  });
+});
+
+describe('tcp reset', () => {
+  it("carries the client's, on an idle connection", async () => {
+    const { server, socket } = await connectTo({ kind: 'echo' });
+    socket.write('hello');
+    await nextText(socket);
+    socket.resetAndDestroy();
+    const seen = await server.seenOnce(({ closed }) => closed, 'the server loses the connection');
+    expect(seen).toMatchObject({ ended: false, errorCode: 'ECONNRESET' });
+    expect(forwarder.stats().sessionsReset).toBe(1);
+  });
+
+  it("carries the server's, on an idle connection", async () => {
+    const { socket } = await connectTo({ kind: 'reset' });
+    socket.write('hello');
+    expect(await endingOf(socket)).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+    await until(() => forwarder.stats().sessionsReset === 1, 'the reset is counted');
+  });
+
+  it("carries the client's, in the midst of bulk to the container", async () => {
+    const { server, socket } = await connectTo({ kind: 'digest' });
+    await sendPayload(socket, BULK_BYTES);
+    socket.resetAndDestroy();
+    const seen = await server.seenOnce(({ closed }) => closed, 'the server loses the connection');
+    expect(seen).toMatchObject({ ended: false, errorCode: 'ECONNRESET' });
+  });
+
+  it("carries the client's, in the midst of bulk to the host", async () => {
+    const { server, socket } = await connectTo({ kind: 'source', bytes: 1 << 30 });
+    await nextText(socket);
+    socket.resetAndDestroy();
+    const seen = await server.seenOnce(({ closed }) => closed, 'the server loses the connection');
+    expect(seen.errorCode).toMatch(/ECONNRESET|EPIPE/);
+    expect(seen.bytesSent).toBeLessThan(1 << 30);
+  });
+
+  it("carries the server's, in the midst of bulk to the container", async () => {
+    const { socket } = await connectTo({ kind: 'reset' });
+    const sending = sendPayload(socket, 1 << 30);
+    await expect(sending).rejects.toMatchObject({
+      code: expect.stringMatching(/ECONNRESET|EPIPE/) as string,
+    });
+  });
+
+  it("carries the client's, after the server's FIN", async () => {
+    const { server, socket } = await connectTo({ kind: 'greet', text: 'bye' });
+    const end = once(socket, 'end');
+    socket.resume();
+    await end;
+    socket.resetAndDestroy();
+    const seen = await server.seenOnce(({ closed }) => closed, 'the server loses the connection');
+    expect(seen).toMatchObject({ ended: false, errorCode: 'ECONNRESET' });
+  });
+
+  it('ends a half-closed session when the server resets', async () => {
+    const { server, socket } = await connectTo({ kind: 'hold' });
+    await server.seenOnce(() => true, 'the server has the connection');
+    socket.end('bye');
+    await until(
+      () => forwarder.sessions()[0]?.state === 'half-closed',
+      'the session is half-closed',
+    );
+    await server.close();
+    expect(await endingOf(socket)).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+  });
+});

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Forwarder } from '../../src/index.js';
+import { Container } from '../helpers/container.js';
+import { digestOf, sendPayload } from '../helpers/payload.js';
+import { askTcp, connectTcp, isRefused } from '../helpers/tcp-client.js';
+
+const BYTES = 300_000;
+
+let container: Container;
+
+beforeAll(async () => {
+  container = await Container.start();
+});
+afterAll(() => container.stop());
+
+function host(address: string | undefined, port = 0): { address?: string; port: number } {
+  return address === undefined ? { port } : { address, port };
+}
+
+describe.each([
+  { listener: undefined, client: '127.0.0.1' },
+  { listener: undefined, client: '::1' },
+  { listener: '127.0.0.1', client: '127.0.0.1' },
+  { listener: '0.0.0.0', client: '127.0.0.1' },
+  { listener: '::1', client: '::1' },
+  { listener: '::', client: '::1' },
+])('tcp, listening on $listener', ({ listener, client }) => {
+  it.each(['127.0.0.1', '::1'])(`carries bytes from ${client} to %s and back`, async (target) => {
+    const { port } = await container.tcp({ kind: 'echo' }, { address: target });
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const forward = await forwarder.add({
+      host: host(listener),
+      container: { address: target, port },
+    });
+    expect(forward.host.dualStack).toBe(listener === undefined);
+    const socket = await connectTcp({ address: client, port: forward.host.port });
+    const back = digestOf(socket);
+    const sent = await sendPayload(socket, BYTES);
+    socket.end();
+    expect(await back).toEqual(sent);
+    socket.destroy();
+  });
+});
+
+describe('tcp, one family', () => {
+  it('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
+    const four = await container.tcp({ kind: 'greet', text: 'four' });
+    const six = await container.tcp({ kind: 'greet', text: 'six' }, { address: '::1' });
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const first = await forwarder.add({
+      host: host('0.0.0.0'),
+      container: { port: four.port },
+    });
+    const { port } = first.host;
+    expect(await isRefused({ address: '::1', port })).toBe(true);
+    const second = await forwarder.add({
+      host: host('::', port),
+      container: { address: '::1', port: six.port },
+    });
+    expect(await askTcp({ address: '127.0.0.1', port })).toBe('four');
+    expect(await askTcp({ address: '::1', port })).toBe('six');
+    await forwarder.remove(first.id);
+    expect(await isRefused({ address: '127.0.0.1', port })).toBe(true);
+    expect(await askTcp({ address: '::1', port })).toBe('six');
+    expect([first.host.dualStack, second.host.dualStack]).toEqual([false, false]);
+  });
+
+  it('one loopback address does not listen on another', async () => {
+    const { port: target } = await container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: container.netns });
+    const { host: bound } = await forwarder.add({
+      host: host('127.0.0.2'),
+      container: { port: target },
+    });
+    expect(bound.address).toBe('127.0.0.2');
+    expect(await isRefused({ address: '127.0.0.1', port: bound.port })).toBe(true);
+    expect(await isRefused({ address: '127.0.0.2', port: bound.port })).toBe(false);
+  });
+});
