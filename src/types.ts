@@ -68,11 +68,17 @@ export interface ForwardSpec {
   readonly count?: number;
   /** The namespace that the container's address is in. Default: the forwarder's. */
   readonly netns?: NetnsReference;
-  /** How long a connection to the container may take before the client is reset. Unit: ms. Default: 10,000. */
+  /**
+   * How long a connection to the container may take before the client is reset. Unit: ms. Default: 10,000.
+   * Range: 1 to 86,400,000.
+   */
   readonly connectTimeoutMs?: number;
-  /** How long a UDP flow lives without a datagram in either direction. Unit: ms. Default: 90,000. */
+  /**
+   * How long a UDP flow lives without a datagram in either direction. Unit: ms. Default: 90,000.
+   * Range: 1 to 86,400,000.
+   */
   readonly udpTimeoutMs?: number;
-  /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. */
+  /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. Range: 1 to 1,048,576. */
   readonly maxFlows?: number;
 }
 
@@ -102,6 +108,7 @@ export interface TargetChange {
 export interface CloseOptions {
   /**
    * How long live sessions may go on after the listener is closed. Unit: ms. Default: 0, they are closed at once.
+   * Range: 0 to 86,400,000.
    */
   readonly drainMs?: number;
 }

@@ -1,0 +1,74 @@
+import { SocketAddress } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { parseAddress } from '../../src/address.js';
+
+describe('parseAddress', () => {
+  test.each([
+    '0.0.0.0',
+    '127.0.0.1',
+    '255.255.255.255',
+    '::',
+    '::1',
+    '1::',
+    'fe80::1',
+    '2001:db8::',
+    '2001:db8:0:1:1:1:1:1',
+    '2001:db8::1:0:0:1',
+    '1:2:3:4:5:6:7:8',
+    '::ffff:0:1.2.3.4',
+    '64:ff9b::1.2.3.4',
+  ])('reads %s and writes it as the system does', (text) => {
+    const parsed = parseAddress(text);
+    const family = text.includes(':') ? 6 : 4;
+    expect(parsed?.family).toBe(family);
+    // The dotted tail that some systems print stands for the same address.
+    const system = new SocketAddress({ address: text, family: `ipv${family}` }).address;
+    expect(parseAddress(system)).toEqual(parsed);
+    if (!system.includes('.') || family === 4) expect(parsed?.address).toBe(system);
+  });
+
+  test.each([
+    ['0:0:0:0:0:0:0:1', '::1'],
+    ['2001:DB8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
+    ['0001:0:0:2::', '1:0:0:2::'],
+    ['1:0:0:2:0:0:0:3', '1:0:0:2::3'],
+  ])('writes %s in its canonical form', (text, canonical) => {
+    expect(parseAddress(text)).toEqual({ family: 6, address: canonical });
+  });
+
+  test.each(['::ffff:192.0.2.1', '::FFFF:c000:201', '0:0:0:0:0:ffff:192.0.2.1'])(
+    'takes %s for the IPv4 address that it stands for',
+    (text) => {
+      expect(parseAddress(text)).toEqual({ family: 4, address: '192.0.2.1' });
+    },
+  );
+
+  test.each([
+    '',
+    'localhost',
+    '1.2.3',
+    '1.2.3.4.',
+    '1.2.3.4.5',
+    '01.2.3.4',
+    '256.0.0.1',
+    ' 127.0.0.1',
+    '127.0.0.1\n',
+    ':',
+    ':::',
+    ':1',
+    '1:',
+    '1::2::3',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4::5:6:7:8',
+    '12345::',
+    'g::',
+    '1.2.3.4::',
+    '::1.2.3.4:1',
+    '::1.2.3',
+    '[::1]',
+    'fe80::1%lo',
+  ])('refuses %j', (text) => {
+    expect(parseAddress(text)).toBeUndefined();
+  });
+});

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { hostSocketHint, netnsHint } from '../../src/hints.js';
+
+const { EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE, ENFILE, ENOMEM, EPERM } =
+  constants.errno;
+
+function lowestUnprivilegedPort(): number {
+  return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+}
+
+function hostHint(errno: number, port: number, protocol: 'tcp' | 'udp' = 'tcp') {
+  return hostSocketHint(-errno, { protocol, address: '192.0.2.1', port });
+}
+
+describe('hints for host sockets', () => {
+  test('a refused privileged port: the limit as it is now, and the setting that lowers it', () => {
+    const port = lowestUnprivilegedPort() - 1;
+    const hint = hostHint(EACCES, port);
+    expect(hint).toContain(`Ports below ${port + 1} take CAP_NET_BIND_SERVICE`);
+    expect(hint).toContain(`sysctl net.ipv4.ip_unprivileged_port_start=${port}.`);
+  });
+
+  test('a refused port that is not privileged: none, for the cause is another', () => {
+    expect(hostHint(EACCES, lowestUnprivilegedPort())).toBeUndefined();
+  });
+
+  test('a taken port: the command that tells who has it, for each protocol', () => {
+    expect(hostHint(EADDRINUSE, 8080)).toContain(`"ss -lntp 'sport = :8080'"`);
+    expect(hostHint(EADDRINUSE, 8080, 'udp')).toContain(`"ss -lnup 'sport = :8080'"`);
+  });
+
+  test('an address that the host does not have: its name', () => {
+    expect(hostHint(EADDRNOTAVAIL, 80)).toContain('192.0.2.1');
+  });
+
+  test('no descriptor left: the limits as they are now', () => {
+    const [, soft, hard] =
+      /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    expect(hostHint(EMFILE, 80)).toContain(`It is ${soft} now, and may be raised to ${hard}.`);
+    expect(hostHint(ENFILE, 80)).toContain('fs.file-max');
+  });
+
+  test('anything else: none', () => {
+    expect(hostHint(ENOMEM, 80)).toBeUndefined();
+  });
+});
+
+describe('hints for namespaces', () => {
+  test.each([
+    ['setns', EPERM, 'CAP_SYS_ADMIN'],
+    ['setns', EPERM, 'nsenter --preserve-credentials -U -t PID'],
+    ['setns', EINVAL, 'not that of a network namespace'],
+    ['open', EACCES, 'its own user, and root'],
+    ['open', EMFILE, 'ulimit -n'],
+  ])('%s errno %i speaks of: %s', (syscall, errno, advice) => {
+    expect(netnsHint({ syscall, errno: -errno })).toContain(advice);
+  });
+
+  test('anything else: none', () => {
+    expect(netnsHint({ syscall: 'setns', errno: -ENOMEM })).toBeUndefined();
+  });
+});

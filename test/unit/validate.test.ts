@@ -1,0 +1,230 @@
+import { availableParallelism } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import type { ForwarderOptions, ForwardSpec, TargetChange } from '../../src/types.js';
+import {
+  resolveChange,
+  resolveDrainMs,
+  resolveForwards,
+  resolveIds,
+  resolveOptions,
+  resolveSingle,
+} from '../../src/validate.js';
+
+const netns = '/run/netns/web';
+const type = 'ERR_SPLICEPORT_INVALID_ARG_TYPE';
+const range = 'ERR_SPLICEPORT_OUT_OF_RANGE';
+const minimal: ForwardSpec = { host: { port: 8080 }, container: { port: 80 } };
+
+function refusal(call: () => unknown): { code: unknown; message: string } {
+  try {
+    call();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { code, message };
+  }
+  throw new Error('it was not refused');
+}
+
+describe('options of a forwarder', () => {
+  test('have their defaults', () => {
+    expect(resolveOptions({})).toEqual({
+      netnsPath: undefined,
+      signal: undefined,
+      engine: {
+        workers: Math.min(2, availableParallelism()),
+        spinMicros: 0,
+        pipeCapacityBytes: 1024 * 1024,
+      },
+    });
+  });
+
+  test('are taken as they are given', () => {
+    const { signal } = new AbortController();
+    const engine = { workers: 64, spinMicros: 1_000, pipeCapacityBytes: 16 * 1024 * 1024 };
+    expect(resolveOptions({ ...engine, signal, netns: { pid: 1 } })).toEqual({
+      netnsPath: '/proc/1/ns/net',
+      signal,
+      engine,
+    });
+  });
+
+  const bad: readonly (readonly [unknown, string, string])[] = [
+    [null, type, 'options'],
+    ['netns', type, 'options'],
+    [{ workers: '2' }, type, 'options.workers'],
+    [{ workers: 0 }, range, 'options.workers'],
+    [{ workers: 65 }, range, 'options.workers'],
+    [{ workers: 1.5 }, range, 'options.workers'],
+    [{ workers: NaN }, range, 'options.workers'],
+    [{ spinMicros: -1 }, range, 'options.spinMicros'],
+    [{ spinMicros: 1_001 }, range, 'options.spinMicros'],
+    [{ pipeCapacityBytes: 4_095 }, range, 'options.pipeCapacityBytes'],
+    [{ pipeCapacityBytes: Infinity }, range, 'options.pipeCapacityBytes'],
+    [{ signal: {} }, type, 'options.signal'],
+    [{ netns: '/run/netns/web' }, type, 'options.netns'],
+    [{ netns: {} }, type, 'options.netns'],
+    [{ netns: { path: '/run/netns/web', pid: 1 } }, type, 'options.netns'],
+    [{ netns: { path: 1 } }, type, 'options.netns.path'],
+    [{ netns: { path: '' } }, range, 'options.netns.path'],
+    [{ netns: { path: '/run/\0' } }, range, 'options.netns.path'],
+    [{ netns: { pid: 0 } }, range, 'options.netns.pid'],
+    [{ netns: { pid: '1' } }, type, 'options.netns.pid'],
+  ];
+  test.each(bad)('%o is refused with %s, naming %s', (options, code, name) => {
+    const { code: actual, message } = refusal(() => resolveOptions(options as ForwarderOptions));
+    expect(actual).toBe(code);
+    expect(message).toContain(` for ${name} but received `);
+  });
+});
+
+describe('a forward', () => {
+  test('has its defaults', () => {
+    expect(resolveSingle(minimal, netns)).toEqual({
+      host: { protocol: 'tcp', address: '::', port: 8080, dualStack: true },
+      container: { address: '127.0.0.1', port: 80 },
+      netnsPath: netns,
+      limits: { connectTimeoutMs: 10_000, udpTimeoutMs: 90_000, maxFlows: 16_384 },
+    });
+  });
+
+  test('is taken as it is given, with canonical addresses', () => {
+    const limits = { connectTimeoutMs: 1, udpTimeoutMs: 86_400_000, maxFlows: 1 };
+    const spec: ForwardSpec = {
+      protocol: 'udp',
+      host: { address: '0:0::1', port: 0 },
+      container: { address: '::ffff:10.0.2.100', port: 65_535 },
+      netns: { pid: 7 },
+      ...limits,
+    };
+    expect(resolveSingle(spec, netns)).toEqual({
+      host: { protocol: 'udp', address: '::1', port: 0, dualStack: false },
+      container: { address: '10.0.2.100', port: 65_535 },
+      netnsPath: '/proc/7/ns/net',
+      limits,
+    });
+  });
+
+  test('can be text', () => {
+    expect(resolveSingle('8080:80', netns)).toEqual(resolveSingle(minimal, netns));
+  });
+
+  test.each(['0.0.0.0', '::'])('on %s is of one family', (address) => {
+    const { host } = resolveSingle({ ...minimal, host: { address, port: 80 } }, netns);
+    expect(host).toMatchObject({ address, dualStack: false });
+  });
+
+  test('is one for each port of a range, up to the last port', () => {
+    const spec = { host: { port: 65_533 }, container: { port: 80 }, count: 3 };
+    const forwards = resolveForwards([spec, '0:90-91'], netns);
+    expect(forwards.map(({ host, container }) => [host.port, container.port])).toEqual([
+      [65_533, 80],
+      [65_534, 81],
+      [65_535, 82],
+      [0, 90],
+      [0, 91],
+    ]);
+  });
+
+  test('of which add takes one at a time', () => {
+    expect(refusal(() => resolveSingle('8000-8002:80-82', netns))).toEqual({
+      code: range,
+      message: 'Expected 1 (addAll takes ranges) for spec.count but received 3 of type number',
+    });
+  });
+
+  test('needs a namespace', () => {
+    expect(refusal(() => resolveSingle(minimal, undefined))).toEqual({
+      code: type,
+      message:
+        'Expected a network namespace for spec.netns but received undefined of type undefined',
+    });
+  });
+
+  const bad: readonly (readonly [unknown, string, string])[] = [
+    [undefined, type, 'specs[1]'],
+    [8080, type, 'specs[1]'],
+    [{}, type, 'specs[1].host'],
+    [{ host: { port: 1 } }, type, 'specs[1].container'],
+    [{ ...minimal, protocol: 'sctp' }, range, 'specs[1].protocol'],
+    [{ ...minimal, protocol: 6 }, type, 'specs[1].protocol'],
+    [{ ...minimal, host: {} }, type, 'specs[1].host.port'],
+    [{ ...minimal, host: { port: '8080' } }, type, 'specs[1].host.port'],
+    [{ ...minimal, host: { port: -1 } }, range, 'specs[1].host.port'],
+    [{ ...minimal, host: { port: 65_536 } }, range, 'specs[1].host.port'],
+    [{ ...minimal, host: { port: 1, address: 'localhost' } }, range, 'specs[1].host.address'],
+    [{ ...minimal, host: { port: 1, address: 1 } }, type, 'specs[1].host.address'],
+    [{ ...minimal, container: { port: 0 } }, range, 'specs[1].container.port'],
+    [{ ...minimal, container: { port: 1, address: '[::1]' } }, range, 'specs[1].container.address'],
+    [{ ...minimal, count: 0 }, range, 'specs[1].count'],
+    [{ ...minimal, host: { port: 65_535 }, count: 2 }, range, 'specs[1].host.port'],
+    [
+      { host: { port: 0 }, container: { port: 65_535 }, count: 2 },
+      range,
+      'specs[1].container.port',
+    ],
+    [{ ...minimal, netns: 'web' }, type, 'specs[1].netns'],
+    [{ ...minimal, connectTimeoutMs: 0 }, range, 'specs[1].connectTimeoutMs'],
+    [{ ...minimal, udpTimeoutMs: 86_400_001 }, range, 'specs[1].udpTimeoutMs'],
+    [{ ...minimal, maxFlows: 1_048_577 }, range, 'specs[1].maxFlows'],
+  ];
+  test.each(bad)('%o is refused with %s, naming %s', (spec, code, name) => {
+    const specs = ['8080:80', spec as ForwardSpec];
+    const { code: actual, message } = refusal(() => resolveForwards(specs, netns));
+    expect(actual).toBe(code);
+    expect(message).toContain(` for ${name} but received `);
+  });
+
+  test('comes in an array where there may be several', () => {
+    expect(refusal(() => resolveForwards('8080:80' as never, netns)).code).toBe(type);
+  });
+});
+
+describe('a change of target', () => {
+  test('keeps open what it leaves out', () => {
+    expect(resolveChange({})).toEqual({});
+    expect(resolveChange({ address: '::0001', port: 81, netns: { pid: 7 } })).toEqual({
+      address: '::1',
+      port: 81,
+      netnsPath: '/proc/7/ns/net',
+    });
+  });
+
+  const bad: readonly (readonly [unknown, string, string])[] = [
+    [null, type, 'change'],
+    [{ address: 'web' }, range, 'change.address'],
+    [{ port: 0 }, range, 'change.port'],
+    [{ netns: { pid: -1 } }, range, 'change.netns.pid'],
+  ];
+  test.each(bad)('%o is refused with %s, naming %s', (change, code, name) => {
+    const { code: actual, message } = refusal(() => resolveChange(change as TargetChange));
+    expect(actual).toBe(code);
+    expect(message).toContain(` for ${name} but received `);
+  });
+});
+
+describe('ids', () => {
+  test('are one or several, each once', () => {
+    expect(resolveIds(1)).toEqual([1]);
+    expect(resolveIds([2, 1, 2])).toEqual([2, 1]);
+    expect(resolveIds([])).toEqual([]);
+  });
+
+  const bad: readonly (readonly [unknown, string, string])[] = [
+    ['1', type, 'ids'],
+    [0, range, 'id'],
+    [[1, 1.5], range, 'ids[1]'],
+    [[1, '2'], type, 'ids[1]'],
+  ];
+  test.each(bad)('%o is refused with %s, naming %s', (ids, code, name) => {
+    const { code: actual, message } = refusal(() => resolveIds(ids as number));
+    expect(actual).toBe(code);
+    expect(message).toContain(` for ${name} but received `);
+  });
+});
+
+test('the drain time is 0 unless it is given, and a day at most', () => {
+  expect(resolveDrainMs({})).toBe(0);
+  expect(resolveDrainMs({ drainMs: 86_400_000 })).toBe(86_400_000);
+  expect(refusal(() => resolveDrainMs({ drainMs: 86_400_001 })).code).toBe(range);
+  expect(refusal(() => resolveDrainMs(5 as never)).code).toBe(type);
+});
