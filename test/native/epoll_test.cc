@@ -1,0 +1,78 @@
+#include "epoll.h"
+
+#include <array>
+#include <functional>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "support.h"
+
+namespace spliceport {
+
+namespace {
+
+class Handler final : public EventHandler {
+ public:
+  void OnEvents(uint32_t events) override { seen |= events; }
+  uint32_t seen = 0;
+};
+
+}  // namespace
+
+TEST_CASE("events reach the handler of their descriptor, and no other") {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  TcpPair pair = ConnectedTcpPair();
+  Handler client;
+  Handler server;
+  REQUIRE(poll.value().Add(pair.client.get(), EPOLLIN | EPOLLET, client).ok());
+  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN | EPOLLET, server).ok());
+  REQUIRE(Send(pair.client.get(), std::string("x")).moved());
+  std::array<epoll_event, 4> batch{};
+  CHECK(poll.value().Dispatch(batch, 5'000) == 1);
+  CHECK((server.seen & EPOLLIN) != 0);
+  CHECK(client.seen == 0);
+}
+
+TEST_CASE("a removed descriptor reports nothing") {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  TcpPair pair = ConnectedTcpPair();
+  Handler handler;
+  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, handler).ok());
+  poll.value().Remove(pair.client.get());
+  std::array<epoll_event, 4> batch{};
+  CHECK(poll.value().Dispatch(batch, 0) == 0);
+}
+
+TEST_CASE("adding a descriptor twice is a failure that names the call") {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  TcpPair pair = ConnectedTcpPair();
+  Handler handler;
+  REQUIRE(poll.value().Add(pair.client.get(), EPOLLIN, handler).ok());
+  const auto second = poll.value().Add(pair.client.get(), EPOLLIN, handler);
+  REQUIRE_FALSE(second.ok());
+  CHECK(second.error().code == -EEXIST);
+  CHECK(std::string(second.error().syscall) == "epoll_ctl");
+}
+
+TEST_CASE("another thread wakes the loop, and many wakes are one") {
+  auto poll = Epoll::Create();
+  auto waker = Waker::Create();
+  REQUIRE((poll.ok() && waker.ok()));
+  Handler handler;
+  REQUIRE(poll.value().Add(waker.value().fd(), EPOLLIN, handler).ok());
+  std::thread other([&] {
+    for (int i = 0; i < 100; ++i)
+      waker.value().Wake();
+  });
+  std::array<epoll_event, 4> batch{};
+  CHECK(poll.value().Dispatch(batch, 5'000) == 1);
+  other.join();
+  waker.value().Drain();
+  CHECK(poll.value().Dispatch(batch, 0) == 0);
+}
+
+}  // namespace spliceport

@@ -1,0 +1,105 @@
+#include "unix_socket.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include <doctest/doctest.h>
+
+#include "support.h"
+
+namespace spliceport {
+
+namespace {
+
+// A new folder, removed with everything in it.
+class Folder {
+ public:
+  explicit Folder(const std::string& below = "") {
+    char name[] = "/tmp/spliceport-native-XXXXXX";
+    top_ = mkdtemp(name);
+    std::filesystem::create_directories(top_ / below);
+    fd_.Reset(open((top_ / below).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  ~Folder() { std::filesystem::remove_all(top_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::filesystem::path top_;
+  UniqueFd fd_;
+};
+
+struct Ends {
+  UniqueFd client;
+  UniqueFd server;
+};
+
+Ends Connected(UnixType type, const Folder& folder) {
+  auto listener = ListenUnix(type, folder.fd(), "socket");
+  REQUIRE(listener.ok());
+  auto client = ConnectUnix(type, folder.fd(), "socket");
+  REQUIRE(client.ok());
+  Ends ends{std::move(client.value()), UniqueFd()};
+  REQUIRE(AcceptUnix(listener.value().get(), ends.server).moved());
+  return ends;
+}
+
+}  // namespace
+
+TEST_CASE("a unix socket may lie deeper than 107 bytes") {
+  const Folder folder(std::string(120, 'd') + "/" + std::string(120, 'e'));
+  const Ends ends = Connected(UnixType::kStream, folder);
+  CHECK(ends.server.valid());
+}
+
+TEST_CASE("a name that does not fit is a failure") {
+  const Folder folder;
+  const auto listener = ListenUnix(UnixType::kStream, folder.fd(), std::string(200, 'n'));
+  REQUIRE_FALSE(listener.ok());
+  CHECK(listener.error().code == -ENAMETOOLONG);
+}
+
+TEST_CASE("a taken name is a failure of bind") {
+  const Folder folder;
+  const auto first = ListenUnix(UnixType::kStream, folder.fd(), "socket");
+  const auto second = ListenUnix(UnixType::kStream, folder.fd(), "socket");
+  REQUIRE(first.ok());
+  REQUIRE_FALSE(second.ok());
+  CHECK(second.error().code == -EADDRINUSE);
+}
+
+TEST_CASE("seqpacket keeps the boundaries of messages, stream does not") {
+  for (const UnixType type : {UnixType::kSeqpacket, UnixType::kStream}) {
+    const Folder folder;
+    const Ends ends = Connected(type, folder);
+    REQUIRE(SendWhole(ends.client.get(), std::string("one")).ok());
+    REQUIRE(SendWhole(ends.client.get(), std::string("two")).ok());
+    char buffer[16];
+    CHECK(Receive(ends.server.get(), buffer).count == (type == UnixType::kSeqpacket ? 3 : 6));
+  }
+}
+
+TEST_CASE("a peer that does not read makes a send fail, not wait") {
+  const Folder folder;
+  const Ends ends = Connected(UnixType::kStream, folder);
+  const std::string block(64 << 10, 'u');
+  Result<void> last;
+  for (int i = 0; i < 1'000 && last.ok(); ++i)
+    last = SendWhole(ends.client.get(), block);
+  REQUIRE_FALSE(last.ok());
+  CHECK(last.error().code == -EAGAIN);
+}
+
+TEST_CASE("nobody waiting is no failure") {
+  const Folder folder;
+  auto listener = ListenUnix(UnixType::kSeqpacket, folder.fd(), "socket");
+  REQUIRE(listener.ok());
+  UniqueFd connection;
+  CHECK(AcceptUnix(listener.value().get(), connection).would_block());
+}
+
+}  // namespace spliceport
