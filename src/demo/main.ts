@@ -93,19 +93,19 @@ async function invite(port: number, ending: Promise<void>): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  if (mayMakeNamespaces()) {
+  const granted = mayMakeNamespaces();
+  const reason =
+    isRerun() && !granted ? 'Being root of a user namespace gave it no rights.' : obstacle();
+  if (reason !== undefined) {
+    process.stderr.write(`spliceport demo: ${reason}\n`);
+    process.exitCode = 1;
+  } else if (granted) {
     await demonstrate(askedToEnd());
     // Nothing else is open any more.
     if (process.connected) process.disconnect();
-    return;
-  }
-  const reason = isRerun() ? 'The new user namespace gives no rights in it.' : obstacle();
-  if (reason === undefined) {
+  } else {
     rerunAsNamespaceRoot();
-    return;
   }
-  process.stderr.write(`spliceport demo: ${reason}\n`);
-  process.exitCode = 1;
 }
 
 await main();

@@ -30,9 +30,10 @@ export function isRerun(): boolean {
   return process.env[INSIDE] !== undefined;
 }
 
-/** Why {@link rerunAsNamespaceRoot} cannot work, with what to do about it; undefined when it can. */
+/** Why no network namespace can be had, with what to do about it; undefined when one can. */
 export function obstacle(): string | undefined {
-  const trial = spawnSync('unshare', [...userNamespace, '--net', 'true'], { encoding: 'utf8' });
+  const way = mayMakeNamespaces() ? [] : userNamespace;
+  const trial = spawnSync('unshare', [...way, '--net', 'true'], { encoding: 'utf8' });
   if (trial.status === 0) return undefined;
   if (trial.error !== undefined && 'code' in trial.error && trial.error.code === 'ENOENT') {
     return 'The program unshare is missing. It is part of util-linux.';

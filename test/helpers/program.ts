@@ -32,6 +32,15 @@ export interface ProgramOptions {
 
 const bundles = new Map<string, string>();
 
+/** What the sources say of their own place must hold for a bundle. */
+function sourcePlace(file: string): Record<string, string> {
+  return {
+    'import.meta.url': JSON.stringify(pathToFileURL(file).href),
+    'import.meta.filename': JSON.stringify(file),
+    'import.meta.dirname': JSON.stringify(path.dirname(file)),
+  };
+}
+
 /** Compiles a program into one file that loads the addon as src/ does; its path. */
 export function bundle(source: URL): string {
   const known = bundles.get(source.href);
@@ -45,7 +54,7 @@ export function bundle(source: URL): string {
     format: 'esm',
     target: 'node20',
     packages: 'external',
-    define: { 'import.meta.url': JSON.stringify(pathToFileURL(path.join(root, 'src', '_')).href) },
+    define: sourcePlace(path.join(root, 'src', 'bundle.js')),
   });
   // Test files run at the same time: a program is never seen half written.
   mkdirSync(cache, { recursive: true });

@@ -10,6 +10,7 @@ export interface Tool {
 
 export const iproute2: Tool = { command: 'ip', package: 'iproute2' };
 export const setpriv: Tool = { command: 'setpriv', package: 'util-linux' };
+export const script: Tool = { command: 'script', package: 'bsdutils' };
 
 /**
  * True when the tool is missing, for `describe.skipIf`; says so in one line.

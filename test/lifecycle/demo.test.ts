@@ -1,0 +1,171 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAlive } from '../helpers/process-facts.js';
+import { isRefused } from '../helpers/tcp-client.js';
+import { isMissing, script, setpriv } from '../helpers/tools.js';
+import { until, within } from '../helpers/wait.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const noRights = ['setpriv', '--bounding-set=-all', '--inh-caps=-all'];
+const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+/** A copy of what the package runs from, which every user may read. */
+let installed: string;
+let demo: string[];
+
+beforeAll(() => {
+  installed = mkdtempSync(path.join(tmpdir(), 'spliceport-demo-'));
+  mkdirSync(path.join(installed, 'build', 'Release'), { recursive: true });
+  for (const part of ['lib', 'package.json', 'build/Release/spliceport.node']) {
+    cpSync(path.join(root, part), path.join(installed, part), { recursive: true });
+  }
+  spawnSync('chmod', ['-R', 'a+rX', installed]);
+  demo = [process.execPath, path.join(installed, 'lib', 'demo', 'main.js')];
+});
+afterAll(() => rmSync(installed, { recursive: true }));
+
+/** A running demo and what it has printed. */
+interface Run {
+  readonly process: ChildProcess;
+  readonly ended: Promise<unknown[]>;
+  readonly output: () => string;
+  readonly errors: () => string;
+}
+
+function run(command: readonly string[], environment: NodeJS.ProcessEnv = process.env): Run {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+  let output = '';
+  let errors = '';
+  child.stdout.setEncoding('utf8').on('data', (more: string) => (output += more));
+  child.stderr.setEncoding('utf8').on('data', (more: string) => (errors += more));
+  const ended = within(once(child, 'close'), 'the end of the demo', 30_000);
+  return { process: child, ended, output: () => output, errors: () => errors };
+}
+
+/** What the demo says of its container and its forward. */
+function factsOf(output: string): { pid: number; port: number } {
+  const pid = Number(/process (\d+)/.exec(output)?.[1]);
+  const port = Number(/127\.0\.0\.1:(\d+) on the host/.exec(output)?.[1]);
+  return { pid, port };
+}
+
+async function expectNothingLeft(output: string): Promise<void> {
+  const { pid, port } = factsOf(output);
+  await until(() => !isAlive(pid), 'the container ends');
+  expect(await isRefused({ port })).toBe(true);
+}
+
+function expectFullShow(output: string): void {
+  const [host, container] = [...output.matchAll(/net:\[\d+\]/g)].map(([id]) => id);
+  expect(host).toBeDefined();
+  expect(container).not.toBe(host);
+  expect(output).toMatch(/it saw +GET \/hello {2}from 127\.0\.0\.1:\d+ {2}spliceport demo/);
+  expect(output).toMatch(/answer +200 after \d+\.\d+ ms/);
+  expect(output).toMatch(/round trip +\d+ µs/);
+  expect(output).toMatch(/bulk +\d+\.\d+ GB in \d+\.\d+ s: \d+\.\d+ Gb\/s/);
+  expect(output).toMatch(/relayed +3 connections/);
+}
+
+describe('the demo, when stdin is no terminal', () => {
+  it('shows a forward at work and ends by itself', async () => {
+    const { ended, output, errors } = run(demo);
+    expect(await ended).toEqual([0, null]);
+    expect(errors()).toBe('');
+    expectFullShow(output());
+    await expectNothingLeft(output());
+  });
+
+  it.skipIf(isMissing(setpriv, 'the demo without capabilities'))(
+    'does the same without any capability, in a user namespace',
+    async () => {
+      const { ended, output, errors } = run([...noRights, ...demo]);
+      expect(await ended).toEqual([0, null]);
+      expect(errors()).toBe('');
+      expectFullShow(output());
+      await expectNothingLeft(output());
+    },
+  );
+
+  it.skipIf(isMissing(setpriv, 'the demo as another user') || !mayChangeUser())(
+    'does the same for a user who is not root',
+    async () => {
+      const { ended, output, errors } = run([...nobody, ...demo]);
+      expect(await ended).toEqual([0, null]);
+      expect(errors()).toBe('');
+      expectFullShow(output());
+      await expectNothingLeft(output());
+    },
+  );
+});
+
+describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a terminal', () => {
+  it.each([
+    { who: 'root', prefix: '' },
+    { who: 'a process without capabilities', prefix: `${noRights.join(' ')} ` },
+  ])('as $who stays up for requests until Ctrl-C', async ({ prefix }) => {
+    const {
+      process: terminal,
+      ended,
+      output,
+    } = run([
+      ...['script', '--quiet', '--return', '--command', `${prefix}${demo.join(' ')}`, '/dev/null'],
+    ]);
+    await until(() => output().includes('Ctrl-C ends it.'), 'the invitation', 20_000);
+    const { port } = factsOf(output());
+    const request = get({ host: '127.0.0.1', port, path: '/mine', agent: false });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect(await text(response)).toMatch(/^Hello from net:\[\d+\]/);
+    await until(() => /it saw +GET \/mine/.test(output()), 'the request is shown');
+    terminal.stdin?.write('\x03');
+    expect(await ended).toEqual([0, null]);
+    await expectNothingLeft(output());
+  });
+});
+
+describe('the demo, when it is killed', () => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)('by %s leaves no process', async (signal) => {
+    const prefix = isMissing(setpriv, 'the demo without capabilities') ? [] : noRights;
+    const { process: started, ended, output } = run([...prefix, ...demo]);
+    await until(() => output().includes('it saw'), 'the first request', 20_000);
+    started.kill(signal);
+    await ended;
+    await expectNothingLeft(output());
+  });
+});
+
+describe('the demo, when it cannot work', () => {
+  it('says that unshare is missing, and where it is from', async () => {
+    const { ended, output, errors } = run(demo, { PATH: installed });
+    expect(await ended).toEqual([1, null]);
+    expect(output()).toBe('');
+    expect(errors()).toMatch(/^spliceport demo: The program unshare is missing.*util-linux/);
+  });
+
+  it.skipIf(isMissing(setpriv, 'the demo without user namespaces'))(
+    'names the setting that forbids user namespaces',
+    async () => {
+      const forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"';
+      const jail = ['unshare', '--user', '--map-root-user', 'sh', '-c', forbid, 'sh'];
+      const { ended, errors } = run([...jail, ...noRights, ...demo]);
+      expect(await ended).toEqual([1, null]);
+      expect(errors()).toContain('sudo sysctl user.max_user_namespaces=15000   (now 0)');
+      expect(errors()).toContain('run the demo as root');
+    },
+  );
+});
+
+/** Only in a user namespace that has more than one user. */
+function mayChangeUser(): boolean {
+  const [, , count = ''] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
+  if (process.getuid?.() === 0 && Number(count) > 65_534) return true;
+  process.stderr.write('skipped: the demo as another user; run the tests as root\n');
+  return false;
+}
