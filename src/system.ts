@@ -3,6 +3,7 @@
 
 import { binding, isNativeFailure, type FdWatcher, type NativeFailure } from './binding.js';
 import { describeErrno, SpliceportSystemError } from './errors.js';
+import { NetnsTable } from './netns.js';
 
 export { parseAddress, type IpAddress } from './address.js';
 export { describeErrno };
@@ -72,6 +73,17 @@ export function replaceFd(fd: number, target: number): void {
  */
 export function raiseFileLimit(): number {
   return unwrap(binding.raiseFileLimit());
+}
+
+/**
+ * Finds out whether a network namespace can be opened and entered.
+ * @throws SpliceportError `ERR_SPLICEPORT_NETNS_GONE`
+ * @throws SpliceportSystemError such as `EPERM` with side `container`
+ */
+export function probeNetns(path: string): void {
+  const namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
+  namespaces.acquire([{ netnsPath: path }]);
+  namespaces.close();
 }
 
 /**

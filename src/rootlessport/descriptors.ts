@@ -1,0 +1,85 @@
+// descriptors.ts: the helper's standard streams, and the descriptors that its caller passed to it.
+
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { replaceFd } from '../system.js';
+
+/** Set by libexec/rootlessport: what was open before node opened descriptors of its own. */
+const INHERITED = 'SPLICEPORT_INHERITED_FDS';
+const RETRY_MS = 1;
+const CHUNK_BYTES = 64 * 1024;
+
+/** The descriptors that the caller passed; undefined when the helper was started without its script. */
+export function takeInheritedFds(): ReadonlySet<number> | undefined {
+  const list = process.env[INHERITED];
+  // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- it is nobody else's business
+  delete process.env[INHERITED];
+  return list === undefined ? undefined : new Set(list.split(' ').filter(Boolean).map(Number));
+}
+
+/** Whether the caller passed this descriptor. */
+export function isPassed(fd: number, inherited: ReadonlySet<number> | undefined): boolean {
+  if (inherited !== undefined) return inherited.has(fd);
+  try {
+    fstatSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads to the end, waiting for it. */
+export function readAll(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const bytes = untilReady(() => readSync(fd, chunk));
+    if (bytes === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, bytes));
+  }
+}
+
+/** Writes all of it, or gives up when nobody can read it. */
+export function writeAll(fd: number, text: string): void {
+  try {
+    for (let rest = Buffer.from(text); rest.length > 0;) {
+      rest = rest.subarray(untilReady(() => writeSync(fd, rest)));
+    }
+  } catch {
+    // Whoever should have read it is gone.
+  }
+}
+
+/** Reads away what is there; whether it was the end. The descriptor must be readable. */
+export function isAtEnd(fd: number): boolean {
+  return readSync(fd, Buffer.allocUnsafe(CHUNK_BYTES)) === 0;
+}
+
+/** Lets go of the caller's standard output and error: it waits for their end. */
+export function releaseOutput(): void {
+  const fd = openSync('/dev/null', constants.O_WRONLY);
+  replaceFd(fd, 1);
+  replaceFd(fd, 2);
+  closeSync(fd);
+}
+
+/** Writes `1` to the descriptor and closes it, also when the caller no longer listens. */
+export function signalReady(fd: number): void {
+  writeAll(fd, '1');
+  try {
+    closeSync(fd);
+  } catch {
+    // It was no descriptor that can be closed; the caller has been told already.
+  }
+}
+
+/** Repeats a call on a descriptor that the caller has made non-blocking. */
+function untilReady(call: () => number): number {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+// failures.ts: Podman's texts for what the system refused.
+
+import { readFileSync } from 'node:fs';
+import { SpliceportError, SpliceportSystemError } from '../index.js';
+import { callText, errnoText } from './go-text.js';
+import { listenText, type CheckedPort } from './ports.js';
+
+const UNPRIVILEGED_PORT_START = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
+
+/** The text when it is a host socket that was refused. */
+export function bindFailure(error: unknown, ports: readonly CheckedPort[]): string | undefined {
+  if (!(error instanceof SpliceportSystemError) || error.side !== 'host') return undefined;
+  const refused = ports.filter(
+    ({ spec }) => spec.protocol === error.protocol && spec.host.port === error.port,
+  );
+  const port =
+    refused.find(({ spec }) => spec.host.address === error.address) ??
+    // A dual-stack socket, which is IPv4 alone where the host has no IPv6.
+    refused.find(({ spec }) => spec.host.address === undefined);
+  if (port === undefined) return undefined;
+  const listen = listenText(port.protocol, port.host, port.spec.host.port);
+  const text = `${listen}: ${error.syscall}: ${errnoText(error.errno)}`;
+  const isForbidden = error.code === 'EACCES' || error.code === 'EPERM';
+  return isForbidden ? privilegedPortText(port.spec.host.port, text) : text;
+}
+
+/** The text when it is the network namespace that could not be opened or entered. */
+export function netnsFailure(error: unknown, path: string): string | undefined {
+  const cause = error instanceof SpliceportError ? (error.cause ?? error) : error;
+  if (!(cause instanceof SpliceportSystemError) || cause.side !== 'container') return undefined;
+  return callText(cause, path);
+}
+
+function privilegedPortText(port: number, text: string): string {
+  let lowest: number;
+  try {
+    lowest = Number(readFileSync(UNPRIVILEGED_PORT_START, 'utf8'));
+  } catch {
+    return text;
+  }
+  if (port >= lowest) return text;
+  return (
+    `cannot expose privileged port ${port}, you can add ` +
+    `'net.ipv4.ip_unprivileged_port_start=${port}' to /etc/sysctl.conf (currently ${lowest}), ` +
+    `or choose a larger port number (>= ${lowest}): ${text}`
+  );
+}

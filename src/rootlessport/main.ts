@@ -1,0 +1,124 @@
+// main.ts: the helper that Podman starts for a container with published ports. It reads a configuration, forwards the
+// ports, says that it is ready, and lives until its caller lets go of it. The order of the steps is Podman's contract.
+
+import { constants, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { Forwarder } from '../index.js';
+import { probeNetns, raiseFileLimit, watchFd, type UnixSocketType } from '../system.js';
+import { decodeConfig, type Config, type Mapping } from './config.js';
+import {
+  isAtEnd,
+  isPassed,
+  readAll,
+  releaseOutput,
+  signalReady,
+  takeInheritedFds,
+  writeAll,
+} from './descriptors.js';
+import { callText, oneLine, quote } from './go-text.js';
+import { bindFailure, netnsFailure } from './failures.js';
+import { check, expand } from './ports.js';
+import { ReloadSocket } from './reload-socket.js';
+import { reload } from './reload.js';
+
+/** Settles the type of the reload socket: `seqpacket` or `stream`. */
+const RELOAD_SOCKET = 'SPLICEPORT_RELOAD_SOCKET';
+
+/** A message is cut off here, so that it fits into a pipe that nobody reads yet. */
+const MAX_MESSAGE_LENGTH = 16_384;
+
+async function run(): Promise<void> {
+  const inherited = takeInheritedFds();
+  const config = decodeConfig(readAll(0));
+  checkConfig(config, inherited);
+  const folder = makeFolder(config.folder);
+
+  const forwarder = new Forwarder({ netns: { path: config.netnsPath } });
+  let reloadSocket: ReloadSocket | undefined;
+  process.on('exit', () => {
+    reloadSocket?.close();
+    void forwarder.close();
+  });
+  const stop = () => process.exit(0);
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+
+  await forwardAll(forwarder, config);
+  watchFd(config.exitFd, () => {
+    if (isAtEnd(config.exitFd)) stop();
+  });
+  if (config.wantsReloadSocket) {
+    reloadSocket = openReloadSocket(folder, config, (request) => reload(request, forwarder));
+  }
+  releaseOutput();
+  signalReady(config.readyFd);
+}
+
+function checkConfig(config: Config, inherited: ReadonlySet<number> | undefined): void {
+  const { netnsPath, exitFd, readyFd } = config;
+  if (netnsPath === '') throw new Error('missing NetNSPath');
+  if (exitFd <= 0) throw new Error('missing ExitFD');
+  if (!isPassed(exitFd, inherited)) throw new Error('invalid ExitFD');
+  if (readyFd <= 0) throw new Error('missing ReadyFD');
+  if (!isPassed(readyFd, inherited)) throw new Error('invalid ReadyFD');
+}
+
+/** The folder for reload sockets, which all helpers of a user share. It is made whether there will be a socket or not. */
+function makeFolder(parent: string): string {
+  const folder = join(parent, 'rp');
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(callText(error, folder), { cause: error });
+  }
+  return folder;
+}
+
+/** Forwards every port. Of several failures, the one that Podman's order puts first is told. */
+async function forwardAll(
+  forwarder: Forwarder,
+  { mappings, containerAddress, netnsPath }: Config,
+): Promise<void> {
+  const { ports, failure } = check(expand(mappings), containerAddress, raiseFileLimit());
+  try {
+    await forwarder.addAll(ports.map(({ spec }) => spec));
+    if (ports.length === 0) probeNetns(netnsPath);
+  } catch (error) {
+    const text = bindFailure(error, ports) ?? failure ?? netnsFailure(error, netnsPath);
+    throw text === undefined ? error : new Error(text, { cause: error });
+  }
+  if (failure !== undefined) throw new Error(failure);
+}
+
+function openReloadSocket(
+  folder: string,
+  { containerId, mappings }: Config,
+  answer: (request: string) => Promise<string>,
+): ReloadSocket {
+  if (['', '.', '..'].includes(containerId) || /[/\0]/.test(containerId)) {
+    throw new Error(`invalid ContainerID: ${quote(containerId)}`);
+  }
+  const type = reloadSocketType(mappings);
+  try {
+    const folderFd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    return new ReloadSocket(type, folderFd, containerId, answer);
+  } catch (error) {
+    throw new Error(callText(error, join(folder, containerId)), { cause: error });
+  }
+}
+
+/** Podman 4 and later, which has ranges, speaks in packets; Podman 3 in a stream. */
+function reloadSocketType(mappings: readonly Mapping[]): UnixSocketType {
+  const forced = process.env[RELOAD_SOCKET];
+  if (forced === 'seqpacket' || forced === 'stream') return forced;
+  if (forced !== undefined) {
+    throw new Error(`${RELOAD_SOCKET} is neither seqpacket nor stream: ${quote(forced)}`);
+  }
+  const speaksStream = mappings.length > 0 && mappings.every(({ shape }) => shape === 'single');
+  return speaksStream ? 'stream' : 'seqpacket';
+}
+
+run().catch((error: unknown) => {
+  const text = error instanceof Error ? error.message : String(error);
+  writeAll(1, `${oneLine(text).slice(0, MAX_MESSAGE_LENGTH)}\n`);
+  process.exit(1);
+});
