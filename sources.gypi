@@ -8,6 +8,7 @@
       'native/epoll.cc',
       'native/link.cc',
       'native/pipe.cc',
+      'native/pump.cc',
       'native/setns.cc',
       'native/socket.cc',
       'native/splice.cc',

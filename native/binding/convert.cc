@@ -1,0 +1,138 @@
+#include "convert.h"
+
+#include <array>
+#include <string_view>
+
+namespace spliceport::binding {
+
+namespace {
+
+// Counters are well below 2^53, where a double is exact.
+Napi::Number ToNumber(Napi::Env env, uint64_t count) {
+  return Napi::Number::New(env, static_cast<double>(count));
+}
+
+Napi::Object ToEndpoint(Napi::Env env, const Address& address) {
+  auto endpoint = Napi::Object::New(env);
+  endpoint.Set("address", address.Text());
+  endpoint.Set("port", ToNumber(env, address.port()));
+  return endpoint;
+}
+
+const char* Name(SessionState state) {
+  switch (state) {
+    case SessionState::kConnecting:
+      return "connecting";
+    case SessionState::kOpen:
+      return "open";
+    case SessionState::kHalfClosed:
+      return "half-closed";
+    case SessionState::kResetting:
+      return "resetting";
+  }
+  return "open";
+}
+
+}  // namespace
+
+Napi::Object ToFailure(Napi::Env env, SysError error) {
+  auto failure = Napi::Object::New(env);
+  failure.Set("errno", Napi::Number::New(env, error.code));
+  failure.Set("syscall", error.syscall);
+  return failure;
+}
+
+Napi::Value ToOutcome(Napi::Env env, const Result<void>& result) {
+  if (result.ok()) return env.Undefined();
+  return ToFailure(env, result.error());
+}
+
+Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
+  auto stats = Napi::Object::New(env);
+  const auto set = [&](const char* name, uint64_t count) { stats.Set(name, ToNumber(env, count)); };
+  set("sessionsOpen", counters.sessions_opened.Get() - counters.sessions_closed.Get());
+  set("sessionsTotal", counters.sessions_opened.Get());
+  set("connectFailures", counters.connect_failures.Get());
+  set("connectTimeouts", counters.connect_timeouts.Get());
+  set("connectRetries", counters.connect_retries.Get());
+  set("sessionsReset", counters.sessions_reset.Get());
+  set("bytesToContainer", counters.bytes_to_container.Get());
+  set("bytesToHost", counters.bytes_to_host.Get());
+  set("datagramsToContainer", counters.datagrams_to_container.Get());
+  set("datagramsToHost", counters.datagrams_to_host.Get());
+  set("datagramsDropped", counters.datagrams_dropped.Get());
+  set("datagramsLostInKernel", counters.datagrams_lost_in_kernel.Get());
+  set("flowsEvicted", counters.flows_evicted.Get());
+  set("acceptRests", counters.accept_rests.Get());
+  set("pipeFallbacks", counters.pipe_fallbacks.Get());
+  auto latency = Napi::Array::New(env, counters.connect_latency.size());
+  uint32_t index = 0;
+  for (const Counter& bucket : counters.connect_latency)
+    latency.Set(index++, ToNumber(env, bucket.Get()));
+  stats.Set("connectLatency", latency);
+  set("connectMicrosTotal", counters.connect_micros.Get());
+  return stats;
+}
+
+Napi::Array ToSessions(Napi::Env env, const std::vector<SessionInfo>& sessions) {
+  auto array = Napi::Array::New(env, sessions.size());
+  uint32_t index = 0;
+  for (const SessionInfo& info : sessions) {
+    auto session = Napi::Object::New(env);
+    session.Set("forwardId", Napi::Number::New(env, info.forward_id));
+    session.Set("protocol", info.protocol == Protocol::kTcp ? "tcp" : "udp");
+    session.Set("client", ToEndpoint(env, info.client));
+    session.Set("target", ToEndpoint(env, info.target));
+    session.Set("state", Name(info.state));
+    session.Set("bytesToContainer", ToNumber(env, info.bytes_to_container));
+    session.Set("bytesToHost", ToNumber(env, info.bytes_to_host));
+    session.Set("ageMs", ToNumber(env, static_cast<uint64_t>(info.age_micros / 1'000)));
+    array.Set(index++, session);
+  }
+  return array;
+}
+
+int64_t IntegerAt(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  Check(value.IsNumber(), key);
+  return value.As<Napi::Number>().Int64Value();
+}
+
+std::string TextAt(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  Check(value.IsString(), key);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+bool FlagAt(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  Check(value.IsBoolean(), key);
+  return value.As<Napi::Boolean>().Value();
+}
+
+Protocol ProtocolAt(const Napi::Object& object, const char* key) {
+  return TextAt(object, key) == "udp" ? Protocol::kUdp : Protocol::kTcp;
+}
+
+Address AddressOf(const Napi::Object& object) {
+  const auto address =
+      Address::Parse(TextAt(object, "address"), static_cast<uint16_t>(IntegerAt(object, "port")));
+  Check(address.has_value(), "an address that is none reached the addon");
+  return *address;
+}
+
+std::vector<int> ToIds(const Napi::Value& array) {
+  Check(array.IsArray(), "ids");
+  const auto list = array.As<Napi::Array>();
+  std::vector<int> ids;
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    ids.push_back(ToInt(list.Get(i)));
+  return ids;
+}
+
+int ToInt(const Napi::Value& value) {
+  Check(value.IsNumber(), "a number was expected");
+  return value.As<Napi::Number>().Int32Value();
+}
+
+}  // namespace spliceport::binding

@@ -1,0 +1,171 @@
+#include "engine_wrap.h"
+
+#include <optional>
+#include <utility>
+
+#include "convert.h"
+
+namespace spliceport::binding {
+
+Napi::Function EngineWrap::Define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {
+                         InstanceMethod<&EngineWrap::Add>("add"),
+                         InstanceMethod<&EngineWrap::Retarget>("retarget"),
+                         InstanceMethod<&EngineWrap::Remove>("remove"),
+                         InstanceMethod<&EngineWrap::Stats>("stats"),
+                         InstanceMethod<&EngineWrap::Sessions>("sessions"),
+                         InstanceMethod<&EngineWrap::Close>("close"),
+                         InstanceMethod<&EngineWrap::KeepAlive>("ref"),
+                         InstanceMethod<&EngineWrap::LetGo>("unref"),
+                     });
+}
+
+EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineWrap>(info) {
+  const auto options = info[0].As<Napi::Object>();
+  Settings settings;
+  settings.workers = static_cast<int>(IntegerAt(options, "workers"));
+  settings.spin_micros = IntegerAt(options, "spinMicros");
+  settings.pipe_capacity_bytes = static_cast<size_t>(IntegerAt(options, "pipeCapacityBytes"));
+  auto engine = Engine::Create(settings, *this);
+  if (!engine.ok()) {
+    auto error = Napi::Error::New(info.Env(), "the engine cannot start");
+    error.Set("errno", Napi::Number::New(info.Env(), engine.error().code));
+    error.Set("syscall", engine.error().syscall);
+    error.ThrowAsJavaScriptException();
+    return;
+  }
+  engine_ = std::move(engine.value());
+  wake_ =
+      Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "spliceport", 0, 1);
+  // After the thread-safe function, whose constructor adds a hook of its own: hooks run last in, first out, and the
+  // workers must have ended before it goes.
+  napi_add_env_cleanup_hook(info.Env(), &EngineWrap::OnEnvironmentEnd, this);
+  Ref();
+}
+
+EngineWrap::~EngineWrap() { TearDown(); }
+
+void EngineWrap::OnEnvironmentEnd(void* self) { static_cast<EngineWrap*>(self)->TearDown(); }
+
+bool EngineWrap::TearDown() {
+  if (!engine_) return false;
+  engine_->Close();
+  engine_->Sum({}, last_counters_);
+  wake_.Abort();
+  engine_.reset();
+  return true;
+}
+
+Result<TargetPtr> EngineWrap::TargetFrom(const Napi::Object& object) {
+  auto netns = engine_->NetnsFor(static_cast<int>(IntegerAt(object, "netnsFd")));
+  if (!netns.ok()) return netns.error();
+  return TargetPtr(std::make_shared<const Target>(Target{netns.value(), AddressOf(object)}));
+}
+
+Result<ForwardConfig> EngineWrap::ConfigFrom(const Napi::Object& object) {
+  ForwardConfig config;
+  // First, so that the descriptor is closed whatever happens next.
+  config.host_socket =
+      std::make_shared<const UniqueFd>(static_cast<int>(IntegerAt(object, "hostFd")));
+  config.id = static_cast<int>(IntegerAt(object, "id"));
+  config.protocol = ProtocolAt(object, "protocol");
+  config.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
+  config.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
+  config.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
+  auto target = TargetFrom(object.Get("target").As<Napi::Object>());
+  if (!target.ok()) return target.error();
+  config.target = std::move(target.value());
+  return config;
+}
+
+Napi::Value EngineWrap::Add(const Napi::CallbackInfo& info) {
+  Check(engine_ != nullptr, "a closed engine was used");
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<ForwardConfig> configs;
+  std::optional<SysError> failure;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    auto config = ConfigFrom(list.Get(i).As<Napi::Object>());
+    if (config.ok()) {
+      configs.push_back(std::move(config.value()));
+    } else if (!failure) {
+      failure = config.error();
+    }
+  }
+  if (failure) return ToFailure(info.Env(), *failure);
+  return ToOutcome(info.Env(), engine_->Add(configs));
+}
+
+Napi::Value EngineWrap::Retarget(const Napi::CallbackInfo& info) {
+  Check(engine_ != nullptr, "a closed engine was used");
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<std::pair<int, TargetPtr>> changes;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const auto change = list.Get(i).As<Napi::Object>();
+    auto target = TargetFrom(change.Get("target").As<Napi::Object>());
+    if (!target.ok()) return ToFailure(info.Env(), target.error());
+    changes.emplace_back(static_cast<int>(IntegerAt(change, "id")), std::move(target.value()));
+  }
+  engine_->Retarget(changes);
+  return info.Env().Undefined();
+}
+
+void EngineWrap::Remove(const Napi::CallbackInfo& info) {
+  Check(engine_ != nullptr, "a closed engine was used");
+  const int64_t drain_micros = info[1].As<Napi::Number>().Int64Value() * 1'000;
+  engine_->Remove(ToIds(info[0]), drain_micros);
+}
+
+Napi::Value EngineWrap::Stats(const Napi::CallbackInfo& info) {
+  if (!engine_) return ToStats(info.Env(), last_counters_);
+  std::optional<int> id;
+  if (info[0].IsNumber()) id = ToInt(info[0]);
+  ForwardCounters sum;
+  engine_->Sum(id, sum);
+  return ToStats(info.Env(), sum);
+}
+
+Napi::Value EngineWrap::Sessions(const Napi::CallbackInfo& info) {
+  return ToSessions(info.Env(), engine_ ? engine_->Sessions() : std::vector<SessionInfo>());
+}
+
+void EngineWrap::Close(const Napi::CallbackInfo& info) {
+  if (!TearDown()) return;
+  napi_remove_env_cleanup_hook(info.Env(), &EngineWrap::OnEnvironmentEnd, this);
+  Unref();
+}
+
+void EngineWrap::KeepAlive(const Napi::CallbackInfo& info) {
+  if (engine_) wake_.Ref(info.Env());
+}
+
+void EngineWrap::LetGo(const Napi::CallbackInfo& info) {
+  if (engine_) wake_.Unref(info.Env());
+}
+
+// On a worker's thread. Removals that come together are reported by one wake-up.
+void EngineWrap::OnRemoved(int id) {
+  {
+    const std::lock_guard lock(removed_mutex_);
+    removed_.push_back(id);
+    if (removed_.size() > 1) return;
+  }
+  wake_.NonBlockingCall([this](Napi::Env env, Napi::Function on_event) { Report(env, on_event); });
+}
+
+void EngineWrap::Report(Napi::Env env, Napi::Function on_event) {
+  if (env == nullptr || on_event.IsEmpty()) return;
+  std::vector<int> removed;
+  {
+    const std::lock_guard lock(removed_mutex_);
+    removed.swap(removed_);
+  }
+  for (const int id : removed) {
+    auto event = Napi::Object::New(env);
+    event.Set("type", "removed");
+    event.Set("id", Napi::Number::New(env, id));
+    on_event.Call({event});
+  }
+}
+
+}  // namespace spliceport::binding

@@ -1,0 +1,50 @@
+// engine_wrap.h: the Engine class of src/binding.ts.
+// Owns:   the engine and the thread-safe function through which its workers reach JavaScript.
+// Thread: JavaScript's, but for OnRemoved.
+// Life:   keeps itself alive until close() or the end of its environment. Teardown, the same for both and safe to run
+//         twice: join the workers, so that no one calls any more; release the thread-safe function; free the engine.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine.h"
+
+namespace spliceport::binding {
+
+class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEvents {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit EngineWrap(const Napi::CallbackInfo& info);
+  ~EngineWrap() override;
+
+ private:
+  Napi::Value Add(const Napi::CallbackInfo& info);
+  Napi::Value Retarget(const Napi::CallbackInfo& info);
+  void Remove(const Napi::CallbackInfo& info);
+  Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value Sessions(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+  void KeepAlive(const Napi::CallbackInfo& info);
+  void LetGo(const Napi::CallbackInfo& info);
+
+  Result<TargetPtr> TargetFrom(const Napi::Object& object);
+  Result<ForwardConfig> ConfigFrom(const Napi::Object& object);
+  void OnRemoved(int id) override;
+  void Report(Napi::Env env, Napi::Function on_event);
+  static void OnEnvironmentEnd(void* self);
+  // False when it was done before.
+  bool TearDown();
+
+  std::unique_ptr<Engine> engine_;
+  // What stats() says after the engine is gone.
+  ForwardCounters last_counters_;
+  Napi::ThreadSafeFunction wake_;
+  std::mutex removed_mutex_;
+  std::vector<int> removed_;
+};
+
+}  // namespace spliceport::binding

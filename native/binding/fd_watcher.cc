@@ -1,0 +1,83 @@
+#include "fd_watcher.h"
+
+#include <utility>
+
+#include "check.h"
+#include "convert.h"
+
+namespace spliceport::binding {
+
+Napi::Function FdWatcher::Define(Napi::Env env) {
+  return DefineClass(env, "FdWatcher",
+                     {
+                         InstanceMethod<&FdWatcher::Close>("close"),
+                         InstanceMethod<&FdWatcher::KeepAlive>("ref"),
+                         InstanceMethod<&FdWatcher::LetGo>("unref"),
+                     });
+}
+
+FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<FdWatcher>(info),
+      on_readable_(Napi::Persistent(info[1].As<Napi::Function>())),
+      context_(info.Env(), "spliceport") {
+  uv_loop_t* loop = nullptr;
+  Check(napi_get_uv_event_loop(info.Env(), &loop) == napi_ok, "this environment has no event loop");
+  auto* handle = new Handle{{}, this, nullptr};
+  const int failed = uv_poll_init(loop, &handle->poll, ToInt(info[0]));
+  if (failed != 0) {
+    delete handle;
+    auto error = Napi::Error::New(info.Env(), "the descriptor cannot be watched");
+    error.Set("errno", Napi::Number::New(info.Env(), failed));
+    error.Set("syscall", "epoll_ctl");
+    error.ThrowAsJavaScriptException();
+    return;
+  }
+  handle_ = handle;
+  handle->poll.data = handle;
+  uv_poll_start(&handle->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    FdWatcher* owner = static_cast<Handle*>(poll->data)->owner;
+    if (owner != nullptr) owner->OnReadable();
+  });
+  napi_add_async_cleanup_hook(
+      info.Env(),
+      [](napi_async_cleanup_hook_handle, void* data) {
+        FdWatcher* owner = static_cast<Handle*>(data)->owner;
+        if (owner != nullptr) owner->StopWatching();
+      },
+      handle, &handle->hook);
+  Ref();
+}
+
+FdWatcher::~FdWatcher() { StopWatching(); }
+
+void FdWatcher::StopWatching() {
+  if (handle_ == nullptr) return;
+  Handle* handle = std::exchange(handle_, nullptr);
+  handle->owner = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle->poll), [](uv_handle_t* poll) {
+    auto* closed = static_cast<Handle*>(poll->data);
+    napi_remove_async_cleanup_hook(closed->hook);
+    delete closed;
+  });
+}
+
+void FdWatcher::OnReadable() {
+  const Napi::HandleScope scope(Env());
+  on_readable_.MakeCallback(Env().Global(), {}, context_);
+}
+
+void FdWatcher::Close(const Napi::CallbackInfo&) {
+  if (handle_ == nullptr) return;
+  StopWatching();
+  Unref();
+}
+
+void FdWatcher::KeepAlive(const Napi::CallbackInfo&) {
+  if (handle_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
+}
+
+void FdWatcher::LetGo(const Napi::CallbackInfo&) {
+  if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&handle_->poll));
+}
+
+}  // namespace spliceport::binding

@@ -1,0 +1,36 @@
+// fd_watcher.h: the FdWatcher class of src/binding.ts: a uv_poll_t.
+// Owns:   the libuv handle, which is freed when libuv has let go of it; never the descriptor.
+// Thread: JavaScript's.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+namespace spliceport::binding {
+
+class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit FdWatcher(const Napi::CallbackInfo& info);
+  ~FdWatcher() override;
+
+ private:
+  // Outlives the wrap: uv_close is done only in a later turn of the loop, which an ending environment must wait for.
+  struct Handle {
+    uv_poll_t poll;
+    FdWatcher* owner;
+    napi_async_cleanup_hook_handle hook;
+  };
+
+  void Close(const Napi::CallbackInfo& info);
+  void KeepAlive(const Napi::CallbackInfo& info);
+  void LetGo(const Napi::CallbackInfo& info);
+  void StopWatching();
+  void OnReadable();
+
+  Handle* handle_ = nullptr;
+  Napi::FunctionReference on_readable_;
+  Napi::AsyncContext context_;
+};
+
+}  // namespace spliceport::binding

@@ -1,0 +1,76 @@
+// counters.h: what one forward did on one worker. The unit is in each name.
+// Thread: written by its worker alone, read by any; relaxed, since each figure stands for itself.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace spliceport {
+
+// A single-writer counter: a plain load and store, where fetch_add would lock the bus.
+class Counter {
+ public:
+  void Add(uint64_t count = 1) { value_.store(Get() + count, std::memory_order_relaxed); }
+  uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// Upper bounds of the connect-latency buckets, CONNECT_LATENCY_BUCKETS_MICROS in src/types.ts; one more bucket
+// takes the rest.
+inline constexpr std::array<uint32_t, 13> kLatencyBucketsMicros = {
+    50, 100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
+
+struct ForwardCounters {
+  Counter sessions_opened;
+  Counter sessions_closed;
+  Counter connect_failures;
+  Counter connect_timeouts;
+  Counter connect_retries;
+  Counter sessions_reset;
+  Counter bytes_to_container;
+  Counter bytes_to_host;
+  Counter datagrams_to_container;
+  Counter datagrams_to_host;
+  Counter datagrams_dropped;
+  Counter datagrams_lost_in_kernel;
+  Counter flows_evicted;
+  Counter accept_rests;
+  Counter pipe_fallbacks;
+  Counter connect_micros;
+  std::array<Counter, kLatencyBucketsMicros.size() + 1> connect_latency;
+
+  void Merge(const ForwardCounters& other);
+
+  void RecordConnect(uint64_t micros) {
+    size_t bucket = 0;
+    while (bucket < kLatencyBucketsMicros.size() && micros > kLatencyBucketsMicros[bucket])
+      ++bucket;
+    connect_latency[bucket].Add();
+    connect_micros.Add(micros);
+  }
+};
+
+// Every counter but the buckets.
+inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
+    &ForwardCounters::sessions_opened,        &ForwardCounters::sessions_closed,
+    &ForwardCounters::connect_failures,       &ForwardCounters::connect_timeouts,
+    &ForwardCounters::connect_retries,        &ForwardCounters::sessions_reset,
+    &ForwardCounters::bytes_to_container,     &ForwardCounters::bytes_to_host,
+    &ForwardCounters::datagrams_to_container, &ForwardCounters::datagrams_to_host,
+    &ForwardCounters::datagrams_dropped,      &ForwardCounters::datagrams_lost_in_kernel,
+    &ForwardCounters::flows_evicted,          &ForwardCounters::accept_rests,
+    &ForwardCounters::pipe_fallbacks,         &ForwardCounters::connect_micros,
+};
+
+inline void ForwardCounters::Merge(const ForwardCounters& other) {
+  for (const auto counter : kSingleCounters)
+    (this->*counter).Add((other.*counter).Get());
+  for (size_t i = 0; i < connect_latency.size(); ++i)
+    connect_latency[i].Add(other.connect_latency[i].Get());
+}
+
+}  // namespace spliceport

@@ -1,0 +1,161 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <latch>
+
+namespace spliceport {
+
+Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
+  std::unique_ptr<Engine> engine(new Engine(events));
+  for (int index = 0; index < settings.workers; ++index) {
+    auto worker =
+        Worker::Start(index, settings, [self = engine.get()](int id) { self->OnDoneOnWorker(id); });
+    if (!worker.ok()) return worker.error();
+    engine->workers_.push_back(std::move(worker.value()));
+  }
+  return engine;
+}
+
+Engine::~Engine() { Close(); }
+
+Result<NetnsPtr> Engine::NetnsFor(int borrowed_fd) {
+  if (borrowed_fd < 0) return NetnsPtr();
+  auto opened = Netns::From(borrowed_fd);
+  if (!opened.ok()) return opened.error();
+  std::erase_if(netns_, [](const auto& known) { return known.expired(); });
+  for (const auto& known : netns_) {
+    const NetnsPtr netns = known.lock();
+    if (netns && netns->IsSameAs(*opened.value())) return netns;
+  }
+  netns_.push_back(opened.value());
+  return NetnsPtr(opened.value());
+}
+
+// Waits until each worker is done, so a task may borrow what is on the caller's stack.
+void Engine::OnAllWorkers(const std::function<void(size_t, Worker&)>& task) {
+  std::latch done(static_cast<ptrdiff_t>(workers_.size()));
+  for (size_t index = 0; index < workers_.size(); ++index) {
+    Worker& worker = *workers_[index];
+    worker.Post([&task, &done, &worker, index] {
+      task(index, worker);
+      done.count_down();
+    });
+  }
+  done.wait();
+}
+
+// A listener is shared by all workers; a UDP socket has one, since two would break the order of a flow.
+bool Engine::Serves(const ForwardConfig& config, size_t worker) const {
+  return config.protocol == Protocol::kTcp ||
+         static_cast<size_t>(config.id) % workers_.size() == worker;
+}
+
+Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const ForwardConfig& config : configs) {
+      Record record;
+      for (size_t worker = 0; worker < workers_.size(); ++worker) {
+        const bool serves = Serves(config, worker);
+        record.counters.push_back(serves ? std::make_unique<ForwardCounters>() : nullptr);
+        record.workers_left += serves ? 1 : 0;
+      }
+      const bool is_new = records_.emplace(config.id, std::move(record)).second;
+      Check(is_new, "a forward's id was used twice");
+    }
+  }
+  std::vector<Result<void>> outcomes(workers_.size());
+  OnAllWorkers([&](size_t index, Worker& worker) {
+    for (const ForwardConfig& config : configs) {
+      if (!outcomes[index].ok()) return;
+      if (Serves(config, index))
+        outcomes[index] = worker.Add(config, *CountersOf(config.id, index));
+    }
+  });
+  for (const Result<void>& outcome : outcomes) {
+    if (outcome.ok()) continue;
+    Forget(configs);
+    return outcome;
+  }
+  return {};
+}
+
+ForwardCounters* Engine::CountersOf(int id, size_t worker) {
+  const std::lock_guard lock(mutex_);
+  return records_.at(id).counters[worker].get();
+}
+
+// Takes back an Add that failed on the way. The records go first, so that no event is sent; what workers count
+// meanwhile must outlive them there.
+void Engine::Forget(const std::vector<ForwardConfig>& configs) {
+  std::vector<std::map<int, Record>::node_type> records;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const ForwardConfig& config : configs)
+      records.push_back(records_.extract(config.id));
+  }
+  OnAllWorkers([&](size_t, Worker& worker) {
+    for (const ForwardConfig& config : configs)
+      worker.Remove(config.id, 0);
+  });
+}
+
+void Engine::Retarget(const std::vector<std::pair<int, TargetPtr>>& changes) {
+  OnAllWorkers([&](size_t, Worker& worker) {
+    for (const auto& [id, target] : changes)
+      worker.Retarget(id, target);
+  });
+}
+
+void Engine::Remove(const std::vector<int>& ids, int64_t drain_micros) {
+  OnAllWorkers([&](size_t, Worker& worker) {
+    for (const int id : ids)
+      worker.Remove(id, drain_micros);
+  });
+}
+
+bool Engine::Has(int id) {
+  const std::lock_guard lock(mutex_);
+  return records_.contains(id);
+}
+
+void Engine::OnDoneOnWorker(int id) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find(id);
+    if (found == records_.end() || --found->second.workers_left > 0) return;
+    for (const auto& counters : found->second.counters) {
+      if (counters) retired_.Merge(*counters);
+    }
+    records_.erase(found);
+  }
+  events_.OnRemoved(id);
+}
+
+void Engine::Sum(std::optional<int> id, ForwardCounters& sum) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [known, record] : records_) {
+    if (id && *id != known) continue;
+    for (const auto& counters : record.counters) {
+      if (counters) sum.Merge(*counters);
+    }
+  }
+  if (!id) sum.Merge(retired_);
+}
+
+std::vector<SessionInfo> Engine::Sessions() {
+  std::vector<std::vector<SessionInfo>> per_worker(workers_.size());
+  OnAllWorkers([&](size_t index, Worker& worker) { worker.Describe(per_worker[index]); });
+  std::vector<SessionInfo> all;
+  for (auto& sessions : per_worker)
+    all.insert(all.end(), sessions.begin(), sessions.end());
+  return all;
+}
+
+void Engine::Close() {
+  for (auto& worker : workers_)
+    worker->Stop();
+  workers_.clear();
+}
+
+}  // namespace spliceport

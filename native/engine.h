@@ -1,0 +1,77 @@
+// engine.h: the workers and the forwards they serve. Many engines may live in one process.
+// Owns:   its workers, the counters, one descriptor per network namespace in use.
+// Thread: all calls from one thread, the embedding program's; each waits until the workers have carried it out, which
+//         takes microseconds since they never block. EngineEvents is called on worker threads.
+// Fails:  SysError; nothing half done is left.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "worker.h"
+
+namespace spliceport {
+
+class EngineEvents {
+ public:
+  // The last session of a removed forward has ended. Called on a worker's thread, once per Remove()d id.
+  virtual void OnRemoved(int id) = 0;
+
+ protected:
+  ~EngineEvents() = default;
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> Create(const Settings& settings, EngineEvents& events);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // The namespace behind `borrowed_fd`; one object for one namespace, -1 for the process's own.
+  Result<NetnsPtr> NetnsFor(int borrowed_fd);
+
+  // All or none.
+  Result<void> Add(const std::vector<ForwardConfig>& configs);
+  // In force when it returns, for all.
+  void Retarget(const std::vector<std::pair<int, TargetPtr>>& changes);
+  // The host sockets are closed when it returns. Sessions may go on for `drain_micros`; 0: they are closed as well.
+  void Remove(const std::vector<int>& ids, int64_t drain_micros);
+  bool Has(int id);
+  // Adds the counters of one forward, or of all that ever were, to `sum`.
+  void Sum(std::optional<int> id, ForwardCounters& sum);
+  std::vector<SessionInfo> Sessions();
+  // Stops the workers and closes all; OnRemoved is not called any more. May be called twice.
+  void Close();
+
+ private:
+  struct Record {
+    // One per worker that serves the forward, by worker; null where one does not.
+    std::vector<std::unique_ptr<ForwardCounters>> counters;
+    int workers_left = 0;
+  };
+
+  explicit Engine(EngineEvents& events) : events_(events) {}
+  void OnAllWorkers(const std::function<void(size_t, Worker&)>& task);
+  bool Serves(const ForwardConfig& config, size_t worker) const;
+  ForwardCounters* CountersOf(int id, size_t worker);
+  void OnDoneOnWorker(int id);
+  void Forget(const std::vector<ForwardConfig>& configs);
+
+  EngineEvents& events_;
+  std::vector<std::weak_ptr<const Netns>> netns_;
+  // Guards records_ and retired_: workers take a record out when its forward is done.
+  std::mutex mutex_;
+  std::map<int, Record> records_;
+  ForwardCounters retired_;
+  // Last: workers use everything above.
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace spliceport

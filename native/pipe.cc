@@ -1,0 +1,54 @@
+#include "pipe.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "timer.h"
+
+namespace spliceport {
+
+namespace {
+
+// Below this splice moves less per call than a copy does.
+constexpr size_t kUsefulBytes = 64 << 10;
+// Directions give their pipe back whenever it is empty, so few are in use at a time.
+constexpr size_t kMostIdle = 4;
+constexpr int64_t kAttemptIntervalMicros = 100'000;
+
+}  // namespace
+
+Result<std::unique_ptr<Pipe>> Pipe::Create(size_t capacity_bytes) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return LastError("pipe2");
+  auto pipe = std::make_unique<Pipe>();
+  pipe->read_end.Reset(ends[0]);
+  pipe->write_end.Reset(ends[1]);
+  (void)fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(capacity_bytes));
+  const int capacity = fcntl(ends[1], F_GETPIPE_SZ);
+  if (capacity < 0) return LastError("fcntl");
+  pipe->capacity_bytes = static_cast<size_t>(capacity);
+  return pipe;
+}
+
+std::unique_ptr<Pipe> PipePool::Take() {
+  if (!idle_.empty()) {
+    auto pipe = std::move(idle_.back());
+    idle_.pop_back();
+    return pipe;
+  }
+  if (next_attempt_micros_ != 0 && NowMicros() < next_attempt_micros_) return nullptr;
+  auto created = Pipe::Create(capacity_bytes_);
+  if (created.ok() && created.value()->capacity_bytes >= std::min(kUsefulBytes, capacity_bytes_)) {
+    next_attempt_micros_ = 0;
+    return std::move(created.value());
+  }
+  next_attempt_micros_ = NowMicros() + kAttemptIntervalMicros;
+  return nullptr;
+}
+
+void PipePool::Give(std::unique_ptr<Pipe> pipe) {
+  if (pipe->buffered_bytes == 0 && idle_.size() < kMostIdle) idle_.push_back(std::move(pipe));
+}
+
+}  // namespace spliceport

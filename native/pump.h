@@ -1,0 +1,74 @@
+// pump.h: one direction of a TCP session: bytes from one socket to the other, copied while small and spliced in bulk.
+// Owns:   the bytes it could not pass on yet (a buffer, or a pipe), nothing else. Borrows both sockets.
+// Thread: the worker that owns the session.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "counters.h"
+#include "reactor.h"
+#include "socket.h"
+
+namespace spliceport {
+
+// One socket of a session, and what edge-triggered epoll said of it last. A flag stays up until a call says EAGAIN or
+// moves less than was asked, for no further edge comes before that.
+struct StreamEnd {
+  UniqueFd fd;
+  bool readable = false;
+  bool writable = false;
+  bool hung_up =
+      false;  // RDHUP, HUP or ERR: the next reads end in EOF or a failure, so a short read is not the last.
+  bool sent_once = false;  // Bytes have gone out here before.
+  bool tuned = false;      // TCP_NODELAY and keepalive are on.
+};
+
+enum class PumpState : uint8_t {
+  kIdle,          // Nothing to read; an edge on the source goes on.
+  kBlocked,       // The sink takes no more; an edge on the sink goes on.
+  kYield,         // More to do, but others' turn first.
+  kFinished,      // The source's FIN has been read and all bytes are passed on.
+  kSourceFailed,  // The source was reset or died.
+  kSinkFailed,    // The sink was reset or died.
+};
+
+class Pump {
+ public:
+  PumpState Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
+  // Keeps bytes that were read elsewhere, to pass them on first.
+  bool finished() const { return source_at_end_ && !HasBacklog(); }
+  bool HasBacklog() const {
+    return backlog_sent_ < backlog_size_ || (pipe_ && pipe_->buffered_bytes > 0);
+  }
+  // In bulk, as of the last read.
+  bool bulk() const { return bulk_; }
+  uint64_t bytes() const { return bytes_; }
+  // Times that bulk data was copied for want of a pipe, since the last call.
+  uint32_t TakeFallbacks() { return std::exchange(fallbacks_, 0); }
+  // Gives back the pipe, with what is in it lost.
+  void Abandon(Reactor& reactor);
+
+ private:
+  PumpState Flush(Reactor& reactor, StreamEnd& sink);
+  PumpState Copy(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
+  PumpState Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
+  PumpState EmptyInto(Reactor& reactor, StreamEnd& sink);
+  PumpState EndOfRead(const Io& io, StreamEnd& source);
+  void NoteReadSize(size_t count);
+  void Keep(std::span<const char> rest);
+
+  std::unique_ptr<Pipe> pipe_;
+  std::unique_ptr<char[]> backlog_;
+  uint32_t backlog_size_ = 0;
+  uint32_t backlog_sent_ = 0;
+  uint64_t bytes_ = 0;
+  uint32_t fallbacks_ = 0;
+  uint8_t small_reads_ = 0;
+  bool bulk_ = false;
+  bool source_at_end_ = false;
+};
+
+}  // namespace spliceport

@@ -1,0 +1,43 @@
+#include "setns.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include <thread>
+
+namespace spliceport {
+
+Result<std::shared_ptr<const Netns>> Netns::From(int borrowed_fd) {
+  UniqueFd fd(fcntl(borrowed_fd, F_DUPFD_CLOEXEC, 0));
+  if (!fd.valid()) return LastError("fcntl");
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) return LastError("fstat");
+  return std::shared_ptr<const Netns>(new Netns(std::move(fd), status.st_dev, status.st_ino));
+}
+
+Result<void> NetnsCursor::Enter(const NetnsPtr& netns) {
+  if (netns == current_) return {};
+  if (netns && current_ && netns->IsSameAs(*current_)) return {};
+  if (!home_.valid()) {
+    home_.Reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    if (!home_.valid()) return LastError("open");
+  }
+  if (setns(netns ? netns->fd() : home_.get(), CLONE_NEWNET) != 0) return LastError("setns");
+  current_ = netns;
+  return {};
+}
+
+void NetnsCursor::LeaveIfIn(const Netns& netns) {
+  if (current_ && current_->IsSameAs(netns)) (void)Enter(nullptr).ok();
+}
+
+Result<void> ProbeNetns(int fd) {
+  Result<void> outcome;
+  std::thread([&] {
+    if (setns(fd, CLONE_NEWNET) != 0) outcome = LastError("setns");
+  }).join();
+  return outcome;
+}
+
+}  // namespace spliceport

@@ -1,0 +1,181 @@
+#include "socket.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/udp.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace spliceport {
+
+namespace {
+
+// As the packaged rootlessport has it, which is Go's default: a peer that vanished is noticed after 15 + 9 * 15 s.
+constexpr int kKeepaliveIdleSeconds = 15;
+constexpr int kKeepaliveIntervalSeconds = 15;
+// net.core.somaxconn caps it.
+constexpr int kBacklog = 4'096;
+// What a burst of datagrams may take up while a worker is busy; net.core.[rw]mem_max caps it without CAP_NET_ADMIN.
+constexpr int kDatagramBufferBytes = 4 << 20;
+
+Result<void> SetOption(int fd, int level, int name, int value) {
+  if (setsockopt(fd, level, name, &value, sizeof(value)) != 0) return LastError("setsockopt");
+  return {};
+}
+
+// For options whose absence costs speed or comfort, never correctness.
+void TryOption(int fd, int level, int name, int value) {
+  (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void EnlargeDatagramBuffers(int fd) {
+  TryOption(fd, SOL_SOCKET, SO_RCVBUF, kDatagramBufferBytes);
+  TryOption(fd, SOL_SOCKET, SO_SNDBUF, kDatagramBufferBytes);
+  TryOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, kDatagramBufferBytes);
+  TryOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, kDatagramBufferBytes);
+}
+
+void SetKeepalive(int fd) {
+  TryOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  TryOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
+  TryOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+}
+
+Result<void> PrepareHostSocket(int fd, Protocol protocol, bool v6) {
+  if (protocol == Protocol::kTcp) {
+    TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    SetKeepalive(fd);
+    return SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  }
+  TryOption(fd, IPPROTO_UDP, UDP_GRO, 1);
+  TryOption(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  EnlargeDatagramBuffers(fd);
+  // Without packet info replies could leave from another address than the client sent to.
+  if (v6) return SetOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  return SetOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+template <typename Call>
+Io Move(Call call) {
+  for (;;) {
+    const ssize_t count = call();
+    if (count >= 0) return {static_cast<size_t>(count), 0};
+    if (errno != EINTR) return {0, errno};
+  }
+}
+
+}  // namespace
+
+bool Io::would_block() const { return error == EAGAIN || error == EWOULDBLOCK; }
+
+bool IsExhaustion(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only) {
+  const bool v6 = address.is_v6();
+  const int type = protocol == Protocol::kTcp ? SOCK_STREAM : SOCK_DGRAM;
+  UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return LastError("socket");
+  if (v6) {
+    const auto set = SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only);
+    if (!set.ok()) return set.error();
+  }
+  const auto prepared = PrepareHostSocket(fd.get(), protocol, v6);
+  if (!prepared.ok()) return prepared.error();
+  if (bind(fd.get(), address.bytes(), address.size()) != 0) return LastError("bind");
+  if (protocol == Protocol::kTcp && listen(fd.get(), kBacklog) != 0) return LastError("listen");
+  return fd;
+}
+
+Result<Address> LocalAddress(int fd) {
+  sockaddr_storage bytes{};
+  socklen_t size = sizeof(bytes);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&bytes), &size) != 0)
+    return LastError("getsockname");
+  return Address::FromKernel(bytes);
+}
+
+Result<UniqueFd> OpenStreamSocket(bool v6) {
+  UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return LastError("socket");
+  return fd;
+}
+
+Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target) {
+  UniqueFd fd(
+      socket(target.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return LastError("socket");
+  TryOption(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  EnlargeDatagramBuffers(fd.get());
+  if (connect(fd.get(), target.bytes(), target.size()) != 0) return LastError("connect");
+  return fd;
+}
+
+Result<void> StartConnect(int fd, const Address& target) {
+  if (connect(fd, target.bytes(), target.size()) == 0) return {};
+  if (errno == EINPROGRESS || errno == EINTR) return {};
+  return LastError("connect");
+}
+
+Io Accept(int listener, UniqueFd& connection, Address& client) {
+  sockaddr_storage bytes{};
+  for (;;) {
+    socklen_t size = sizeof(bytes);
+    const int fd =
+        accept4(listener, reinterpret_cast<sockaddr*>(&bytes), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      connection.Reset(fd);
+      client = Address::FromKernel(bytes);
+      return {1, 0};
+    }
+    if (errno != EINTR) return {0, errno};
+  }
+}
+
+Io Receive(int fd, std::span<char> buffer) {
+  return Move([&] { return recv(fd, buffer.data(), buffer.size(), 0); });
+}
+
+Io Send(int fd, std::span<const char> bytes) {
+  return Move([&] { return send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
+}
+
+void ShutdownWrite(int fd) { (void)shutdown(fd, SHUT_WR); }
+
+void ResetOnClose(int fd) {
+  const linger now{1, 0};
+  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+int UnacknowledgedBytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+void SetNoDelayAndKeepalive(int fd) {
+  TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  SetKeepalive(fd);
+}
+
+uint32_t MinRoundTripMicros(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return UINT32_MAX;
+  // Kernels before 4.6 end before this field.
+  return size >= offsetof(tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt) ? info.tcpi_min_rtt
+                                                                              : info.tcpi_rtt;
+}
+
+void SetBuffers(int fd, int send_bytes, int receive_bytes) {
+  TryOption(fd, SOL_SOCKET, SO_SNDBUF, send_bytes);
+  TryOption(fd, SOL_SOCKET, SO_RCVBUF, receive_bytes);
+}
+
+}  // namespace spliceport

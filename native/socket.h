@@ -1,0 +1,61 @@
+// socket.h: every TCP and UDP socket call of the engine, each with its failure as a value.
+// Kernel: descriptors are CLOEXEC and non-blocking from birth; EINTR is retried here and seen nowhere else.
+//         "Would block" and the end of a stream are outcomes (Io), not failures.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "address.h"
+#include "result.h"
+#include "unique_fd.h"
+
+namespace spliceport {
+
+enum class Protocol : uint8_t { kTcp, kUdp };
+
+// The outcome of moving bytes: `count` > 0, or one of the predicates.
+struct Io {
+  size_t count = 0;
+  int error = 0;  // Positive errno.
+  bool moved() const { return count > 0; }
+  bool at_end() const { return count == 0 && error == 0; }
+  bool would_block() const;
+  bool failed() const { return error != 0 && !would_block(); }
+};
+
+// True when descriptors, buffers or memory have run out: a matter of time, and of no one connection.
+bool IsExhaustion(int error);
+
+// A socket for clients: bound, and listening when it is TCP. TCP_NODELAY and keepalive are inherited by what it
+// accepts; UDP gets packet info, UDP_GRO and the kernel's drop count.
+Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only);
+Result<Address> LocalAddress(int fd);
+
+// An unconnected, unbound stream socket in the calling thread's namespace.
+Result<UniqueFd> OpenStreamSocket(bool v6);
+// Connected, in the calling thread's namespace, with UDP_GRO.
+Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target);
+// Asks for a connection. EINPROGRESS is success: the socket becomes writable.
+Result<void> StartConnect(int fd, const Address& target);
+
+// The next connection; would_block() when there is none.
+Io Accept(int listener, UniqueFd& connection, Address& client);
+
+Io Receive(int fd, std::span<char> buffer);
+Io Send(int fd, std::span<const char> bytes);
+// A FIN to the other end; a failure means that the connection is gone, which the next read tells better.
+void ShutdownWrite(int fd);
+// Makes the next close(2) send a RST. SO_LINGER in socket(7).
+void ResetOnClose(int fd);
+// Bytes sent and not yet acknowledged. SIOCOUTQ in tcp(7); 0 when the kernel does not say.
+int UnacknowledgedBytes(int fd);
+// For a socket that did not inherit them: TCP_NODELAY and keepalive.
+void SetNoDelayAndKeepalive(int fd);
+// The least round trip seen, from the handshake on. Unit: microseconds; nothing measured yet: UINT32_MAX.
+uint32_t MinRoundTripMicros(int fd);
+// Fixes the sizes that the kernel would tune by itself. Unit: bytes, before the kernel doubles them.
+void SetBuffers(int fd, int send_bytes, int receive_bytes);
+
+}  // namespace spliceport

@@ -1,0 +1,39 @@
+// target.h: where a forward leads, and what is told about the sessions and flows that went there. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "address.h"
+#include "setns.h"
+#include "socket.h"
+
+namespace spliceport {
+
+// Shared by a forward and its sessions; never changed, only replaced.
+struct Target {
+  NetnsPtr netns;
+  Address address;
+};
+using TargetPtr = std::shared_ptr<const Target>;
+
+struct Limits {
+  int64_t connect_timeout_micros = 10'000'000;
+  int64_t flow_timeout_micros = 90'000'000;
+  size_t most_flows = 16'384;
+};
+
+enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };
+
+struct SessionInfo {
+  int forward_id;
+  Protocol protocol;
+  SessionState state;
+  Address client;
+  Address target;
+  uint64_t bytes_to_container;
+  uint64_t bytes_to_host;
+  int64_t age_micros;
+};
+
+}  // namespace spliceport

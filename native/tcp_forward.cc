@@ -1,0 +1,118 @@
+#include "tcp_forward.h"
+
+#include <algorithm>
+
+namespace spliceport {
+
+namespace {
+
+constexpr int kMostAcceptsPerWake = 64;
+constexpr int64_t kRestMicros = 20'000;
+// Wakes' worth of clients that are still taken in when a forward is to drain: more than any backlog holds.
+constexpr int kMostDrainWakes = 1'024;
+
+}  // namespace
+
+TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, const ForwardConfig& config,
+                       ForwardCounters& counters)
+    : reactor_(reactor),
+      owner_(owner),
+      counters_(counters),
+      id_(config.id),
+      limits_(config.limits),
+      listener_(config.host_socket),
+      target_(config.target) {}
+
+Result<void> TcpForward::Start() { return Watch(); }
+
+// Level-triggered: what a wake leaves in the queue wakes again. Exclusive: a client wakes one worker, not all.
+Result<void> TcpForward::Watch() {
+  return reactor_.epoll.Add(listener_->get(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+}
+
+// Asks for one more client only after a wake that found as many as it asked for, so that a single client costs a
+// single accept4 and a crowd is taken in few wakes.
+void TcpForward::OnEvents(uint32_t) {
+  if (!listener_ || armed()) return;
+  const int accepted = AcceptSome(accepts_per_wake_);
+  accepts_per_wake_ = accepted == accepts_per_wake_
+                          ? std::min(accepts_per_wake_ * 2, kMostAcceptsPerWake)
+                          : std::max(accepted, 1);
+}
+
+int TcpForward::AcceptSome(int most) {
+  for (int accepted = 0; accepted < most; ++accepted) {
+    UniqueFd connection;
+    Address client;
+    const Io io = Accept(listener_->get(), connection, client);
+    if (io.would_block()) return accepted;
+    if (io.error != 0) {
+      // What is wrong with one connection (ECONNABORTED and the like) is over with it.
+      if (IsExhaustion(io.error)) {
+        Rest();
+        return accepted;
+      }
+      continue;
+    }
+    auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
+    TcpSession& started = *session;
+    started.index = sessions_.size();
+    sessions_.push_back(std::move(session));
+    counters_.sessions_opened.Add();
+    started.Start();
+    if (armed()) return accepted + 1;
+  }
+  return most;
+}
+
+void TcpForward::Rest() {
+  if (!listener_ || armed()) return;
+  counters_.accept_rests.Add();
+  reactor_.epoll.Remove(listener_->get());
+  reactor_.timers.Arm(*this, NowMicros() + kRestMicros);
+}
+
+void TcpForward::OnTimer() {
+  if (!Watch().ok()) reactor_.timers.Arm(*this, NowMicros() + kRestMicros);
+}
+
+void TcpForward::Release(TcpSession& session) {
+  counters_.sessions_closed.Add();
+  const size_t index = session.index;
+  reactor_.Bury(std::move(sessions_[index]));
+  if (index + 1 < sessions_.size()) {
+    sessions_[index] = std::move(sessions_.back());
+    sessions_[index]->index = index;
+  }
+  sessions_.pop_back();
+  if (Done() && !closing_all_) owner_.OnForwardDone(id_);
+}
+
+void TcpForward::StopAccepting(bool drain) {
+  if (!listener_) return;
+  if (drain) {
+    for (int wakes = 0; wakes < kMostDrainWakes && !armed(); ++wakes) {
+      if (AcceptSome(kMostAcceptsPerWake) < kMostAcceptsPerWake) break;
+    }
+  }
+  if (!armed()) reactor_.epoll.Remove(listener_->get());
+  reactor_.timers.Cancel(*this);
+  listener_.reset();
+}
+
+void TcpForward::CloseAll() {
+  closing_all_ = true;
+  for (auto& session : sessions_) {
+    session->Close();
+    counters_.sessions_closed.Add();
+    reactor_.Bury(std::move(session));
+  }
+  sessions_.clear();
+}
+
+void TcpForward::Describe(std::vector<SessionInfo>& sessions) const {
+  for (const auto& session : sessions_)
+    sessions.push_back(session->Describe());
+}
+
+}  // namespace spliceport

@@ -1,0 +1,57 @@
+// tcp_forward.h: one worker's part in a TCP forward: accepts clients from the shared listener, owns their sessions.
+// Owns:   its sessions; a share of the listener.
+// Thread: the worker's.
+// Fails:  an accept that fails for want of descriptors or memory makes the listener rest for a moment; the clients wait
+//         in its queue, and nothing else can close it but StopAccepting.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "forward.h"
+#include "tcp_session.h"
+
+namespace spliceport {
+
+class TcpForward final : public Forward, private EventHandler, private Timer {
+ public:
+  TcpForward(Reactor& reactor, ForwardOwner& owner, const ForwardConfig& config,
+             ForwardCounters& counters);
+  Result<void> Start();
+
+  void Retarget(TargetPtr target) override { target_ = std::move(target); }
+  void StopAccepting(bool drain) override;
+  void CloseAll() override;
+  bool Done() const override { return !listener_ && sessions_.empty(); }
+  void Describe(std::vector<SessionInfo>& sessions) const override;
+  const TargetPtr& target() const override { return target_; }
+
+  // For its sessions.
+  Reactor& reactor() { return reactor_; }
+  ForwardCounters& counters() { return counters_; }
+  const Limits& limits() const { return limits_; }
+  int id() const { return id_; }
+  // Stops accepting for a moment, because something has run out.
+  void Rest();
+  void Release(TcpSession& session);
+
+ private:
+  void OnEvents(uint32_t events) override;
+  void OnTimer() override;
+  // The number accepted, at most `most`.
+  int AcceptSome(int most);
+  Result<void> Watch();
+
+  Reactor& reactor_;
+  ForwardOwner& owner_;
+  ForwardCounters& counters_;
+  const int id_;
+  const Limits limits_;
+  SharedFd listener_;
+  TargetPtr target_;
+  int accepts_per_wake_ = 1;
+  bool closing_all_ = false;
+  std::vector<std::unique_ptr<TcpSession>> sessions_;
+};
+
+}  // namespace spliceport

@@ -1,0 +1,246 @@
+// Theory of operation
+//
+//   kConnecting  The client is accepted and waits; nothing is read from it, its socket is not in the epoll set yet.
+//                A socket in the container's namespace connects: its EPOLLOUT leads to kOpen, EPOLLERR to another
+//                attempt. One that is refused or unreachable is repeated kConnectAttempts times, n * 5 ms after the
+//                n-th, as clients of a starting container are used to; then, or at the connect timeout, the client
+//                gets a RST. Without descriptors or memory for the socket it waits for them, until the same timeout.
+//   kOpen        Both sockets are in the epoll set, edge-triggered, once, for everything; the flags of StreamEnd keep
+//                what the edges said. Each event runs both pumps; a pump that has nothing to do costs no call.
+//                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
+//                      direction goes on for as long as it likes. After both, close(2).
+//                RST:  a failed read or write means that this end is dead, and leads to kResetting.
+//   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
+//                (Linux keeps it) and is passed on; then, when the living end has acknowledged everything or
+//                kResetPatienceMicros is over, its socket is closed with a RST (SO_LINGER 0).
+//   kClosed      Buried: later events and turns of the same batch find nothing to do.
+//
+// The timer serves one state at a time: retry and connect timeout in kConnecting, polling for acknowledgement in
+// kResetting. An open session has none, and holds two descriptors and no pipe while it is idle.
+//
+// Socket buffers: with the kernel's auto-tuning, megabytes queue between client, forwarder and server, and fall out of
+// the processor's cache. When a direction turns to bulk, the container side and, if its round trip is short, the host
+// side get fixed, small buffers. A distant client's window must be able to grow, so it keeps the tuning.
+
+#include "tcp_session.h"
+
+#include <algorithm>
+
+#include "tcp_forward.h"
+
+namespace spliceport {
+
+namespace {
+
+constexpr uint32_t kSessionEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr int kConnectAttempts = 10;
+constexpr int64_t kRetryStepMicros = 5'000;
+constexpr int64_t kExhaustionRetryMicros = 20'000;
+constexpr int64_t kResetPatienceMicros = 2'000'000;
+constexpr int64_t kResetPollMicros = 500;
+constexpr uint8_t kMostResetPollDoublings = 7;
+// Measured, with their neighbors, in docs/architecture.md.
+constexpr int kSmallSendBytes = 128 << 10;
+constexpr int kSmallReceiveBytes = 256 << 10;
+constexpr uint32_t kLocalRoundTripMicros = 500;
+
+}  // namespace
+
+TcpSession::TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client,
+                       TargetPtr target)
+    : forward_(forward),
+      target_(std::move(target)),
+      client_(client),
+      host_(*this),
+      container_(*this),
+      begun_micros_(NowMicros()),
+      deadline_micros_(begun_micros_ + forward.limits().connect_timeout_micros) {
+  host_.fd = std::move(client_fd);
+  host_.tuned = true;
+}
+
+void TcpSession::Start() { Connect(); }
+
+void TcpSession::Connect() {
+  Reactor& reactor = forward_.reactor();
+  // A client that is still waiting goes where the forward leads now, not where it led when the client came.
+  target_ = forward_.target();
+  const auto entered = reactor.netns.Enter(target_->netns);
+  if (!entered.ok()) return RetryConnect(-entered.error().code);
+  auto opened = OpenStreamSocket(target_->address.is_v6());
+  if (!opened.ok()) return RetryConnect(-opened.error().code);
+  container_.fd = std::move(opened.value());
+  const auto started = StartConnect(container_.fd.get(), target_->address);
+  if (!started.ok()) return RetryConnect(-started.error().code);
+  const auto added = reactor.epoll.Add(container_.fd.get(), kSessionEvents, container_);
+  if (!added.ok()) return RetryConnect(-added.error().code);
+  reactor.timers.Arm(*this, deadline_micros_);
+}
+
+void TcpSession::RetryConnect(int error) {
+  container_.fd.Reset();
+  int64_t delay = kExhaustionRetryMicros;
+  if (IsExhaustion(error)) {
+    forward_.Rest();
+  } else {
+    if (attempts_ == kConnectAttempts) return GiveUpConnecting();
+    delay = attempts_ * kRetryStepMicros;
+    ++attempts_;
+    forward_.counters().connect_retries.Add();
+  }
+  forward_.reactor().timers.Arm(*this, std::min(NowMicros() + delay, deadline_micros_));
+}
+
+void TcpSession::GiveUpConnecting() {
+  forward_.counters().connect_failures.Add();
+  ResetOnClose(host_.fd.get());
+  End();
+}
+
+void TcpSession::OnTimer() {
+  if (state_ == State::kResetting) return AdvanceReset();
+  if (NowMicros() >= deadline_micros_) {
+    forward_.counters().connect_timeouts.Add();
+    return GiveUpConnecting();
+  }
+  if (attempts_ == kConnectAttempts) return GiveUpConnecting();
+  Connect();
+}
+
+void TcpSession::OnConnected() {
+  forward_.reactor().timers.Cancel(*this);
+  forward_.counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
+  state_ = State::kOpen;
+  const auto added = forward_.reactor().epoll.Add(host_.fd.get(), kSessionEvents, host_);
+  if (!added.ok()) return GiveUpConnecting();
+  // Most clients have spoken by now; the first edge would only say so.
+  host_.readable = host_.writable = container_.writable = true;
+  Advance();
+}
+
+void TcpSession::OnSideEvents(Side& side, uint32_t events) {
+  if (state_ == State::kClosed) return;
+  if (events & EPOLLIN) side.readable = true;
+  if (events & EPOLLOUT) side.writable = true;
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side.hung_up = side.readable = true;
+  if (state_ == State::kConnecting) {
+    if (events & (EPOLLERR | EPOLLHUP)) return RetryConnect(ECONNREFUSED);
+    if (side.writable) OnConnected();
+    return;
+  }
+  if (state_ == State::kResetting) return AdvanceReset();
+  Advance();
+}
+
+void TcpSession::OnTurn() {
+  if (state_ == State::kOpen) Advance();
+  if (state_ == State::kResetting) AdvanceReset();
+}
+
+void TcpSession::Advance() {
+  if (!RunPump(to_container_, host_, container_, container_got_end_)) return;
+  if (!RunPump(to_host_, container_, host_, host_got_end_)) return;
+  Count();
+  if (container_got_end_ && host_got_end_) return End();
+  if (!buffers_fixed_ && (to_container_.bulk() || to_host_.bulk())) FixBuffersForBulk();
+}
+
+// False when the session has left kOpen.
+bool TcpSession::RunPump(Pump& pump, Side& from, Side& to, bool& passed_end) {
+  if (passed_end) return true;
+  switch (pump.Run(forward_.reactor(), from, to)) {
+    case PumpState::kIdle:
+    case PumpState::kBlocked:
+      return true;
+    case PumpState::kYield:
+      forward_.reactor().QueueTurn(*this);
+      return true;
+    case PumpState::kFinished:
+      passed_end = true;
+      // When this was the last direction, close(2) sends the FIN and saves the call.
+      if (!container_got_end_ || !host_got_end_) ShutdownWrite(to.fd.get());
+      return true;
+    case PumpState::kSourceFailed:
+      BeginReset(from);
+      return false;
+    case PumpState::kSinkFailed:
+      BeginReset(to);
+      return false;
+  }
+  return true;
+}
+
+void TcpSession::FixBuffersForBulk() {
+  buffers_fixed_ = true;
+  SetBuffers(container_.fd.get(), kSmallSendBytes, kSmallReceiveBytes);
+  if (MinRoundTripMicros(host_.fd.get()) <= kLocalRoundTripMicros) {
+    SetBuffers(host_.fd.get(), kSmallSendBytes, kSmallReceiveBytes);
+  }
+}
+
+void TcpSession::BeginReset(Side& dead) {
+  forward_.counters().sessions_reset.Add();
+  state_ = State::kResetting;
+  dead_ = &dead;
+  dead.hung_up = dead.readable = true;
+  deadline_micros_ = NowMicros() + kResetPatienceMicros;
+  (&dead == &host_ ? to_host_ : to_container_).Abandon(forward_.reactor());
+  AdvanceReset();
+}
+
+void TcpSession::AdvanceReset() {
+  Side& living = dead_ == &host_ ? container_ : host_;
+  Pump& last_words = dead_ == &host_ ? to_container_ : to_host_;
+  const PumpState state = last_words.Run(forward_.reactor(), *dead_, living);
+  const int64_t now = NowMicros();
+  if (state == PumpState::kYield) return forward_.reactor().QueueTurn(*this);
+  const bool patient = now < deadline_micros_ && state != PumpState::kSinkFailed;
+  if (patient && (state == PumpState::kBlocked || UnacknowledgedBytes(living.fd.get()) > 0)) {
+    const int64_t wait = kResetPollMicros << std::min(reset_polls_++, kMostResetPollDoublings);
+    return forward_.reactor().timers.Arm(*this, now + wait);
+  }
+  ResetOnClose(living.fd.get());
+  End();
+}
+
+void TcpSession::Count() {
+  ForwardCounters& counters = forward_.counters();
+  counters.bytes_to_container.Add(to_container_.bytes() - counted_to_container_);
+  counters.bytes_to_host.Add(to_host_.bytes() - counted_to_host_);
+  counted_to_container_ = to_container_.bytes();
+  counted_to_host_ = to_host_.bytes();
+  counters.pipe_fallbacks.Add(to_container_.TakeFallbacks() + to_host_.TakeFallbacks());
+}
+
+void TcpSession::Close() {
+  Count();
+  state_ = State::kClosed;
+  forward_.reactor().timers.Cancel(*this);
+  to_container_.Abandon(forward_.reactor());
+  to_host_.Abandon(forward_.reactor());
+  host_.fd.Reset();
+  container_.fd.Reset();
+}
+
+void TcpSession::End() {
+  Close();
+  forward_.Release(*this);
+}
+
+SessionInfo TcpSession::Describe() const {
+  SessionState state = SessionState::kOpen;
+  if (state_ == State::kConnecting) state = SessionState::kConnecting;
+  if (state_ == State::kOpen && (container_got_end_ || host_got_end_))
+    state = SessionState::kHalfClosed;
+  if (state_ == State::kResetting) state = SessionState::kResetting;
+  return {forward_.id(),
+          Protocol::kTcp,
+          state,
+          client_.Unmapped(),
+          target_->address,
+          to_container_.bytes(),
+          to_host_.bytes(),
+          NowMicros() - begun_micros_};
+}
+
+}  // namespace spliceport

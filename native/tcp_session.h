@@ -1,0 +1,73 @@
+// tcp_session.h: one TCP connection pair: the client's on the host side, ours to the server on the container side.
+// Owns:   both sockets and the two pumps between them. Owned by its TcpForward.
+// Thread: the worker that accepted the client.
+// Fails:  never upwards: a session that cannot go on resets its client and is counted. States: see tcp_session.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "pump.h"
+#include "target.h"
+
+namespace spliceport {
+
+class TcpForward;
+
+class TcpSession final : public Mortal, private Runnable, private Timer {
+ public:
+  TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client, TargetPtr target);
+  // Begins to connect; may end the session at once.
+  void Start();
+  // Ends it without a word to the forward: both sockets are closed, with FIN or RST as the kernel finds right.
+  void Close();
+  SessionInfo Describe() const;
+
+  // The place in its forward's list.
+  size_t index = 0;
+
+ private:
+  struct Side final : StreamEnd, EventHandler {
+    explicit Side(TcpSession& owner) : session(owner) {}
+    void OnEvents(uint32_t events) override { session.OnSideEvents(*this, events); }
+    TcpSession& session;
+  };
+  enum class State : uint8_t { kConnecting, kOpen, kResetting, kClosed };
+
+  void OnSideEvents(Side& side, uint32_t events);
+  void OnTurn() override;
+  void OnTimer() override;
+
+  void Connect();
+  void RetryConnect(int error);
+  void GiveUpConnecting();
+  void OnConnected();
+  void Advance();
+  bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
+  void FixBuffersForBulk();
+  void BeginReset(Side& dead);
+  void AdvanceReset();
+  void End();
+  void Count();
+
+  TcpForward& forward_;
+  TargetPtr target_;
+  Address client_;
+  Side host_;
+  Side container_;
+  Pump to_container_;
+  Pump to_host_;
+  int64_t begun_micros_;
+  int64_t deadline_micros_ = 0;
+  uint64_t counted_to_container_ = 0;
+  uint64_t counted_to_host_ = 0;
+  State state_ = State::kConnecting;
+  Side* dead_ = nullptr;
+  uint8_t attempts_ = 0;
+  uint8_t reset_polls_ = 0;
+  bool container_got_end_ = false;
+  bool host_got_end_ = false;
+  bool buffers_fixed_ = false;
+};
+
+}  // namespace spliceport

@@ -1,0 +1,275 @@
+// What a refused send means
+//
+//   ECONNREFUSED   An ICMP answer to an *earlier* datagram, reported once in place of this send: repeat.
+//   EINVAL, EIO, EMSGSIZE on a train: the route or the device cannot segment (its MTU is smaller than a segment, it has
+//                  no checksum offload, ...): this flow sends one by one from now on, beginning with this train.
+//   ENETUNREACH, EHOSTUNREACH, ENODEV, EINVAL with a source or an interface given: the way in is not a way out: the
+//                  kernel chooses from now on.
+//   else           (EAGAIN, ENOBUFS, EMSGSIZE of one datagram, EPERM ...) dropped and counted, as any router would.
+
+#include "udp_batch.h"
+
+#include <netinet/udp.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace spliceport {
+
+namespace {
+
+constexpr size_t kMostSegments = 64;        // UDP_MAX_SEGMENTS of kernels before 6.9.
+constexpr size_t kMostTrainBytes = 65'000;  // Headers included it must stay below 64 KiB.
+constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t));
+
+template <typename T>
+T ReadControl(const cmsghdr* item) {
+  T value;
+  std::memcpy(&value, CMSG_DATA(item), sizeof(value));
+  return value;
+}
+
+// Appends to the control area that header.msg_controllen counts.
+template <typename T>
+void AppendControl(msghdr& header, int level, int type, const T& value) {
+  auto* item =
+      reinterpret_cast<cmsghdr*>(static_cast<char*>(header.msg_control) + header.msg_controllen);
+  item->cmsg_level = level;
+  item->cmsg_type = type;
+  item->cmsg_len = CMSG_LEN(sizeof(value));
+  std::memcpy(CMSG_DATA(item), &value, sizeof(value));
+  header.msg_controllen += CMSG_SPACE(sizeof(value));
+}
+
+Address FromBytes(const void* bytes, bool v6) {
+  sockaddr_storage storage{};
+  storage.ss_family = v6 ? AF_INET6 : AF_INET;
+  if (v6) {
+    std::memcpy(&reinterpret_cast<sockaddr_in6&>(storage).sin6_addr, bytes, sizeof(in6_addr));
+  } else {
+    std::memcpy(&reinterpret_cast<sockaddr_in&>(storage).sin_addr, bytes, sizeof(in_addr));
+  }
+  return Address::FromKernel(storage);
+}
+
+void ReadControls(const msghdr& header, ReceivedTrain& train) {
+  auto& mutable_header = const_cast<msghdr&>(header);
+  for (const cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr;
+       item = CMSG_NXTHDR(&mutable_header, const_cast<cmsghdr*>(item))) {
+    if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
+      const auto info = ReadControl<in_pktinfo>(item);
+      // Not ipi_addr: that is a broadcast address if the datagram was sent to one.
+      train.local = FromBytes(&info.ipi_spec_dst, false);
+      train.interface = static_cast<uint32_t>(info.ipi_ifindex);
+    } else if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_PKTINFO) {
+      const auto info = ReadControl<in6_pktinfo>(item);
+      if (!IN6_IS_ADDR_MULTICAST(&info.ipi6_addr)) train.local = FromBytes(&info.ipi6_addr, true);
+      train.interface = info.ipi6_ifindex;
+    } else if (item->cmsg_level == IPPROTO_UDP && item->cmsg_type == UDP_GRO) {
+      train.segment_bytes = static_cast<size_t>(ReadControl<int>(item));
+    } else if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SO_RXQ_OVFL) {
+      train.kernel_drops = ReadControl<uint32_t>(item);
+    }
+  }
+}
+
+bool SegmentationRefused(int error) { return error == EINVAL || error == EIO || error == EMSGSIZE; }
+
+bool WayOutRefused(int error) {
+  return error == ENETUNREACH || error == EHOSTUNREACH || error == ENODEV || error == EINVAL;
+}
+
+}  // namespace
+
+ReceiveBatch::ReceiveBatch()
+    : memory_(std::make_unique_for_overwrite<char[]>(kSlots * kSlotBytes)),
+      slots_(std::make_unique_for_overwrite<Slot[]>(kSlots)) {}
+
+void ReceiveBatch::Prepare(int index, bool connected) {
+  Slot& slot = slots_[index];
+  slot.memory = {memory_.get() + static_cast<size_t>(index) * kSlotBytes, kSlotBytes};
+  msghdr& header = headers_[index].msg_hdr;
+  header = {};
+  header.msg_name = connected ? nullptr : &slot.peer;
+  header.msg_namelen = connected ? 0 : sizeof(slot.peer);
+  header.msg_iov = &slot.memory;
+  header.msg_iovlen = 1;
+  header.msg_control = slot.control;
+  header.msg_controllen = sizeof(slot.control);
+}
+
+int ReceiveBatch::Receive(int fd, bool connected) {
+  const int first = used_;
+  for (int index = first; index < kSlots; ++index)
+    Prepare(index, connected);
+  int count;
+  do {
+    count = recvmmsg(fd, &headers_[first], static_cast<unsigned>(kSlots - first), MSG_DONTWAIT,
+                     nullptr);
+  } while (count < 0 && errno == EINTR);
+  if (count <= 0) return 0;
+  used_ += count;
+  for (int index = first; index < used_; ++index)
+    Read(index, connected);
+  return count;
+}
+
+void ReceiveBatch::Read(int index, bool connected) {
+  const mmsghdr& header = headers_[index];
+  ReceivedTrain& train = trains_[index];
+  train = {};
+  train.bytes = {memory_.get() + static_cast<size_t>(index) * kSlotBytes, header.msg_len};
+  if (!connected) train.peer = Address::FromKernel(slots_[index].peer);
+  ReadControls(header.msg_hdr, train);
+  // A lone datagram is reported with a segment of its own size.
+  if (train.segment_bytes >= train.bytes.size()) train.segment_bytes = 0;
+}
+
+void SendBatch::Add(DatagramRoute& route, const Train& train) {
+  if (!route.segmentation && train.datagrams() > 1)
+    return AddOneByOne(route, train.bytes, train.segment_bytes);
+  if (Join(route, train)) return;
+  const size_t segment = train.segment_bytes == 0 ? train.bytes.size() : train.segment_bytes;
+  messages_.push_back({&route, pieces_.size(), 1, train.bytes.size(), segment, train.datagrams(),
+                       segment == 0 || train.bytes.size() % segment != 0});
+  pieces_.push_back({const_cast<char*>(train.bytes.data()), train.bytes.size()});
+}
+
+void SendBatch::AddOneByOne(DatagramRoute& route, std::span<const char> bytes,
+                            size_t segment_bytes) {
+  while (!bytes.empty()) {
+    const size_t size = std::min(bytes.size(), segment_bytes);
+    Add(route, {bytes.first(size), 0});
+    bytes = bytes.subspan(size);
+  }
+}
+
+bool SendBatch::Join(DatagramRoute& route, const Train& train) {
+  if (messages_.empty() || !route.segmentation) return false;
+  Message& last = messages_.back();
+  const size_t size = train.bytes.size();
+  const size_t segment = train.segment_bytes == 0 ? size : train.segment_bytes;
+  if (last.route != &route || last.closed || size == 0) return false;
+  if (segment > last.segment_bytes || (segment < last.segment_bytes && train.segment_bytes != 0))
+    return false;
+  if (last.bytes + size > kMostTrainBytes || last.datagrams + train.datagrams() > kMostSegments)
+    return false;
+  pieces_.push_back({const_cast<char*>(train.bytes.data()), size});
+  ++last.pieces;
+  last.bytes += size;
+  last.datagrams += train.datagrams();
+  last.closed = size % last.segment_bytes != 0;
+  return true;
+}
+
+void SendBatch::Head(const Message& message, msghdr& header, char* control) {
+  header = {};
+  header.msg_iov = &pieces_[message.first_piece];
+  header.msg_iovlen = message.pieces;
+  header.msg_control = control;
+  const DatagramRoute& route = *message.route;
+  if (!route.connected) {
+    header.msg_name = const_cast<sockaddr*>(route.peer.bytes());
+    header.msg_namelen = route.peer.size();
+    const bool has_source = !route.source.is_unspecified();
+    if (route.peer.is_v6() && (has_source || route.interface != 0)) {
+      in6_pktinfo info{};
+      if (has_source) info.ipi6_addr = route.source.v6();
+      info.ipi6_ifindex = route.interface;
+      AppendControl(header, IPPROTO_IPV6, IPV6_PKTINFO, info);
+    } else if (has_source || route.interface != 0) {
+      in_pktinfo info{};
+      info.ipi_spec_dst = route.source.v4();
+      info.ipi_ifindex = static_cast<int>(route.interface);
+      AppendControl(header, IPPROTO_IP, IP_PKTINFO, info);
+    }
+  }
+  if (message.datagrams > 1) {
+    AppendControl(header, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(message.segment_bytes));
+  }
+  if (header.msg_controllen == 0) header.msg_control = nullptr;
+}
+
+SendOutcome SendBatch::Flush(int fd) {
+  SendOutcome outcome;
+  headers_.resize(messages_.size());
+  controls_.resize(messages_.size() * kControlBytes);
+  const auto head = [&](size_t i) {
+    Head(messages_[i], headers_[i].msg_hdr, &controls_[i * kControlBytes]);
+  };
+  for (size_t i = 0; i < messages_.size(); ++i)
+    head(i);
+  size_t next = 0;
+  bool repeated = false;
+  while (next < messages_.size()) {
+    const int sent = sendmmsg(fd, &headers_[next], static_cast<unsigned>(messages_.size() - next),
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) {
+      for (const size_t end = next + static_cast<size_t>(sent); next < end; ++next) {
+        outcome.datagrams += messages_[next].datagrams;
+        outcome.bytes += messages_[next].bytes;
+      }
+      repeated = false;
+      continue;
+    }
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error == ECONNREFUSED && !std::exchange(repeated, true)) continue;
+    if (Recover(fd, messages_[next], error, outcome)) {
+      ++next;
+      repeated = false;
+    } else {
+      for (size_t i = next; i < messages_.size(); ++i)
+        head(i);
+    }
+  }
+  messages_.clear();
+  pieces_.clear();
+  return outcome;
+}
+
+// True when the message is dealt with; false to send it again, its route having been changed.
+bool SendBatch::Recover(int fd, const Message& message, int error, SendOutcome& outcome) {
+  DatagramRoute& route = *message.route;
+  if (message.datagrams > 1 && SegmentationRefused(error)) {
+    route.segmentation = false;
+    SendOneByOne(fd, message, outcome);
+    return true;
+  }
+  if (WayOutRefused(error) && !route.connected) {
+    if (route.interface != 0) {
+      route.interface = 0;
+      return false;
+    }
+    if (!route.source.is_unspecified()) {
+      route.source = Address();
+      return false;
+    }
+  }
+  outcome.dropped += message.datagrams;
+  return true;
+}
+
+void SendBatch::SendOneByOne(int fd, const Message& message, SendOutcome& outcome) {
+  SendBatch singles;
+  for (size_t piece = 0; piece < message.pieces; ++piece) {
+    const iovec& memory = pieces_[message.first_piece + piece];
+    singles.AddOneByOne(*message.route, {static_cast<const char*>(memory.iov_base), memory.iov_len},
+                        message.segment_bytes);
+  }
+  const SendOutcome sent = singles.Flush(fd);
+  outcome.datagrams += sent.datagrams;
+  outcome.bytes += sent.bytes;
+  outcome.dropped += sent.dropped;
+}
+
+}  // namespace spliceport

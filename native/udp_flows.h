@@ -1,0 +1,71 @@
+// udp_flows.h: the flows of one UDP forward: found by client and by the address the client sent to, ordered by when they
+//              were last used.
+// Owns:   its flows, and each flow its connected socket in the container's namespace.
+// Thread: the worker's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "reactor.h"
+#include "target.h"
+#include "udp_batch.h"
+
+namespace spliceport {
+
+class UdpForward;
+
+struct FlowKey {
+  Address client;
+  Address local;
+  bool operator==(const FlowKey&) const = default;
+};
+
+struct FlowKeyHash {
+  size_t operator()(const FlowKey& key) const {
+    return key.client.Hash() ^ (key.local.Hash() << 1);
+  }
+};
+
+struct UdpFlow final : public Mortal, public EventHandler {
+  UdpFlow(UdpForward& owner, const FlowKey& flow_key) : forward(owner), key(flow_key) {}
+  void OnEvents(uint32_t events) override;
+
+  UdpForward& forward;
+  const FlowKey key;
+  UniqueFd fd;
+  TargetPtr target;  // What fd is connected to.
+  DatagramRoute to_container;
+  DatagramRoute to_client;
+  int64_t begun_micros = 0;
+  int64_t used_micros = 0;
+  uint64_t bytes_to_container = 0;
+  uint64_t bytes_to_host = 0;
+  uint32_t kernel_drops = 0;
+  // Neighbors by last use.
+  UdpFlow* older = nullptr;
+  UdpFlow* newer = nullptr;
+};
+
+class UdpFlows {
+ public:
+  // Null when there is none.
+  UdpFlow* Find(const FlowKey& key);
+  UdpFlow& Insert(std::unique_ptr<UdpFlow> flow);
+  void Touch(UdpFlow& flow, int64_t now);
+  std::unique_ptr<UdpFlow> Remove(UdpFlow& flow);
+  UdpFlow* oldest() const { return oldest_; }
+  size_t size() const { return by_key_.size(); }
+
+ private:
+  void Link(UdpFlow& flow);
+  void Unlink(UdpFlow& flow);
+
+  std::unordered_map<FlowKey, std::unique_ptr<UdpFlow>, FlowKeyHash> by_key_;
+  UdpFlow* oldest_ = nullptr;
+  UdpFlow* newest_ = nullptr;
+};
+
+}  // namespace spliceport

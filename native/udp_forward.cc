@@ -1,0 +1,195 @@
+// Theory of operation
+//
+//   to container  The host socket is read in batches. Each train finds its flow by the client's address and the address
+//                 it was sent to; what is consecutive in the batch and of one flow leaves by one call on the flow's own
+//                 socket, which is connected to the target in the container's namespace.
+//   to host       A flow's socket is read into memory that all of the worker's flows share, and the replies of all flows
+//                 that had any leave together, by one call on the host socket, each from the address that its client
+//                 had sent to: when the events in hand are done, or earlier if that memory is full.
+//   life          A flow begins with its first datagram and ends when neither direction has used it for the flow
+//                 timeout; flows are in order of use, so one timer for the oldest serves all. Above most_flows the
+//                 oldest ends early. What the container's ICMP says (ECONNREFUSED) ends nothing.
+//   retarget      A flow whose socket is connected to another target than the forward's is given a new one with its next
+//                 datagram.
+//
+// All sockets are level-triggered: an error that recvmmsg(2) keeps back for the next call would be lost with edges.
+
+#include "udp_forward.h"
+
+#include <utility>
+
+namespace spliceport {
+
+namespace {
+
+// Batches read from the host socket before others' turn.
+constexpr int kBatchesPerWake = 4;
+
+}  // namespace
+
+void UdpFlow::OnEvents(uint32_t events) { forward.OnFlowReadable(*this, events); }
+
+UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCounters& counters)
+    : reactor_(reactor),
+      counters_(counters),
+      id_(config.id),
+      limits_(config.limits),
+      host_socket_(config.host_socket),
+      target_(config.target) {}
+
+Result<void> UdpForward::Start() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
+
+void UdpForward::OnEvents(uint32_t) {
+  if (!host_socket_) return;
+  ReceiveBatch& batch = reactor_.Datagrams().from_clients;
+  SendBatch& out = reactor_.Datagrams().to_container;
+  for (int batches = 0; batches < kBatchesPerWake; ++batches) {
+    batch.Clear();
+    const int count = batch.Receive(host_socket_->get(), false);
+    if (count == 0) return;
+    const int64_t now = NowMicros();
+    UdpFlow* current = nullptr;
+    for (int i = 0; i < count; ++i) {
+      const ReceivedTrain& train = batch[i];
+      if (current == nullptr || !(current->key == FlowKey{train.peer, train.local})) {
+        if (current != nullptr) SendToContainer(*current);
+        current = FlowFor(train, now);
+        if (current == nullptr) {
+          counters_.datagrams_dropped.Add(train.datagrams());
+          continue;
+        }
+        flows_.Touch(*current, now);
+      }
+      out.Add(current->to_container, train);
+    }
+    if (current != nullptr) SendToContainer(*current);
+    const uint32_t drops = batch[count - 1].kernel_drops;
+    if (drops != 0)
+      counters_.datagrams_lost_in_kernel.Add(drops - std::exchange(kernel_drops_, drops));
+    if (!batch.full()) return;
+  }
+}
+
+// Null when there can be none now: no descriptors, no way into the namespace, no route.
+UdpFlow* UdpForward::FlowFor(const ReceivedTrain& train, int64_t now) {
+  const FlowKey key{train.peer, train.local};
+  UdpFlow* found = flows_.Find(key);
+  if (found != nullptr) return found->target == target_ || Connect(*found) ? found : nullptr;
+  auto flow = std::make_unique<UdpFlow>(*this, key);
+  if (!Connect(*flow)) return nullptr;
+  if (flows_.size() >= limits_.most_flows) {
+    counters_.flows_evicted.Add();
+    EndFlow(*flows_.oldest());
+  }
+  flow->to_client.connected = false;
+  flow->to_client.peer = train.peer;
+  flow->to_client.source = train.local;
+  flow->to_client.interface = train.interface;
+  flow->begun_micros = flow->used_micros = now;
+  counters_.sessions_opened.Add();
+  UdpFlow& inserted = flows_.Insert(std::move(flow));
+  if (!armed()) ArmForOldest();
+  return &inserted;
+}
+
+bool UdpForward::Connect(UdpFlow& flow) {
+  if (!reactor_.netns.Enter(target_->netns).ok()) return false;
+  auto opened = OpenConnectedDatagramSocket(target_->address);
+  if (!opened.ok()) return false;
+  if (!reactor_.epoll.Add(opened.value().get(), EPOLLIN, flow).ok()) return false;
+  flow.fd = std::move(opened.value());
+  flow.target = target_;
+  flow.to_container = {};
+  flow.kernel_drops = 0;
+  return true;
+}
+
+void UdpForward::SendToContainer(UdpFlow& flow) {
+  const SendOutcome sent = reactor_.Datagrams().to_container.Flush(flow.fd.get());
+  flow.bytes_to_container += sent.bytes;
+  counters_.bytes_to_container.Add(sent.bytes);
+  counters_.datagrams_to_container.Add(sent.datagrams);
+  counters_.datagrams_dropped.Add(sent.dropped);
+}
+
+void UdpForward::OnFlowReadable(UdpFlow& flow, uint32_t) {
+  if (!flow.fd.valid()) return;
+  DatagramMemory& memory = reactor_.Datagrams();
+  if (memory.replies_of != this || memory.from_container.full()) {
+    if (memory.replies_of != nullptr) memory.replies_of->SendReplies();
+    memory.replies_of = this;
+    reactor_.QueueTurn(*this);
+  }
+  const int first = memory.from_container.used();
+  const int count = memory.from_container.Receive(flow.fd.get(), true);
+  if (count == 0) return;
+  flows_.Touch(flow, NowMicros());
+  for (int i = first; i < first + count; ++i) {
+    const ReceivedTrain& train = memory.from_container[i];
+    flow.bytes_to_host += train.bytes.size();
+    memory.to_clients.Add(flow.to_client, train);
+    if (train.kernel_drops == 0) continue;
+    counters_.datagrams_lost_in_kernel.Add(train.kernel_drops -
+                                           std::exchange(flow.kernel_drops, train.kernel_drops));
+  }
+}
+
+void UdpForward::OnTurn() {
+  if (reactor_.Datagrams().replies_of == this) SendReplies();
+}
+
+void UdpForward::SendReplies() {
+  DatagramMemory& memory = reactor_.Datagrams();
+  const SendOutcome sent = memory.to_clients.Flush(host_socket_->get());
+  counters_.bytes_to_host.Add(sent.bytes);
+  counters_.datagrams_to_host.Add(sent.datagrams);
+  counters_.datagrams_dropped.Add(sent.dropped);
+  memory.from_container.Clear();
+  memory.replies_of = nullptr;
+}
+
+void UdpForward::OnTimer() {
+  const int64_t oldest_to_keep = NowMicros() - limits_.flow_timeout_micros;
+  while (flows_.oldest() != nullptr && flows_.oldest()->used_micros <= oldest_to_keep)
+    EndFlow(*flows_.oldest());
+  ArmForOldest();
+}
+
+void UdpForward::ArmForOldest() {
+  if (flows_.oldest() == nullptr) return;
+  reactor_.timers.Arm(*this, flows_.oldest()->used_micros + limits_.flow_timeout_micros);
+}
+
+void UdpForward::EndFlow(UdpFlow& flow) {
+  // Its route may be named by replies that wait.
+  if (reactor_.Datagrams().replies_of == this) SendReplies();
+  counters_.sessions_closed.Add();
+  flow.fd.Reset();
+  reactor_.Bury(flows_.Remove(flow));
+}
+
+void UdpForward::StopAccepting(bool) {
+  // The host socket is also the way back, so there is nothing to drain: flows have no end to wait for.
+  CloseAll();
+}
+
+void UdpForward::CloseAll() {
+  if (!host_socket_) return;
+  while (flows_.oldest() != nullptr)
+    EndFlow(*flows_.oldest());
+  reactor_.timers.Cancel(*this);
+  if (reactor_.Datagrams().replies_of == this) SendReplies();
+  reactor_.epoll.Remove(host_socket_->get());
+  host_socket_.reset();
+}
+
+void UdpForward::Describe(std::vector<SessionInfo>& sessions) const {
+  const int64_t now = NowMicros();
+  for (const UdpFlow* flow = flows_.oldest(); flow != nullptr; flow = flow->newer) {
+    sessions.push_back({id_, Protocol::kUdp, SessionState::kOpen, flow->key.client.Unmapped(),
+                        flow->target->address, flow->bytes_to_container, flow->bytes_to_host,
+                        now - flow->begun_micros});
+  }
+}
+
+}  // namespace spliceport

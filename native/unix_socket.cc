@@ -1,0 +1,69 @@
+#include "unix_socket.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+
+namespace spliceport {
+
+namespace {
+
+constexpr int kBacklog = 128;
+
+struct Endpoint {
+  UniqueFd fd;
+  sockaddr_un address{};
+};
+
+Result<Endpoint> Open(UnixType type, int directory_fd, const std::string& name) {
+  Endpoint endpoint;
+  const std::string path = "/proc/self/fd/" + std::to_string(directory_fd) + "/" + name;
+  if (path.size() >= sizeof(endpoint.address.sun_path)) return SysError{-ENAMETOOLONG, "bind"};
+  endpoint.address.sun_family = AF_UNIX;
+  std::copy(path.begin(), path.end(), endpoint.address.sun_path);
+  const int kind = type == UnixType::kStream ? SOCK_STREAM : SOCK_SEQPACKET;
+  endpoint.fd.Reset(socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!endpoint.fd.valid()) return LastError("socket");
+  return endpoint;
+}
+
+}  // namespace
+
+Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& name) {
+  auto opened = Open(type, directory_fd, name);
+  if (!opened.ok()) return opened.error();
+  auto& [fd, address] = opened.value();
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return LastError("bind");
+  if (listen(fd.get(), kBacklog) != 0) return LastError("listen");
+  return std::move(fd);
+}
+
+Result<UniqueFd> ConnectUnix(UnixType type, int directory_fd, const std::string& name) {
+  auto opened = Open(type, directory_fd, name);
+  if (!opened.ok()) return opened.error();
+  auto& [fd, address] = opened.value();
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return LastError("connect");
+  return std::move(fd);
+}
+
+Io AcceptUnix(int listener, UniqueFd& connection) {
+  for (;;) {
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      connection.Reset(fd);
+      return {1, 0};
+    }
+    if (errno != EINTR) return {0, errno};
+  }
+}
+
+Result<void> SendWhole(int fd, std::span<const char> bytes) {
+  const Io io = Send(fd, bytes);
+  if (io.error != 0) return SysError{-io.error, "send"};
+  if (io.count < bytes.size()) return SysError{-EAGAIN, "send"};
+  return {};
+}
+
+}  // namespace spliceport

@@ -1,0 +1,25 @@
+// unix_socket.h: the few unix-socket calls that Node does not offer: SOCK_SEQPACKET, and names in folders whose path
+//                is longer than sun_path allows (bound through /proc/self/fd).
+// Kernel: unix(7). Descriptors are CLOEXEC and non-blocking.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "result.h"
+#include "socket.h"
+#include "unique_fd.h"
+
+namespace spliceport {
+
+enum class UnixType : uint8_t { kStream, kSeqpacket };
+
+// `name` is relative to the folder that `directory_fd` is a descriptor of.
+Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& name);
+Result<UniqueFd> ConnectUnix(UnixType type, int directory_fd, const std::string& name);
+Io AcceptUnix(int listener, UniqueFd& connection);
+// All or nothing; a peer that does not read is a failure, EAGAIN.
+Result<void> SendWhole(int fd, std::span<const char> bytes);
+
+}  // namespace spliceport

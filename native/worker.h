@@ -1,0 +1,77 @@
+// worker.h: one native thread with its reactor and its part of every forward.
+// Owns:   the thread, the reactor, the forwards. Thread: Start, Run and Stop are for the engine's owner; what Run is
+//         given runs on the worker.
+// Fails:  only Start can; after it the loop goes on until Stop.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "forward.h"
+#include "reactor.h"
+
+namespace spliceport {
+
+class Worker final : private EventHandler, private ForwardOwner {
+ public:
+  // `on_done` is called on the worker's thread when a removed forward is done here.
+  static Result<std::unique_ptr<Worker>> Start(int index, const Settings& settings,
+                                               std::function<void(int)> on_done);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Runs `task` on the worker's thread, soon; the worker never blocks, so that is microseconds.
+  void Post(std::function<void()> task);
+  // Ends the thread; what is open is closed. May be called twice.
+  void Stop();
+
+  // The rest is for tasks that run on the worker.
+  Result<void> Add(const ForwardConfig& config, ForwardCounters& counters);
+  void Retarget(int id, const TargetPtr& target);
+  void Remove(int id, int64_t drain_micros);
+  void Describe(std::vector<SessionInfo>& sessions) const;
+
+ private:
+  struct DrainTimer final : Timer {
+    DrainTimer(Worker& worker, int forward_id) : owner(worker), id(forward_id) {}
+    void OnTimer() override { owner.Remove(id, 0); }
+    Worker& owner;
+    const int id;
+  };
+  struct Entry {
+    std::unique_ptr<Forward> forward;
+    std::unique_ptr<DrainTimer> drain;
+  };
+
+  Worker(const Settings& settings, std::function<void(int)> on_done, Epoll epoll, Waker waker);
+  void OnEvents(uint32_t events) override;
+  void OnForwardDone(int id) override;
+  void Loop();
+  int Wait();
+  void LeaveUnusedNetns(const NetnsPtr& netns);
+
+  const Settings settings_;
+  const std::function<void(int)> on_done_;
+  Waker waker_;
+  std::mutex inbox_mutex_;
+  std::vector<std::function<void()>> inbox_;
+  std::atomic<bool> stopping_{false};
+  Reactor reactor_;
+  std::map<int, Entry> forwards_;
+  std::array<epoll_event, 128> events_;
+  int64_t spin_until_micros_ = 0;
+  int fruitless_spins_ = 0;
+  // Last: it runs on everything above.
+  std::thread thread_;
+};
+
+}  // namespace spliceport
