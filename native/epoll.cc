@@ -41,12 +41,12 @@ Result<Waker> Waker::Create() {
 
 void Waker::Wake() {
   // Fails only when the counter is at its maximum, and then the other side is awake anyway.
-  (void)!eventfd_write(fd_.get(), 1);
+  (void)eventfd_write(fd_.get(), 1);
 }
 
 void Waker::Drain() {
-  eventfd_t count;
-  (void)!eventfd_read(fd_.get(), &count);
+  eventfd_t count = 0;
+  (void)eventfd_read(fd_.get(), &count);
 }
 
 }  // namespace spliceport

@@ -11,7 +11,7 @@ namespace spliceport {
 Result<std::shared_ptr<const Netns>> Netns::From(int borrowed_fd) {
   UniqueFd fd(fcntl(borrowed_fd, F_DUPFD_CLOEXEC, 0));
   if (!fd.valid()) return LastError("fcntl");
-  struct stat status;
+  struct stat status {};
   if (fstat(fd.get(), &status) != 0) return LastError("fstat");
   return std::shared_ptr<const Netns>(new Netns(std::move(fd), status.st_dev, status.st_ino));
 }

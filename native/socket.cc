@@ -84,7 +84,7 @@ Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool 
   UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return LastError("socket");
   if (v6) {
-    const auto set = SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only);
+    const auto set = SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only ? 1 : 0);
     if (!set.ok()) return set.error();
   }
   const auto prepared = PrepareHostSocket(fd.get(), protocol, v6);

@@ -32,7 +32,7 @@ Result<void> TcpForward::Watch() {
 
 // Asks for one more client only after a wake that found as many as it asked for, so that a single client costs a
 // single accept4 and a crowd is taken in few wakes.
-void TcpForward::OnEvents(uint32_t) {
+void TcpForward::OnEvents(uint32_t /*events*/) {
   if (!listener_ || armed()) return;
   const int accepted = AcceptSome(accepts_per_wake_);
   accepts_per_wake_ = accepted == accepts_per_wake_

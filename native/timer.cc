@@ -9,7 +9,7 @@
 namespace spliceport {
 
 int64_t NowMicros() {
-  timespec now;
+  timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
 }

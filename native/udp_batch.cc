@@ -33,7 +33,7 @@ constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(si
 
 template <typename T>
 T ReadControl(const cmsghdr* item) {
-  T value;
+  T value{};
   std::memcpy(&value, CMSG_DATA(item), sizeof(value));
   return value;
 }
@@ -61,10 +61,8 @@ Address FromBytes(const void* bytes, bool v6) {
   return Address::FromKernel(storage);
 }
 
-void ReadControls(const msghdr& header, ReceivedTrain& train) {
-  auto& mutable_header = const_cast<msghdr&>(header);
-  for (const cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr;
-       item = CMSG_NXTHDR(&mutable_header, const_cast<cmsghdr*>(item))) {
+void ReadControls(msghdr& header, ReceivedTrain& train) {
+  for (cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
     if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
       const auto info = ReadControl<in_pktinfo>(item);
       // Not ipi_addr: that is a broadcast address if the datagram was sent to one.
@@ -80,6 +78,12 @@ void ReadControls(const msghdr& header, ReceivedTrain& train) {
       train.kernel_drops = ReadControl<uint32_t>(item);
     }
   }
+}
+
+// sendmsg(2) only reads what it is given, but shares its structs with recvmsg(2), where nothing is const.
+template <typename T>
+T* ForKernel(const T* memory) {
+  return const_cast<T*>(memory);  // NOLINT(cppcoreguidelines-pro-type-const-cast): see above.
 }
 
 bool SegmentationRefused(int error) { return error == EINVAL || error == EIO || error == EMSGSIZE; }
@@ -111,7 +115,7 @@ int ReceiveBatch::Receive(int fd, bool connected) {
   const int first = used_;
   for (int index = first; index < kSlots; ++index)
     Prepare(index, connected);
-  int count;
+  int count = 0;
   do {
     count = recvmmsg(fd, &headers_[first], static_cast<unsigned>(kSlots - first), MSG_DONTWAIT,
                      nullptr);
@@ -124,7 +128,7 @@ int ReceiveBatch::Receive(int fd, bool connected) {
 }
 
 void ReceiveBatch::Read(int index, bool connected) {
-  const mmsghdr& header = headers_[index];
+  mmsghdr& header = headers_[index];
   ReceivedTrain& train = trains_[index];
   train = {};
   train.bytes = {memory_.get() + static_cast<size_t>(index) * kSlotBytes, header.msg_len};
@@ -135,20 +139,25 @@ void ReceiveBatch::Read(int index, bool connected) {
 }
 
 void SendBatch::Add(DatagramRoute& route, const Train& train) {
-  if (!route.segmentation && train.datagrams() > 1)
-    return AddOneByOne(route, train.bytes, train.segment_bytes);
-  if (Join(route, train)) return;
-  const size_t segment = train.segment_bytes == 0 ? train.bytes.size() : train.segment_bytes;
-  messages_.push_back({&route, pieces_.size(), 1, train.bytes.size(), segment, train.datagrams(),
-                       segment == 0 || train.bytes.size() % segment != 0});
-  pieces_.push_back({const_cast<char*>(train.bytes.data()), train.bytes.size()});
+  if (!route.segmentation && train.datagrams() > 1) {
+    AppendSingles(messages_, route, train.bytes, train.segment_bytes);
+  } else if (!Join(route, train)) {
+    Append(messages_, route, train);
+  }
 }
 
-void SendBatch::AddOneByOne(DatagramRoute& route, std::span<const char> bytes,
-                            size_t segment_bytes) {
+void SendBatch::Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train) {
+  const size_t segment = train.segment_bytes == 0 ? train.bytes.size() : train.segment_bytes;
+  messages.push_back({&route, pieces_.size(), 1, train.bytes.size(), segment, train.datagrams(),
+                      segment == 0 || train.bytes.size() % segment != 0});
+  pieces_.push_back({ForKernel(train.bytes.data()), train.bytes.size()});
+}
+
+void SendBatch::AppendSingles(std::vector<Message>& messages, DatagramRoute& route,
+                              std::span<const char> bytes, size_t segment_bytes) {
   while (!bytes.empty()) {
     const size_t size = std::min(bytes.size(), segment_bytes);
-    Add(route, {bytes.first(size), 0});
+    Append(messages, route, {bytes.first(size), 0});
     bytes = bytes.subspan(size);
   }
 }
@@ -163,7 +172,7 @@ bool SendBatch::Join(DatagramRoute& route, const Train& train) {
     return false;
   if (last.bytes + size > kMostTrainBytes || last.datagrams + train.datagrams() > kMostSegments)
     return false;
-  pieces_.push_back({const_cast<char*>(train.bytes.data()), size});
+  pieces_.push_back({ForKernel(train.bytes.data()), size});
   ++last.pieces;
   last.bytes += size;
   last.datagrams += train.datagrams();
@@ -178,7 +187,7 @@ void SendBatch::Head(const Message& message, msghdr& header, char* control) {
   header.msg_control = control;
   const DatagramRoute& route = *message.route;
   if (!route.connected) {
-    header.msg_name = const_cast<sockaddr*>(route.peer.bytes());
+    header.msg_name = ForKernel(route.peer.bytes());
     header.msg_namelen = route.peer.size();
     const bool has_source = !route.source.is_unspecified();
     if (route.peer.is_v6() && (has_source || route.interface != 0)) {
@@ -199,15 +208,18 @@ void SendBatch::Head(const Message& message, msghdr& header, char* control) {
   if (header.msg_controllen == 0) header.msg_control = nullptr;
 }
 
-SendOutcome SendBatch::Flush(int fd) {
-  SendOutcome outcome;
+// Addresses in the headers point into pieces_ and controls_, so they are made when both have their final size.
+void SendBatch::MakeHeaders(size_t first) {
   headers_.resize(messages_.size());
   controls_.resize(messages_.size() * kControlBytes);
-  const auto head = [&](size_t i) {
+  for (size_t i = first; i < messages_.size(); ++i) {
     Head(messages_[i], headers_[i].msg_hdr, &controls_[i * kControlBytes]);
-  };
-  for (size_t i = 0; i < messages_.size(); ++i)
-    head(i);
+  }
+}
+
+SendOutcome SendBatch::Flush(int fd) {
+  SendOutcome outcome;
+  MakeHeaders(0);
   size_t next = 0;
   bool repeated = false;
   while (next < messages_.size()) {
@@ -224,52 +236,47 @@ SendOutcome SendBatch::Flush(int fd) {
     const int error = errno;
     if (error == EINTR) continue;
     if (error == ECONNREFUSED && !std::exchange(repeated, true)) continue;
-    if (Recover(fd, messages_[next], error, outcome)) {
-      ++next;
-      repeated = false;
-    } else {
-      for (size_t i = next; i < messages_.size(); ++i)
-        head(i);
+    if (Recover(next, error)) {
+      MakeHeaders(next);
+      continue;
     }
+    outcome.dropped += messages_[next++].datagrams;
+    repeated = false;
   }
   messages_.clear();
   pieces_.clear();
   return outcome;
 }
 
-// True when the message is dealt with; false to send it again, its route having been changed.
-bool SendBatch::Recover(int fd, const Message& message, int error, SendOutcome& outcome) {
-  DatagramRoute& route = *message.route;
-  if (message.datagrams > 1 && SegmentationRefused(error)) {
+// Changes the message or its route so that it may be sent again; false when there is nothing left to try.
+bool SendBatch::Recover(size_t index, int error) {
+  DatagramRoute& route = *messages_[index].route;
+  if (messages_[index].datagrams > 1 && SegmentationRefused(error)) {
     route.segmentation = false;
-    SendOneByOne(fd, message, outcome);
+    Split(index);
     return true;
   }
-  if (WayOutRefused(error) && !route.connected) {
-    if (route.interface != 0) {
-      route.interface = 0;
-      return false;
-    }
-    if (!route.source.is_unspecified()) {
-      route.source = Address();
-      return false;
-    }
+  if (route.connected || !WayOutRefused(error)) return false;
+  if (route.interface != 0) {
+    route.interface = 0;
+    return true;
   }
-  outcome.dropped += message.datagrams;
+  if (route.source.is_unspecified()) return false;
+  route.source = Address();
   return true;
 }
 
-void SendBatch::SendOneByOne(int fd, const Message& message, SendOutcome& outcome) {
-  SendBatch singles;
+void SendBatch::Split(size_t index) {
+  const Message message = messages_[index];
+  std::vector<Message> singles;
   for (size_t piece = 0; piece < message.pieces; ++piece) {
-    const iovec& memory = pieces_[message.first_piece + piece];
-    singles.AddOneByOne(*message.route, {static_cast<const char*>(memory.iov_base), memory.iov_len},
-                        message.segment_bytes);
+    const iovec memory = pieces_[message.first_piece + piece];
+    AppendSingles(singles, *message.route,
+                  {static_cast<const char*>(memory.iov_base), memory.iov_len},
+                  message.segment_bytes);
   }
-  const SendOutcome sent = singles.Flush(fd);
-  outcome.datagrams += sent.datagrams;
-  outcome.bytes += sent.bytes;
-  outcome.dropped += sent.dropped;
+  const auto place = messages_.erase(messages_.begin() + static_cast<ptrdiff_t>(index));
+  messages_.insert(place, singles.begin(), singles.end());
 }
 
 }  // namespace spliceport

@@ -99,11 +99,14 @@ class SendBatch {
     size_t datagrams;
     bool closed;  // Ends with a short datagram, so nothing can follow.
   };
-  void AddOneByOne(DatagramRoute& route, std::span<const char> bytes, size_t segment_bytes);
+  void Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train);
+  void AppendSingles(std::vector<Message>& messages, DatagramRoute& route,
+                     std::span<const char> bytes, size_t segment_bytes);
   bool Join(DatagramRoute& route, const Train& train);
   void Head(const Message& message, msghdr& header, char* control);
-  bool Recover(int fd, const Message& message, int error, SendOutcome& outcome);
-  void SendOneByOne(int fd, const Message& message, SendOutcome& outcome);
+  void MakeHeaders(size_t first);
+  bool Recover(size_t index, int error);
+  void Split(size_t index);
 
   std::vector<Message> messages_;
   std::vector<iovec> pieces_;

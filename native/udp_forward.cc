@@ -27,7 +27,7 @@ constexpr int kBatchesPerWake = 4;
 
 }  // namespace
 
-void UdpFlow::OnEvents(uint32_t events) { forward.OnFlowReadable(*this, events); }
+void UdpFlow::OnEvents(uint32_t /*events*/) { forward.OnFlowReadable(*this); }
 
 UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCounters& counters)
     : reactor_(reactor),
@@ -39,7 +39,7 @@ UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCou
 
 Result<void> UdpForward::Start() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
 
-void UdpForward::OnEvents(uint32_t) {
+void UdpForward::OnEvents(uint32_t /*events*/) {
   if (!host_socket_) return;
   ReceiveBatch& batch = reactor_.Datagrams().from_clients;
   SendBatch& out = reactor_.Datagrams().to_container;
@@ -112,7 +112,7 @@ void UdpForward::SendToContainer(UdpFlow& flow) {
   counters_.datagrams_dropped.Add(sent.dropped);
 }
 
-void UdpForward::OnFlowReadable(UdpFlow& flow, uint32_t) {
+void UdpForward::OnFlowReadable(UdpFlow& flow) {
   if (!flow.fd.valid()) return;
   DatagramMemory& memory = reactor_.Datagrams();
   if (memory.replies_of != this || memory.from_container.full()) {
@@ -168,7 +168,7 @@ void UdpForward::EndFlow(UdpFlow& flow) {
   reactor_.Bury(flows_.Remove(flow));
 }
 
-void UdpForward::StopAccepting(bool) {
+void UdpForward::StopAccepting(bool /*drain*/) {
   // The host socket is also the way back, so there is nothing to drain: flows have no end to wait for.
   CloseAll();
 }

@@ -28,7 +28,7 @@ class UdpForward final : public Forward,
   const TargetPtr& target() const override { return target_; }
 
   // A flow's container socket has something to say.
-  void OnFlowReadable(UdpFlow& flow, uint32_t events);
+  void OnFlowReadable(UdpFlow& flow);
 
  private:
   void OnEvents(uint32_t events) override;

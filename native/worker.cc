@@ -76,7 +76,7 @@ void Worker::Stop() {
   thread_.join();
 }
 
-void Worker::OnEvents(uint32_t) {
+void Worker::OnEvents(uint32_t /*events*/) {
   waker_.Drain();
   std::vector<std::function<void()>> tasks;
   {

@@ -67,7 +67,7 @@ class Worker final : private EventHandler, private ForwardOwner {
   std::atomic<bool> stopping_{false};
   Reactor reactor_;
   std::map<int, Entry> forwards_;
-  std::array<epoll_event, 128> events_;
+  std::array<epoll_event, 128> events_{};
   int64_t spin_until_micros_ = 0;
   int fruitless_spins_ = 0;
   // Last: it runs on everything above.
