@@ -75,10 +75,13 @@ export class PodmanHost {
   }
 
   /** Runs podman as the user; what it printed, without the last newline. Fails when podman does. */
-  async podman(...args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.tryPodman(args);
-    if (code !== 0) throw new Error(`podman ${args.join(' ')}: exit code ${code}\n${stderr}`);
-    return stdout.trimEnd();
+  podman(...args: readonly string[]): Promise<string> {
+    return this.#succeed(args, {});
+  }
+
+  /** {@link PodmanHost.podman} with text on its standard input. */
+  podmanReads(input: string, ...args: readonly string[]): Promise<string> {
+    return this.#succeed(args, { input });
   }
 
   /** Runs podman as the user, whatever comes of it. */
@@ -90,14 +93,25 @@ export class PodmanHost {
   /** `podman run -d`; waits for the servers of container-server.ts. The id of the container. */
   async run(...args: readonly string[]): Promise<string> {
     const id = await this.podman('run', '-d', ...args);
-    if (args.includes('/server.mjs')) {
+    if (args.includes('/server.mjs')) await this.untilServing(id);
+    return id;
+  }
+
+  /** Waits for the servers of container-server.ts in a container. */
+  async untilServing(container: string): Promise<void> {
+    let logs: Output | undefined;
+    try {
       await until(
-        async () => (await this.podman('logs', id)).includes('serving'),
+        async () => {
+          logs = await this.tryPodman(['logs', container]);
+          return logs.stdout.includes('serving');
+        },
         'the servers run',
         10_000,
       );
+    } catch (error) {
+      throw new Error(`no servers in ${container}: ${logs?.stderr ?? ''}`, { cause: error });
     }
-    return id;
   }
 
   /** Removes every container and pod, by force. */
@@ -106,6 +120,16 @@ export class PodmanHost {
     await this.podman('rm', '-f', '-a', '-t', '0');
     await this.podman('network', 'prune', '-f');
     await until(() => this.helpers().length === 0, 'no helper is left');
+  }
+
+  /** What podman and its helpers keep in the user's runtime folder, one name a line. */
+  async stateFolder(): Promise<string> {
+    const { stdout } = await this.machine.asUser([
+      'sh',
+      '-c',
+      'cd "$XDG_RUNTIME_DIR/libpod/tmp" && ls . rp',
+    ]);
+    return stdout;
   }
 
   /** The processes of the helper under test. */
@@ -154,6 +178,12 @@ export class PodmanHost {
   /** The client address that a `whoami` server of the container sees. */
   async seenAddress(where: Where): Promise<string> {
     return textOf(await this.sockets.connect(where));
+  }
+
+  async #succeed(args: readonly string[], options: RunOptions): Promise<string> {
+    const { code, stdout, stderr } = await this.tryPodman(args, options);
+    if (code !== 0) throw new Error(`podman ${args.join(' ')}: exit code ${code}\n${stderr}`);
+    return stdout.trimEnd();
   }
 
   #socketInodes(port: number, protocol: Protocol): string[] {

@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { within } from '../helpers/wait.js';
+import { hello, httpd, image, server } from './harness/podman-host.js';
+import { describePodman, itBetters } from './harness/suite.js';
+import { askUdp } from './harness/transfers.js';
+
+/** Sends a text through an open `digest` server and expects it back. */
+async function expectEcho(socket: Socket, text: string): Promise<void> {
+  const echo = once(socket, 'data') as Promise<[Buffer]>;
+  socket.write(text);
+  const [data] = await within(echo, `the echo of ${text}`, 5_000);
+  expect(data.toString()).toBe(text);
+}
+
+describePodman('podman networks', (host) => {
+  /** Networks n1 and n2, and a container on n1 that keeps the user's network namespace alive. */
+  const makeNetworks = async (): Promise<void> => {
+    await host().podman('network', 'create', '--subnet', '172.30.1.0/24', 'n1');
+    await host().podman('network', 'create', '--subnet', '172.30.2.0/24', 'n2');
+    await host().run('--network', 'n1', image, 'sleep', '600');
+  };
+
+  it('answers on a network of the user’s own', async () => {
+    await makeNetworks();
+    const port = await host().sockets.freePorts();
+    await host().run('--network', 'n1', '-p', `${port}:80`, ...httpd);
+    expect(host().isForwarded(port)).toBe(true);
+    for (const address of ['127.0.0.1', '::1']) {
+      expect(await host().fetchSoon({ port, address })).toBe(hello);
+    }
+  });
+
+  it('answers with an address that was asked for', async () => {
+    await makeNetworks();
+    const port = await host().sockets.freePorts();
+    await host().run(
+      '--network',
+      'n1',
+      '--ip',
+      '172.30.1.77',
+      '-p',
+      `${port}:80`,
+      ...server('whoami:80'),
+    );
+    expect(host().isForwarded(port)).toBe(true);
+    expect(await host().seenAddress({ port })).toBe('172.30.1.77');
+  });
+
+  it.each([
+    ['IPv6 alone', ['--ipv6', '--subnet', 'fd00:42::/64']],
+    ['both families', ['--ipv6', '--subnet', 'fd00:42::/64', '--subnet', '172.30.3.0/24']],
+  ])('answers clients of both families on a network of %s', async (_, subnets) => {
+    await host().podman('network', 'create', ...subnets, 'n6');
+    const port = await host().sockets.freePorts();
+    await host().run('--network', 'n6', '-p', `${port}:80`, ...httpd);
+    expect(host().isForwarded(port)).toBe(true);
+    for (const address of ['127.0.0.1', '::1']) {
+      expect(await host().fetchSoon({ port, address })).toBe(hello);
+    }
+  });
+
+  it('answers containers of two networks at once', async () => {
+    await makeNetworks();
+    const port = await host().sockets.freePorts(2);
+    await host().run('--network', 'n1', '-p', `${port}:80`, ...server('whoami:80'));
+    await host().run('--network', 'n2', '-p', `${port + 1}:80`, ...server('whoami:80'));
+    expect(host().isForwarded(port) && host().isForwarded(port + 1)).toBe(true);
+    expect(await host().seenAddress({ port })).toContain('172.30.1.');
+    expect(await host().seenAddress({ port: port + 1 })).toContain('172.30.2.');
+  });
+
+  describe('podman network connect and disconnect', () => {
+    const runWeb = async (): Promise<number> => {
+      await makeNetworks();
+      const port = await host().sockets.freePorts();
+      const services = ['whoami:80', 'digest:81', 'udp:53'];
+      const publish = [`${port}:80`, `${port + 1}:81`, `${port}:53/udp`].flatMap((one) => [
+        '-p',
+        one,
+      ]);
+      await host().run('--name', 'web', '--network', 'n1', ...publish, ...server(...services));
+      expect(host().isForwarded(port) && host().isForwarded(port + 1)).toBe(true);
+      return port;
+    };
+
+    it('answers on the second network when the first is taken away', async () => {
+      const port = await runWeb();
+      const socket = await host().sockets.udp();
+      const where = { address: '127.0.0.1', port };
+      expect(await host().seenAddress({ port })).toContain('172.30.1.');
+      await host().podman('network', 'connect', 'n2', 'web');
+      expect(await host().seenAddress({ port })).toContain('172.30.');
+      await host().podman('network', 'disconnect', 'n1', 'web');
+      expect(await host().seenAddress({ port })).toContain('172.30.2.');
+      expect((await askUdp(socket, 'whoami', where)).text).toContain('172.30.2.');
+      expect(host().isForwarded(port)).toBe(true);
+      socket.close();
+    });
+
+    it('stops answering without a network and answers again with one', async () => {
+      const port = await runWeb();
+      const before = await host().seenAddress({ port });
+      await host().podman('network', 'disconnect', 'n1', 'web');
+      const silent = host()
+        .seenAddress({ port })
+        .catch(() => '');
+      expect(await within(silent, 'the end of a connection to nobody')).toBe('');
+      await host().podman('network', 'connect', 'n1', 'web');
+      const after = await host().seenAddress({ port });
+      expect(after).toContain('172.30.1.');
+      expect(after).not.toBe(before);
+    });
+
+    it('goes on answering when a network cannot be connected', async () => {
+      const port = await runWeb();
+      const { code } = await host().tryPodman(['network', 'connect', 'nowhere', 'web']);
+      expect(code).toBe(125);
+      expect(await host().seenAddress({ port })).toContain('172.30.1.');
+    });
+
+    it('answers after podman network reload', async () => {
+      const port = await runWeb();
+      const before = await host().seenAddress({ port });
+      await host().podman('network', 'reload', 'web');
+      expect(await host().seenAddress({ port })).toBe(before);
+      await host().podman('network', 'connect', 'n2', 'web');
+      await host().podman('network', 'reload', '--all');
+      expect(await host().seenAddress({ port })).toContain('172.30.');
+      expect(host().isForwarded(port)).toBe(true);
+    });
+
+    itBetters('keeps a live connection open while networks come and go', async () => {
+      const port = await runWeb();
+      const socket = await host().sockets.connect({ port: port + 1 });
+      await expectEcho(socket, 'before');
+      await host().podman('network', 'connect', 'n2', 'web');
+      await expectEcho(socket, 'between');
+      await host().podman('network', 'disconnect', 'n2', 'web');
+      await expectEcho(socket, 'after');
+      socket.destroy();
+    });
+
+    itBetters('refuses and cuts no connection meanwhile', async () => {
+      const port = await runWeb();
+      let isDone = false;
+      const failures: unknown[] = [];
+      const client = async (): Promise<void> => {
+        while (!isDone) {
+          const seen = await host()
+            .seenAddress({ port })
+            .catch((error: unknown) => error);
+          if (typeof seen !== 'string' || seen === '') failures.push(seen);
+        }
+      };
+      const clients = [client(), client(), client()];
+      for (let round = 0; round < 10; round += 1) {
+        await host().podman('network', 'connect', 'n2', 'web');
+        await host().podman('network', 'disconnect', 'n2', 'web');
+      }
+      isDone = true;
+      await Promise.all(clients);
+      expect(failures).toEqual([]);
+    });
+  });
+});
