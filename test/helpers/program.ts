@@ -94,7 +94,9 @@ export class Program {
     child.on('message', (response: Response) => {
       this.#calls.get(response.id)?.(response);
     });
-    this.exited = once(child, 'close').then(([code, signal]) => {
+    // Not 'close': a child whose channel was closed from this side never emits it.
+    const outputs = [child.stdout, child.stderr].map((stream) => stream && once(stream, 'close'));
+    this.exited = Promise.all([once(child, 'exit'), ...outputs]).then(([[code, signal]]) => {
       for (const [id, settle] of this.#calls) settle({ id, error: this.#lastWords(code, signal) });
       return { code: code as number | null, signal: signal as NodeJS.Signals | null };
     });

@@ -49,6 +49,7 @@ export async function endingOf(socket: Socket, withinMs = 10_000): Promise<Endin
 /** The next bytes that arrive, as text. */
 export async function nextText(socket: Socket): Promise<string> {
   const chunk = within(once(socket, 'data'), 'an answer') as Promise<[Buffer]>;
+  socket.resume();
   const [data] = await chunk;
   socket.pause();
   return data.toString();
@@ -57,7 +58,7 @@ export async function nextText(socket: Socket): Promise<string> {
 /** Everything up to the other side's FIN, as text. */
 export async function textToEnd(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
   await within(once(socket, 'end'), 'the end of an answer');
   return Buffer.concat(chunks).toString();
 }

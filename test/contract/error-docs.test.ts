@@ -1,0 +1,95 @@
+// Holds docs/errors.md against the code: what can be thrown is documented, and nothing else is.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The library: the modules that make up the public API. system.ts is for the project's own front ends. */
+const library = readdirSync(`${root}src`)
+  .filter((file) => file.endsWith('.ts') && file !== 'system.ts')
+  .map((file) => readFileSync(`${root}src/${file}`, 'utf8'))
+  .join('\n');
+const page = readFileSync(`${root}docs/errors.md`, 'utf8');
+
+function found(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([, match = '']) => match))].sort();
+}
+
+/** The rows of the tables in the section of this title, as cells. */
+function rowsOf(title: string): string[][] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`));
+  const lines = section?.match(/^\| .*\|$/gm) ?? [];
+  return lines.slice(1).map((line) =>
+    line
+      .slice(1, -1)
+      .split(' | ')
+      .map((cell) => cell.trim()),
+  );
+}
+
+/** The names in backticks at the beginning of rows. */
+function keysOf(title: string): string[] {
+  return rowsOf(title).flatMap(([key = '']) => found(key, /`(\w+)`/g));
+}
+
+describe('docs/errors.md', () => {
+  const ownCode = /['`](ERR_SPLICEPORT_[A-Z_]+)['`]/g;
+  const systemCode = /['`](E[A-Z]{3,})['`]/g;
+
+  test('lists every code of the library, and no other, in order', () => {
+    const codes = found(library, ownCode);
+    expect(codes.length).toBeGreaterThan(0);
+    expect(keysOf('Codes of the library')).toEqual(codes);
+  });
+
+  test('lists every errno that the library knows more about, and no other, in order', () => {
+    const codes = found(library, systemCode);
+    expect(codes).toContain('EADDRINUSE');
+    expect(keysOf('Codes of the system')).toEqual(codes);
+  });
+
+  test('gives for each its meaning, fields, cause and remedy', () => {
+    for (const row of [...rowsOf('Codes of the library'), ...rowsOf('Codes of the system')]) {
+      expect(row, row[0]).toHaveLength(5);
+      expect(
+        row.every((cell) => cell !== ''),
+        row[0],
+      ).toBe(true);
+    }
+  });
+
+  test('lists every field of the errors, and no other', () => {
+    const classes = readFileSync(`${root}src/errors.ts`, 'utf8').split('export class').slice(1);
+    const fields = classes.flatMap((text) =>
+      found(text.slice(0, text.indexOf('constructor')), /^ {2}(?:declare )?readonly (\w+)/gm),
+    );
+    expect(keysOf('Fields').sort()).toEqual([...new Set([...fields, 'message', 'cause'])].sort());
+  });
+
+  test('names no field of a code that is not in its list of fields', () => {
+    const known = keysOf('Fields');
+    for (const [code, , cell = ''] of [
+      ...rowsOf('Codes of the library'),
+      ...rowsOf('Codes of the system'),
+    ]) {
+      for (const field of found(cell, /`([a-z]\w*)`/g)) {
+        expect(known, code).toContain(field);
+      }
+    }
+  });
+
+  test('names no code elsewhere that is in no table', () => {
+    const listed = [...keysOf('Codes of the library'), ...keysOf('Codes of the system')];
+    for (const code of [...found(page, ownCode), ...found(page, systemCode)]) {
+      expect(listed).toContain(code);
+    }
+  });
+});
+
+test('index.ts exports the union of the library’s codes, and every code is in it', () => {
+  const errors = readFileSync(`${root}src/errors.ts`, 'utf8');
+  const union = /export type SpliceportErrorCode =([^;]+);/.exec(errors)?.[1] ?? '';
+  expect(found(union, /'(\w+)'/g)).toEqual(found(library, /['`](ERR_SPLICEPORT_[A-Z_]+)['`]/g));
+});
