@@ -1,7 +1,7 @@
 // descriptors.ts: the helper's standard streams, and the descriptors that its caller passed to it.
 
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
-import { replaceFd } from '../system.js';
+import { replaceFd, watchFd } from '../system.js';
 
 /** Set by libexec/rootlessport: what was open before node opened descriptors of its own. */
 const INHERITED = 'SPLICEPORT_INHERITED_FDS';
@@ -49,9 +49,24 @@ export function writeAll(fd: number, text: string): void {
   }
 }
 
-/** Reads away what is there; whether it was the end. The descriptor must be readable. */
-export function isAtEnd(fd: number): boolean {
-  return readSync(fd, Buffer.allocUnsafe(CHUNK_BYTES)) === 0;
+/** Calls back when the descriptor comes to its end; what is written to it before is nobody's. */
+export function onEnd(fd: number, callback: () => void): void {
+  try {
+    watchFd(fd, () => {
+      if (isAtEnd(fd)) callback();
+    });
+  } catch {
+    // A file of a kind that never keeps a reader waiting: its end is there already.
+    setImmediate(callback);
+  }
+}
+
+function isAtEnd(fd: number): boolean {
+  try {
+    return readSync(fd, Buffer.allocUnsafe(CHUNK_BYTES)) === 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'EAGAIN';
+  }
 }
 
 /** Lets go of the caller's standard output and error: it waits for their end. */

@@ -3,25 +3,27 @@
 import { readFileSync } from 'node:fs';
 import { SpliceportError, SpliceportSystemError } from '../index.js';
 import { callText, errnoText } from './go-text.js';
-import { listenText, type CheckedPort } from './ports.js';
+import { listenText, type CheckedRange } from './ports.js';
 
 const UNPRIVILEGED_PORT_START = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
 /** The text when it is a host socket that was refused. */
-export function bindFailure(error: unknown, ports: readonly CheckedPort[]): string | undefined {
+export function bindFailure(error: unknown, ranges: readonly CheckedRange[]): string | undefined {
   if (!(error instanceof SpliceportSystemError) || error.side !== 'host') return undefined;
-  const refused = ports.filter(
-    ({ spec }) => spec.protocol === error.protocol && spec.host.port === error.port,
-  );
-  const port =
-    refused.find(({ spec }) => spec.host.address === error.address) ??
-    // A dual-stack socket, which is IPv4 alone where the host has no IPv6.
-    refused.find(({ spec }) => spec.host.address === undefined);
+  const { protocol, address, port } = error;
   if (port === undefined) return undefined;
-  const listen = listenText(port.protocol, port.host, port.spec.host.port);
+  const candidates = ranges.filter(
+    ({ spec: { protocol: own, host, count } }) =>
+      own === protocol && host.port <= port && port < host.port + count,
+  );
+  const range =
+    candidates.find(({ spec }) => spec.host.address === address) ??
+    // A dual-stack socket, which is IPv4 alone where the host has no IPv6.
+    candidates.find(({ spec }) => spec.host.address === undefined);
+  if (range === undefined) return undefined;
+  const listen = listenText(range.protocol, range.host, port);
   const text = `${listen}: ${error.syscall}: ${errnoText(error.errno)}`;
-  const isForbidden = error.code === 'EACCES' || error.code === 'EPERM';
-  return isForbidden ? privilegedPortText(port.spec.host.port, text) : text;
+  return error.code === 'EACCES' || error.code === 'EPERM' ? privilegedPortText(port, text) : text;
 }
 
 /** The text when it is the network namespace that could not be opened or entered. */

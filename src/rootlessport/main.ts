@@ -4,11 +4,11 @@
 import { constants, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Forwarder } from '../index.js';
-import { probeNetns, raiseFileLimit, watchFd, type UnixSocketType } from '../system.js';
+import { probeNetns, raiseFileLimit, type UnixSocketType } from '../system.js';
 import { decodeConfig, type Config, type Mapping } from './config.js';
 import {
-  isAtEnd,
   isPassed,
+  onEnd,
   readAll,
   releaseOutput,
   signalReady,
@@ -43,9 +43,7 @@ async function run(): Promise<void> {
   process.on('SIGTERM', stop).on('SIGINT', stop);
 
   await forwardAll(forwarder, config);
-  watchFd(config.exitFd, () => {
-    if (isAtEnd(config.exitFd)) stop();
-  });
+  onEnd(config.exitFd, stop);
   if (config.wantsReloadSocket) {
     reloadSocket = openReloadSocket(folder, config, (request) => reload(request, forwarder));
   }
@@ -78,12 +76,12 @@ async function forwardAll(
   forwarder: Forwarder,
   { mappings, containerAddress, netnsPath }: Config,
 ): Promise<void> {
-  const { ports, failure } = check(expand(mappings), containerAddress, raiseFileLimit());
+  const { ranges, failure } = check(expand(mappings), containerAddress, raiseFileLimit());
   try {
-    await forwarder.addAll(ports.map(({ spec }) => spec));
-    if (ports.length === 0) probeNetns(netnsPath);
+    await forwarder.addAll(ranges.map(({ spec }) => spec));
+    if (ranges.length === 0) probeNetns(netnsPath);
   } catch (error) {
-    const text = bindFailure(error, ports) ?? failure ?? netnsFailure(error, netnsPath);
+    const text = bindFailure(error, ranges) ?? failure ?? netnsFailure(error, netnsPath);
     throw text === undefined ? error : new Error(text, { cause: error });
   }
   if (failure !== undefined) throw new Error(failure);

@@ -9,85 +9,69 @@ import { isUnspecified, targetRule } from './target.js';
 
 const PROTOCOL = /^(?:tcp|udp|sctp)[46]?$/;
 
-/** One port, as asked for. */
-interface WantedPort {
+/** Consecutive ports of one protocol, as asked for. */
+export interface WantedRange {
+  /** Such as `tcp4`. */
   readonly protocol: string;
   readonly hostAddress: string;
   readonly hostPort: number;
   readonly containerPort: number;
+  readonly count: number;
 }
 
-/** One port that passed the checks. */
-export interface CheckedPort {
-  /** As asked for, such as `tcp4`. */
+/** Consecutive ports that passed the checks. */
+export interface CheckedRange {
   readonly protocol: string;
   readonly host: IpAddress;
-  readonly spec: ForwardSpec;
+  readonly spec: ForwardSpec & { readonly count: number };
 }
 
 /** The ports before the first that fails, and how that one fails. */
 export interface Checked {
-  readonly ports: readonly CheckedPort[];
+  readonly ranges: readonly CheckedRange[];
   readonly failure: string | undefined;
 }
 
-/** Every port of every mapping, in order. */
-export function* expand(mappings: Iterable<Mapping>): Generator<WantedPort> {
-  for (const { shape, hostAddress, hostPort, containerPort, count, protocols } of mappings) {
-    // The ports of a range are uint16 in Go and wrap; the check then meets port 0.
-    const wrap = (port: number) => (shape === 'range' ? port & 0xffff : port);
+/** Every range of every mapping, one for each protocol, in order. */
+export function* expand(mappings: Iterable<Mapping>): Generator<WantedRange> {
+  for (const { protocols, hostAddress, hostPort, containerPort, count } of mappings) {
+    if (count === 0) continue;
     for (const protocol of protocols.split(',')) {
-      for (let offset = 0; offset < count; offset++) {
-        yield {
-          protocol,
-          hostAddress: hostAddress === '' ? '0.0.0.0' : hostAddress,
-          hostPort: wrap(hostPort + offset),
-          containerPort: wrap(containerPort + offset),
-        };
-      }
+      const address = hostAddress === '' ? '0.0.0.0' : hostAddress;
+      yield { protocol, hostAddress: address, hostPort, containerPort, count };
     }
   }
 }
 
 /**
  * Checks ports in order, until one fails.
- * @param mostPorts - No more can be opened: with one port more it is for the system to refuse them.
+ * @param mostPorts - No more can be opened: with one more it is for the system to refuse them.
  */
 export function check(
-  wanted: Iterable<WantedPort>,
+  wanted: Iterable<WantedRange>,
   containerAddress: string,
   mostPorts: number,
 ): Checked {
-  const containerProblem =
-    containerAddress === '' || parseAddress(containerAddress) !== undefined
-      ? undefined
-      : `invalid ChildIP: ${quote(containerAddress)}`;
+  const isReachable = containerAddress === '' || parseAddress(containerAddress) !== undefined;
   const targetOf = targetRule(containerAddress);
-  const ports: CheckedPort[] = [];
-  const idByEndpoint = new Map<string, number>();
-  const bound = new Set<string>();
-  for (const port of wanted) {
-    if (ports.length > mostPorts) break;
-    const { protocol, hostAddress, hostPort } = port;
-    if (!PROTOCOL.test(protocol)) return { ports, failure: `unknown proto: ${quote(protocol)}` };
+  const claims = new Claims();
+  const ranges: CheckedRange[] = [];
+  for (const range of wanted) {
+    if (claims.total > mostPorts) break;
+    const { protocol, hostAddress } = range;
+    const refuse = (failure: string): Checked => ({ ranges, failure });
+    if (!PROTOCOL.test(protocol)) return refuse(`unknown proto: ${quote(protocol)}`);
     const host = parseAddress(hostAddress);
-    if (host === undefined) return { ports, failure: `invalid ParentIP: ${quote(hostAddress)}` };
-    const endpoint = `${protocol} ${hostAddress} ${hostPort}`;
-    const problem = containerProblem ?? portProblem(port, host, idByEndpoint.get(endpoint));
-    if (problem !== undefined) return { ports, failure: problem };
-    const spec = specOf(port, host, targetOf(host.address));
-    // Two spellings of one endpoint are no conflict to Podman, but the system would refuse the second.
-    const socket = `${spec.protocol ?? ''} ${spec.host.address ?? '*'} ${hostPort}`;
-    if (bound.has(socket)) {
-      return {
-        ports,
-        failure: `${listenText(protocol, host, hostPort)}: bind: address already in use`,
-      };
+    if (host === undefined) return refuse(`invalid ParentIP: ${quote(hostAddress)}`);
+    if (!isReachable) return refuse(`invalid ChildIP: ${quote(containerAddress)}`);
+    const { count, failure } = claims.take(range, host);
+    if (count > 0) {
+      const spec = specOf({ ...range, count }, host, targetOf(host.address));
+      ranges.push({ protocol, host, spec });
     }
-    bound.add(socket);
-    idByEndpoint.set(endpoint, ports.push({ protocol, host, spec }));
+    if (failure !== undefined) return refuse(failure);
   }
-  return { ports, failure: undefined };
+  return { ranges, failure: undefined };
 }
 
 /** The beginning of a message about a host socket. */
@@ -95,31 +79,79 @@ export function listenText(protocol: string, { family, address }: IpAddress, por
   return `listen ${protocol} ${family === 6 ? `[${address}]` : address}:${port}`;
 }
 
-function portProblem(
-  { protocol, hostPort, containerPort }: WantedPort,
-  { family, address }: IpAddress,
-  conflictingId: number | undefined,
-): string | undefined {
-  if (!isPort(hostPort)) return `invalid ParentPort: ${hostPort}`;
-  if (!isPort(containerPort)) return `invalid ChildPort: ${containerPort}`;
-  if (conflictingId !== undefined) return `conflict with ID ${conflictingId}`;
-  if (protocol.startsWith('sctp')) return `unsupported port protocol ${protocol}`;
-  const wantedFamily = protocol.slice(3);
-  if (wantedFamily !== '' && wantedFamily !== String(family)) {
-    return `listen ${protocol}: address ${address}: no suitable address found`;
+/** The ports that passed so far. */
+class Claims {
+  /** By protocol and address as written. */
+  readonly #ids = new Map<string, number>();
+  /** Two spellings of one endpoint are no conflict to Podman, but the system would refuse the second. */
+  readonly #sockets = new Set<string>();
+  /** How many there are, which is the id of the last. */
+  total = 0;
+
+  /** Takes the ports of a range, until one fails: how many those are, and how that one fails. */
+  take(range: WantedRange, host: IpAddress): { count: number; failure?: string } {
+    const { protocol, hostAddress } = range;
+    const asked = `${protocol} ${hostAddress} `;
+    const opened = `${transportOf(protocol)} ${isDualStack(protocol, host) ? '*' : host.address} `;
+    for (let count = 0; count < range.count; count++) {
+      const port = nth(range.hostPort, count);
+      const failure =
+        portProblem(port, nth(range.containerPort, count)) ??
+        conflictWith(this.#ids.get(`${asked}${port}`)) ??
+        protocolProblem(protocol, host) ??
+        (this.#sockets.has(`${opened}${port}`)
+          ? `${listenText(protocol, host, port)}: bind: address already in use`
+          : undefined);
+      if (failure !== undefined) return { count, failure };
+      this.total += 1;
+      this.#ids.set(`${asked}${port}`, this.total);
+      this.#sockets.add(`${opened}${port}`);
+    }
+    return { count: range.count };
   }
-  return undefined;
+}
+
+/** A port of a range. They are uint16 in Go: after 65535 comes 0, which the check then meets. */
+function nth(first: number, offset: number): number {
+  return offset === 0 ? first : (first + offset) & 0xffff;
+}
+
+function portProblem(hostPort: number, containerPort: number): string | undefined {
+  if (!isPort(hostPort)) return `invalid ParentPort: ${hostPort}`;
+  return isPort(containerPort) ? undefined : `invalid ChildPort: ${containerPort}`;
 }
 
 function isPort(port: number): boolean {
   return port >= 1 && port <= 65_535;
 }
 
-function specOf(port: WantedPort, host: IpAddress, target: string): ForwardSpec {
-  const isDualStack = port.protocol.length === 3 && isUnspecified(host.address);
+function conflictWith(id: number | undefined): string | undefined {
+  return id === undefined ? undefined : `conflict with ID ${id}`;
+}
+
+function protocolProblem(protocol: string, { family, address }: IpAddress): string | undefined {
+  if (protocol.startsWith('sctp')) return `unsupported port protocol ${protocol}`;
+  const wantedFamily = protocol.slice(3);
+  return wantedFamily === '' || wantedFamily === String(family)
+    ? undefined
+    : `listen ${protocol}: address ${address}: no suitable address found`;
+}
+
+function specOf(range: WantedRange, host: IpAddress, target: string): CheckedRange['spec'] {
+  const { protocol, hostPort, containerPort, count } = range;
   return {
-    protocol: port.protocol.slice(0, 3) as Protocol,
-    host: { port: port.hostPort, ...(!isDualStack && { address: host.address }) },
-    container: { address: target, port: port.containerPort },
+    protocol: transportOf(protocol),
+    host: { port: hostPort, ...(!isDualStack(protocol, host) && { address: host.address }) },
+    container: { address: target, port: containerPort },
+    count,
   };
+}
+
+/** Only `tcp` and `udp` themselves are of both families. */
+function isDualStack(protocol: string, host: IpAddress): boolean {
+  return protocol.length === 3 && isUnspecified(host.address);
+}
+
+function transportOf(protocol: string): Protocol {
+  return protocol.slice(0, 3) as Protocol;
 }
