@@ -124,6 +124,12 @@ export interface Binding {
     directoryFd: number,
     name: string,
   ): number | NativeFailure;
+  /** A connected unix socket; the path as for {@link Binding.listenUnix}. */
+  connectUnix(
+    type: 'seqpacket' | 'stream',
+    directoryFd: number,
+    name: string,
+  ): number | NativeFailure;
   /** The next connection, or undefined when there is none. */
   acceptUnix(fd: number): number | NativeFailure | undefined;
   /** Reads what is there, at most `maxBytes`; empty at the end; undefined when there is nothing yet. */

@@ -15,9 +15,15 @@ export type UnixSocketType = 'seqpacket' | 'stream';
 /**
  * Calls back whenever a descriptor is readable or at its end, until the watch is closed.
  * The descriptor is borrowed: close the watch first, then the descriptor.
+ * @throws SpliceportSystemError such as `EPERM` when it is that of a plain file, or `EEXIST` when it is watched already
  */
 export function watchFd(fd: number, onReadable: () => void): FdWatcher {
-  return new binding.FdWatcher(fd, onReadable);
+  try {
+    return new binding.FdWatcher(fd, onReadable);
+  } catch (error) {
+    if (isNativeFailure(error)) throw new SpliceportSystemError(error);
+    throw error;
+  }
 }
 
 /**
@@ -28,6 +34,16 @@ export function watchFd(fd: number, onReadable: () => void): FdWatcher {
  */
 export function listenUnix(type: UnixSocketType, directoryFd: number, name: string): number {
   return unwrap(binding.listenUnix(type, directoryFd, name), name);
+}
+
+/**
+ * Connects to a unix socket in an open folder, by {@link listenUnix}'s rules.
+ * @param directoryFd - Borrowed.
+ * @returns A descriptor that the caller closes. It does not block.
+ * @throws SpliceportSystemError such as `ECONNREFUSED`
+ */
+export function connectUnix(type: UnixSocketType, directoryFd: number, name: string): number {
+  return unwrap(binding.connectUnix(type, directoryFd, name), name);
 }
 
 /**
