@@ -57,9 +57,25 @@ export async function sendPayload(
   const hash = createHash('sha256');
   for (const block of payload(bytes, blockBytes)) {
     hash.update(block);
-    if (!socket.write(block)) await once(socket, 'drain');
+    if (!socket.write(block)) await drained(socket);
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Unlike `once(socket, 'drain')` it does not wait for ever on a socket that was destroyed. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(socket.errored ?? new Error('destroyed'));
+    if (socket.closed) {
+      fail();
+      return;
+    }
+    socket.once('close', fail);
+    socket.once('drain', () => {
+      socket.off('close', fail);
+      resolve();
+    });
+  });
 }
 
 /** Reads to the end. */
@@ -88,6 +104,7 @@ export async function digestOfNext(socket: Socket, bytes: number): Promise<Diges
       resolve();
     };
     socket.on('data', take);
+    socket.resume();
   });
   return { bytes: received, sha256: hash.digest('hex') };
 }

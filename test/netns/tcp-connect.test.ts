@@ -121,10 +121,16 @@ describe.skipIf(isMissing(iproute2, 'connect timeout'))(
   () => {
     it('resets the client when the connect timeout has passed', async () => {
       await using silent = await Container.start();
-      // Packets to a dummy interface go nowhere.
-      await silent.run('ip', 'link', 'add', 'void', 'type', 'dummy');
-      await silent.run('ip', 'address', 'add', '10.1.2.1/24', 'dev', 'void');
-      await silent.run('ip', 'link', 'set', 'void', 'up');
+      // Packets go to a neighbor that nobody is.
+      for (const command of [
+        'ip link add void type veth peer name beyond',
+        'ip address add 10.1.2.1/24 dev void',
+        'ip link set void up',
+        'ip link set beyond up',
+        'ip neighbor add 10.1.2.3 lladdr 02:00:00:00:00:99 dev void',
+      ]) {
+        await silent.run(...command.split(' '));
+      }
       await using forwarder = new Forwarder({ netns: silent.netns });
       const forward = await forwarder.add({
         ...toContainer(PORT, '10.1.2.3'),

@@ -142,7 +142,8 @@ describe('tcp reset', () => {
       () => forwarder.sessions()[0]?.state === 'half-closed',
       'the session is half-closed',
     );
+    const ending = endingOf(socket);
     await server.close();
-    expect(await endingOf(socket)).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+    expect(await ending).toEqual({ ended: false, errorCode: 'ECONNRESET' });
   });
 });
