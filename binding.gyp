@@ -5,7 +5,7 @@
       'target_name': 'spliceport',
       'sources': ['<@(engine_sources)', '<@(binding_sources)'],
       'include_dirs': ['native', '<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'defines': ['<@(binding_defines)'],
       'cflags': ['-fvisibility=hidden', '-Wall', '-Wextra', '-Werror', '-Wno-missing-field-initializers'],
       'cflags_cc!': ['-std=gnu++17', '-frtti'],
       'cflags_cc': ['-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility-inlines-hidden'],

@@ -1,6 +1,6 @@
 {
-  # The one list of the engine's sources: binding.gyp includes it, and CMakeLists.txt reads it.
-  # Nothing here may include napi.h; see docs/architecture.md, "Layers".
+  # What both builds have in common: binding.gyp includes it, and CMakeLists.txt reads it.
+  # No source of the engine may include napi.h; see docs/architecture.md, "Layers".
   'variables': {
     'engine_sources': [
       'native/address.cc',
@@ -27,6 +27,11 @@
       'native/binding/engine_wrap.cc',
       'native/binding/fd_watcher.cc',
       'native/binding/sockets.cc',
+    ],
+    'binding_defines': [
+      'NAPI_VERSION=8',
+      'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
+      'NODE_ADDON_API_DISABLE_DEPRECATED',
     ],
   },
 }

@@ -1,11 +1,12 @@
-# Reads one of the lists of sources.gypi, so that both builds have the same files.
-function(spliceport_read_sources list out)
+# Reads one of the lists of sources.gypi, so that both builds have the same.
+function(spliceport_read_list list out)
   set(gypi "${CMAKE_CURRENT_SOURCE_DIR}/sources.gypi")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${gypi}")
   file(READ "${gypi}" text)
   if(NOT text MATCHES "'${list}': \\[([^]]*)\\]")
     message(FATAL_ERROR "sources.gypi has no ${list}")
   endif()
-  string(REGEX MATCHALL "native/[a-z0-9_/]+\\.cc" files "${CMAKE_MATCH_1}")
-  set(${out} ${files} PARENT_SCOPE)
+  string(REGEX MATCHALL "'[^']+'" items "${CMAKE_MATCH_1}")
+  string(REPLACE "'" "" items "${items}")
+  set(${out} ${items} PARENT_SCOPE)
 endfunction()
