@@ -1,0 +1,27 @@
+// direct.ts: the limit: the client inside the container's namespace, nothing between.
+
+import { run } from '../process.js';
+import type { Driver } from '../types.js';
+import type { DriverSpec } from './running.js';
+
+/** No forwarder at all. */
+export function direct(spec: DriverSpec): Driver {
+  return {
+    label: spec.label,
+    kind: spec.kind,
+    protocols: ['tcp', 'udp'],
+    ranges: false,
+    reloads: false,
+    missing: () => undefined,
+    version: () => `Linux ${run('uname', '-r').trim()}`,
+    start: (lab, request) =>
+      Promise.resolve({
+        address: '127.0.0.1',
+        port: request.containerPort,
+        clientNetns: lab.container.netns,
+        readyMs: 0,
+        pids: () => [],
+        stop: () => Promise.resolve(),
+      }),
+  };
+}

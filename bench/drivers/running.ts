@@ -1,0 +1,72 @@
+// running.ts: what all drivers share: a program is started, awaited, and stopped in the same way.
+
+import { readFileSync } from 'node:fs';
+import { firstLine, type Process, run, until } from '../process.js';
+import type { ForwardRequest, Running } from '../types.js';
+
+/** Which program a driver starts, as the command line named it. */
+export interface DriverSpec {
+  readonly kind: string;
+  readonly label: string;
+  /** A folder of executables in place of the usual one. */
+  readonly path?: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A started program and how to know that it is ready. */
+export interface Launch {
+  readonly process: Process;
+  /** Resolves when it takes connections. */
+  readonly ready: Promise<unknown>;
+  /** Asks it to end. Default: SIGTERM. */
+  readonly ask?: () => void;
+  readonly reloadSocket?: string;
+}
+
+/** Waits until the program is ready, or throws what it said when it ended instead. */
+export async function awaitReady(request: ForwardRequest, begin: () => Launch): Promise<Running> {
+  const begunAt = performance.now();
+  const launch = begin();
+  try {
+    await Promise.race([launch.ready, launch.process.failsEarly()]);
+  } catch (error) {
+    await launch.process.stop();
+    throw error;
+  }
+  return {
+    address: request.hostAddress === '0.0.0.0' ? '127.0.0.1' : request.hostAddress,
+    port: request.hostPort,
+    readyMs: performance.now() - begunAt,
+    ...(launch.reloadSocket === undefined ? {} : { reloadSocket: launch.reloadSocket }),
+    pids: () => launch.process.tree(),
+    stop: () => launch.process.stop(launch.ask),
+  };
+}
+
+/** The version of the Debian package, or what the program itself says where it was installed in another way. */
+export function packageVersion(name: string, ...command: readonly [string, ...string[]]): string {
+  try {
+    return `${name} ${run('dpkg-query', '--show', '--showformat=${Version}', name)}`;
+  } catch {
+    return firstLine(...command);
+  }
+}
+
+/** Waits until the last port of the request is bound on the host, which nothing but the program itself notices. */
+export async function awaitBound(request: ForwardRequest): Promise<void> {
+  const port = request.hostPort + request.count - 1;
+  await until(() => isBound(request.protocol, port), `${request.protocol} port ${port}`);
+}
+
+/** @see proc_net_tcp in the kernel's documentation: state 0A is LISTEN. */
+function isBound(protocol: 'tcp' | 'udp', port: number): boolean {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return ['', '6'].some((family) =>
+    readFileSync(`/proc/self/net/${protocol}${family}`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .some(
+        (columns) => columns[1]?.endsWith(suffix) && (protocol === 'udp' || columns[3] === '0A'),
+      ),
+  );
+}

@@ -1,0 +1,74 @@
+// slirp4netns.ts: slirp4netns with a host forward, asked for by its API socket as Podman's `slirp4netns:port_handler=slirp4netns` does.
+
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Lab } from '../lab.js';
+import { Process, which } from '../process.js';
+import type { Driver, ForwardRequest } from '../types.js';
+import { awaitReady, type DriverSpec, packageVersion } from './running.js';
+
+const GUEST_ADDRESS = '10.0.2.100';
+
+async function addForward(socketPath: string, request: ForwardRequest): Promise<void> {
+  const socket = connect(socketPath);
+  socket.end(
+    JSON.stringify({
+      execute: 'add_hostfwd',
+      arguments: {
+        proto: request.protocol,
+        host_addr: request.hostAddress,
+        host_port: request.hostPort,
+        guest_addr: GUEST_ADDRESS,
+        guest_port: request.containerPort,
+      },
+    }),
+  );
+  const [reply] = (await once(socket, 'data')) as [Buffer];
+  if (reply.includes('error')) throw new Error(`slirp4netns said: ${reply.toString()}`);
+}
+
+/** With Podman's settings, but for the host's loopback, which it hides: replies to UDP clients there would be lost. */
+export function slirp4netns(spec: DriverSpec): Driver {
+  return {
+    label: spec.label,
+    kind: spec.kind,
+    protocols: ['tcp', 'udp'],
+    ranges: false,
+    reloads: false,
+    missing: () => {
+      if (!which('slirp4netns')) return 'slirp4netns is not installed: apt-get install slirp4netns';
+      return existsSync('/dev/net/tun') ? undefined : '/dev/net/tun is missing: modprobe tun';
+    },
+    version: () => packageVersion('slirp4netns', 'slirp4netns', '--version'),
+    start: (lab, request) => awaitReady(request, () => launch(lab, request, spec)),
+  };
+}
+
+function launch(
+  lab: Lab,
+  request: ForwardRequest,
+  spec: DriverSpec,
+): ReturnType<Parameters<typeof awaitReady>[1]> {
+  const socketPath = lab.path('slirp4netns.sock');
+  const process_ = new Process(
+    ['slirp4netns', '--configure', '--mtu=65520', '--ready-fd=3', '--exit-fd=4'].concat([
+      `--api-socket=${socketPath}`,
+      '--netns-type=path',
+      lab.container.netns,
+      'tap0',
+    ]),
+    { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, ...spec.env } },
+  );
+  const ready = once(process_.child.stdio[3] as Duplex, 'data').then(() =>
+    addForward(socketPath, request),
+  );
+  return {
+    process: process_,
+    ready,
+    ask: () => {
+      (process_.child.stdio[4] as Duplex).destroy();
+    },
+  };
+}

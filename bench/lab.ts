@@ -1,0 +1,129 @@
+// lab.ts: the closed world that everything is measured in.
+// run.mjs starts the benchmark in network, mount and process namespaces of its own: this network namespace plays the
+// host. All of it, containers and programs included, is gone when the benchmark ends, however it ends.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './process.js';
+
+const HOST_SYSCTLS = {
+  // Short connections use up ports faster than TIME_WAIT gives them back.
+  '/proc/sys/net/ipv4/ip_local_port_range': '10240 65000',
+  '/proc/sys/net/ipv4/tcp_tw_reuse': '1',
+};
+
+/** Where the veth pair between host and container is numbered. */
+const VETH = { host: '10.88.0.1', container: '10.88.0.2' };
+
+/** A network namespace with its own loopback. */
+export class Container {
+  readonly netns: string;
+
+  constructor(readonly name: string) {
+    run('ip', 'netns', 'add', name);
+    this.netns = `/run/netns/${name}`;
+    this.ip('link', 'set', 'lo', 'up');
+    tune(this.inside());
+  }
+
+  /** The words to put before a command to run it in here. */
+  inside(): readonly [string, ...string[]] {
+    return ['nsenter', `--net=${this.netns}`];
+  }
+
+  ip(...words: string[]): void {
+    run('ip', '-n', this.name, ...words);
+  }
+
+  remove(): void {
+    run('ip', 'netns', 'del', this.name);
+  }
+}
+
+function tune(inside: readonly string[]): void {
+  for (const [path, value] of Object.entries(HOST_SYSCTLS)) {
+    run(...(inside as [string, ...string[]]), 'sh', '-c', `echo "$1" > "$2"`, 'sh', value, path);
+  }
+}
+
+/** Makes what a measurement needs and remembers what to clear away. */
+export class Lab {
+  /** For sockets, configurations and counters; in memory. */
+  readonly directory: string;
+  readonly loadProgram: string;
+  /** The container of the measurement that is under way. */
+  container: Container;
+  #serial = 0;
+  #hasUplink = false;
+
+  private constructor(loadProgram: string) {
+    this.loadProgram = loadProgram;
+    this.directory = mkdtempSync('/dev/shm/spliceport-bench-');
+    this.container = new Container('container-0');
+  }
+
+  /** Prepares the host side. */
+  static open(loadProgram: string): Lab {
+    mkdirSync('/run/netns', { recursive: true });
+    run('mount', '-t', 'tmpfs', 'none', '/run/netns');
+    run('ip', 'link', 'set', 'lo', 'up');
+    tune(['env']);
+    return new Lab(loadProgram);
+  }
+
+  /** Replaces the container by a fresh one. */
+  renewContainer(): void {
+    this.container.remove();
+    this.container = new Container(`container-${++this.#serial}`);
+  }
+
+  /** Connects host and container by a veth pair; the address of the container's end. */
+  addVeth(): string {
+    const { name } = this.container;
+    run('ip', 'link', 'add', 'veth-host', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+    run('ip', 'addr', 'add', `${VETH.host}/24`, 'dev', 'veth-host');
+    run('ip', 'link', 'set', 'veth-host', 'up');
+    this.container.ip('addr', 'add', `${VETH.container}/24`, 'dev', 'eth0');
+    this.container.ip('link', 'set', 'eth0', 'up');
+    return VETH.container;
+  }
+
+  /** Gives the host a route to elsewhere, which some programs copy into the container or refuse to start without. */
+  ensureUplink(): void {
+    if (this.#hasUplink) return;
+    this.#hasUplink = true;
+    run('ip', 'netns', 'add', 'elsewhere');
+    run(
+      'ip',
+      'link',
+      'add',
+      'uplink',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'uplink',
+      'netns',
+      'elsewhere',
+    );
+    run('ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'uplink');
+    run('ip', 'link', 'set', 'uplink', 'up');
+    run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
+  }
+
+  /** A path for a file of the given name. */
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /** Writes a file for a program to read; its path. */
+  file(name: string, text: string): string {
+    const path = this.path(name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  close(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

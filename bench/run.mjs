@@ -1,0 +1,55 @@
+// run.mjs: what `npm run bench` starts: builds the benchmark and runs it in namespaces of its own.
+// Needs root, or user namespaces for everybody. Nothing that it starts can outlive it.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const bench = fileURLToPath(new URL('.', import.meta.url));
+const compiler = process.env.CXX ?? 'c++';
+
+/** @param {string} folder */
+function sources(folder) {
+  return readdirSync(folder).map((name) => `${folder}/${name}`);
+}
+
+/** Compiles a small native program when one of its sources is newer. @param {string} name */
+function compile(name) {
+  const program = `${bench}build/${name}`;
+  const files = sources(`${bench}${name}`);
+  const newest = Math.max(...files.map((file) => statSync(file).mtimeMs));
+  if ((statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
+  const units = files.filter((file) => file.endsWith('.cc'));
+  const flags = ['-std=c++20', '-O2', '-Wall', '-Wextra', '-I', bench, '-o', program];
+  const result = spawnSync(compiler, [...flags, ...units], { stdio: 'inherit' });
+  if (result.status !== 0) throw new Error(`${compiler} could not build bench/${name}`);
+}
+
+mkdirSync(`${bench}build`, { recursive: true });
+compile('load');
+await build({
+  entryPoints: [`${bench}main.ts`],
+  outfile: `${bench}build/main.mjs`,
+  bundle: true,
+  packages: 'external',
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  sourcemap: 'inline',
+  logLevel: 'warning',
+});
+
+const uid = process.getuid();
+const inside = spawn(
+  'unshare',
+  [...(uid === 0 ? [] : ['--map-root-user']), '--net', '--mount', '--propagation', 'private']
+    .concat(['--pid', '--fork', '--kill-child', '--mount-proc'])
+    .concat([process.execPath, '--enable-source-maps', `${bench}build/main.mjs`])
+    .concat(process.argv.slice(2)),
+  { stdio: 'inherit', env: { ...process.env, SPLICEPORT_BENCH_UID: String(uid) } },
+);
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => inside.kill(signal));
+}
+inside.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));

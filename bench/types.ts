@@ -1,0 +1,102 @@
+// types.ts: what the parts of the benchmark agree upon. Imports types only.
+
+import type { Lab } from './lab.js';
+
+/** What one measurement found; a scenario fills in what it measures. */
+export interface Figures {
+  /** Per second, in the scenario's {@link Scenario.unit}. */
+  rate?: number;
+  /** Processor time of all the forwarder's processes. Unit: seconds per gigabyte, or microseconds per operation. */
+  cpu?: number;
+  p50Micros?: number;
+  p99Micros?: number;
+  /** Connections or exchanges that failed. */
+  errors?: number;
+  /** Share of the datagrams that never arrived. Unit: percent. */
+  lossPercent?: number;
+  /** From the start of the program until the port answers. Unit: ms. */
+  readyMs?: number;
+  /** From the request to stop until every process is gone. Unit: ms. */
+  stopMs?: number;
+  /** Private dirty memory of all the forwarder's processes. Unit: KiB. */
+  memoryKib?: number;
+  /** The part of it that each connection or flow added. Unit: bytes. */
+  memoryPerConnection?: number;
+  /** Descriptors that each connection or flow added, in all the forwarder's processes. */
+  fdsPerConnection?: number;
+  /** Connections that were held open. */
+  held?: number;
+  /** Times the target was changed under load. */
+  reloads?: number;
+}
+
+/** The name of one of the {@link Figures}. */
+export type Metric = keyof Figures;
+
+/** Where a forwarder is to take connections, and to where. */
+export interface ForwardRequest {
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  /** Consecutive ports. */
+  readonly count: number;
+}
+
+/** A forwarder that is ready. */
+export interface Running {
+  /** Where clients connect. */
+  readonly address: string;
+  readonly port: number;
+  /** The namespace that clients run in when it is not the host's. */
+  readonly clientNetns?: string;
+  readonly readyMs: number;
+  /** The socket that takes reloads, when there is one. */
+  readonly reloadSocket?: string;
+  /** All its processes, as they are now. */
+  pids(): number[];
+  /** Ends it and waits until all its processes are gone. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** A program that forwards ports, or a variant of one. */
+export interface Driver {
+  /** What the tables call it; unique in a run. */
+  readonly label: string;
+  /** Which program it is. */
+  readonly kind: string;
+  readonly protocols: readonly ('tcp' | 'udp')[];
+  /** True when it can forward many ports by one process, and be compared in a range. */
+  readonly ranges: boolean;
+  /** Whether a target can be changed while it runs, in the way of Podman's reload. */
+  readonly reloads: boolean;
+  /** Why it cannot run here and how to change that, or undefined when it can. */
+  missing(): string | undefined;
+  version(): string;
+  start(lab: Lab, request: ForwardRequest): Promise<Running>;
+}
+
+/** How long each measurement takes. Unit: seconds. */
+export interface Timing {
+  readonly seconds: number;
+  readonly warmup: number;
+}
+
+/** One kind of work to put on a forwarder. */
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  readonly group: 'tcp' | 'udp' | 'life';
+  readonly protocol: 'tcp' | 'udp';
+  /** The unit of {@link Figures.rate}. */
+  readonly unit: 'Gb/s' | '/s';
+  /** The figure that programs are compared by, beside the processor time. */
+  readonly headline: Metric;
+  /** Whether it is part of a run that names no scenario. */
+  readonly byDefault: boolean;
+  /** Programs that put the load on. */
+  readonly needs?: readonly string[];
+  /** Which drivers can do it; all that speak the protocol when left out. */
+  readonly suits?: (driver: Driver) => boolean;
+  measure(lab: Lab, driver: Driver, timing: Timing): Promise<Figures>;
+}

@@ -1,0 +1,76 @@
+// usage.ts: what processes use, read from /proc. @see proc(5)
+
+import { readdirSync, readFileSync } from 'node:fs';
+
+const TICKS_PER_SECOND = 100;
+
+/** The text of a file in /proc, or undefined when its process is gone. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+/** The fields of /proc/PID/stat from the third on; the second may hold blanks and parentheses. */
+function statFields(pid: number): string[] | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+/** The given processes and all their descendants, without those that have ended and wait to be reaped. */
+export function treeOf(roots: readonly number[]): number[] {
+  const parents = new Map<number, number>();
+  for (const name of list('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const fields = statFields(Number(name));
+    if (fields !== undefined && fields[0] !== 'Z' && fields[0] !== 'X') {
+      parents.set(Number(name), Number(fields[1]));
+    }
+  }
+  const wanted = new Set(roots);
+  const belongs = (pid: number | undefined): boolean =>
+    pid !== undefined && (wanted.has(pid) || belongs(parents.get(pid)));
+  return [...parents.keys()].filter(belongs);
+}
+
+/**
+ * Processor time so far: of living threads to the nanosecond, of children that have ended to the tick.
+ * Unit: seconds.
+ */
+export function cpuSeconds(pids: readonly number[]): number {
+  let nanos = 0;
+  let ticks = 0;
+  for (const pid of pids) {
+    for (const task of list(`/proc/${pid}/task`)) {
+      nanos += Number(read(`/proc/${pid}/task/${task}/schedstat`)?.split(' ')[0] ?? 0);
+    }
+    const fields = statFields(pid);
+    ticks += Number(fields?.[13] ?? 0) + Number(fields?.[14] ?? 0);
+  }
+  return nanos / 1e9 + ticks / TICKS_PER_SECOND;
+}
+
+/** Memory that is theirs alone and written to. Unit: KiB. */
+export function privateDirtyKib(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids) {
+    const match = /^Private_Dirty:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '');
+    sum += Number(match?.[1] ?? 0);
+  }
+  return sum;
+}
+
+/** Open descriptors. */
+export function descriptorCount(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + list(`/proc/${pid}/fd`).length, 0);
+}
