@@ -2,9 +2,9 @@
 // forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
 
 import { closeSync } from 'node:fs';
-import { binding, type NativeEngine, type NativeEvent, type NativeForward } from './binding.js';
+import { binding, type NativeEngine, type NativeEvent } from './binding.js';
 import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
-import { openHostSockets } from './host-sockets.js';
+import { openHostSockets, type OpenedHost } from './host-sockets.js';
 import { NetnsTable, type Netns } from './netns.js';
 import type {
   CloseOptions,
@@ -34,14 +34,6 @@ interface Entry {
   readonly hostKey: string;
   /** Set as soon as it is being removed. */
   removal?: { readonly gone: Promise<void>; readonly resolve: () => void };
-}
-
-/** A forward that is about to be given to the engine. */
-interface Draft {
-  readonly forward: Forward;
-  readonly netns: Netns;
-  readonly hostKey: string;
-  readonly native: NativeForward;
 }
 
 /**
@@ -149,12 +141,12 @@ export class Forwarder {
     const { address, port, netnsPath } = resolveChange(change);
     const entries = resolveIds(ids).map((id) => this.#requireActive(id));
     const acquired =
-      netnsPath === undefined ? [] : this.#namespaces.acquire(entries.map(() => ({ netnsPath })));
+      netnsPath === undefined ? [] : this.#namespaces.acquire(entries.map(() => netnsPath));
     const changes = entries.map((entry, index) => {
       const { container, ...forward } = entry.forward;
       return {
         entry,
-        netns: acquired[index]?.netns ?? entry.netns,
+        netns: acquired[index] ?? entry.netns,
         forward: freezeForward({
           ...forward,
           container: { address: address ?? container.address, port: port ?? container.port },
@@ -169,7 +161,7 @@ export class Forwarder {
       })),
     );
     if (failure !== undefined) {
-      for (const { netns } of acquired) this.#namespaces.release(netns);
+      for (const netns of acquired) this.#namespaces.release(netns);
       const { protocol, container } = changes[failure.index ?? 0]?.forward ?? {};
       throw new SpliceportSystemError(failure, { side: 'container', protocol, ...container });
     }
@@ -235,45 +227,55 @@ export class Forwarder {
   }
 
   #addAll<T extends readonly ResolvedForward[]>(wanted: T): { [K in keyof T]: Forward } {
-    const drafts = this.#draft(wanted);
-    const failure = this.#engine.add(drafts.map(({ native }) => native));
-    if (failure !== undefined) {
-      for (const { netns } of drafts) this.#namespaces.release(netns);
-      const { protocol, host } = drafts[failure.index ?? 0]?.forward ?? {};
-      const { address, port } = host ?? {};
-      throw new SpliceportSystemError(failure, { side: 'host', protocol, address, port });
-    }
-    this.#nextId += drafts.length;
-    for (const { forward, netns, hostKey } of drafts) {
-      this.#entries.set(forward.id, { forward, netns, hostKey });
+    this.#assertFree(wanted);
+    const hosts = openHostSockets(wanted.map(({ host }) => host));
+    const namespaces = this.#acquire(wanted, hosts);
+    const forwards = wanted.map(({ container, netnsPath }, index) => {
+      const { protocol, address, port, dualStack } = at(hosts, index);
+      const host = { address, port, dualStack };
+      return freezeForward({ id: this.#nextId + index, protocol, host, container, netnsPath });
+    });
+    this.#startAll(wanted, forwards, hosts, namespaces);
+    this.#nextId += forwards.length;
+    for (const [index, forward] of forwards.entries()) {
+      const hostKey = keyOf(at(hosts, index));
+      this.#entries.set(forward.id, { forward, netns: at(namespaces, index), hostKey });
       this.#idByHostKey.set(hostKey, forward.id);
     }
     this.#updateRef();
-    return drafts.map(({ forward }) => forward) as { [K in keyof T]: Forward };
+    return forwards as { [K in keyof T]: Forward };
   }
 
-  /** Opens all that the engine needs, or leaves nothing open. */
-  #draft(wanted: readonly ResolvedForward[]): Draft[] {
-    this.#assertFree(wanted);
-    const bound = openHostSockets(wanted);
+  /** Opens the namespaces, or closes the host's sockets. */
+  #acquire(wanted: readonly ResolvedForward[], hosts: readonly OpenedHost[]): Netns[] {
     try {
-      return this.#namespaces
-        .acquire(bound)
-        .map(({ host, container, netns, netnsPath, limits }, index) => {
-          const { fd: hostFd, protocol, ...endpoint } = host;
-          const id = this.#nextId + index;
-          const target = { ...container, netnsFd: netns.fd };
-          return {
-            forward: freezeForward({ id, protocol, host: endpoint, container, netnsPath }),
-            netns,
-            hostKey: keyOf(host),
-            native: { id, protocol, hostFd, target, ...limits },
-          };
-        });
+      return this.#namespaces.acquire(wanted.map(({ netnsPath }) => netnsPath));
     } catch (error) {
-      for (const { host } of bound) closeSync(host.fd);
+      for (const { fd } of hosts) closeSync(fd);
       throw error;
     }
+  }
+
+  /** Gives the forwards to the engine, which closes the host's sockets if it fails. */
+  #startAll(
+    wanted: readonly ResolvedForward[],
+    forwards: readonly Forward[],
+    hosts: readonly OpenedHost[],
+    namespaces: readonly Netns[],
+  ): void {
+    const failure = this.#engine.add(
+      forwards.map(({ id, protocol, container: { address, port } }, index) => {
+        const { connectTimeoutMs, udpTimeoutMs, maxFlows } = at(wanted, index).limits;
+        const target = { netnsFd: at(namespaces, index).fd, address, port };
+        const hostFd = at(hosts, index).fd;
+        return { id, protocol, hostFd, target, connectTimeoutMs, udpTimeoutMs, maxFlows };
+      }),
+    );
+    if (failure === undefined) return;
+    for (const netns of namespaces) this.#namespaces.release(netns);
+    const { protocol, host } = at(forwards, failure.index ?? 0);
+    const { address, port } = host;
+    throw new SpliceportSystemError(failure, { side: 'host', protocol, address, port });
   }
 
   /** The system would refuse a port that is forwarded already, too; but it does not know by which forward. */
@@ -285,9 +287,8 @@ export class Forwarder {
       const owner = this.#idByHostKey.get(hostKey) ?? claimed.get(hostKey);
       if (owner !== undefined) {
         const message = `Forward ${owner} has ${hostKey} already`;
-        throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, {
-          forwardId: owner,
-        });
+        const options = { forwardId: owner };
+        throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, options);
       }
       claimed.set(hostKey, this.#nextId + index);
     }
@@ -361,6 +362,13 @@ export class Forwarder {
 /** Names a host endpoint that only one forward can have. */
 function keyOf({ protocol, address, port, dualStack }: HostRequest): string {
   return `${protocol} ${dualStack ? '*' : address}:${port}`;
+}
+
+/** The element of a list that has as many as another. */
+function at<T>(list: readonly T[], index: number): T {
+  const element = list[index];
+  if (element === undefined) throw new RangeError(`There is no element ${index}`);
+  return element;
 }
 
 function deferred(): { readonly gone: Promise<void>; readonly resolve: () => void } {

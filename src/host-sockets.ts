@@ -21,32 +21,28 @@ type OpenHostSockets = (requests: readonly HostSocketRequest[]) => HostSocket[] 
 const NO_IPV6_CODES: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
 /**
- * Opens the host socket of every item or of none. What should have been dual-stack is IPv4 alone where the host has no
- * IPv6.
+ * Opens all of them or none. What should have been dual-stack is IPv4 alone where the host has no IPv6.
  * @throws SpliceportSystemError
  */
-export function openHostSockets<T extends { readonly host: HostRequest }>(
-  items: readonly T[],
+export function openHostSockets(
+  hosts: readonly HostRequest[],
   open: OpenHostSockets = (requests) => binding.openHostSockets(requests),
-): (T & { readonly host: OpenedHost })[] {
-  let hosts = items.map(({ host }) => host);
-  let opened = open(hosts.map(toNative));
+): OpenedHost[] {
+  let requests = hosts;
+  let opened = open(requests.map(toNative));
   if (isNativeFailure(opened)) {
-    const error = toError(opened, hosts);
-    if (hosts[opened.index ?? 0]?.dualStack !== true || !NO_IPV6_CODES.includes(error.code)) {
+    const error = toError(opened, requests);
+    if (requests[opened.index ?? 0]?.dualStack !== true || !NO_IPV6_CODES.includes(error.code)) {
       throw error;
     }
-    hosts = hosts.map((host) =>
+    requests = hosts.map((host) =>
       host.dualStack ? { ...host, address: '0.0.0.0', dualStack: false } : host,
     );
-    opened = open(hosts.map(toNative));
-    if (isNativeFailure(opened)) throw toError(opened, hosts);
+    opened = open(requests.map(toNative));
+    if (isNativeFailure(opened)) throw toError(opened, requests);
   }
   const sockets = opened;
-  return items.map((item, index) => ({
-    ...item,
-    host: { ...item.host, ...hosts[index], ...sockets[index] } as OpenedHost,
-  }));
+  return requests.map((host, index) => ({ ...host, ...sockets[index] }) as OpenedHost);
 }
 
 function toNative(host: HostRequest): HostSocketRequest {

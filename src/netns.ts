@@ -36,22 +36,22 @@ export class NetnsTable {
   }
 
   /**
-   * Opens the namespace of every item and counts one user for each of them. All or nothing.
+   * Opens the namespace of every path and counts one user for each of them. All or nothing.
    * @throws SpliceportError `ERR_SPLICEPORT_NETNS_GONE`
    * @throws SpliceportSystemError
    */
-  acquire<T extends { readonly netnsPath: string }>(items: readonly T[]): (T & { netns: Netns })[] {
+  acquire(paths: readonly string[]): Netns[] {
     const byPath = new Map<string, Netns>();
-    const acquired: (T & { netns: Netns })[] = [];
+    const acquired: Netns[] = [];
     try {
-      for (const item of items) {
-        let netns = byPath.get(item.netnsPath);
-        if (netns === undefined) byPath.set(item.netnsPath, (netns = this.#open(item.netnsPath)));
+      for (const path of paths) {
+        let netns = byPath.get(path);
+        if (netns === undefined) byPath.set(path, (netns = this.#open(path)));
         else this.#use(netns);
-        acquired.push({ ...item, netns });
+        acquired.push(netns);
       }
     } catch (error) {
-      for (const { netns } of acquired) this.release(netns);
+      for (const netns of acquired) this.release(netns);
       throw error;
     }
     return acquired;

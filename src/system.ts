@@ -98,7 +98,7 @@ export function raiseFileLimit(): number {
  */
 export function probeNetns(path: string): void {
   const namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
-  namespaces.acquire([{ netnsPath: path }]);
+  namespaces.acquire([path]);
   namespaces.close();
 }
 

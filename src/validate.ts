@@ -153,16 +153,21 @@ function resolveForward(
     udpTimeoutMs: duration(`${name}.udpTimeoutMs`, spec.udpTimeoutMs ?? DEFAULT_UDP_TIMEOUT_MS),
     maxFlows: integer(`${name}.maxFlows`, spec.maxFlows ?? DEFAULT_MAX_FLOWS, 1, HIGHEST_MAX_FLOWS),
   };
-  const host = { protocol, address: hostAddress ?? '::', dualStack: hostAddress === undefined };
-  const address = resolveAddress(
+  const dualStack = hostAddress === undefined;
+  const containerAddress = resolveAddress(
     `${name}.container.address`,
     spec.container.address ?? DEFAULT_CONTAINER_ADDRESS,
   );
   return Array.from({ length: count }, (_, offset) => ({
+    host: {
+      protocol,
+      address: hostAddress ?? '::',
+      port: hostPort === 0 ? 0 : hostPort + offset,
+      dualStack,
+    },
+    container: { address: containerAddress, port: containerPort + offset },
     netnsPath,
     limits,
-    host: { ...host, port: hostPort === 0 ? 0 : hostPort + offset },
-    container: { address, port: containerPort + offset },
   }));
 }
 

@@ -29,8 +29,7 @@ function countingTable() {
     probed.push(fd);
     return undefined;
   });
-  const acquire = (...paths: string[]) =>
-    table.acquire(paths.map((path) => ({ netnsPath: path }))).map(({ netns }) => netns);
+  const acquire = (...paths: string[]) => table.acquire(paths);
   return { table, probed, acquire };
 }
 
@@ -99,7 +98,7 @@ describe('NetnsTable', () => {
   test('a namespace that cannot be entered: the failed call with the path, and nothing left open', () => {
     const failure = { errno: -constants.errno.EPERM, syscall: 'setns' };
     const table = new NetnsTable(() => failure);
-    expect(() => table.acquire([{ netnsPath: own }])).toThrow(
+    expect(() => table.acquire([own])).toThrow(
       expect.objectContaining({
         code: 'EPERM',
         side: 'container',

@@ -92,6 +92,12 @@ describe('watchFd', () => {
   });
 });
 
+test('watchFd of a plain file: EPERM', () => {
+  const fd = openSync('/etc/hostname', 'r');
+  expect(() => system.watchFd(fd, () => undefined)).toThrow(code('EPERM'));
+  closeSync(fd);
+});
+
 describe('replaceFd', () => {
   test('makes one descriptor a copy of another', () => {
     const [from, to] = [openSync('/dev/null', 'r'), openSync('/dev/zero', 'r')];

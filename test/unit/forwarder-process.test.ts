@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Container } from '../helpers/container.js';
+import { bundle } from '../helpers/program.js';
+import { within } from '../helpers/wait.js';
+
+/** Longer than a process takes that has nothing to do any more. */
+const STAYS_MS = 300;
+
+let container: Container;
+
+beforeAll(async () => {
+  container = await Container.start();
+});
+afterAll(() => container.stop());
+
+/** Runs the program up to the end of its deed. */
+async function run(deed: string) {
+  const program = bundle(new URL('./programs/keep-alive.ts', import.meta.url));
+  const child = spawn(process.execPath, [program, deed, String(container.pid)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  expect(String((await once(child.stdout, 'data'))[0])).toBe('done\n');
+  return { child, exited };
+}
+
+describe('a process with a forwarder', () => {
+  test.each(['nothing', 'a failed add', 'a removed forward', 'an unref', 'an unref after the add'])(
+    'ends by itself after %s',
+    async (deed) => {
+      const { exited } = await run(deed);
+      expect(await within(exited, 'the end of the process')).toEqual([0, null]);
+    },
+  );
+
+  test.each(['a forward', 'an unref taken back'])('stays after %s', async (deed) => {
+    const { child, exited } = await run(deed);
+    const stays = new Promise((resolve) => setTimeout(() => resolve('it stays'), STAYS_MS));
+    expect(await Promise.race([exited, stays])).toBe('it stays');
+    child.kill();
+    expect(await exited).toEqual([null, 'SIGTERM']);
+  });
+});
