@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { helperFolder } from './harness/helper.js';
 import { hello, httpd, image, server, textOf } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
@@ -105,6 +107,19 @@ describePodman('podman run -p', (host) => {
     socket.end('a message\n');
     await host().podman('wait', id);
     expect(await host().podman('logs', id)).toBe('a message');
+  });
+
+  it('finds the helper by helper_binaries_dir of containers.conf, too', async () => {
+    const port = await host().sockets.freePorts();
+    const folders = [helperFolder, '/usr/lib/podman', '/usr/libexec/podman'];
+    const file = '/run/test/helper.conf';
+    const setting = `[engine]\nhelper_binaries_dir = ${JSON.stringify(folders)}\n`;
+    writeFileSync(host().machine.outside(file), setting);
+    const command = ['podman', 'run', '-d', '-p', `${port}:80`, ...httpd];
+    const { code } = await host().machine.asUser(command, { env: { CONTAINERS_CONF: file } });
+    expect(code).toBe(0);
+    expect(host().isForwarded(port)).toBe(true);
+    expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
   it('ends with every output of the command closed, while the helper runs on', async () => {

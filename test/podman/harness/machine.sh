@@ -59,7 +59,7 @@ echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 image=/run/test/image
 mkdir -p "$image"/{bin,etc,tmp,usr,www}
 cp "$(command -v busybox)" "$image/bin/busybox"
-for applet in cat echo false httpd ip ls nc seq sh sleep top true wget; do ln -s busybox "$image/bin/$applet"; done
+for applet in cat httpd ip ls nc pidof sh sleep true wget; do ln -s busybox "$image/bin/$applet"; done
 ln -s usr/lib usr/lib64 "$image"
 echo 'hello from the container' > "$image/www/hello.txt"
 tar -C "$image" -cf "$image.tar" .

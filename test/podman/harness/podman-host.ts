@@ -19,21 +19,21 @@ export const hello = 'hello from the container\n';
 /** Arguments of `podman run` that start busybox's httpd on port 80. */
 export const httpd = [image, 'httpd', '-f', '-p', '80', '-h', '/www'] as const;
 
+/** Arguments of `podman run` that put node and container-server.ts into a container. */
+export const serverVolumes: readonly string[] = [
+  '/usr:/usr:ro',
+  '/run/test/node:/node:ro',
+  '/run/test/server.mjs:/server.mjs:ro',
+].flatMap((volume) => ['-v', volume]);
+
 /** Arguments of `podman run` that start container-server.ts with these services. */
-export function server(...services: readonly string[]): string[] {
-  const volumes = [
-    '/usr:/usr:ro',
-    '/run/test/node:/node:ro',
-    '/run/test/server.mjs:/server.mjs:ro',
-  ];
-  return [
-    ...volumes.flatMap((volume) => ['-v', volume]),
-    image,
-    '/node',
-    '/server.mjs',
-    ...services,
-  ];
-}
+export const server = (...services: readonly string[]): string[] => [
+  ...serverVolumes,
+  image,
+  '/node',
+  '/server.mjs',
+  ...services,
+];
 
 /** Everything up to the end of the stream, as text. */
 export async function textOf(stream: Readable): Promise<string> {
