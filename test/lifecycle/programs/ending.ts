@@ -10,11 +10,13 @@ const SESSIONS = 8;
 const ENOUGH_BYTES = 4 << 20;
 const BLOCK = Buffer.alloc(1 << 16, 'spliceport');
 
+let pouring = true;
+
 async function flood(port: number): Promise<void> {
   const socket = createConnection({ host: '127.0.0.1', port }).unref();
   socket.on('error', () => undefined);
   const pour = (): void => {
-    while (socket.write(BLOCK));
+    while (pouring && socket.write(BLOCK));
   };
   socket.on('drain', pour);
   pour();
@@ -54,6 +56,8 @@ function end(way: Way): void {
       process.exit(EXIT_CODE);
       break;
     case 'natural end':
+      // A write that is under way keeps a process up, whoever its socket belongs to.
+      pouring = false;
       return;
     case 'exception':
       setImmediate(() => {
