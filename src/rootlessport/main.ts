@@ -1,8 +1,8 @@
 // main.ts: the helper that Podman starts for a container with published ports. It reads a configuration, forwards the
 // ports, says that it is ready, and lives until its caller lets go of it. The order of the steps is Podman's contract.
 
-import { constants, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Forwarder } from '../index.js';
 import { probeNetns, raiseFileLimit, type UnixSocketType } from '../system.js';
 import { decodeConfig, type Config, type Mapping } from './config.js';
@@ -58,17 +58,34 @@ function checkConfig(config: Config, inherited: ReadonlySet<number> | undefined)
   if (!isPassed(exitFd, inherited)) throw new Error('invalid ExitFD');
   if (readyFd <= 0) throw new Error('missing ReadyFD');
   if (!isPassed(readyFd, inherited)) throw new Error('invalid ReadyFD');
+  // No call takes such a path, so none can refuse it.
+  if (netnsPath.includes('\0')) throw new Error(`open ${netnsPath}: invalid argument`);
 }
 
-/** The folder for reload sockets, which all helpers of a user share. It is made whether there will be a socket or not. */
+/** The folder for reload sockets, which a user's helpers share. It is made whether there will be a socket or not. */
 function makeFolder(parent: string): string {
   const folder = join(parent, 'rp');
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makePath(folder);
   } catch (error) {
     throw new Error(callText(error, folder), { cause: error });
   }
   return folder;
+}
+
+/** As node's recursive mkdir, which never gives up in a folder such as /proc that takes no others. */
+function makePath(path: string, hasParent = false): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !hasParent) {
+      makePath(dirname(path));
+      makePath(path, true);
+    } else if (code !== 'EEXIST' || !statSync(path).isDirectory()) {
+      throw error;
+    }
+  }
 }
 
 /** Forwards every port. Of several failures, the one that Podman's order puts first is told. */

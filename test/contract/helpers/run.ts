@@ -1,0 +1,188 @@
+// run.ts: runs libexec/rootlessport as Podman does.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { within } from '../../helpers/wait.js';
+import { makePipe, textOf } from './pipes.js';
+
+/** The executable under test. */
+export const executable = fileURLToPath(new URL('../../../libexec/rootlessport', import.meta.url));
+
+/** A mapping as Podman 4 and later write it. */
+export interface PodmanMapping {
+  readonly host_ip?: string;
+  readonly host_port?: number;
+  readonly container_port?: number;
+  readonly range?: number;
+  readonly protocol?: string;
+}
+
+/** How to run the helper. */
+export interface RunOptions {
+  /** Default: libexec/rootlessport. */
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** What is passed as descriptor 3; default: a pipe that the test holds open. */
+  readonly exitFd?: number;
+  /** What is passed as descriptor 4; default: a pipe that the test reads. */
+  readonly readyFd?: number;
+}
+
+/** How a run ended, with all that it printed. */
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One run of the helper. */
+export class Run {
+  readonly pid: number;
+  /** Settles when the process has ended and its output is at its end. */
+  readonly outcome: Promise<Outcome>;
+  /** What it writes to the descriptor for readiness, up to its end. */
+  readonly readiness: Promise<string>;
+  readonly #process: ChildProcess;
+  readonly #output = { stdout: '', stderr: '' };
+  #exitEnd: number | undefined;
+
+  constructor(input: string | Buffer | object, options: RunOptions = {}) {
+    const [command = '', ...prefixed] = options.command ?? [executable];
+    const exit = options.exitFd === undefined ? makePipe() : undefined;
+    const ready = options.readyFd === undefined ? makePipe() : undefined;
+    const child = spawn(command, [...prefixed, ...(options.args ?? [])], {
+      argv0: command === executable ? 'rootlessport' : command,
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+      env: options.env ?? process.env,
+      detached: true,
+      stdio: [
+        'pipe',
+        'pipe',
+        'pipe',
+        exit?.readEnd ?? options.exitFd,
+        ready?.writeEnd ?? options.readyFd,
+      ],
+    });
+    if (child.pid === undefined) throw new Error(`cannot run ${command}`);
+    this.pid = child.pid;
+    this.#process = child;
+    if (exit !== undefined) closeSync(exit.readEnd);
+    this.#exitEnd = exit?.writeEnd;
+    if (ready !== undefined) closeSync(ready.writeEnd);
+    this.readiness = ready === undefined ? Promise.resolve('') : textOf(ready.readEnd);
+    this.#collect('stdout');
+    this.#collect('stderr');
+    this.outcome = once(child, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+      ...this.#output,
+    }));
+    // A helper may refuse before it has read everything.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(
+      typeof input === 'string' || Buffer.isBuffer(input) ? input : JSON.stringify(input),
+    );
+  }
+
+  #collect(name: 'stdout' | 'stderr'): void {
+    this.#process[name]?.setEncoding('utf8').on('data', (text: string) => {
+      this.#output[name] += text;
+    });
+  }
+
+  /** What it has printed so far. */
+  get stdout(): string {
+    return this.#output.stdout;
+  }
+
+  /** Resolves when it has said that it is ready, and nothing else. */
+  async ready(): Promise<this> {
+    const said = await within(this.readiness, 'readiness');
+    if (said !== '1') {
+      const { stdout, stderr } = await within(
+        this.outcome,
+        'the end of a helper that is not ready',
+      );
+      throw new Error(`not ready: ${JSON.stringify({ said, stdout, stderr })}`);
+    }
+    return this;
+  }
+
+  /** Writes to the descriptor whose end ends the helper. */
+  writeToExit(text: string): void {
+    if (this.#exitEnd !== undefined) writeSync(this.#exitEnd, text);
+  }
+
+  /** Ends the helper as Podman does. */
+  async letGo(): Promise<Outcome> {
+    if (this.#exitEnd !== undefined) closeSync(this.#exitEnd);
+    this.#exitEnd = undefined;
+    return within(this.outcome, 'the end of the helper');
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<Outcome> {
+    this.#process.kill(signal);
+    return within(this.outcome, `the end of the helper after ${signal}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.letGo();
+  }
+}
+
+/** A folder of the caller's for helpers, and the configurations that name it. */
+export class Caller {
+  readonly folder = mkdtempSync(join(tmpdir(), 'spliceport-contract-'));
+  readonly #netnsPath: string;
+
+  /** @param netnsPath - The container's. */
+  constructor(netnsPath = '/proc/self/ns/net') {
+    this.#netnsPath = netnsPath;
+  }
+
+  /** A configuration as Podman writes it. */
+  config(
+    mappings: readonly (object | null)[],
+    changes: Readonly<Record<string, unknown>> = {},
+  ): object {
+    return {
+      Mappings: mappings,
+      NetNSPath: this.#netnsPath,
+      ExitFD: 3,
+      ReadyFD: 4,
+      TmpDir: this.folder,
+      ChildIP: '',
+      ContainerID: 'c0ffee',
+      RootlessCNI: false,
+      ...changes,
+    };
+  }
+
+  /** What is in the folder, as paths. */
+  files(): string[] {
+    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' }).sort();
+  }
+
+  [Symbol.dispose](): void {
+    if (existsSync(this.folder)) rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** A TCP port that is free now, on every address. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

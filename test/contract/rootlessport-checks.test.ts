@@ -1,0 +1,379 @@
+// What the helper refuses, in which order, and with which texts.
+
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectRefusal } from './helpers/refusal.js';
+import { Caller, executable, freePort, Run, type PodmanMapping } from './helpers/run.js';
+
+const caller = new Caller();
+/** A port that is free, and one that a server of the test has, on every address and for both protocols. */
+let free: number;
+let taken: number;
+const server = createServer();
+const udpServer = createSocket('udp6');
+let scratch: string;
+
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), 'spliceport-checks-'));
+  await once(server.listen(0), 'listening');
+  taken = (server.address() as AddressInfo).port;
+  udpServer.bind(taken);
+  await once(udpServer, 'listening');
+  free = await freePort();
+});
+afterAll(() => {
+  server.close();
+  udpServer.close();
+  rmSync(scratch, { recursive: true });
+  caller[Symbol.dispose]();
+});
+
+const mapping = (changes: PodmanMapping = {}): PodmanMapping => ({
+  host_ip: '',
+  container_port: 80,
+  host_port: free,
+  range: 1,
+  protocol: 'tcp',
+  ...changes,
+});
+
+async function refused(
+  mappings: readonly object[],
+  text: string | RegExp,
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await expectRefusal(caller, caller.config(mappings, changes), text, { ports: [free] });
+}
+
+async function accepted(
+  mappings: readonly object[],
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await using run = new Run(caller.config(mappings, changes));
+  await run.ready();
+  await run.letGo();
+}
+
+describe('arguments', () => {
+  test('of any kind are refused, before anything is read', async () => {
+    const run = new Run(caller.config([mapping()]), { args: ['--help'] });
+    expect(await run.outcome).toEqual({
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr: 'too many arguments, rootlessport expects a json config via STDIN\n',
+    });
+  });
+});
+
+describe('namespace and descriptors', () => {
+  test('are looked at in this order, and before anything else', async () => {
+    const broken = {
+      NetNSPath: '',
+      ExitFD: 0,
+      ReadyFD: 0,
+      TmpDir: '/proc/nowhere',
+      ChildIP: 'x',
+    };
+    const bad = [mapping({ protocol: 'x' })];
+    const changes: Record<string, unknown> = { ...broken };
+    await refused(bad, 'missing NetNSPath', changes);
+    changes['NetNSPath'] = '/nowhere';
+    await refused(bad, 'missing ExitFD', changes);
+    changes['ExitFD'] = 77;
+    await refused(bad, 'invalid ExitFD', changes);
+    changes['ExitFD'] = 3;
+    await refused(bad, 'missing ReadyFD', changes);
+    changes['ReadyFD'] = 77;
+    await refused(bad, 'invalid ReadyFD', changes);
+    changes['ReadyFD'] = 4;
+    await refused(bad, /^mkdir \/proc\/nowhere/, changes);
+  });
+
+  test('negative descriptors are missing ones', async () => {
+    await refused([], 'missing ExitFD', { ExitFD: -1 });
+    await refused([], 'missing ReadyFD', { ReadyFD: -9_223_372_036_854_775_000 });
+  });
+
+  test('a descriptor that only the helper has is none that was passed to it', async () => {
+    for (const fd of [5, 6, 7, 8, 9, 12, 15, 18, 21]) {
+      await refused([], 'invalid ExitFD', { ExitFD: fd });
+      await refused([], 'invalid ReadyFD', { ReadyFD: fd });
+    }
+  });
+
+  test('without the script that knows, a closed descriptor is found out all the same', async () => {
+    const bundle = join(executable, '../../lib/rootlessport.cjs');
+    const config = caller.config([], { ExitFD: 2_000_000_000 });
+    await expectRefusal(caller, config, 'invalid ExitFD', { command: [process.execPath, bundle] });
+  });
+});
+
+describe('mappings', () => {
+  test.for(['', 'TCP', 'icmp', 'tcp5', 'tcp46', ' tcp', 'tcp ', 'tcp\n'])(
+    'protocol %j is unknown',
+    async (protocol) => {
+      await refused([mapping({ protocol })], `unknown proto: ${JSON.stringify(protocol)}`);
+    },
+  );
+
+  test('protocols are separated by commas, without trimming', async () => {
+    await refused([mapping({ protocol: 'udp, tcp' })], 'unknown proto: " tcp"');
+    await refused([mapping({ protocol: 'udp,' })], 'unknown proto: ""');
+    await accepted([mapping({ protocol: 'udp,tcp' })]);
+  });
+
+  const notAddresses = [
+    ...['localhost', '1.2.3', '1.2.3.4.5', '01.2.3.4', '1.2.3.256', ' 1.2.3.4', '127.0.0.1:80'],
+    ...['[::1]', '::1::', ':::', 'fe80::1%lo', '12345::', '1:2:3:4:5:6:7', '::1.2.3'],
+  ];
+  test.for(notAddresses)('%j is no address, of the host or the container', async (address) => {
+    await refused([mapping({ host_ip: address })], `invalid ParentIP: "${address}"`);
+    await refused([mapping()], `invalid ChildIP: "${address}"`, { ChildIP: address });
+  });
+
+  test('a container address without a port is not looked at', async () => {
+    await accepted([mapping({ range: 0 })], { ChildIP: 'x' });
+  });
+
+  test.for([-2_147_483_648, -1, 0, 65_536, 2_147_483_647])('%i is no port', async (port) => {
+    const old = { hostPort: free, containerPort: 80, protocol: 'tcp', hostIP: '' };
+    await refused([{ ...old, hostPort: port }], `invalid ParentPort: ${port}`);
+    await refused([{ ...old, containerPort: port }], `invalid ChildPort: ${port}`);
+  });
+
+  test('port 0 of the new shape is none, and so is one that is not given', async () => {
+    await refused([mapping({ host_port: 0 })], 'invalid ParentPort: 0');
+    await refused([mapping({ container_port: 0 })], 'invalid ChildPort: 0');
+    await refused([{ protocol: 'tcp', range: 1 }], 'invalid ParentPort: 0');
+  });
+
+  test('a range that goes on past 65535 meets port 0', async () => {
+    await refused([mapping({ host_port: 65_535, range: 2 })], 'invalid ParentPort: 0');
+    await refused([mapping({ container_port: 65_535, range: 2 })], 'invalid ChildPort: 0');
+  });
+
+  test('a range of 0 exposes nothing and succeeds', async () => {
+    await accepted([mapping({ range: 0, host_port: 0 })]);
+    await accepted([]);
+  });
+
+  test('the same port twice is a conflict with the first, counted from 1', async () => {
+    await refused([mapping(), mapping()], 'conflict with ID 1');
+    await refused([mapping({ protocol: 'tcp,tcp' })], 'conflict with ID 1');
+    const udp = mapping({ protocol: 'udp' });
+    await refused(
+      [udp, mapping({ range: 3 }), mapping({ host_port: free + 2 })],
+      'conflict with ID 4',
+    );
+    await refused(
+      [mapping({ host_ip: '0.0.0.0' }), mapping({ container_port: 81 })],
+      'conflict with ID 1',
+    );
+  });
+
+  test('the same port for another protocol or address is no conflict', async () => {
+    await accepted([
+      mapping({ host_ip: '127.0.0.1', protocol: 'tcp,udp' }),
+      mapping({ host_ip: '127.0.0.2', protocol: 'tcp,udp' }),
+      mapping({ host_ip: '::1', protocol: 'tcp6,udp6' }),
+    ]);
+    await accepted([
+      mapping({ host_ip: '0.0.0.0', protocol: 'tcp4,udp4' }),
+      mapping({ host_ip: '::', protocol: 'tcp6,udp6' }),
+    ]);
+  });
+
+  test.for(['sctp', 'sctp4', 'sctp6'])('%s is not supported', async (protocol) => {
+    await refused([mapping({ protocol })], `unsupported port protocol ${protocol}`);
+  });
+
+  test.for([
+    ['tcp4', '::1'],
+    ['udp4', '::'],
+    ['tcp6', '127.0.0.1'],
+    ['udp6', '0.0.0.0'],
+  ])('%s has no address like %s', async ([protocol = '', host_ip = '']) => {
+    const text = `listen ${protocol}: address ${host_ip}: no suitable address found`;
+    await refused([mapping({ protocol, host_ip })], text);
+  });
+
+  test('are looked at from protocol to container port, one after the other', async () => {
+    const bad = { protocol: 'x', host_ip: 'x', host_port: 0, container_port: 0 };
+    const changes = { ChildIP: 'x' };
+    await refused([bad], 'unknown proto: "x"', changes);
+    await refused([{ ...bad, protocol: 'sctp' }], 'invalid ParentIP: "x"', changes);
+    await refused([{ ...bad, protocol: 'sctp', host_ip: '' }], 'invalid ChildIP: "x"', changes);
+    const sctp = { ...bad, protocol: 'sctp', host_ip: '' };
+    await refused([sctp], 'invalid ParentPort: 0');
+    await refused([{ ...sctp, host_port: taken }], 'invalid ChildPort: 0');
+    const good = { ...sctp, host_port: taken, container_port: 1 };
+    await refused([good], 'unsupported port protocol sctp');
+  });
+});
+
+describe('host sockets', () => {
+  test.for<[string, string, string]>([
+    ['tcp', '', '0.0.0.0'],
+    ['tcp', '0.0.0.0', '0.0.0.0'],
+    ['tcp', '::', '[::]'],
+    ['tcp', '0:0::0', '[::]'],
+    ['tcp', '127.0.0.1', '127.0.0.1'],
+    ['tcp', '::1', '[::1]'],
+    ['tcp', '::ffff:127.0.0.1', '127.0.0.1'],
+    ['tcp4', '0.0.0.0', '0.0.0.0'],
+    ['tcp6', '::', '[::]'],
+    ['udp', '', '0.0.0.0'],
+    ['udp', '::1', '[::1]'],
+    ['udp4', '127.0.0.1', '127.0.0.1'],
+    ['udp6', '::1', '[::1]'],
+  ])('%s on %j is taken', async ([protocol, host_ip, shown]) => {
+    const text = `listen ${protocol} ${shown}:${taken}: bind: address already in use`;
+    await refused([mapping({ protocol, host_ip, host_port: taken })], text);
+  });
+
+  test.for([
+    ['tcp', '192.0.2.1', '192.0.2.1'],
+    ['udp', '192.0.2.1', '192.0.2.1'],
+    ['tcp', '2001:db8:0:0::1', '[2001:db8::1]'],
+    ['udp6', '2001:db8:0:0::1', '[2001:db8::1]'],
+  ])('%s on %s has no such address', async ([protocol = '', host_ip = '', shown = '']) => {
+    const text = `listen ${protocol} ${shown}:${free}: bind: cannot assign requested address`;
+    await refused([mapping({ protocol, host_ip })], text);
+  });
+
+  test('one that is taken within a range frees the others', async () => {
+    const range = { host_port: taken - 3, range: 7 };
+    const text = `listen tcp 0.0.0.0:${taken}: bind: address already in use`;
+    await expectRefusal(caller, caller.config([mapping(), mapping(range)]), text, {
+      ports: [free],
+    });
+  });
+
+  test('two spellings of one endpoint cannot both be had', async () => {
+    await refused(
+      [mapping({ host_ip: '' }), mapping({ host_ip: '::' })],
+      `listen tcp [::]:${free}: bind: address already in use`,
+    );
+    await refused(
+      [mapping({ host_ip: '127.0.0.1' }), mapping({ host_ip: '127.0.0.1', protocol: 'tcp4' })],
+      `listen tcp4 127.0.0.1:${free}: bind: address already in use`,
+    );
+    await refused(
+      [mapping({ host_ip: '' }), mapping({ protocol: 'tcp4' })],
+      `listen tcp4 0.0.0.0:${free}: bind: address already in use`,
+    );
+  });
+
+  test('are opened in turn with the checks: the first failure of either kind is told', async () => {
+    const inUse = `listen tcp 0.0.0.0:${taken}: bind: address already in use`;
+    const unknown = mapping({ protocol: 'x' });
+    const occupied = mapping({ host_port: taken });
+    await refused([occupied, unknown], inUse);
+    await refused([unknown, occupied], 'unknown proto: "x"');
+    await refused([mapping(), unknown], 'unknown proto: "x"', { NetNSPath: '/nowhere' });
+    await refused([occupied], inUse, { NetNSPath: '/nowhere' });
+  });
+
+  describe('below the first unprivileged port', () => {
+    // Root of a user namespace that does not own the network namespace: what Podman's helper is.
+    const asPodman = (lowest: number) => [
+      ...['unshare', '--net', 'sh', '-c'],
+      `echo ${lowest} > /proc/sys/net/ipv4/ip_unprivileged_port_start && exec unshare -Ur ${executable}`,
+    ];
+
+    test.for([
+      ['tcp', 80, 1024],
+      ['udp', 53, 1024],
+      ['tcp', 499, 500],
+    ] as const)('%s port %i is forbidden, %i being the first', async ([protocol, port, lowest]) => {
+      const text =
+        `cannot expose privileged port ${port}, you can add 'net.ipv4.ip_unprivileged_port_start=${port}' ` +
+        `to /etc/sysctl.conf (currently ${lowest}), or choose a larger port number (>= ${lowest}): ` +
+        `listen ${protocol} 0.0.0.0:${port}: bind: permission denied`;
+      const config = caller.config([mapping({ protocol, host_port: port })]);
+      await expectRefusal(caller, config, text, { command: asPodman(lowest) });
+    });
+  });
+});
+
+describe('the network namespace', () => {
+  test.for<[string, (path: string) => void, string]>([
+    ['a path to nothing', () => undefined, 'open $: no such file or directory'],
+    ['an ordinary file', (path) => writeFileSync(path, ''), 'setns $: invalid argument'],
+    ['a FIFO', (path) => execFileSync('mkfifo', [path]), 'setns $: invalid argument'],
+  ])('is not %s', async ([name, make, text]) => {
+    const path = join(scratch, name);
+    make(path);
+    await refused([mapping()], text.replace('$', path), { NetNSPath: path });
+    await refused([], text.replace('$', path), { NetNSPath: path });
+  });
+
+  test('is no folder and no namespace of another kind', async () => {
+    const changes = { NetNSPath: '/proc/self/ns/uts' };
+    await refused([mapping()], 'setns /proc/self/ns/uts: invalid argument', changes);
+    await refused([mapping()], `setns ${scratch}: invalid argument`, { NetNSPath: scratch });
+  });
+
+  test('must be one that may be opened and entered', async () => {
+    const command = ['unshare', '--user', '--map-root-user', executable];
+    for (const mappings of [[mapping()], []]) {
+      const opened = caller.config(mappings, { NetNSPath: `/proc/${process.pid}/ns/net` });
+      await expectRefusal(caller, opened, `open /proc/${process.pid}/ns/net: permission denied`, {
+        command,
+      });
+      const entered = caller.config(mappings, { NetNSPath: '/proc/self/ns/net' });
+      await expectRefusal(caller, entered, 'setns /proc/self/ns/net: operation not permitted', {
+        command,
+      });
+    }
+  });
+
+  test('whose path holds what no path can is told on one line', async () => {
+    await refused([mapping()], 'open /x y: invalid argument', { NetNSPath: '/x\0y' });
+    await refused([], 'open /x y: no such file or directory', { NetNSPath: '/x\ny' });
+  });
+});
+
+describe('the folder', () => {
+  test('must be one that can be made', async () => {
+    const file = join(scratch, 'file');
+    writeFileSync(file, '');
+    await refused([mapping()], `mkdir ${file}/rp: not a directory`, { TmpDir: file });
+    await refused([mapping()], /^mkdir \/proc\/nowhere/, { TmpDir: '/proc/nowhere' });
+    const blocked = join(scratch, 'blocked');
+    mkdirSync(blocked);
+    writeFileSync(join(blocked, 'rp'), '');
+    await refused([mapping()], `mkdir ${blocked}/rp: file exists`, { TmpDir: blocked });
+  });
+
+  test.for(['', '.', '..', '../x', 'a/b', '/', 'a\0'])(
+    'is not left by a container that is called %j',
+    async (ContainerID) => {
+      await refused([mapping()], /^invalid ContainerID: "/, { ContainerID, RootlessCNI: true });
+      await accepted([mapping()], { ContainerID });
+    },
+  );
+
+  test('takes no socket of a name that is too long', async () => {
+    const changes = { ContainerID: 'c'.repeat(300), RootlessCNI: true };
+    await refused(
+      [mapping()],
+      new RegExp(`^bind ${caller.folder}/rp/c+: file name too long$`),
+      changes,
+    );
+  });
+
+  test('takes a socket of two kinds only', async () => {
+    const config = caller.config([mapping()], { RootlessCNI: true });
+    const env = { ...process.env, SPLICEPORT_RELOAD_SOCKET: 'dgram' };
+    const text = 'SPLICEPORT_RELOAD_SOCKET is neither seqpacket nor stream: "dgram"';
+    await expectRefusal(caller, config, text, { env, ports: [free] });
+  });
+});
