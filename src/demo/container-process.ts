@@ -49,8 +49,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   }
   response.setHeader('content-type', 'text/plain');
   response.end(
-    `Hello from ${netns}, a network namespace with nothing in it but a loopback interface.\n` +
-      `Here you are ${client}; spliceport made the connection from within.\n`,
+    `Hello from ${netns}, which has no interface but its loopback.\n` +
+      `Here you are ${client}: the connection was made from within.\n`,
   );
 }
 

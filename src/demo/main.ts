@@ -8,6 +8,7 @@ import { fetchPage, readBulk, roundTrips } from './measure.js';
 import { BULK_PATH, CONTAINER_PORT } from './messages.js';
 import { isRerun, mayMakeNamespaces, obstacle, rerunAsNamespaceRoot } from './privileges.js';
 
+const NEW_CONNECTIONS = 200;
 const ROUND_TRIPS = 1_000;
 const BULK_BYTES = 2 ** 30;
 const BULK_MAX_SECONDS = 3;
@@ -21,13 +22,17 @@ function describe({ line, client, agent }: SeenRequest): string {
 }
 
 async function showTraffic(port: number): Promise<void> {
-  const { status, micros } = await fetchPage(port, '/hello');
-  show('answer', `${status} after ${(micros / 1_000).toFixed(2)} ms, on a new connection`);
-  const trips = await roundTrips(port, ROUND_TRIPS);
-  const median = trips[trips.length >> 1] ?? 0;
+  const { status, body } = await fetchPage(port, '/hello');
+  show('answer', `${status} ${body.split('\n', 1).join()}`);
+  const opened = await roundTrips(port, NEW_CONNECTIONS, { keepAlive: false });
   show(
-    'round trip',
-    `${median.toFixed(0)} µs, the median of ${ROUND_TRIPS} HTTP requests on one connection`,
+    'new',
+    `${median(opened)} µs, median of ${NEW_CONNECTIONS} HTTP requests on a connection each`,
+  );
+  const kept = await roundTrips(port, ROUND_TRIPS, { keepAlive: true });
+  show(
+    'kept',
+    `${median(kept)} µs, median of ${count(ROUND_TRIPS)} HTTP requests on one connection`,
   );
   const { bytes, seconds } = await readBulk(port, BULK_BYTES, BULK_MAX_SECONDS);
   const gigabits = (bytes * 8) / seconds / 1e9;
@@ -39,10 +44,16 @@ async function showTraffic(port: number): Promise<void> {
 
 function showTotals(forwarder: Forwarder): void {
   const { sessionsTotal, bytesToContainer, bytesToHost } = forwarder.stats();
-  show(
-    'relayed',
-    `${sessionsTotal} connections, ${bytesToContainer} bytes to the container, ${bytesToHost} to the host`,
-  );
+  const bytes = `${count(bytesToContainer)} bytes to the container, ${count(bytesToHost)} to the host`;
+  show('relayed', `${count(sessionsTotal)} connections; ${bytes}`);
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function median(values: readonly number[]): string {
+  return (values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0).toFixed(0);
 }
 
 /** Settles at the first signal to end, or when the process that started this one has gone. */

@@ -17,10 +17,14 @@ export interface Fetched {
 }
 
 /** Fetches a page on a connection of its own, or on one of the agent's. */
-export async function fetchPage(port: number, path: string, agent?: Agent): Promise<Fetched> {
+export async function fetchPage(
+  port: number,
+  path: string,
+  agent: Agent | false = false,
+): Promise<Fetched> {
   const start = performance.now();
-  const options = { host: '127.0.0.1', port, path, headers: { 'user-agent': 'spliceport demo' } };
-  const request = get(agent === undefined ? options : { ...options, agent });
+  const headers = { 'user-agent': 'spliceport demo' };
+  const request = get({ host: '127.0.0.1', port, path, headers, agent });
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const body = await text(response);
   return {
@@ -30,13 +34,17 @@ export async function fetchPage(port: number, path: string, agent?: Agent): Prom
   };
 }
 
-/** Times of `count` requests, one after the other on one connection, sorted. Unit: microseconds. */
-export async function roundTrips(port: number, count: number): Promise<number[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+/** Times of `count` requests, one after the other, on one connection or on one each. Unit: microseconds. */
+export async function roundTrips(
+  port: number,
+  count: number,
+  { keepAlive }: { readonly keepAlive: boolean },
+): Promise<number[]> {
+  const agent = new Agent({ keepAlive, maxSockets: 1 });
   const micros: number[] = [];
   for (let i = 0; i < count; i += 1) micros.push((await fetchPage(port, PING_PATH, agent)).micros);
   agent.destroy();
-  return micros.sort((a, b) => a - b);
+  return micros;
 }
 
 /** A bulk transfer. */
