@@ -1,0 +1,77 @@
+// harness.h: an engine with one container namespace, for tests that look at it as its embedder does.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <mutex>
+
+#include "engine.h"
+#include "support.h"
+
+namespace spliceport {
+
+class Harness : private EngineEvents {
+ public:
+  explicit Harness(Settings settings = {.workers = 2}) : netns_(NewNamespace()) {
+    auto created = Engine::Create(settings, *this);
+    REQUIRE(created.ok());
+    engine_ = std::move(created.value());
+  }
+
+  Engine& engine() { return *engine_; }
+  int netns() const { return netns_.get(); }
+
+  TargetPtr TargetAt(const Address& address) {
+    auto netns = engine_->NetnsFor(netns_.get());
+    REQUIRE(netns.ok());
+    return std::make_shared<const Target>(Target{netns.value(), address});
+  }
+
+  // Adds a forward from a free port of 127.0.0.1; where clients reach it.
+  Address Add(int id, Protocol protocol, const Address& target, Limits limits = {}) {
+    auto opened = OpenHostSocket(protocol, *Address::Parse("127.0.0.1", 0), false);
+    REQUIRE(opened.ok());
+    const Address host = LocalAddress(opened.value().get()).value();
+    auto socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
+    REQUIRE(engine_->Add({{id, protocol, std::move(socket), TargetAt(target), limits}}).ok());
+    return host;
+  }
+
+  uint64_t Count(Counter ForwardCounters::*counter) {
+    ForwardCounters sum;
+    engine_->Sum({}, sum);
+    return (sum.*counter).Get();
+  }
+  uint64_t OpenSessions() {
+    ForwardCounters sum;
+    engine_->Sum({}, sum);
+    return sum.sessions_opened.Get() - sum.sessions_closed.Get();
+  }
+  // How often OnRemoved came for the id.
+  int Removals(int id) {
+    const std::lock_guard lock(mutex_);
+    return removals_[id];
+  }
+
+ private:
+  void OnRemoved(int id) override {
+    const std::lock_guard lock(mutex_);
+    ++removals_[id];
+  }
+
+  UniqueFd netns_;
+  std::mutex mutex_;
+  std::map<int, int> removals_;
+  // Last: its threads call OnRemoved.
+  std::unique_ptr<Engine> engine_;
+};
+
+// A connection to `host`; it may still be on its way.
+inline UniqueFd ConnectTo(const Address& host) {
+  auto client = OpenStreamSocket(host.is_v6());
+  if (!client.ok() || !StartConnect(client.value().get(), host).ok()) return UniqueFd();
+  return std::move(client.value());
+}
+
+}  // namespace spliceport
