@@ -29,6 +29,10 @@ export interface RunOptions {
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** What is passed as standard input; default: a pipe with the input. */
+  readonly stdin?: number;
+  /** Whether standard input stays open after the input. */
+  readonly holdStdin?: boolean;
   /** What is passed as descriptor 3; default: a pipe that the test holds open. */
   readonly exitFd?: number;
   /** What is passed as descriptor 4; default: a pipe that the test reads. */
@@ -64,7 +68,7 @@ export class Run {
       env: options.env ?? process.env,
       detached: true,
       stdio: [
-        'pipe',
+        options.stdin ?? 'pipe',
         'pipe',
         'pipe',
         exit?.readEnd ?? options.exitFd,
@@ -87,9 +91,8 @@ export class Run {
     }));
     // A helper may refuse before it has read everything.
     child.stdin?.on('error', () => undefined);
-    child.stdin?.end(
-      typeof input === 'string' || Buffer.isBuffer(input) ? input : JSON.stringify(input),
-    );
+    child.stdin?.write(textOfInput(input));
+    if (options.holdStdin !== true) child.stdin?.end();
   }
 
   #collect(name: 'stdout' | 'stderr'): void {
@@ -101,6 +104,14 @@ export class Run {
   /** What it has printed so far. */
   get stdout(): string {
     return this.#output.stdout;
+  }
+
+  /** Resolves when nothing holds its standard output and error any more. */
+  async released(): Promise<void> {
+    const { stdout, stderr } = this.#process;
+    for (const stream of [stdout, stderr]) {
+      if (stream?.readableEnded === false) await within(once(stream, 'end'), 'the end of output');
+    }
   }
 
   /** Resolves when it has said that it is ready, and nothing else. */
@@ -137,6 +148,10 @@ export class Run {
     this.#process.kill('SIGKILL');
     await this.letGo();
   }
+}
+
+function textOfInput(input: string | Buffer | object): string | Buffer {
+  return typeof input === 'string' || Buffer.isBuffer(input) ? input : JSON.stringify(input);
 }
 
 /** A folder of the caller's for helpers, and the configurations that name it. */

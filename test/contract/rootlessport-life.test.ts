@@ -1,0 +1,217 @@
+// The helper's life: ready, detached from its caller's output, gone when it is let go.
+
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Container, type TcpService } from '../helpers/container.js';
+import { describeFds, isAlive } from '../helpers/process-facts.js';
+import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
+import { until, within } from '../helpers/wait.js';
+import { makePipe } from './helpers/pipes.js';
+import { Caller, executable, freePort, Run } from './helpers/run.js';
+
+let container: Container;
+let echo: TcpService;
+let caller: Caller;
+let port: number;
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+});
+afterAll(() => container.stop());
+beforeEach(async () => {
+  caller = new Caller(`/proc/${container.pid}/ns/net`);
+  port = await freePort();
+});
+afterEach(() => caller[Symbol.dispose]());
+
+const config = (changes: Readonly<Record<string, unknown>> = {}) =>
+  caller.config(
+    [{ host_ip: '', container_port: echo.port, host_port: port, range: 1, protocol: 'tcp' }],
+    changes,
+  );
+
+/** Expects the port to be forwarded. */
+async function expectForwarded(): Promise<void> {
+  expect(await askTcp({ port }, 'hello')).toBe('hello');
+}
+
+describe('ready', () => {
+  test('is said when the port answers, by one character and the end', async () => {
+    await using run = new Run(config());
+    expect(await within(run.readiness, 'readiness')).toBe('1');
+    await expectForwarded();
+  });
+
+  test('comes after the configuration has ended, however it is cut', async () => {
+    const { readEnd, writeEnd } = makePipe();
+    await using run = new Run('', { stdin: readEnd });
+    closeSync(readEnd);
+    const text = JSON.stringify(config());
+    for (const piece of text.match(/.{1,40}/g) ?? []) writeSync(writeEnd, piece);
+    expect(await isRefused({ port })).toBe(true);
+    closeSync(writeEnd);
+    await run.ready();
+    await expectForwarded();
+  });
+
+  test('comes from a standard input that does not block, too', async () => {
+    const path = join(caller.folder, 'stdin');
+    execFileSync('mkfifo', [path]);
+    const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writeEnd = openSync(path, constants.O_WRONLY);
+    await using run = new Run('', { stdin: readEnd });
+    closeSync(readEnd);
+    await until(() => readlinkSync(`/proc/${run.pid}/exe`).endsWith('/node'), 'the start of node');
+    writeSync(writeEnd, JSON.stringify(config()));
+    closeSync(writeEnd);
+    await run.ready();
+  });
+
+  test('makes the folder for sockets, for the user alone, and nothing else', async () => {
+    const folder = join(caller.folder, 'a', 'b');
+    await using run = new Run(config({ TmpDir: folder }));
+    await run.ready();
+    expect(caller.files()).toEqual(['a', 'a/b', 'a/b/rp']);
+    expect(statSync(join(folder, 'rp')).mode & 0o777).toBe(0o700);
+  });
+
+  test('lets go of output: both pipes end, and /dev/null is in their place', async () => {
+    await using run = new Run(config());
+    await run.ready();
+    await run.released();
+    for (const fd of [1, 2]) expect(readlinkSync(`/proc/${run.pid}/fd/${fd}`)).toBe('/dev/null');
+    expect(run.stdout).toBe('');
+  });
+
+  test('closes the descriptor that it was said through', async () => {
+    await using run = new Run(config());
+    const pipe = readlinkSync(`/proc/${run.pid}/fd/4`);
+    await run.ready();
+    expect(describeFds(run.pid)).not.toContain(pipe);
+  });
+
+  test('does not need a caller that listens', async () => {
+    const { readEnd, writeEnd } = makePipe();
+    closeSync(readEnd);
+    await using run = new Run(config(), { readyFd: writeEnd });
+    closeSync(writeEnd);
+    await until(async () => !(await isRefused({ port })), 'the port');
+    await run.released();
+    await expectForwarded();
+    expect((await run.letGo()).code).toBe(0);
+  });
+
+  test('leaves one process in its group, with no child', async () => {
+    await using run = new Run(config());
+    await run.ready();
+    const groupOf = (pid: string) =>
+      readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[2];
+    const members = readdirSync('/proc').filter((name) => {
+      try {
+        return /^\d+$/.test(name) && groupOf(name) === String(run.pid);
+      } catch {
+        return false; // It ended in between.
+      }
+    });
+    expect(members).toEqual([String(run.pid)]);
+    expect(readlinkSync(`/proc/${run.pid}/exe`)).toMatch(/node/);
+  });
+});
+
+describe('the end', () => {
+  test('comes with the end of the pipe, not with what is written to it', async () => {
+    await using run = new Run(config());
+    await run.ready();
+    for (let written = 0; written < 256; written++) {
+      run.writeToExit('x'.repeat(1024));
+      await expectForwarded();
+    }
+    expect(await run.letGo()).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
+    expect(await isRefused({ port })).toBe(true);
+  });
+
+  test.for(['SIGTERM', 'SIGINT'] as const)('comes with %s', async (signal) => {
+    await using run = new Run(config({ RootlessCNI: true }));
+    await run.ready();
+    expect(caller.files()).toEqual(['rp', 'rp/c0ffee']);
+    const { code, signal: cause } = await run.kill(signal);
+    expect({ code, cause }).toEqual({ code: 0, cause: null });
+    expect(await isRefused({ port })).toBe(true);
+    expect(caller.files()).toEqual(['rp']);
+  });
+
+  test('removes the socket, frees the port and ends the connections', async () => {
+    await using run = new Run(config({ RootlessCNI: true }));
+    await run.ready();
+    const clients = await Promise.all(Array.from({ length: 50 }, () => connectTcp({ port })));
+    const endings = clients.map((client) => endingOf(client));
+    await run.letGo();
+    expect(await isRefused({ port })).toBe(true);
+    await Promise.all(endings);
+    expect(caller.files()).toEqual(['rp']);
+    await using next = new Run(config());
+    await next.ready();
+    await expectForwarded();
+  });
+
+  test('comes at once when the pipe has ended before', async () => {
+    const { readEnd, writeEnd } = makePipe();
+    closeSync(writeEnd);
+    await using run = new Run(config({ RootlessCNI: true }), { exitFd: readEnd });
+    closeSync(readEnd);
+    expect(await within(run.readiness, 'readiness')).toBe('1');
+    expect((await within(run.outcome, 'the end')).code).toBe(0);
+    expect(caller.files()).toEqual(['rp']);
+  });
+
+  test.for(['/dev/null', 'a file'])('comes at once when the descriptor is %s', async (kind) => {
+    const path = kind === 'a file' ? join(caller.folder, 'exit') : kind;
+    if (kind === 'a file') writeFileSync(path, 'x'.repeat(100_000));
+    const fd = openSync(path, 'r');
+    await using run = new Run(config(), { exitFd: fd });
+    closeSync(fd);
+    expect(await within(run.readiness, 'readiness')).toBe('1');
+    expect((await within(run.outcome, 'the end')).code).toBe(0);
+  });
+
+  test('does not come with SIGPIPE', async () => {
+    await using run = new Run(config());
+    await run.ready();
+    process.kill(run.pid, 'SIGPIPE');
+    await expectForwarded();
+    expect(isAlive(run.pid)).toBe(true);
+  });
+
+  test.for(['SIGTERM', 'SIGINT'] as const)(
+    'comes with %s also while the configuration is awaited',
+    async (signal) => {
+      await using run = new Run('{', { holdStdin: true });
+      await until(
+        () => readlinkSync(`/proc/${run.pid}/exe`).endsWith('/node'),
+        'the start of node',
+      );
+      const { stdout } = await run.kill(signal);
+      expect(stdout).toBe('');
+      expect(caller.files()).toEqual([]);
+    },
+  );
+
+  test('of a helper that fails does not need a caller that reads', async () => {
+    const command = ['bash', '-c', '"$0" | true; exit ${PIPESTATUS[0]}', executable];
+    await using run = new Run('{}', { command });
+    expect((await within(run.outcome, 'the end')).code).toBe(1);
+  });
+});
