@@ -40,10 +40,10 @@ export async function roundTrips(
   count: number,
   { keepAlive }: { readonly keepAlive: boolean },
 ): Promise<number[]> {
-  const agent = new Agent({ keepAlive, maxSockets: 1 });
+  const agent = keepAlive && new Agent({ keepAlive, maxSockets: 1 });
   const micros: number[] = [];
   for (let i = 0; i < count; i += 1) micros.push((await fetchPage(port, PING_PATH, agent)).micros);
-  agent.destroy();
+  if (agent !== false) agent.destroy();
   return micros;
 }
 

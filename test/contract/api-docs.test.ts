@@ -1,4 +1,4 @@
-// Runs every example of docs/, in a network namespace of its own, and compares what it prints with its comments.
+// Runs every example of the README and of docs/, in a network namespace of its own, and compares what it prints with its comments.
 // Holds the tables of docs/api.md against the types.
 
 import { execFile } from 'node:child_process';
@@ -15,7 +15,7 @@ import { bundle } from '../helpers/program.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-const pages = ['docs/api.md', 'docs/errors.md'];
+const pages = ['README.md', 'docs/api.md', 'docs/errors.md'];
 
 interface Example {
   readonly name: string;

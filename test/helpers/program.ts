@@ -142,9 +142,11 @@ export class Program {
   async stop(): Promise<Exit> {
     if (this.#process.connected) this.#process.disconnect();
     const force = setTimeout(() => this.#process.kill('SIGKILL'), 5_000);
-    const exit = await this.exited;
-    clearTimeout(force);
-    return exit;
+    try {
+      return await within(this.exited, `the end of process ${this.pid}`);
+    } finally {
+      clearTimeout(force);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Stats } from '../../src/index.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
-import { digestOf, sendPayload } from '../helpers/payload.js';
+import { digestOf, digestOfNext, sendPayload } from '../helpers/payload.js';
 import { Program } from '../helpers/program.js';
 import { askTcp, connectTcp, endingOf, type Where } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
@@ -71,6 +72,41 @@ async function rudely(where: Where): Promise<void> {
 }
 
 describe('descriptors', () => {
+  it('are two for an idle session, whatever went through it before, and one for an idle flow', async () => {
+    await using program = new Program(source);
+    const api = program.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    const { host } = await api.add(toContainer(echo.port));
+    const udp = await container.udp({ echo: true });
+    const flows = await api.add({ ...toContainer(udp.port), protocol: 'udp' });
+    const open = async (task: () => Promise<unknown>): Promise<number> => {
+      const before = kindsOf((await api.facts()).fdNames);
+      await manyTimes(CONNECTIONS / 10, task);
+      const after = kindsOf((await api.facts()).fdNames);
+      return (after['socket'] ?? 0) - (before['socket'] ?? 0);
+    };
+    const sockets: Socket[] = [];
+    const chat = async (): Promise<void> => {
+      const socket = await connectTcp(host);
+      sockets.push(socket);
+      const back = digestOfNext(socket, 1 << 18);
+      await sendPayload(socket, 1 << 18);
+      await back;
+    };
+    expect(await open(chat)).toBe((2 * CONNECTIONS) / 10);
+    const clients: UdpSocket[] = [];
+    const ask = async (): Promise<void> => {
+      const client = await UdpSocket.bind();
+      clients.push(client);
+      await client.ask('hello', flows.host.port);
+    };
+    expect(await open(ask)).toBe(CONNECTIONS / 10);
+    const pipes = kindsOf((await api.facts()).fdNames)['pipe'] ?? 0;
+    expect(pipes).toBeLessThan(MOST_POOLED_FDS);
+    for (const socket of sockets) socket.destroy();
+    for (const client of clients) client.close();
+  });
+
   it('are as many as before after 1,000 connections, and after close', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
