@@ -4,6 +4,7 @@
 import { closeSync } from 'node:fs';
 import { binding, type NativeEngine, type NativeEvent } from './binding.js';
 import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
+import { hostSocketHint, netnsHint } from './hints.js';
 import { openHostSockets, type OpenedHost } from './host-sockets.js';
 import { NetnsTable, type Netns } from './netns.js';
 import type {
@@ -163,7 +164,8 @@ export class Forwarder {
     if (failure !== undefined) {
       for (const netns of acquired) this.#namespaces.release(netns);
       const { protocol, container } = changes[failure.index ?? 0]?.forward ?? {};
-      throw new SpliceportSystemError(failure, { side: 'container', protocol, ...container });
+      const hint = netnsHint(failure);
+      throw new SpliceportSystemError(failure, { side: 'container', protocol, ...container, hint });
     }
     for (const { entry, netns, forward } of changes) {
       if (netnsPath !== undefined) this.#namespaces.release(entry.netns);
@@ -275,7 +277,8 @@ export class Forwarder {
     for (const netns of namespaces) this.#namespaces.release(netns);
     const { protocol, host } = at(forwards, failure.index ?? 0);
     const { address, port } = host;
-    throw new SpliceportSystemError(failure, { side: 'host', protocol, address, port });
+    const hint = hostSocketHint(failure.errno, { protocol, address, port });
+    throw new SpliceportSystemError(failure, { side: 'host', protocol, address, port, hint });
   }
 
   /** The system would refuse a port that is forwarded already, too; but it does not know by which forward. */
@@ -336,7 +339,6 @@ export class Forwarder {
   }
 
   #updateRef(): void {
-    if (this.#finalStats !== undefined) return;
     if (this.#keepsAlive && this.#entries.size > 0) this.#engine.ref();
     else this.#engine.unref();
   }

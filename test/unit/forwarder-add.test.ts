@@ -166,6 +166,7 @@ describe('addAll', () => {
     expect(new Set(forwards.map(({ host }) => host.port)).size).toBe(4);
     expect(forwarder.list()).toEqual(forwards);
     expect(await forwarder.addAll([])).toEqual([]);
+    expect((await forwarder.add(loopback())).id).toBe(5);
   });
 
   test.each([

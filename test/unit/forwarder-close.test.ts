@@ -103,7 +103,8 @@ describe('close', () => {
   test('frees ports at once, ends the threads, and may be called again', async () => {
     const [fds, threads] = [openFds(), engineThreads()];
     const forwarder = new Forwarder({ netns: container.netns, workers: 2 });
-    expect(engineThreads()).toBe(threads + 2);
+    // A thread names itself.
+    await until(() => engineThreads() === threads + 2, 'two threads run');
     const forward = await forwarder.add(toEcho());
     const ending = endingOf(await liveSession(forward));
     const closed = forwarder.close();
@@ -113,7 +114,7 @@ describe('close', () => {
     await forwarder.close();
     await ending;
     expect(engineThreads()).toBe(threads);
-    await until(() => openFds() === fds, 'every descriptor is closed');
+    await until(() => openFds() <= fds, 'every descriptor is closed');
   });
 
   test('fulfills removals that were waiting', async () => {

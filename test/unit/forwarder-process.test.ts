@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { bundle } from '../helpers/program.js';
@@ -14,6 +15,19 @@ beforeAll(async () => {
   container = await Container.start();
 });
 afterAll(() => container.stop());
+
+test('an engine that gets no descriptor: EMFILE with the side, and nothing left open or changed', async () => {
+  await using second = await Container.start();
+  const program = bundle(new URL('./programs/few-descriptors.ts', import.meta.url));
+  const command = `ulimit -n 100 && exec "$@"`;
+  const args = [process.execPath, program, String(container.pid), String(second.pid)];
+  const { stdout } = await promisify(execFile)('sh', ['-c', command, 'sh', ...args]);
+  expect(stdout.trim().split('\n')).toEqual([
+    'EMFILE host true, 0 left open',
+    'EMFILE container true, 0 left open',
+    '1 true',
+  ]);
+});
 
 /** Runs the program up to the end of its deed. */
 async function run(deed: string) {
