@@ -24,6 +24,8 @@ struct Settings {
   int workers = 1;
   int64_t spin_micros = 0;
   size_t pipe_capacity_bytes = 1 << 20;
+  // A client is near, and its bulk gets small buffers, up to this round trip; 0: no side gets them.
+  uint32_t near_rtt_micros = 500;
 };
 
 // Something with work left that gave way to others; its turn comes after the events in hand.
@@ -66,7 +68,9 @@ class Mortal {
 class Reactor {
  public:
   Reactor(Epoll poll, const Settings& settings)
-      : epoll(std::move(poll)), pipes(settings.pipe_capacity_bytes) {}
+      : epoll(std::move(poll)),
+        pipes(settings.pipe_capacity_bytes),
+        near_rtt_micros(settings.near_rtt_micros) {}
 
   void QueueTurn(Runnable& runnable) {
     if (std::exchange(runnable.queued_, true)) return;
@@ -105,6 +109,7 @@ class Reactor {
   TimerQueue timers;
   PipePool pipes;
   NetnsCursor netns;
+  const uint32_t near_rtt_micros;
 
  private:
   std::vector<Runnable*> turns_;

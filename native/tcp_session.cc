@@ -42,7 +42,6 @@ constexpr uint8_t kMostResetPollDoublings = 7;
 // Measured, with their neighbors, in docs/architecture.md.
 constexpr int kSmallSendBytes = 128 << 10;
 constexpr int kSmallReceiveBytes = 256 << 10;
-constexpr uint32_t kLocalRoundTripMicros = 500;
 
 }  // namespace
 
@@ -172,8 +171,10 @@ bool TcpSession::RunPump(Pump& pump, Side& from, Side& to, bool& passed_end) {
 
 void TcpSession::FixBuffersForBulk() {
   buffers_fixed_ = true;
+  const uint32_t near = forward_.reactor().near_rtt_micros;
+  if (near == 0) return;
   SetBuffers(container_.fd.get(), kSmallSendBytes, kSmallReceiveBytes);
-  if (MinRoundTripMicros(host_.fd.get()) <= kLocalRoundTripMicros) {
+  if (MinRoundTripMicros(host_.fd.get()) <= near) {
     SetBuffers(host_.fd.get(), kSmallSendBytes, kSmallReceiveBytes);
   }
 }

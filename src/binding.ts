@@ -34,6 +34,7 @@ export interface NativeEngineOptions {
   readonly workers: number;
   readonly spinMicros: number;
   readonly pipeCapacityBytes: number;
+  readonly nearRttMicros: number;
 }
 
 export interface NativeTarget {

@@ -16,6 +16,8 @@ const DEFAULT_WORKERS = 2;
 const MAX_WORKERS = 64;
 const MAX_SPIN_MICROS = 1_000;
 const DEFAULT_PIPE_CAPACITY_BYTES = 1024 * 1024;
+const DEFAULT_NEAR_RTT_MICROS = 500;
+const MAX_NEAR_RTT_MICROS = 1_000_000;
 const MIN_PIPE_CAPACITY_BYTES = 4_096;
 const MAX_PIPE_CAPACITY_BYTES = 16 * 1024 * 1024;
 const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
@@ -34,6 +36,7 @@ export interface ResolvedOptions {
     readonly workers: number;
     readonly spinMicros: number;
     readonly pipeCapacityBytes: number;
+    readonly nearRttMicros: number;
   };
 }
 
@@ -69,7 +72,7 @@ export interface ResolvedChange {
 /** Checks the options of a forwarder. */
 export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
   requireObject('options', options);
-  const { netns, signal, workers, spinMicros, pipeCapacityBytes } = options;
+  const { netns, signal, workers, spinMicros, pipeCapacityBytes, nearRttMicros } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal);
   }
@@ -87,6 +90,12 @@ export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
         pipeCapacityBytes ?? DEFAULT_PIPE_CAPACITY_BYTES,
         MIN_PIPE_CAPACITY_BYTES,
         MAX_PIPE_CAPACITY_BYTES,
+      ),
+      nearRttMicros: integer(
+        'options.nearRttMicros',
+        nearRttMicros ?? DEFAULT_NEAR_RTT_MICROS,
+        0,
+        MAX_NEAR_RTT_MICROS,
       ),
     },
   };

@@ -27,6 +27,7 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine
   settings.workers = static_cast<int>(IntegerAt(options, "workers"));
   settings.spin_micros = IntegerAt(options, "spinMicros");
   settings.pipe_capacity_bytes = static_cast<size_t>(IntegerAt(options, "pipeCapacityBytes"));
+  settings.near_rtt_micros = static_cast<uint32_t>(IntegerAt(options, "nearRttMicros"));
   auto engine = Engine::Create(settings, *this);
   if (!engine.ok()) {
     auto error = Napi::Error::New(info.Env(), "the engine cannot start");

@@ -34,13 +34,19 @@ describe('options of a forwarder', () => {
         workers: Math.min(2, availableParallelism()),
         spinMicros: 0,
         pipeCapacityBytes: 1024 * 1024,
+        nearRttMicros: 500,
       },
     });
   });
 
   test('are taken as they are given', () => {
     const { signal } = new AbortController();
-    const engine = { workers: 64, spinMicros: 1_000, pipeCapacityBytes: 16 * 1024 * 1024 };
+    const engine = {
+      workers: 64,
+      spinMicros: 1_000,
+      pipeCapacityBytes: 16 * 1024 * 1024,
+      nearRttMicros: 0,
+    };
     expect(resolveOptions({ ...engine, signal, netns: { pid: 1 } })).toEqual({
       netnsPath: '/proc/1/ns/net',
       signal,
@@ -60,6 +66,8 @@ describe('options of a forwarder', () => {
     [{ spinMicros: 1_001 }, range, 'options.spinMicros'],
     [{ pipeCapacityBytes: 4_095 }, range, 'options.pipeCapacityBytes'],
     [{ pipeCapacityBytes: Infinity }, range, 'options.pipeCapacityBytes'],
+    [{ nearRttMicros: -1 }, range, 'options.nearRttMicros'],
+    [{ nearRttMicros: 1_000_001 }, range, 'options.nearRttMicros'],
     [{ signal: {} }, type, 'options.signal'],
     [{ netns: '/run/netns/web' }, type, 'options.netns'],
     [{ netns: {} }, type, 'options.netns'],
