@@ -1,0 +1,216 @@
+#include "udp_forward.h"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include <atomic>
+#include <thread>
+
+#include "harness.h"
+
+namespace spliceport {
+
+namespace {
+
+// Sends every datagram back to where it came from, in a namespace, on 127.0.0.1.
+class UdpEcho {
+ public:
+  explicit UdpEcho(int netns, uint16_t port = 0) {
+    Result<UniqueFd> opened = SysError{0, ""};
+    InNamespace(netns, [&] {
+      opened = OpenHostSocket(Protocol::kUdp, *Address::Parse("127.0.0.1", port), false);
+    });
+    REQUIRE(opened.ok());
+    socket_ = std::move(opened.value());
+    address_ = LocalAddress(socket_.get()).value();
+    thread_ = std::thread([this] {
+      while (!stop_)
+        EchoOnce();
+    });
+  }
+  ~UdpEcho() {
+    stop_ = true;
+    thread_.join();
+  }
+  UdpEcho(const UdpEcho&) = delete;
+  UdpEcho& operator=(const UdpEcho&) = delete;
+  const Address& address() const { return address_; }
+
+ private:
+  void EchoOnce() {
+    pollfd poller{socket_.get(), POLLIN, 0};
+    if (poll(&poller, 1, 20) <= 0) return;
+    batch_.Clear();
+    for (int i = 0, count = batch_.Receive(socket_.get(), false); i < count; ++i) {
+      DatagramRoute back{.connected = false, .peer = batch_[i].peer};
+      SendBatch out;
+      out.Add(back, batch_[i]);
+      out.Flush(socket_.get());
+    }
+  }
+
+  UniqueFd socket_;
+  Address address_;
+  ReceiveBatch batch_;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+UniqueFd ClientOf(const Address& host) {
+  auto client = OpenConnectedDatagramSocket(host);
+  REQUIRE(client.ok());
+  return std::move(client.value());
+}
+
+// The answer to one datagram; "-" when none comes.
+std::string Ask(const UniqueFd& client, const std::string& question, int patience_millis = 5'000) {
+  if (send(client.get(), question.data(), question.size(), 0) < 0) return "-";
+  pollfd poller{client.get(), POLLIN, 0};
+  if (poll(&poller, 1, patience_millis) <= 0) return "-";
+  std::vector<char> buffer(64 << 10);
+  const ssize_t size = recv(client.get(), buffer.data(), buffer.size(), 0);
+  return size < 0 ? "-" : std::string(buffer.data(), static_cast<size_t>(size));
+}
+
+}  // namespace
+
+TEST_CASE("udp: datagrams of every size are answered whole, the empty one included") {
+  Harness harness;
+  UdpEcho server(harness.netns());
+  const UniqueFd client = ClientOf(harness.Add(1, Protocol::kUdp, server.address()));
+  for (const size_t size : {0, 1, 1'400, 9'000, 65'507})
+    CHECK(Ask(client, std::string(size, 'u')).size() == size);
+  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 1);
+  CHECK(harness.Count(&ForwardCounters::datagrams_to_container) == 5);
+  CHECK(Eventually([&] { return harness.Count(&ForwardCounters::datagrams_to_host) == 5; }));
+}
+
+TEST_CASE("udp: each client has its own flow and gets its own answers") {
+  Harness harness;
+  UdpEcho server(harness.netns());
+  const Address host = harness.Add(1, Protocol::kUdp, server.address());
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 20; ++i)
+    clients.push_back(ClientOf(host));
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < clients.size(); ++i)
+      CHECK(Ask(clients[i], std::to_string(i)) == std::to_string(i));
+  }
+  CHECK(harness.OpenSessions() == 20);
+  CHECK(harness.engine().Sessions().size() == 20);
+}
+
+TEST_CASE("udp: a flow ends when it was not used for its timeout, and a used one does not") {
+  Harness harness;
+  UdpEcho server(harness.netns());
+  const Address host =
+      harness.Add(1, Protocol::kUdp, server.address(), Limits{.flow_timeout_micros = 300'000});
+  const UniqueFd busy = ClientOf(host);
+  const UniqueFd idle = ClientOf(host);
+  REQUIRE(Ask(idle, "x") == "x");
+  const int64_t end = NowMicros() + 600'000;
+  while (NowMicros() < end) {
+    REQUIRE(Ask(busy, "y") == "y");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  CHECK(harness.OpenSessions() == 1);
+  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 2);
+  CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+  CHECK(Ask(idle, "again") == "again");
+}
+
+TEST_CASE("udp: one flow too many ends the one that was used least recently") {
+  Harness harness;
+  UdpEcho server(harness.netns());
+  const Address host = harness.Add(1, Protocol::kUdp, server.address(), Limits{.most_flows = 2});
+  const UniqueFd first = ClientOf(host);
+  const UniqueFd second = ClientOf(host);
+  const UniqueFd third = ClientOf(host);
+  REQUIRE(Ask(first, "1") == "1");
+  REQUIRE(Ask(second, "2") == "2");
+  REQUIRE(Ask(first, "1") == "1");
+  REQUIRE(Ask(third, "3") == "3");
+  CHECK(harness.Count(&ForwardCounters::flows_evicted) == 1);
+  std::vector<Address> clients;
+  for (const SessionInfo& session : harness.engine().Sessions())
+    clients.push_back(session.client);
+  CHECK(clients ==
+        std::vector{LocalAddress(first.get()).value(), LocalAddress(third.get()).value()});
+}
+
+TEST_CASE("udp: a container that refuses ends no flow, and is heard as soon as it is there") {
+  Harness harness;
+  uint16_t port = 0;
+  {
+    const UdpEcho placeholder(harness.netns());
+    port = placeholder.address().port();
+  }
+  const Address target = *Address::Parse("127.0.0.1", port);
+  const UniqueFd client = ClientOf(harness.Add(1, Protocol::kUdp, target));
+  for (int i = 0; i < 3; ++i)
+    CHECK(Ask(client, "anybody?", 20) == "-");
+  UdpEcho server(harness.netns(), port);
+  CHECK(Ask(client, "now") == "now");
+  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 1);
+}
+
+TEST_CASE("udp: a new target is in force for the next datagram of a live flow") {
+  Harness harness;
+  UdpEcho one(harness.netns());
+  const Address host = harness.Add(1, Protocol::kUdp, one.address());
+  const UniqueFd client = ClientOf(host);
+  REQUIRE(Ask(client, "x") == "x");
+  UdpEcho two(harness.netns());
+  harness.engine().Retarget({{1, harness.TargetAt(two.address())}});
+  CHECK(Ask(client, "y") == "y");
+  const auto sessions = harness.engine().Sessions();
+  REQUIRE(sessions.size() == 1);
+  CHECK(sessions[0].target == two.address());
+}
+
+TEST_CASE("udp: a removed forward frees its port and its descriptors at once") {
+  Harness harness({.workers = 1});
+  UdpEcho server(harness.netns());
+  {
+    const UniqueFd warm_up = ClientOf(harness.Add(1, Protocol::kUdp, server.address()));
+    REQUIRE(Ask(warm_up, "x") == "x");
+  }
+  harness.engine().Remove({1}, 0);
+  const int before = OpenDescriptors();
+  {
+    const Address host = harness.Add(2, Protocol::kUdp, server.address());
+    std::vector<UniqueFd> clients;
+    for (int i = 0; i < 10; ++i) {
+      clients.push_back(ClientOf(host));
+      REQUIRE(Ask(clients.back(), "x") == "x");
+    }
+    harness.engine().Remove({2}, 60'000'000);
+    CHECK(OpenHostSocket(Protocol::kUdp, host, false).ok());
+  }
+  CHECK(Eventually([&] { return OpenDescriptors() == before; }));
+  CHECK(Eventually([&] { return harness.Removals(2) == 1; }));
+}
+
+TEST_CASE("udp: a burst from many clients loses nothing that the kernel did not drop") {
+  Harness harness;
+  UdpEcho server(harness.netns());
+  const Address host = harness.Add(1, Protocol::kUdp, server.address());
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 8; ++i)
+    clients.push_back(ClientOf(host));
+  const std::string datagram(200, 'b');
+  for (int round = 0; round < 50; ++round) {
+    for (const UniqueFd& client : clients)
+      REQUIRE(send(client.get(), datagram.data(), datagram.size(), 0) == 200);
+  }
+  const auto accounted = [&] {
+    return harness.Count(&ForwardCounters::datagrams_to_container) +
+           harness.Count(&ForwardCounters::datagrams_dropped) +
+           harness.Count(&ForwardCounters::datagrams_lost_in_kernel);
+  };
+  CHECK(Eventually([&] { return accounted() >= 400; }));
+  CHECK(accounted() == 400);
+  CHECK(harness.Count(&ForwardCounters::datagrams_dropped) == 0);
+}
+
+}  // namespace spliceport
