@@ -51,24 +51,31 @@ export class Lab {
   /** For sockets, configurations and counters; in memory. */
   readonly directory: string;
   readonly loadProgram: string;
+  readonly delayLinkProgram: string;
   /** The container of the measurement that is under way. */
   container: Container;
   #serial = 0;
   #hasUplink = false;
 
-  private constructor(loadProgram: string) {
-    this.loadProgram = loadProgram;
+  private constructor(programs: string) {
+    this.loadProgram = join(programs, 'load');
+    this.delayLinkProgram = join(programs, 'delay-link');
     this.directory = mkdtempSync('/dev/shm/spliceport-bench-');
     this.container = new Container('container-0');
   }
 
-  /** Prepares the host side. */
-  static open(loadProgram: string): Lab {
+  /** Prepares the host side; `programs` is the folder of the native programs. */
+  static open(programs: string): Lab {
     mkdirSync('/run/netns', { recursive: true });
     run('mount', '-t', 'tmpfs', 'none', '/run/netns');
     run('ip', 'link', 'set', 'lo', 'up');
     tune(['env']);
-    return new Lab(loadProgram);
+    return new Lab(programs);
+  }
+
+  /** iproute2 on the host side. */
+  ip(...words: string[]): void {
+    run('ip', ...words);
   }
 
   /** Replaces the container by a fresh one. */

@@ -8,6 +8,7 @@ import { Lab } from './lab.js';
 import { describeMachine } from './machine.js';
 import { type BenchOptions, parseOptions, USAGE } from './options.js';
 import { which } from './process.js';
+import { writeReport } from './report.js';
 import type { Results } from './results.js';
 import { canDo, runPlan } from './runner.js';
 import { chooseScenarios, SCENARIOS } from './scenarios/index.js';
@@ -63,7 +64,7 @@ async function measure(options: BenchOptions): Promise<Results> {
     options.scenarios.length > 0,
   ).filter((scenario) => drivers.some((driver) => canDo(driver, scenario)));
   const timing = { seconds: options.seconds, warmup: options.warmup };
-  const lab = Lab.open(join(BENCH, 'build/load'));
+  const lab = Lab.open(join(BENCH, 'build'));
   try {
     const plan = { scenarios, drivers, rounds: options.rounds, timing };
     const results = await runPlan(lab, plan, print, (result) => {
@@ -101,6 +102,10 @@ async function main(): Promise<void> {
       ? await measure(options)
       : (JSON.parse(readFileSync(options.from, 'utf8')) as Results);
   if (options.from === undefined) save(options.json ?? defaultPath(), results);
+  if (options.docs) {
+    for (const path of await writeReport(join(BENCH, '../docs'), results))
+      print(`Written: ${path}`);
+  }
 }
 
 function defaultPath(): string {

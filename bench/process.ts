@@ -6,7 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { treeOf } from './usage.js';
 
 const LAST_WORDS_BYTES = 4_096;
+// What a program printed just before it ended is still on its way then.
+const LAST_WORDS_MS = 20;
 const STOP_TIMEOUT_MS = 3_000;
+const UNTIL_TIMEOUT_MS = 10_000;
 
 /** A started program. */
 export class Process {
@@ -15,7 +18,7 @@ export class Process {
   readonly #exited: Promise<void>;
   #lastWords = '';
 
-  /** Starts it; `stdio` beyond the first three may hold `'pipe'`. Standard error is always kept. */
+  /** Starts it. `stdio` may have more than the usual three. What it prints is kept. */
   constructor(
     command: readonly string[],
     options: { stdio?: StdioOptions; env?: NodeJS.ProcessEnv; cwd?: string } = {},
@@ -32,9 +35,11 @@ export class Process {
         resolve();
       });
     });
-    this.child.stderr?.on('data', (data: Buffer) => {
-      this.#lastWords = (this.#lastWords + data.toString()).slice(-LAST_WORDS_BYTES);
-    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (data: Buffer) => {
+        this.#lastWords = (this.#lastWords + data.toString()).slice(-LAST_WORDS_BYTES);
+      });
+    }
   }
 
   get pid(): number {
@@ -53,6 +58,7 @@ export class Process {
   /** Rejects as soon as it ends; to be raced against the event that is waited for. */
   async failsEarly(): Promise<never> {
     await this.#exited;
+    await delay(LAST_WORDS_MS);
     throw new Error(`${this.#name} ended early: ${this.#lastWords.trim()}`);
   }
 
@@ -64,7 +70,7 @@ export class Process {
     });
     if (this.child.exitCode === null) await once(this.child, 'close');
     if (this.child.exitCode === 0) return text;
-    throw new Error(`${this.#name} failed: ${this.#lastWords.trim() || text.trim()}`);
+    throw new Error(`${this.#name} failed: ${this.#lastWords.trim()}`);
   }
 
   async exited(): Promise<void> {
@@ -116,7 +122,7 @@ export function firstLine(...command: readonly [string, ...string[]]): string {
 
 /** Waits for a condition, for at most a few seconds. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 5_000;
+  const deadline = Date.now() + UNTIL_TIMEOUT_MS;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}`);
     await delay(1);

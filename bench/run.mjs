@@ -11,13 +11,12 @@ const compiler = process.env.CXX ?? 'c++';
 
 /** @param {string} folder */
 function sources(folder) {
-  return readdirSync(folder).map((name) => `${folder}/${name}`);
+  return readdirSync(`${bench}${folder}`).map((name) => `${bench}${folder}/${name}`);
 }
 
-/** Compiles a small native program when one of its sources is newer. @param {string} name */
-function compile(name) {
+/** Compiles a native program when something it is made of is newer. @param {string} name @param {string[]} files */
+function compile(name, files) {
   const program = `${bench}build/${name}`;
-  const files = sources(`${bench}${name}`);
   const newest = Math.max(...files.map((file) => statSync(file).mtimeMs));
   if ((statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
   const units = files.filter((file) => file.endsWith('.cc'));
@@ -27,7 +26,8 @@ function compile(name) {
 }
 
 mkdirSync(`${bench}build`, { recursive: true });
-compile('load');
+compile('load', sources('load'));
+compile('delay-link', [...sources('delay-link'), `${bench}load/base.h`, `${bench}load/options.cc`]);
 await build({
   entryPoints: [`${bench}main.ts`],
   outfile: `${bench}build/main.mjs`,
@@ -45,6 +45,8 @@ const inside = spawn(
   'unshare',
   [...(uid === 0 ? [] : ['--map-root-user']), '--net', '--mount', '--propagation', 'private']
     .concat(['--pid', '--fork', '--kill-child', '--mount-proc'])
+    // The rows of many idle connections are about this limit.
+    .concat(['sh', '-c', 'ulimit -n 20000 2> /dev/null; exec "$@"', 'sh'])
     .concat([process.execPath, '--enable-source-maps', `${bench}build/main.mjs`])
     .concat(process.argv.slice(2)),
   { stdio: 'inherit', env: { ...process.env, SPLICEPORT_BENCH_UID: String(uid) } },

@@ -22,6 +22,10 @@ export function canDo(driver: Driver, scenario: Scenario): boolean {
   return driver.protocols.includes(scenario.protocol) && (scenario.suits?.(driver) ?? true);
 }
 
+function roundsOf(plan: Plan, scenario: Scenario): number {
+  return Math.min(plan.rounds, scenario.maxRounds ?? plan.rounds);
+}
+
 /** Tells what goes on, and when it may be over. */
 class Progress {
   readonly #total: number;
@@ -32,10 +36,11 @@ class Progress {
     plan: Plan,
     private readonly print: (line: string) => void,
   ) {
-    const pairs = plan.scenarios.map(
-      (scenario) => plan.drivers.filter((driver) => canDo(driver, scenario)).length,
+    const items = plan.scenarios.map(
+      (scenario) =>
+        roundsOf(plan, scenario) * plan.drivers.filter((driver) => canDo(driver, scenario)).length,
     );
-    this.#total = plan.rounds * pairs.reduce((sum, count) => sum + count, 0);
+    this.#total = items.reduce((sum, count) => sum + count, 0);
   }
 
   report(round: number, scenario: Scenario, driver: Driver, what: string): void {
@@ -99,7 +104,7 @@ async function runScenario(
   const attempts = plan.drivers
     .filter((driver) => canDo(driver, scenario))
     .map((driver) => new Attempts(driver, scenario));
-  for (let round = 0; round < plan.rounds; round++) {
+  for (let round = 0; round < roundsOf(plan, scenario); round++) {
     for (const attempt of rotate(attempts, round)) {
       const outcome = await attempt.once(lab, plan.timing);
       progress.report(round, scenario, attempt.driver, outcome);

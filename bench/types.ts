@@ -35,7 +35,8 @@ export type Metric = keyof Figures;
 
 /** Where a forwarder is to take connections, and to where. */
 export interface ForwardRequest {
-  readonly protocol: 'tcp' | 'udp';
+  /** `both` is one port number for TCP and for UDP. */
+  readonly protocol: 'tcp' | 'udp' | 'both';
   readonly hostAddress: string;
   readonly hostPort: number;
   readonly containerPort: number;
@@ -66,8 +67,10 @@ export interface Driver {
   /** Which program it is. */
   readonly kind: string;
   readonly protocols: readonly ('tcp' | 'udp')[];
-  /** True when it can forward many ports by one process, and be compared in a range. */
+  /** Whether one instance of it forwards many ports. */
   readonly ranges: boolean;
+  /** Whether one instance of it forwards both protocols. */
+  readonly both: boolean;
   /** Whether a target can be changed while it runs, in the way of Podman's reload. */
   readonly reloads: boolean;
   /** Why it cannot run here and how to change that, or undefined when it can. */
@@ -94,6 +97,8 @@ export interface Scenario {
   readonly headline: Metric;
   /** Whether it is part of a run that names no scenario. */
   readonly byDefault: boolean;
+  /** Rounds after which further ones would find the same. */
+  readonly maxRounds?: number;
   /** Programs that put the load on. */
   readonly needs?: readonly string[];
   /** Which drivers can do it; all that speak the protocol when left out. */

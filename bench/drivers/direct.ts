@@ -11,6 +11,7 @@ export function direct(spec: DriverSpec): Driver {
     kind: spec.kind,
     protocols: ['tcp', 'udp'],
     ranges: false,
+    both: true,
     reloads: false,
     missing: () => undefined,
     version: () => `Linux ${run('uname', '-r').trim()}`,

@@ -13,6 +13,7 @@ export function dockerProxy(spec: DriverSpec): Driver {
     kind: spec.kind,
     protocols: ['tcp', 'udp'],
     ranges: false,
+    both: false,
     reloads: false,
     missing: () =>
       which('docker-proxy')

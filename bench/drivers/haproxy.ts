@@ -5,7 +5,7 @@ import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
 import { awaitBound, awaitReady, type DriverSpec, packageVersion } from './running.js';
 
-// Two descriptors a connection and two a pipe, within the usual limit of 20,000.
+// Two descriptors a connection, two a pipe and one a port, within the usual limit of 20,000.
 const MAX_CONNECTIONS = 9_200;
 const MAX_PIPES = 600;
 
@@ -16,7 +16,7 @@ function configuration(request: ForwardRequest, namespace: string): string {
   const shift = request.containerPort - request.hostPort;
   const server = request.count > 1 ? `+${shift}`.replace('+-', '-') : String(request.containerPort);
   return `global
-  maxconn ${MAX_CONNECTIONS}
+  maxconn ${MAX_CONNECTIONS - request.count}
   maxpipes ${MAX_PIPES}
   nbthread ${availableParallelism()}
 defaults
@@ -38,6 +38,7 @@ export function haproxy(spec: DriverSpec): Driver {
     kind: spec.kind,
     protocols: ['tcp'],
     ranges: true,
+    both: false,
     reloads: false,
     missing: () =>
       which('haproxy') ? undefined : 'haproxy is not installed: apt-get install haproxy',

@@ -2,7 +2,7 @@
 
 import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitBound, awaitReady, type DriverSpec, packageVersion } from './running.js';
+import { awaitBound, awaitReady, type DriverSpec, packageVersion, protocolsOf } from './running.js';
 
 function portSpec(request: ForwardRequest): string {
   const range = (first: number): string =>
@@ -20,14 +20,18 @@ export function pasta(spec: DriverSpec): Driver {
     kind: spec.kind,
     protocols: ['tcp', 'udp'],
     ranges: true,
+    both: true,
     reloads: false,
     missing: () => (which('pasta') ? undefined : 'pasta is not installed: apt-get install passt'),
     version: () => packageVersion('passt', 'pasta', '--version'),
     start: (lab, asked) => {
       lab.ensureUplink();
       const request =
-        asked.protocol === 'udp' ? { ...asked, hostPort: asked.containerPort } : asked;
-      const ports = [request.protocol === 'tcp' ? '-t' : '-u', portSpec(request)];
+        asked.protocol === 'tcp' ? asked : { ...asked, hostPort: asked.containerPort };
+      const ports = protocolsOf(request).flatMap((protocol) => [
+        protocol === 'tcp' ? '-t' : '-u',
+        portSpec(request),
+      ]);
       return awaitReady(request, () => ({
         process: new Process(
           ['pasta', '-f', '--runas', '0', ...ports].concat([

@@ -22,7 +22,7 @@ function helperConfig(lab: Lab, request: ForwardRequest, directory: string): str
         host_port: request.hostPort,
         container_port: request.containerPort,
         range: request.count,
-        protocol: request.protocol,
+        protocol: request.protocol === 'both' ? 'tcp,udp' : request.protocol,
       },
     ],
     NetNSPath: lab.container.netns,
@@ -33,20 +33,6 @@ function helperConfig(lab: Lab, request: ForwardRequest, directory: string): str
     ContainerID: CONTAINER_ID,
     RootlessCNI: true,
   });
-}
-
-/** Resolves when the helper writes to the ready pipe; rejects with what it printed when it closes it instead. */
-async function readyWritten(child: Process['child']): Promise<void> {
-  let said = '';
-  child.stdout?.on('data', (data: Buffer) => {
-    said += data.toString();
-  });
-  const ready = child.stdio[4] as Duplex;
-  const [data] = (await Promise.race([once(ready, 'data'), once(ready, 'end')])) as [Buffer?];
-  if (data === undefined) {
-    await once(child, 'close');
-    throw new Error(`the helper said: ${said.trim()}`);
-  }
 }
 
 function launchHelper(lab: Lab, request: ForwardRequest, file: string, spec: DriverSpec): Launch {
@@ -61,7 +47,7 @@ function launchHelper(lab: Lab, request: ForwardRequest, file: string, spec: Dri
   child.stdin?.end(helperConfig(lab, request, directory));
   return {
     process: process_,
-    ready: readyWritten(child),
+    ready: once(child.stdio[4] as Duplex, 'data'),
     ask: () => {
       (child.stdio[3] as Writable).destroy();
     },
@@ -80,6 +66,7 @@ function helperDriver(
     kind: spec.kind,
     protocols: ['tcp', 'udp'],
     ranges: true,
+    both: true,
     reloads: true,
     missing: () => (existsSync(file) ? undefined : `${file} is missing: ${install}`),
     version,

@@ -1,7 +1,7 @@
 // running.ts: what all drivers share: a program is started, awaited, and stopped in the same way.
 
-import { readFileSync } from 'node:fs';
 import { firstLine, type Process, run, until } from '../process.js';
+import { isBound } from '../usage.js';
 import type { ForwardRequest, Running } from '../types.js';
 
 /** Which program a driver starts, as the command line named it. */
@@ -52,21 +52,15 @@ export function packageVersion(name: string, ...command: readonly [string, ...st
   }
 }
 
+/** The protocols that a request names. */
+export function protocolsOf(request: ForwardRequest): readonly ('tcp' | 'udp')[] {
+  return request.protocol === 'both' ? ['tcp', 'udp'] : [request.protocol];
+}
+
 /** Waits until the last port of the request is bound on the host, which nothing but the program itself notices. */
 export async function awaitBound(request: ForwardRequest): Promise<void> {
   const port = request.hostPort + request.count - 1;
-  await until(() => isBound(request.protocol, port), `${request.protocol} port ${port}`);
-}
-
-/** @see proc_net_tcp in the kernel's documentation: state 0A is LISTEN. */
-function isBound(protocol: 'tcp' | 'udp', port: number): boolean {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  return ['', '6'].some((family) =>
-    readFileSync(`/proc/self/net/${protocol}${family}`, 'utf8')
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/))
-      .some(
-        (columns) => columns[1]?.endsWith(suffix) && (protocol === 'udp' || columns[3] === '0A'),
-      ),
-  );
+  for (const protocol of protocolsOf(request)) {
+    await until(() => isBound(protocol, port, process.pid), `${protocol} port ${port}`);
+  }
 }

@@ -7,17 +7,21 @@ import type { Duplex } from 'node:stream';
 import type { Lab } from '../lab.js';
 import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitReady, type DriverSpec, packageVersion } from './running.js';
+import { awaitReady, type DriverSpec, packageVersion, protocolsOf } from './running.js';
 
 const GUEST_ADDRESS = '10.0.2.100';
 
-async function addForward(socketPath: string, request: ForwardRequest): Promise<void> {
+async function addForward(
+  socketPath: string,
+  proto: 'tcp' | 'udp',
+  request: ForwardRequest,
+): Promise<void> {
   const socket = connect(socketPath);
   socket.end(
     JSON.stringify({
       execute: 'add_hostfwd',
       arguments: {
-        proto: request.protocol,
+        proto,
         host_addr: request.hostAddress,
         host_port: request.hostPort,
         guest_addr: GUEST_ADDRESS,
@@ -36,6 +40,7 @@ export function slirp4netns(spec: DriverSpec): Driver {
     kind: spec.kind,
     protocols: ['tcp', 'udp'],
     ranges: false,
+    both: true,
     reloads: false,
     missing: () => {
       if (!which('slirp4netns')) return 'slirp4netns is not installed: apt-get install slirp4netns';
@@ -61,9 +66,9 @@ function launch(
     ]),
     { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, ...spec.env } },
   );
-  const ready = once(process_.child.stdio[3] as Duplex, 'data').then(() =>
-    addForward(socketPath, request),
-  );
+  const ready = once(process_.child.stdio[3] as Duplex, 'data').then(async () => {
+    for (const proto of protocolsOf(request)) await addForward(socketPath, proto, request);
+  });
   return {
     process: process_,
     ready,

@@ -11,6 +11,7 @@ export function socat(spec: DriverSpec): Driver {
     kind: spec.kind,
     protocols: ['tcp', 'udp'],
     ranges: false,
+    both: false,
     reloads: false,
     missing: () => (which('socat') ? undefined : 'socat is not installed: apt-get install socat'),
     version: () => packageVersion('socat', 'socat', '-V'),

@@ -12,9 +12,9 @@
 namespace spliceport::bench {
 namespace {
 
-constexpr int kAnswerTimeoutMillis = 2'000;
+constexpr int kAnswerTimeoutMillis = 1'000;
 // So many failures in a row mean that the forwarder has reached its limit.
-constexpr int kFailuresToStop = 8;
+constexpr int kFailuresToStop = 4;
 
 bool Await(int fd, short events) {
   pollfd wait = {fd, events, 0};

@@ -1,11 +1,22 @@
 // index.ts: all kinds of work, in the order of the report.
 
 import type { Scenario } from '../types.js';
+import { DISTANT_SCENARIOS } from './distant.js';
+import { IPERF3_SCENARIOS } from './iperf3.js';
+import { LIFE_SCENARIOS } from './life.js';
+import { SERVICE_SCENARIOS } from './services.js';
 import { TCP_SCENARIOS } from './tcp.js';
 import { UDP_SCENARIOS } from './udp.js';
 
 /** Every scenario. */
-export const SCENARIOS: readonly Scenario[] = [...TCP_SCENARIOS, ...UDP_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...TCP_SCENARIOS,
+  ...UDP_SCENARIOS,
+  ...SERVICE_SCENARIOS,
+  ...IPERF3_SCENARIOS,
+  ...DISTANT_SCENARIOS,
+  ...LIFE_SCENARIOS,
+];
 
 /**
  * The scenarios that the command line asks for: names, the start of names with `*`, groups, or `all`.

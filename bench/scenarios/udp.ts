@@ -57,18 +57,18 @@ export const UDP_SCENARIOS: readonly Scenario[] = [
   sending('udp-flood', 'Datagrams of 1,400 B, flooded', {}, true),
   sending(
     'udp-gso',
-    'The same from a sender that segments (GSO) to a server that joins (GRO)',
+    'Datagrams of 1,400 B, flooded with GSO to a server with GRO',
     { gso: 1 },
     true,
     { gro: 1 },
   ),
   sending(
     'udp-gso-plain',
-    'The same from a sender that segments to a server that does not join',
+    'Datagrams of 1,400 B, flooded with GSO to a server without GRO',
     { gso: 1 },
     false,
   ),
-  sending('udp-flows', 'The same flood in 10,000 flows', { flows: 10_000 }, false),
+  sending('udp-flows', 'Datagrams of 1,400 B, flooded in 10,000 flows', { flows: 10_000 }, false),
   thereAndBack('udp-rr-16', 'Datagrams there and back, 16 clients of 64 B', { clients: 16 }, true),
   thereAndBack('udp-rr-1', 'Datagrams there and back, 1 client of 64 B', { clients: 1 }, false),
   thereAndBack(

@@ -1,0 +1,70 @@
+// report.ts: writes docs/benchmarks.md and its charts from the results of one run.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { COSTS, drawChart, RATES } from './charts.js';
+import { REFERENCE } from './drivers/index.js';
+import type { Machine } from './machine.js';
+import type { Results, ScenarioResult } from './results.js';
+import { tableOf, toMarkdown } from './table.js';
+
+const GROUPS = { tcp: 'TCP', udp: 'UDP', life: 'Start, idle and end' } as const;
+
+function machineText(machine: Machine): string {
+  const who = machine.privileged ? 'root' : 'an ordinary user';
+  return [
+    `- ${machine.date}, run by ${who}`,
+    `- ${machine.processors} × ${machine.processor}, ${machine.memoryGib} GiB of memory`,
+    `- ${machine.system}, Linux ${machine.kernel}, Node ${machine.node}, ${machine.compiler}`,
+  ].join('\n');
+}
+
+function scenarioText(result: ScenarioResult): string {
+  const { name, title } = result.scenario;
+  const failures = result.rows
+    .filter((row) => row.failure !== undefined)
+    .map((row) => `- ${row.driver} failed: ${row.failure?.split('\n')[0] ?? ''}`);
+  return [`### ${title}`, `\`${name}\``, toMarkdown(tableOf(result)), failures.join('\n')]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+function groupText(group: keyof typeof GROUPS, results: readonly ScenarioResult[]): string {
+  const ofGroup = results.filter((result) => result.scenario.group === group);
+  if (ofGroup.length === 0) return '';
+  return [`## ${GROUPS[group]}`, ...ofGroup.map(scenarioText)].join('\n\n');
+}
+
+function page(results: Results): string {
+  const { rounds, seconds, warmup } = results.timing;
+  const versions = Object.entries(results.versions).map(
+    ([label, version]) => `| ${label} | ${version} |`,
+  );
+  const parts = [
+    '# Benchmarks',
+    `Written by \`npm run bench\`; bench/README.md says how it measures. Client, forwarder and server share the
+processors, so ratios mean more than rates. Figures are medians of ${rounds} rounds of ${seconds} s after ${warmup} s of
+warm-up, in which the programs took turns; the spread of the leading figure is in parentheses. A ratio is one of medians. "Best peer" is the best of the
+other projects' programs; "direct" is the client inside the container, with nothing between.`,
+    machineText(results.machine),
+    ['| program | version |', '| --- | --- |', ...versions].join('\n'),
+    `![Rates as multiples of ${REFERENCE}'s](benchmarks-rate.svg)`,
+    `![Processor time as multiples of ${REFERENCE}'s](benchmarks-cpu.svg)`,
+    ...(['tcp', 'udp', 'life'] as const).map((group) => groupText(group, results.scenarios)),
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+/** Writes the page and its charts to a folder; their paths. */
+export async function writeReport(folder: string, results: Results): Promise<string[]> {
+  const files = {
+    'benchmarks.md': page(results),
+    'benchmarks-rate.svg': await drawChart(results.scenarios, RATES),
+    'benchmarks-cpu.svg': await drawChart(results.scenarios, COSTS),
+  };
+  return Object.entries(files).map(([name, text]) => {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    return path;
+  });
+}
