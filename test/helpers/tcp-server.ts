@@ -13,6 +13,8 @@ export type TcpBehavior =
   | { readonly kind: 'digest' }
   /** As `digest`, but reads nothing before `tcpResume`. */
   | { readonly kind: 'hold' }
+  /** Reads to the end and never says a word. */
+  | { readonly kind: 'silent' }
   /** Sends a payload and ends, at once or when the client has ended; reads all along. */
   | { readonly kind: 'source'; readonly bytes: number; readonly after?: 'connect' | 'end' }
   /** Sends a text and ends. */
@@ -124,6 +126,9 @@ export class TcpServer {
         socket.on('end', () => socket.end(`${socket.bytesRead} ${connection.sha256 ?? ''}`));
         if (behavior.kind === 'hold') socket.pause();
         else socket.resume();
+        return;
+      case 'silent':
+        socket.resume();
         return;
       case 'source':
         if (behavior.after === 'end') socket.on('end', () => sendAll(socket, behavior.bytes));

@@ -134,6 +134,27 @@ describe('tcp reset', () => {
     expect(seen).toMatchObject({ ended: false, errorCode: 'ECONNRESET' });
   });
 
+  it("carries the client's, after the client's own FIN", async () => {
+    const { server, socket } = await connectTo({ kind: 'silent' });
+    socket.end('bye');
+    await server.seenOnce(({ ended }) => ended, 'the FIN arrives');
+    socket.resetAndDestroy();
+    await until(() => forwarder.stats().sessionsOpen === 0, 'the session ends');
+    expect(forwarder.stats().sessionsReset).toBe(1);
+    await server.close();
+  });
+
+  it("carries the server's, after the server's own FIN", async () => {
+    const { server, socket } = await connectTo({ kind: 'greet', text: 'bye' });
+    const end = once(socket, 'end');
+    socket.resume();
+    await end;
+    await server.close();
+    await until(() => forwarder.stats().sessionsOpen === 0, 'the session ends');
+    expect(forwarder.stats().sessionsReset).toBe(1);
+    socket.destroy();
+  });
+
   it('ends a half-closed session when the server resets', async () => {
     const { server, socket } = await connectTo({ kind: 'hold' });
     await server.seenOnce(() => true, 'the server has the connection');

@@ -84,8 +84,7 @@ describe('udp flow timeout', () => {
 describe('udp flows', () => {
   it('evicts the oldest beyond maxFlows, and counts it', async () => {
     const service = await container.udp({ echo: true });
-    // Several workers each keep a share of the flows; one makes "the oldest" exact.
-    await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
+    await using forwarder = new Forwarder({ netns: container.netns, workers: 4 });
     const { id, host } = await forwarder.add(toUdp(service.port, { maxFlows: 4 }));
     const clients = await Promise.all(Array.from({ length: 6 }, () => UdpSocket.bind()));
     for (const client of clients) await client.ask('hello', host.port);
