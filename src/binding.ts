@@ -108,6 +108,7 @@ export interface Binding {
     options: NativeEngineOptions,
     onEvent: (event: NativeEvent) => void,
   ) => NativeEngine;
+  /** The one that throws, a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already. */
   readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
   /** Binds, and listens for TCP. All or nothing; `index` says which one failed. */
   openHostSockets(requests: readonly HostSocketRequest[]): HostSocket[] | NativeFailure;

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { bundle } from '../helpers/program.js';
 import { within } from '../helpers/wait.js';
@@ -35,6 +35,7 @@ async function run(deed: string) {
   const child = spawn(process.execPath, [program, deed, String(container.pid)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   const exited = once(child, 'exit');
   expect(String((await once(child.stdout, 'data'))[0])).toBe('done\n');
   return { child, exited };
