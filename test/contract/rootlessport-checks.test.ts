@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal } from './helpers/refusal.js';
-import { Caller, executable, freePort, Run, type PodmanMapping } from './helpers/run.js';
+import { Caller, executable, freePort, freePorts, Run, type PodmanMapping } from './helpers/run.js';
 
 const caller = new Caller();
 /** A port that is free, and one that a server of the test has, on every address and for both protocols. */
@@ -249,11 +249,14 @@ describe('host sockets', () => {
   });
 
   test('one that is taken within a range frees the others', async () => {
-    const range = { host_port: taken - 3, range: 7 };
-    const text = `listen tcp 0.0.0.0:${taken}: bind: address already in use`;
-    await expectRefusal(caller, caller.config([mapping(), mapping(range)]), text, {
-      ports: [free],
-    });
+    const first = await freePorts(7);
+    const occupant = createServer().listen(first + 3);
+    await once(occupant, 'listening');
+    const config = caller.config([mapping(), mapping({ host_port: first, range: 7 })]);
+    const text = `listen tcp 0.0.0.0:${first + 3}: bind: address already in use`;
+    const ports = [free, first, first + 1, first + 2];
+    await expectRefusal(caller, config, text, { ports });
+    occupant.close();
   });
 
   test('two spellings of one endpoint cannot both be had', async () => {

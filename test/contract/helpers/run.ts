@@ -201,3 +201,16 @@ export async function freePort(): Promise<number> {
   await once(server, 'close');
   return port;
 }
+
+/** The first of `count` consecutive TCP ports that are free now; below those that the kernel gives to clients. */
+export async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const first = 10_000 + Math.floor(Math.random() * (20_000 - count));
+    const servers = Array.from({ length: count }, () => createServer());
+    const listening = await Promise.allSettled(
+      servers.map((server, offset) => once(server.listen(first + offset), 'listening')),
+    );
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    if (listening.every(({ status }) => status === 'fulfilled')) return first;
+  }
+}
