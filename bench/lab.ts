@@ -66,8 +66,9 @@ export class Lab {
 
   /** Prepares the host side; `programs` is the folder of the native programs. */
   static open(programs: string): Lab {
-    mkdirSync('/run/netns', { recursive: true });
-    run('mount', '-t', 'tmpfs', 'none', '/run/netns');
+    // iproute2 makes files in there; a fresh one is writable for an ordinary user too, and nothing stays.
+    run('mount', '-t', 'tmpfs', 'none', '/run');
+    mkdirSync('/run/netns');
     run('ip', 'link', 'set', 'lo', 'up');
     tune(['env']);
     return new Lab(programs);

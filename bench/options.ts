@@ -25,7 +25,7 @@ export const USAGE = `Usage: npm run bench -- [options]
   --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, life) or all; may be repeated
   --driver SPEC     KIND[:LABEL][=FOLDER][,NAME=VALUE]..., for example spliceport:old=/tmp/old/libexec; may be repeated
   --rounds N        measurements of each program in each scenario (5)
-  --seconds S       length of one measurement (0.8)
+  --seconds S       length of one measurement (0.7)
   --warmup S        load before each measurement (0.2)
   --json FILE       write the results there and not to bench/results/
   --from FILE       write the pages from these results and measure nothing
@@ -55,7 +55,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       scenario: { type: 'string', multiple: true },
       driver: { type: 'string', multiple: true },
       rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '0.8' },
+      seconds: { type: 'string', default: '0.7' },
       warmup: { type: 'string', default: '0.2' },
       json: { type: 'string' },
       from: { type: 'string' },

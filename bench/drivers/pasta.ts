@@ -2,7 +2,14 @@
 
 import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitBound, awaitReady, type DriverSpec, packageVersion, protocolsOf } from './running.js';
+import {
+  awaitBound,
+  awaitReady,
+  type DriverSpec,
+  packageVersion,
+  protocolsOf,
+  tunProblem,
+} from './running.js';
 
 function portSpec(request: ForwardRequest): string {
   const range = (first: number): string =>
@@ -22,7 +29,8 @@ export function pasta(spec: DriverSpec): Driver {
     ranges: true,
     both: true,
     reloads: false,
-    missing: () => (which('pasta') ? undefined : 'pasta is not installed: apt-get install passt'),
+    missing: () =>
+      which('pasta') ? tunProblem() : 'pasta is not installed: apt-get install passt',
     version: () => packageVersion('passt', 'pasta', '--version'),
     start: (lab, asked) => {
       lab.ensureUplink();

@@ -1,5 +1,6 @@
 // running.ts: what all drivers share: a program is started, awaited, and stopped in the same way.
 
+import { accessSync, constants } from 'node:fs';
 import { firstLine, type Process, run, until } from '../process.js';
 import { isBound } from '../usage.js';
 import type { ForwardRequest, Running } from '../types.js';
@@ -55,6 +56,16 @@ export function packageVersion(name: string, ...command: readonly [string, ...st
 /** The protocols that a request names. */
 export function protocolsOf(request: ForwardRequest): readonly ('tcp' | 'udp')[] {
   return request.protocol === 'both' ? ['tcp', 'udp'] : [request.protocol];
+}
+
+/** Why a program that needs a TUN device cannot run here, or undefined when it can. */
+export function tunProblem(): string | undefined {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch {
+    return '/dev/net/tun is missing or closed to this user: modprobe tun; chmod 666 /dev/net/tun';
+  }
 }
 
 /** Waits until the last port of the request is bound on the host, which nothing but the program itself notices. */

@@ -1,13 +1,12 @@
 // slirp4netns.ts: slirp4netns with a host forward, asked for by its API socket as Podman's `slirp4netns:port_handler=slirp4netns` does.
 
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Lab } from '../lab.js';
 import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitReady, type DriverSpec, packageVersion, protocolsOf } from './running.js';
+import { awaitReady, type DriverSpec, packageVersion, protocolsOf, tunProblem } from './running.js';
 
 const GUEST_ADDRESS = '10.0.2.100';
 
@@ -42,10 +41,10 @@ export function slirp4netns(spec: DriverSpec): Driver {
     ranges: false,
     both: true,
     reloads: false,
-    missing: () => {
-      if (!which('slirp4netns')) return 'slirp4netns is not installed: apt-get install slirp4netns';
-      return existsSync('/dev/net/tun') ? undefined : '/dev/net/tun is missing: modprobe tun';
-    },
+    missing: () =>
+      which('slirp4netns')
+        ? tunProblem()
+        : 'slirp4netns is not installed: apt-get install slirp4netns',
     version: () => packageVersion('slirp4netns', 'slirp4netns', '--version'),
     start: (lab, request) => awaitReady(request, () => launch(lab, request, spec)),
   };

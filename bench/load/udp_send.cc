@@ -22,7 +22,7 @@ constexpr size_t kBurst = 8;
 constexpr size_t kMaxDatagramBytes = 65'507;
 constexpr size_t kMaxSegments = 64;  // @see UDP_MAX_SEGMENTS of the kernel
 constexpr int64_t kPaceStepNanos = 100'000;
-constexpr int64_t kSettleNanos = 50 * kNanosPerMilli;
+constexpr int64_t kSettleNanos = 30 * kNanosPerMilli;
 // New flows are introduced no faster than this, so that the load that is measured is not the making of flows.
 constexpr double kIntroductionsPerSecond = 20'000;
 
@@ -131,7 +131,6 @@ int SendUdp(Options& options) {
   SendFor(sender, length, rate);
   const uint64_t arrived_in_window = Get(counters->udp_datagrams) - arrived_before;
   window.End();
-  Report().Print("settle");
   SleepUntil(Now() + kSettleNanos);
   const auto sent = static_cast<double>(sender.sent() - sent_before);
   const auto arrived = static_cast<double>(Get(counters->udp_datagrams) - arrived_before);

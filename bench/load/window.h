@@ -38,9 +38,13 @@ class Window {
     next_edge_ = begin_ + length_nanos_;
     cpu_begin_ = CpuSeconds();
   }
+  // Lets the runner look at the forwarder before the connections close, which ends processes of some.
   void End() {
     seconds_ = static_cast<double>(Now() - begin_) / kNanosPerSecond;
     cpu_seconds_ = CpuSeconds() - cpu_begin_;
+    Report().Print("settle");
+    const timespec settle = {0, 20 * kNanosPerMilli};
+    nanosleep(&settle, nullptr);
   }
 
   bool open() const { return begin_ != 0; }

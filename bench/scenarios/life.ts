@@ -36,6 +36,7 @@ function startAndEnd(
       const running = await driver.start(lab, requestOf(request));
       await delay(SETTLE_MS);
       const memoryKib = privateDirtyKib(running.pids());
+      if (memoryKib === 0) throw new Error('ended as soon as it was ready');
       const begunAt = performance.now();
       await running.stop();
       return { readyMs: running.readyMs, memoryKib, stopMs: performance.now() - begunAt };

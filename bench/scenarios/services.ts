@@ -16,8 +16,7 @@ function serveHttp(lab: Lab): Promise<Process> {
   const configuration = lab.file(
     'nginx.conf',
     `daemon off;
-user root;
-worker_processes 1;
+master_process off;
 pid ${lab.path('nginx.pid')};
 error_log stderr warn;
 events { worker_connections 4096; }
@@ -67,13 +66,15 @@ async function wrk(running: Running, timing: Timing, headers: readonly string[])
   const options = ['-t', '1', '-c', String(HTTP_CONNECTIONS), '-d', wholeSeconds(timing)];
   const result = await loadBy(running, 'wrk', ...options, '--latency', ...headers, url);
   const { output } = result;
+  const requests = numberIn(output, /(\d+) requests in/);
+  if (requests === 0) throw new Error('nothing arrived');
   const figures = {
     rate: numberIn(output, /Requests\/sec:\s+([\d.]+)/),
     p50Micros: wrkMicros(output, '50'),
     p99Micros: wrkMicros(output, '99'),
     errors: wrkErrors(output),
   };
-  return withCpu(figures, result, numberIn(output, /(\d+) requests in/));
+  return withCpu(figures, result, requests);
 }
 
 function http(name: string, title: string, byDefault: boolean, headers: string[]): Scenario {
