@@ -1,11 +1,11 @@
-// descriptors.ts: the helper's standard streams, and the descriptors that its caller passed to it.
+// descriptors.ts: the descriptors that the helper's caller passed to it.
 
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { replaceFd, watchFd } from '../system.js';
+import { writeAll } from './streams.js';
 
 /** Set by libexec/rootlessport: what was open before node opened descriptors of its own. */
 const INHERITED = 'SPLICEPORT_INHERITED_FDS';
-const RETRY_MS = 1;
 const CHUNK_BYTES = 64 * 1024;
 
 /** The descriptors that the caller passed; undefined when the helper was started without its script. */
@@ -24,28 +24,6 @@ export function isPassed(fd: number, inherited: ReadonlySet<number> | undefined)
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Reads to the end, waiting for it. */
-export function readAll(fd: number): Buffer {
-  const chunks: Buffer[] = [];
-  for (;;) {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    const bytes = untilReady(() => readSync(fd, chunk));
-    if (bytes === 0) return Buffer.concat(chunks);
-    chunks.push(chunk.subarray(0, bytes));
-  }
-}
-
-/** Writes all of it, or gives up when nobody can read it. */
-export function writeAll(fd: number, text: string): void {
-  try {
-    for (let rest = Buffer.from(text); rest.length > 0;) {
-      rest = rest.subarray(untilReady(() => writeSync(fd, rest)));
-    }
-  } catch {
-    // Whoever should have read it is gone.
   }
 }
 
@@ -84,17 +62,5 @@ export function signalReady(fd: number): void {
     closeSync(fd);
   } catch {
     // It was no descriptor that can be closed; the caller has been told already.
-  }
-}
-
-/** Repeats a call on a descriptor that the caller has made non-blocking. */
-function untilReady(call: () => number): number {
-  for (;;) {
-    try {
-      return call();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
-    }
   }
 }

@@ -1,31 +1,22 @@
 // main.ts: the helper that Podman starts for a container with published ports. It reads a configuration, forwards the
 // ports, says that it is ready, and lives until its caller lets go of it. The order of the steps is Podman's contract.
 
+import { fail } from './last-words.js';
 import { constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Forwarder } from '../index.js';
 import { probeNetns, raiseFileLimit, type UnixSocketType } from '../system.js';
 import { decodeConfig, type Config, type Mapping } from './config.js';
-import {
-  isPassed,
-  onEnd,
-  readAll,
-  releaseOutput,
-  signalReady,
-  takeInheritedFds,
-  writeAll,
-} from './descriptors.js';
-import { callText, oneLine, quote } from './go-text.js';
+import { isPassed, onEnd, releaseOutput, signalReady, takeInheritedFds } from './descriptors.js';
+import { callText, quote } from './go-text.js';
 import { bindFailure, netnsFailure } from './failures.js';
 import { check, expand } from './ports.js';
 import { ReloadSocket } from './reload-socket.js';
 import { reload } from './reload.js';
+import { readAll } from './streams.js';
 
 /** Settles the type of the reload socket: `seqpacket` or `stream`. */
 const RELOAD_SOCKET = 'SPLICEPORT_RELOAD_SOCKET';
-
-/** A message is cut off here, so that it fits into a pipe that nobody reads yet. */
-const MAX_MESSAGE_LENGTH = 16_384;
 
 async function run(): Promise<void> {
   const inherited = takeInheritedFds();
@@ -132,8 +123,4 @@ function reloadSocketType(mappings: readonly Mapping[]): UnixSocketType {
   return speaksStream ? 'stream' : 'seqpacket';
 }
 
-run().catch((error: unknown) => {
-  const text = error instanceof Error ? error.message : String(error);
-  writeAll(1, `${oneLine(text).slice(0, MAX_MESSAGE_LENGTH)}\n`);
-  process.exit(1);
-});
+run().catch(fail);

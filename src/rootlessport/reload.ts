@@ -3,7 +3,8 @@
 import type { Forward, Forwarder } from '../index.js';
 import { parseAddress } from '../system.js';
 import { parseJson, stringOf } from './go-json.js';
-import { oneLine, quote } from './go-text.js';
+import { quote } from './go-text.js';
+import { oneLine } from './last-words.js';
 import { targetRule } from './target.js';
 
 /**

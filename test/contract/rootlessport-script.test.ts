@@ -116,6 +116,16 @@ describe('the bundle', () => {
     expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
   });
 
+  test('that finds no addon tells so on standard output', () => {
+    copyFileSync(
+      join(executable, '../../lib/rootlessport.cjs'),
+      join(folder, 'lib/rootlessport.cjs'),
+    );
+    const { status, stdout, stderr } = start();
+    expect(stdout).toMatch(/^[^\n]*addon[^\n]*\n$/);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
+  });
+
   test.for<[string, () => Start]>([
     ['an absolute path', () => ({})],
     ['a relative path', () => ({ command: ['libexec/rootlessport'] })],

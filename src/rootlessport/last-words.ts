@@ -1,0 +1,21 @@
+// last-words.ts: tells the user why the helper ends. Imported first, so that it speaks for every module after it.
+
+import { writeAll } from './streams.js';
+
+/** A message is cut off here, so that it fits into a pipe that nobody reads yet. */
+const MAX_LENGTH = 16_384;
+
+/** Ends the process with a message on standard output, which is what Podman shows. */
+export function fail(error: unknown): never {
+  const text = error instanceof Error ? error.message : String(error);
+  writeAll(1, `${oneLine(text).slice(0, MAX_LENGTH)}\n`);
+  process.exit(1);
+}
+
+process.on('uncaughtException', fail);
+
+/** The same text without line breaks and other control characters. */
+export function oneLine(text: string): string {
+  // eslint-disable-next-line no-control-regex -- they are what must go
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').trim();
+}
