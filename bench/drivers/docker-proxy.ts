@@ -29,7 +29,7 @@ export function dockerProxy(spec: DriverSpec): Driver {
             .concat(['-container-ip', target, '-container-port', String(request.containerPort)]),
           {
             stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-            env: { ...process.env, ...spec.env },
+            env: { ...process.env, ...spec.settings },
           },
         );
         return { process: process_, ready: once(process_.child.stdio[3] as Duplex, 'data') };

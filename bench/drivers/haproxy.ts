@@ -47,7 +47,7 @@ export function haproxy(spec: DriverSpec): Driver {
       const file = lab.file('haproxy.cfg', configuration(request, lab.container.name));
       return awaitReady(request, () => ({
         process: new Process(['haproxy', '-db', '-f', file], {
-          env: { ...process.env, ...spec.env },
+          env: { ...process.env, ...spec.settings },
         }),
         ready: awaitBound(request),
       }));

@@ -5,6 +5,7 @@ import type { Driver } from '../types.js';
 import { direct } from './direct.js';
 import { dockerProxy } from './docker-proxy.js';
 import { haproxy } from './haproxy.js';
+import { library } from './library.js';
 import { pasta } from './pasta.js';
 import { rootlessport, spliceport } from './rootlessport.js';
 import type { DriverSpec } from './running.js';
@@ -20,6 +21,7 @@ const MAKERS: Readonly<Record<string, (spec: DriverSpec) => Driver>> = {
   socat,
   slirp4netns,
   direct,
+  library,
 };
 
 /** The program that all others are compared with. */
@@ -28,13 +30,14 @@ export const REFERENCE = 'rootlessport';
 /** Every kind of driver. */
 export const DRIVER_KINDS: readonly string[] = Object.keys(MAKERS);
 
-/** What a run that names no driver measures: all but the two that nobody chooses for speed. */
+/** What a run that names no driver measures: the others are not chosen for speed, or are this project once more. */
 export const DEFAULT_DRIVERS: readonly string[] = DRIVER_KINDS.filter(
-  (kind) => kind !== 'socat' && kind !== 'slirp4netns',
+  (kind) => !['socat', 'slirp4netns', 'library'].includes(kind),
 );
 
 /**
- * Reads `KIND[:LABEL][=FOLDER][,NAME=VALUE]...`: another folder of executables, and variables for its environment.
+ * Reads `KIND[:LABEL][=FOLDER][,NAME=VALUE]...`: another folder of executables, and variables for its environment
+ * (for the library: another folder of compiled JavaScript, and options of its constructor).
  * @throws Error when the text has another form or names an unknown kind
  */
 export function parseDriver(text: string): Driver {
@@ -45,7 +48,7 @@ export function parseDriver(text: string): Driver {
     throw new Error(`Expected a driver (${DRIVER_KINDS.join(', ')}) but received ${text}`);
   }
   const [, kind = '', label, path] = match;
-  const env = Object.fromEntries(
+  const settings = Object.fromEntries(
     pairs.map((pair) => {
       const equals = pair.indexOf('=');
       if (equals < 1) throw new Error(`Expected NAME=VALUE but received ${pair}`);
@@ -57,7 +60,7 @@ export function parseDriver(text: string): Driver {
   return make({
     kind,
     label: suffix === '' ? kind : `${kind}:${suffix}`,
-    env,
+    settings,
     ...(path === undefined ? {} : { path }),
   });
 }

@@ -48,7 +48,7 @@ export function pasta(spec: DriverSpec): Driver {
             '--config-net',
             '-q',
           ]),
-          { env: { ...process.env, ...spec.env } },
+          { env: { ...process.env, ...spec.settings } },
         ),
         ready: awaitBound(request),
       }));

@@ -3,7 +3,7 @@
 
 import { existsSync, mkdirSync } from 'node:fs';
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Duplex, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Lab } from '../lab.js';
@@ -40,7 +40,7 @@ function launchHelper(lab: Lab, request: ForwardRequest, file: string, spec: Dri
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const process_ = new Process([file], {
     stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...spec.env },
+    env: { ...process.env, ...spec.settings },
   });
   const { child } = process_;
   child.stdin?.on('error', () => undefined);
@@ -85,11 +85,14 @@ export function rootlessport(spec: DriverSpec): Driver {
 /** This project, or another build of it: `spliceport=/path/to/libexec`. */
 export function spliceport(spec: DriverSpec): Driver {
   const file = resolve(spec.path ?? join(PROJECT, 'libexec'), 'rootlessport');
-  return helperDriver(spec, file, 'npm run build', () => {
-    try {
-      return run('git', '-C', join(file, '../..'), 'log', '-1', '--format=%h of %cs').trim();
-    } catch {
-      return 'unknown revision';
-    }
-  });
+  return helperDriver(spec, file, 'npm run build', () => revisionOf(dirname(file)));
+}
+
+/** The commit that a folder of a build belongs to. */
+export function revisionOf(folder: string): string {
+  try {
+    return run('git', '-C', join(folder, '..'), 'log', '-1', '--format=%h of %cs').trim();
+  } catch {
+    return 'unknown revision';
+  }
 }

@@ -11,7 +11,8 @@ export interface DriverSpec {
   readonly label: string;
   /** A folder of executables in place of the usual one. */
   readonly path?: string;
-  readonly env: Readonly<Record<string, string>>;
+  /** Variables for its environment; options of the constructor for the library. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** A started program and how to know that it is ready. */

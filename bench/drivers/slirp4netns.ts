@@ -63,7 +63,10 @@ function launch(
       lab.container.netns,
       'tap0',
     ]),
-    { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, ...spec.env } },
+    {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...spec.settings },
+    },
   );
   const ready = once(process_.child.stdio[3] as Duplex, 'data').then(async () => {
     for (const proto of protocolsOf(request)) await addForward(socketPath, proto, request);

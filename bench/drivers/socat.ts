@@ -26,7 +26,7 @@ export function socat(spec: DriverSpec): Driver {
             `${kind}4-LISTEN:${request.hostPort},bind=${request.hostAddress},fork,reuseaddr${backlog}`,
             `${kind}4:${target}:${request.containerPort}`,
           ],
-          { env: { ...process.env, ...spec.env } },
+          { env: { ...process.env, ...spec.settings } },
         ),
         ready: awaitBound(request),
       }));
