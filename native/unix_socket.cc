@@ -59,6 +59,14 @@ Io AcceptUnix(int listener, UniqueFd& connection) {
   }
 }
 
+Result<PeerCredentials> CredentialsOfPeer(int fd) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    return LastError("getsockopt");
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+}
+
 Result<void> SendWhole(int fd, std::span<const char> bytes) {
   const Io io = Send(fd, bytes);
   if (io.error != 0) return SysError{-io.error, "send"};

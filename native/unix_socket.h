@@ -19,6 +19,13 @@ enum class UnixType : uint8_t { kStream, kSeqpacket };
 Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& name);
 Result<UniqueFd> ConnectUnix(UnixType type, int directory_fd, const std::string& name);
 Io AcceptUnix(int listener, UniqueFd& connection);
+// Who connected: as of connect(2), in the caller's user namespace. SO_PEERCRED in unix(7).
+struct PeerCredentials {
+  int pid;
+  unsigned uid;
+  unsigned gid;
+};
+Result<PeerCredentials> CredentialsOfPeer(int fd);
 // All or nothing; a peer that does not read is a failure, EAGAIN.
 Result<void> SendWhole(int fd, std::span<const char> bytes);
 

@@ -103,6 +103,13 @@ export interface FdWatcher {
   unref(): void;
 }
 
+/** The process at the other end of a unix socket. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface Binding {
   readonly Engine: new (
     options: NativeEngineOptions,
@@ -134,6 +141,8 @@ export interface Binding {
   ): number | NativeFailure;
   /** The next connection, or undefined when there is none. */
   acceptUnix(fd: number): number | NativeFailure | undefined;
+  /** Who connected to a unix socket, as of then. @see SO_PEERCRED in unix(7) */
+  peerCredentials(fd: number): PeerCredentials | NativeFailure;
   /** Reads what is there, at most `maxBytes`; empty at the end; undefined when there is nothing yet. */
   receive(fd: number, maxBytes: number): Buffer | NativeFailure | undefined;
   /** Sends all or nothing without waiting; never raises SIGPIPE. */

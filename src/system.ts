@@ -1,13 +1,19 @@
 // system.ts: small system calls that Node lacks, for front ends that speak a foreign protocol to a container engine.
 // Where the addon returns a failure, these throw it.
 
-import { binding, isNativeFailure, type FdWatcher, type NativeFailure } from './binding.js';
+import {
+  binding,
+  isNativeFailure,
+  type FdWatcher,
+  type NativeFailure,
+  type PeerCredentials,
+} from './binding.js';
 import { describeErrno, SpliceportSystemError } from './errors.js';
 import { NetnsTable } from './netns.js';
 
 export { parseAddress, type IpAddress } from './address.js';
 export { describeErrno };
-export type { FdWatcher };
+export type { FdWatcher, PeerCredentials };
 
 /** The type of a unix socket: `seqpacket` keeps the boundaries of messages. @see unix(7) */
 export type UnixSocketType = 'seqpacket' | 'stream';
@@ -62,6 +68,15 @@ export function acceptUnix(fd: number): number | undefined {
  */
 export function receive(fd: number, maxBytes: number): Buffer | undefined {
   return unwrap(binding.receive(fd, maxBytes));
+}
+
+/**
+ * The process that connected to a unix socket.
+ * @throws SpliceportSystemError
+ * @see SO_PEERCRED in unix(7)
+ */
+export function peerCredentials(fd: number): PeerCredentials {
+  return unwrap(binding.peerCredentials(fd));
 }
 
 /**

@@ -114,6 +114,16 @@ Napi::Value AcceptNext(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), connection.Release());
 }
 
+Napi::Value PeerOf(const Napi::CallbackInfo& info) {
+  auto credentials = CredentialsOfPeer(ToInt(info[0]));
+  if (!credentials.ok()) return ToFailure(info.Env(), credentials.error());
+  auto peer = Napi::Object::New(info.Env());
+  peer.Set("pid", Napi::Number::New(info.Env(), credentials.value().pid));
+  peer.Set("uid", Napi::Number::New(info.Env(), credentials.value().uid));
+  peer.Set("gid", Napi::Number::New(info.Env(), credentials.value().gid));
+  return peer;
+}
+
 Napi::Value ReceiveSome(const Napi::CallbackInfo& info) {
   std::vector<char> memory(static_cast<size_t>(ToInt(info[1])));
   const Io io = Receive(ToInt(info[0]), memory);
@@ -140,6 +150,7 @@ void DefineSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<Listen>(env));
   exports.Set("connectUnix", Napi::Function::New<Connect>(env));
   exports.Set("acceptUnix", Napi::Function::New<AcceptNext>(env));
+  exports.Set("peerCredentials", Napi::Function::New<PeerOf>(env));
   exports.Set("receive", Napi::Function::New<ReceiveSome>(env));
   exports.Set("send", Napi::Function::New<SendAll>(env));
 }

@@ -94,6 +94,16 @@ TEST_CASE("a peer that does not read makes a send fail, not wait") {
   CHECK(last.error().code == -EAGAIN);
 }
 
+TEST_CASE("the process at the other end is known") {
+  const Folder folder;
+  const Ends ends = Connected(UnixType::kStream, folder);
+  auto peer = CredentialsOfPeer(ends.server.get());
+  REQUIRE(peer.ok());
+  CHECK(peer.value().pid == getpid());
+  CHECK(peer.value().uid == geteuid());
+  CHECK(peer.value().gid == getegid());
+}
+
 TEST_CASE("nobody waiting is no failure") {
   const Folder folder;
   auto listener = ListenUnix(UnixType::kSeqpacket, folder.fd(), "socket");
