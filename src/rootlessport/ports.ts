@@ -81,34 +81,41 @@ export function listenText(protocol: string, { family, address }: IpAddress, por
 
 /** The ports that passed so far. */
 class Claims {
-  /** By protocol and address as written. */
-  readonly #ids = new Map<string, number>();
+  /** The id of each port, by protocol and address as written. */
+  readonly #ids = new Map<string, Map<number, number>>();
   /** Two spellings of one endpoint are no conflict to Podman, but the system would refuse the second. */
-  readonly #sockets = new Set<string>();
+  readonly #sockets = new Map<string, Set<number>>();
   /** How many there are, which is the id of the last. */
   total = 0;
 
   /** Takes the ports of a range, until one fails: how many those are, and how that one fails. */
   take(range: WantedRange, host: IpAddress): { count: number; failure?: string } {
-    const { protocol, hostAddress } = range;
-    const asked = `${protocol} ${hostAddress} `;
-    const opened = `${transportOf(protocol)} ${isDualStack(protocol, host) ? '*' : host.address} `;
+    const { protocol, hostAddress, hostPort, containerPort } = range;
+    const ids = entryOf(this.#ids, `${protocol} ${hostAddress}`, Map<number, number>);
+    const address = isDualStack(protocol, host) ? '*' : host.address;
+    const sockets = entryOf(this.#sockets, `${transportOf(protocol)} ${address}`, Set<number>);
     for (let count = 0; count < range.count; count++) {
-      const port = nth(range.hostPort, count);
+      const port = nth(hostPort, count);
       const failure =
-        portProblem(port, nth(range.containerPort, count)) ??
-        conflictWith(this.#ids.get(`${asked}${port}`)) ??
+        portProblem(port, nth(containerPort, count)) ??
+        conflictWith(ids.get(port)) ??
         protocolProblem(protocol, host) ??
-        (this.#sockets.has(`${opened}${port}`)
+        (sockets.has(port)
           ? `${listenText(protocol, host, port)}: bind: address already in use`
           : undefined);
       if (failure !== undefined) return { count, failure };
       this.total += 1;
-      this.#ids.set(`${asked}${port}`, this.total);
-      this.#sockets.add(`${opened}${port}`);
+      ids.set(port, this.total);
+      sockets.add(port);
     }
     return { count: range.count };
   }
+}
+
+function entryOf<T>(entries: Map<string, T>, key: string, Entry: new () => T): T {
+  let entry = entries.get(key);
+  if (entry === undefined) entries.set(key, (entry = new Entry()));
+  return entry;
 }
 
 /** A port of a range. They are uint16 in Go: after 65535 comes 0, which the check then meets. */
