@@ -259,6 +259,15 @@ describe('host sockets', () => {
     occupant.close();
   });
 
+  test('more than there are descriptors for are refused, however many', async () => {
+    const command = ['sh', '-c', 'ulimit -n 64 && exec "$0"', executable];
+    const mappings = Array.from({ length: 250 }, (_, index) =>
+      mapping({ host_ip: `127.0.1.${index + 1}`, host_port: 1_024, range: 60_000 }),
+    );
+    const text = /^listen tcp 127\.0\.1\.1:10\d\d: socket: too many open files$/;
+    await expectRefusal(caller, caller.config(mappings), text, { command });
+  });
+
   test('two spellings of one endpoint cannot both be had', async () => {
     await refused(
       [mapping({ host_ip: '' }), mapping({ host_ip: '::' })],

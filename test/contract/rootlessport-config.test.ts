@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
+import { isRefused } from '../helpers/tcp-client.js';
 import { expectRefusal } from './helpers/refusal.js';
 import { Caller, freePort, Run } from './helpers/run.js';
 
@@ -215,6 +216,19 @@ describe('shapes of mappings', () => {
     const taken = { hostPort: 0, containerPort: 0, protocol: 'tcp' };
     await expectRefusal(caller, caller.config([{ ...taken, Range_: 0 }]), 'invalid ParentPort: 0');
     await mappedPorts([{ ...taken, range: 0 }]);
+  });
+
+  test('without a range, or with null for one, are one port', async () => {
+    for (const range of [undefined, null, 1]) {
+      const host_port = await freePort();
+      await using run = new Run(
+        caller.config([{ host_port, container_port: 1, protocol: 'tcp', range }]),
+      );
+      await run.ready();
+      expect(await isRefused({ port: host_port })).toBe(false);
+      expect(await isRefused({ port: host_port + 1 })).toBe(true);
+      await run.letGo();
+    }
   });
 
   test('with nothing in them are of the old kind, which has no protocol then', async () => {
