@@ -11,6 +11,9 @@ export const CONTAINER_PORT = 5201;
 /** The first port that forwarders listen on. */
 export const HOST_PORT = 8100;
 
+/** What a client may take beyond its time; then it is stuck. */
+const STUCK_SECONDS = 10;
+
 /** A line that the load generator printed. */
 interface LoadEvent {
   readonly event: 'ready' | 'begin' | 'settle' | 'end';
@@ -114,17 +117,15 @@ export async function load(
     mode,
     ...words({ to: endpoint(running), ...timing, ...options }),
   ]);
-  const watchdog = setTimeout(() => client.child.kill('SIGKILL'), limitMs(timing));
-  const events = new LoadEvents(client, sample);
-  const end = await events.next('end');
+  const limitSeconds = timing.warmup + timing.seconds + STUCK_SECONDS;
+  const watchdog = setTimeout(() => {
+    client.giveUp(`still not done after ${limitSeconds} s`);
+  }, limitSeconds * 1_000);
+  const end = await new LoadEvents(client, sample).next('end').finally(() => {
+    clearTimeout(watchdog);
+  });
   await client.exited();
-  clearTimeout(watchdog);
   return { counts: numbersOf(end), cores: busyCores(running, samples) };
-}
-
-/** A client that takes longer is stuck. */
-function limitMs(timing: Timing): number {
-  return (timing.warmup + timing.seconds + 10) * 1_000;
 }
 
 function busyCores(

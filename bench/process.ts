@@ -73,6 +73,12 @@ export class Process {
     throw new Error(`${this.#name} failed: ${this.#lastWords.trim()}`);
   }
 
+  /** Kills it, and tells why in place of what it said. */
+  giveUp(reason: string): void {
+    this.#lastWords = reason;
+    this.child.kill('SIGKILL');
+  }
+
   async exited(): Promise<void> {
     await this.#exited;
   }

@@ -129,6 +129,7 @@ int Serve(Options& options) {
         for (int i = 0; i < kAcceptsPerWake; i++) {
           UniqueFd fd(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
           if (!fd) break;
+          // Its place in the epoll set owns it, until an event says that it is over.
           new Connection(std::move(fd), epoll, counters, scratch.get());
         }
       } else {

@@ -1,11 +1,10 @@
 // distant.ts: one stream from and to a client far away, over a link with a long round trip (bench/delay-link).
 // What is good on a local path, small buffers above all, must not slow such a client down.
 
-import type { Lab } from '../lab.js';
-import { Container } from '../lab.js';
-import { bulkFigures, load } from '../load.js';
+import { Container, type Lab } from '../lab.js';
+import { bulkFigures, load, operationFigures } from '../load.js';
 import { Process, until } from '../process.js';
-import type { Scenario } from '../types.js';
+import type { Figures, Running, Scenario, Timing } from '../types.js';
 import { onStage } from './stage.js';
 
 const HOST_ADDRESS = '10.99.0.1';
@@ -48,15 +47,16 @@ async function withDistantClient<T>(
   }
 }
 
-function distant(roundTripMs: number, direction: 'up' | 'down'): Scenario {
-  const way = direction === 'up' ? 'from' : 'to';
+/** What all rows with a distant client share. */
+function distant(
+  row: Pick<Scenario, 'name' | 'title' | 'unit' | 'headline'>,
+  roundTripMs: number,
+  act: (lab: Lab, client: Running, timing: Timing) => Promise<Figures>,
+): Scenario {
   return {
-    name: `distant-${roundTripMs}-${direction}`,
-    title: `One stream ${way} a client ${roundTripMs} ms away`,
+    ...row,
     group: 'tcp',
     protocol: 'tcp',
-    unit: 'Gb/s',
-    headline: 'rate',
     byDefault: false,
     suits: (driver) => driver.kind !== 'direct',
     measure: (lab, driver, asked) => {
@@ -66,18 +66,44 @@ function distant(roundTripMs: number, direction: 'up' | 'down'): Scenario {
       };
       const setting = { request: { hostAddress: '0.0.0.0' } };
       return withDistantClient(lab, roundTripMs, (clientNetns) =>
-        onStage(lab, driver, setting, async (running) => {
-          const client = { ...running, address: HOST_ADDRESS, clientNetns };
-          const options = { direction, streams: 1, counters: lab.path('counters') };
-          return bulkFigures(await load(lab, client, 'bulk', timing, options));
-        }),
+        onStage(lab, driver, setting, (running) =>
+          act(lab, { ...running, address: HOST_ADDRESS, clientNetns }, timing),
+        ),
       );
     },
   };
 }
 
+function bulk(roundTripMs: number, direction: 'up' | 'down'): Scenario {
+  const way = direction === 'up' ? 'from' : 'to';
+  const row = {
+    name: `distant-${roundTripMs}-${direction}`,
+    title: `One stream ${way} a client ${roundTripMs} ms away`,
+    unit: 'Gb/s',
+    headline: 'rate',
+  } as const;
+  return distant(row, roundTripMs, async (lab, client, timing) => {
+    const options = { direction, streams: 1, counters: lab.path('counters') };
+    return bulkFigures(await load(lab, client, 'bulk', timing, options));
+  });
+}
+
+/** Shows that the link delays by what it should, and nothing adds to it. */
+function requestResponse(roundTripMs: number): Scenario {
+  const row = {
+    name: `distant-${roundTripMs}-rr`,
+    title: `Request/response with a client ${roundTripMs} ms away`,
+    unit: '/s',
+    headline: 'p50Micros',
+  } as const;
+  return distant(row, roundTripMs, async (lab, client, timing) =>
+    operationFigures(await load(lab, client, 'rr', timing)),
+  );
+}
+
 /** Near and far, there and back. */
 export const DISTANT_SCENARIOS: readonly Scenario[] = [20, 100].flatMap((roundTripMs) => [
-  distant(roundTripMs, 'up'),
-  distant(roundTripMs, 'down'),
+  bulk(roundTripMs, 'up'),
+  bulk(roundTripMs, 'down'),
+  requestResponse(roundTripMs),
 ]);

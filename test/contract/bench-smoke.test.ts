@@ -7,16 +7,35 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Results } from '../../bench/results.js';
+import type { Results, ScenarioResult } from '../../bench/results.js';
 import { iproute2, isMissing, type Tool } from '../helpers/tools.js';
 
 const run = promisify(execFile);
 const bench = fileURLToPath(new URL('../../bench/run.mjs', import.meta.url));
-const nsenter: Tool = { command: 'nsenter', package: 'util-linux' };
-const compiler: Tool = { command: process.env['CXX'] ?? 'c++', package: 'g++' };
-const missing = [iproute2, nsenter, compiler].some((tool) => isMissing(tool, 'the benchmark'));
+const needed: readonly Tool[] = [
+  iproute2,
+  { command: 'nsenter', package: 'util-linux' },
+  { command: process.env['CXX'] ?? 'c++', package: 'g++' },
+];
+const peers: readonly Tool[] = [
+  { command: '/usr/lib/podman/rootlessport', package: 'podman' },
+  { command: 'pasta', package: 'passt' },
+  { command: 'haproxy', package: 'haproxy' },
+  { command: 'docker-proxy', package: 'docker.io' },
+  { command: 'socat', package: 'socat' },
+  { command: 'slirp4netns', package: 'slirp4netns' },
+];
+const loads: readonly Tool[] = [
+  { command: 'iperf3', package: 'iperf3' },
+  { command: 'wrk', package: 'wrk' },
+  { command: 'nginx', package: 'nginx-light' },
+  { command: 'dnsmasq', package: 'dnsmasq-base' },
+  { command: 'dnsperf', package: 'dnsperf' },
+];
+const missing = (tools: readonly Tool[]): boolean =>
+  tools.some((tool) => isMissing(tool, 'a test of the benchmark'));
 
-describe.skipIf(missing)('npm run bench', () => {
+describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
   let directory = '';
 
   beforeAll(() => {
@@ -27,30 +46,74 @@ describe.skipIf(missing)('npm run bench', () => {
     rmSync(directory, { recursive: true });
   });
 
-  async function measure(...scenarios: string[]): Promise<Results> {
+  async function measure(drivers: string, scenarios: string): Promise<ScenarioResult[]> {
     const json = path.join(directory, 'results.json');
-    const brief = ['--rounds', '1', '--seconds', '0.1', '--warmup', '0.05'];
-    await run(process.execPath, [
-      ...[bench, ...brief, '--json', json, '--driver', 'spliceport', '--driver', 'direct'],
-      ...scenarios.flatMap((name) => ['--scenario', name]),
-    ]);
-    return JSON.parse(readFileSync(json, 'utf8')) as Results;
+    const brief = ['--rounds', '1', '--seconds', '0.3', '--warmup', '0.2'];
+    const choice = ['--driver', drivers, '--scenario', scenarios];
+    await run(process.execPath, [bench, ...brief, ...choice, '--json', json]);
+    return (JSON.parse(readFileSync(json, 'utf8')) as Results).scenarios;
   }
 
-  it('measures rate, latency and processor time of spliceport', { timeout: 90_000 }, async () => {
-    const results = await measure('bulk-up-1', 'rr-1-1', 'crr-16', 'udp-rr-16');
-    expect(results.scenarios.map((scenario) => scenario.scenario.name)).toHaveLength(4);
-    for (const { scenario, rows } of results.scenarios) {
-      const [spliceport, direct] = rows;
-      expect(spliceport?.failure, scenario.name).toBeUndefined();
-      expect(spliceport?.rounds[0]?.rate, scenario.name).toBeGreaterThan(0);
-      expect(spliceport?.rounds[0]?.cpu, scenario.name).toBeGreaterThan(0);
-      expect(direct?.rounds[0]?.rate, scenario.name).toBeGreaterThan(0);
-      expect(direct?.rounds[0]?.cpu, scenario.name).toBeUndefined();
+  function expectEverywhere(results: readonly ScenarioResult[], metric: 'rate' | 'cpu'): void {
+    for (const { scenario, rows } of results) {
+      for (const row of rows) {
+        const place = `${row.driver} in ${scenario.name}`;
+        expect(row.failure, place).toBeUndefined();
+        expect(row.rounds[0]?.[metric], place).toBeGreaterThan(0);
+      }
     }
+  }
+
+  it('measures rate and processor time of spliceport, as a helper and as a library', async () => {
+    const results = await measure(
+      'spliceport library,workers=1',
+      'bulk-up-1 bulk-down-8 rr-1-1 crr-16 udp-rr-16 udp-flood',
+    );
+    expect(results).toHaveLength(6);
+    expectEverywhere(results, 'rate');
+    expectEverywhere(results, 'cpu');
   });
 
-  it('refuses a scenario that it does not know', { timeout: 60_000 }, async () => {
-    await expect(measure('no-such-scenario')).rejects.toThrow(/No scenario is called/);
+  it('knows no processor time of a direct connection', async () => {
+    const results = await measure('direct', 'rr-1-1');
+    expectEverywhere(results, 'rate');
+    expect(results[0]?.rows[0]?.rounds[0]?.cpu).toBeUndefined();
+  });
+
+  it('counts the memory and the two descriptors of an idle connection', async () => {
+    const [result] = await measure('spliceport', 'idle-1000');
+    expect(result?.rows[0]?.rounds[0]).toMatchObject({ held: 1_000, errors: 0 });
+    expect(result?.rows[0]?.rounds[0]?.fdsPerConnection).toBeCloseTo(2, 1);
+  });
+
+  it.skipIf(missing(peers))('forwards by every program that it compares with', async () => {
+    const results = await measure(
+      'rootlessport pasta haproxy docker-proxy socat slirp4netns',
+      'rr-1-1 udp-rr-1',
+    );
+    expect(results.map((result) => result.rows.length)).toEqual([6, 5]);
+    expectEverywhere(results, 'rate');
+    expectEverywhere(results, 'cpu');
+  });
+
+  it.skipIf(missing(loads))('reads what other load generators print', async () => {
+    const results = await measure('spliceport', 'iperf3-up-1 iperf3-down-1 iperf3-udp http dns');
+    expect(results).toHaveLength(5);
+    expectEverywhere(results, 'rate');
+    expectEverywhere(results, 'cpu');
+  });
+
+  it('puts a client as far away as it says', async () => {
+    const [result] = await measure('library', 'distant-20-rr');
+    expect(result?.rows[0]?.failure).toBeUndefined();
+    expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeGreaterThan(19_700);
+    expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeLessThan(30_000);
+  });
+
+  it('refuses a scenario or a driver that it does not know', async () => {
+    await expect(measure('spliceport', 'no-such-scenario')).rejects.toThrow(
+      /No scenario is called/,
+    );
+    await expect(measure('no-such-driver', 'rr-1-1')).rejects.toThrow(/Expected a driver/);
   });
 });
