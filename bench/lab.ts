@@ -2,7 +2,7 @@
 // run.mjs starts the benchmark in network, mount and process namespaces of its own: this network namespace plays the
 // host. All of it, containers and programs included, is gone when the benchmark ends, however it ends.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './process.js';
 
@@ -46,7 +46,7 @@ function tune(inside: readonly string[]): void {
   }
 }
 
-/** Makes what a measurement needs and remembers what to clear away. */
+/** Makes what a measurement needs. */
 export class Lab {
   /** For sockets, configurations and counters; in memory. */
   readonly directory: string;
@@ -60,13 +60,14 @@ export class Lab {
   private constructor(programs: string) {
     this.loadProgram = join(programs, 'load');
     this.delayLinkProgram = join(programs, 'delay-link');
-    this.directory = mkdtempSync('/dev/shm/spliceport-bench-');
+    this.directory = '/run/spliceport-bench';
+    mkdirSync(this.directory);
     this.container = new Container('container-0');
   }
 
   /** Prepares the host side; `programs` is the folder of the native programs. */
   static open(programs: string): Lab {
-    // iproute2 makes files in there; a fresh one is writable for an ordinary user too, and nothing stays.
+    // iproute2's files and the programs' go there: a fresh one is writable for an ordinary user too, and nothing stays.
     run('mount', '-t', 'tmpfs', 'none', '/run');
     mkdirSync('/run/netns');
     run('ip', 'link', 'set', 'lo', 'up');
@@ -129,9 +130,5 @@ export class Lab {
     const path = this.path(name);
     writeFileSync(path, text);
     return path;
-  }
-
-  close(): void {
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -64,21 +64,16 @@ async function measure(options: BenchOptions): Promise<Results> {
     options.scenarios.length > 0,
   ).filter((scenario) => drivers.some((driver) => canDo(driver, scenario)));
   const timing = { seconds: options.seconds, warmup: options.warmup };
-  const lab = Lab.open(join(BENCH, 'build'));
-  try {
-    const plan = { scenarios, drivers, rounds: options.rounds, timing };
-    const results = await runPlan(lab, plan, print, (result) => {
-      print(`\n${result.scenario.title}\n${toText(tableOf(result))}\n`);
-    });
-    return {
-      machine: describeMachine(),
-      versions: Object.fromEntries(drivers.map((driver) => [driver.label, driver.version()])),
-      timing: { ...timing, rounds: options.rounds },
-      scenarios: results,
-    };
-  } finally {
-    lab.close();
-  }
+  const plan = { scenarios, drivers, rounds: options.rounds, timing };
+  const results = await runPlan(Lab.open(join(BENCH, 'build')), plan, print, (result) => {
+    print(`\n${result.scenario.title}\n${toText(tableOf(result))}\n`);
+  });
+  return {
+    machine: describeMachine(),
+    versions: Object.fromEntries(drivers.map((driver) => [driver.label, driver.version()])),
+    timing: { ...timing, rounds: options.rounds },
+    scenarios: results,
+  };
 }
 
 function save(path: string, results: Results): void {
@@ -113,10 +108,6 @@ function defaultPath(): string {
   return join(BENCH, 'results', `${stamp}.json`);
 }
 
-// The first process of its namespace gets no default action for signals.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143));
-}
 try {
   await main();
   process.exit(0);

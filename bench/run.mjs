@@ -41,9 +41,12 @@ await build({
 });
 
 const uid = process.getuid();
+// The chain that ends everything, even when this process is killed: the kernel then kills unshare (pdeathsig), with it
+// the first process inside (kill-child), and with that its whole namespace.
 const inside = spawn(
-  'unshare',
-  [...(uid === 0 ? [] : ['--map-root-user']), '--net', '--mount', '--propagation', 'private']
+  'setpriv',
+  ['--pdeathsig', 'KILL', 'unshare', ...(uid === 0 ? [] : ['--map-root-user'])]
+    .concat(['--net', '--mount', '--propagation', 'private'])
     .concat(['--pid', '--fork', '--kill-child', '--mount-proc'])
     // The rows of many idle connections are about this limit.
     .concat(['sh', '-c', 'ulimit -n 20000 2> /dev/null; exec "$@"', 'sh'])
@@ -51,7 +54,8 @@ const inside = spawn(
     .concat(process.argv.slice(2)),
   { stdio: 'inherit', env: { ...process.env, SPLICEPORT_BENCH_UID: String(uid) } },
 );
+// unshare ignores the gentler signals while it waits.
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => inside.kill(signal));
+  process.on(signal, () => inside.kill('SIGKILL'));
 }
-inside.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+inside.on('exit', (code) => process.exit(code ?? 1));

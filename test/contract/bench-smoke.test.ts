@@ -1,7 +1,7 @@
 // bench-smoke.test.ts: the benchmark itself, on the shortest of runs.
 
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Results, ScenarioResult } from '../../bench/results.js';
 import { iproute2, isMissing, type Tool } from '../helpers/tools.js';
+import { until } from '../helpers/wait.js';
 
 const run = promisify(execFile);
 const bench = fileURLToPath(new URL('../../bench/run.mjs', import.meta.url));
@@ -34,6 +35,36 @@ const loads: readonly Tool[] = [
 ];
 const missing = (tools: readonly Tool[]): boolean =>
   tools.some((tool) => isMissing(tool, 'a test of the benchmark'));
+
+/** The processes with this text among their arguments. */
+function marked(text: string): number[] {
+  return processes().filter((pid) => readProc(`/proc/${pid}/cmdline`).includes(text));
+}
+
+function processes(): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
+}
+
+function readProc(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
+function descendantsOf(roots: readonly number[]): number[] {
+  const children = processes().filter(
+    (pid) => !roots.includes(pid) && roots.includes(parentOf(pid)),
+  );
+  return children.length === 0 ? [] : [...children, ...descendantsOf(children)];
+}
 
 describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
   let directory = '';
@@ -108,6 +139,17 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expect(result?.rows[0]?.failure).toBeUndefined();
     expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeGreaterThan(19_700);
     expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeLessThan(30_000);
+  });
+
+  it.each(['SIGTERM', 'SIGKILL'] as const)('leaves no process behind after %s', async (signal) => {
+    const mark = path.join(directory, `after-${signal}.json`);
+    const choice = ['--driver', 'spliceport', '--scenario', 'rr-1-1', '--seconds', '60'];
+    const child = spawn(process.execPath, [bench, ...choice, '--json', mark], { stdio: 'ignore' });
+    // Every measurement has a load generator, whose parent carries the mark.
+    await until(() => descendantsOf(marked(mark)).length >= 3, 'a measurement', 60_000);
+    const processes = [...marked(mark), ...descendantsOf(marked(mark))];
+    child.kill(signal);
+    await until(() => processes.every((pid) => !existsSync(`/proc/${pid}`)), 'the end of all');
   });
 
   it('refuses a scenario or a driver that it does not know', async () => {
