@@ -38,8 +38,8 @@ enum class PumpState : uint8_t {
 class Pump {
  public:
   PumpState Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
-  // Keeps bytes that were read elsewhere, to pass them on first.
-  bool finished() const { return source_at_end_ && !HasBacklog(); }
+  // The source's FIN has been read, if not yet passed on.
+  bool source_at_end() const { return source_at_end_; }
   bool HasBacklog() const {
     return backlog_sent_ < backlog_size_ || (pipe_ && pipe_->buffered_bytes > 0);
   }

@@ -103,7 +103,7 @@ void TcpForward::StopAccepting(bool drain) {
 void TcpForward::CloseAll() {
   closing_all_ = true;
   for (auto& session : sessions_) {
-    session->Close();
+    session->Cut();
     counters_.sessions_closed.Add();
     reactor_.Bury(std::move(session));
   }

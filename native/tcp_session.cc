@@ -9,10 +9,10 @@
 //                what the edges said. Each event runs both pumps; a pump that has nothing to do costs no call.
 //                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
 //                      direction goes on for as long as it likes. After both, close(2).
-//                RST:  a failed read or write means that this end is dead, and leads to kResetting.
+//                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
 //                (Linux keeps it) and is passed on; then, when the living end has acknowledged everything or
-//                kResetPatienceMicros is over, its socket is closed with a RST (SO_LINGER 0).
+//                kResetPatienceMicros went by without progress, its socket is closed with a RST (SO_LINGER 0).
 //   kClosed      Buried: later events and turns of the same batch find nothing to do.
 //
 // The timer serves one state at a time: retry and connect timeout in kConnecting, polling for acknowledgement in
@@ -128,6 +128,9 @@ void TcpSession::OnSideEvents(Side& side, uint32_t events) {
     return;
   }
   if (state_ == State::kResetting) return AdvanceReset();
+  // Reads tell of a reset too, but not after the same side's FIN, nor while the other side takes nothing more.
+  const bool read_to_its_end = (&side == &host_ ? to_container_ : to_host_).source_at_end();
+  if ((events & EPOLLERR) || (read_to_its_end && (events & EPOLLHUP))) return BeginReset(side);
   Advance();
 }
 
@@ -192,8 +195,10 @@ void TcpSession::BeginReset(Side& dead) {
 void TcpSession::AdvanceReset() {
   Side& living = dead_ == &host_ ? container_ : host_;
   Pump& last_words = dead_ == &host_ ? to_container_ : to_host_;
+  const uint64_t passed_on = last_words.bytes();
   const PumpState state = last_words.Run(forward_.reactor(), *dead_, living);
   const int64_t now = NowMicros();
+  if (last_words.bytes() > passed_on) deadline_micros_ = now + kResetPatienceMicros;
   if (state == PumpState::kYield) return forward_.reactor().QueueTurn(*this);
   const bool patient = now < deadline_micros_ && state != PumpState::kSinkFailed;
   if (patient && (state == PumpState::kBlocked || UnacknowledgedBytes(living.fd.get()) > 0)) {
@@ -211,6 +216,12 @@ void TcpSession::Count() {
   counted_to_container_ = to_container_.bytes();
   counted_to_host_ = to_host_.bytes();
   counters.pipe_fallbacks.Add(to_container_.TakeFallbacks() + to_host_.TakeFallbacks());
+}
+
+void TcpSession::Cut() {
+  if (host_.fd.valid()) ResetOnClose(host_.fd.get());
+  if (container_.fd.valid()) ResetOnClose(container_.fd.get());
+  Close();
 }
 
 void TcpSession::Close() {

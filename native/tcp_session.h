@@ -19,8 +19,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client, TargetPtr target);
   // Begins to connect; may end the session at once.
   void Start();
-  // Ends it without a word to the forward: both sockets are closed, with FIN or RST as the kernel finds right.
-  void Close();
+  // Ends it without a word to the forward. Both ends get a RST: after a FIN, what was cut off would pass for whole.
+  void Cut();
   SessionInfo Describe() const;
 
   // The place in its forward's list.
@@ -47,6 +47,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void FixBuffersForBulk();
   void BeginReset(Side& dead);
   void AdvanceReset();
+  void Close();
   void End();
   void Count();
 
