@@ -26,7 +26,9 @@ beforeEach(() => {
   for (const name of ['lib', 'libexec', 'bin']) mkdirSync(join(folder, name));
   script = join(folder, 'libexec/rootlessport');
   copyFileSync(executable, script);
-  const tell = '({ script: __filename, args: process.argv.slice(2), env: process.env })';
+  const status = `require('fs').readFileSync('/proc/self/status', 'utf8')`;
+  const fdSize = `Number(/^FDSize:\\s+(\\d+)/m.exec(${status})[1])`;
+  const tell = `{ script: __filename, args: process.argv.slice(2), env: process.env, fdSize: ${fdSize} }`;
   writeFileSync(join(folder, 'lib/rootlessport.cjs'), `console.log(JSON.stringify(${tell}))`);
   writeFileSync(join(folder, 'lib/node-path'), `${process.execPath}\n`);
 });
@@ -36,6 +38,7 @@ interface Told {
   readonly script: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  readonly fdSize: number;
 }
 
 interface Start {
@@ -170,8 +173,9 @@ for (const shell of shells) {
   const title = `what ${shell.command} hands on`;
   describe.skipIf(isMissing(shell, title))(title, () => {
     const command = () => ['/usr/bin/env', shell.command, ...shell.args, script];
-    const hand = (env: NodeJS.ProcessEnv) =>
-      told({ command: command(), env: { PATH: process.env['PATH'], ...env } }).env;
+    const handAll = (env: NodeJS.ProcessEnv) =>
+      told({ command: command(), env: { PATH: process.env['PATH'], ...env } });
+    const hand = (env: NodeJS.ProcessEnv) => handAll(env).env;
 
     test('is an environment without NODE_*, whatever is in it', () => {
       const env = hand({
@@ -197,6 +201,10 @@ for (const shell of shells) {
       };
       expect(hand({ ...env, NODE_OPTIONS: '--bogus' })).toMatchObject(env);
       expect(hand(env)).toMatchObject(env);
+    });
+
+    test('is a table that has room for 2048 descriptors', () => {
+      expect(handAll({}).fdSize).toBeGreaterThanOrEqual(2048);
     });
 
     test('is the list of the descriptors that were passed, and of no other', () => {
