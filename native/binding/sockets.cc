@@ -38,9 +38,10 @@ Result<HostSocket> Open(const Napi::Object& request) {
 }
 
 // Makes room for `count` descriptors after `fd`. The kernel's table doubles whenever it is full, and each time a process
-// with threads waits until every processor has taken note (synchronize_rcu), which is milliseconds: grow it once.
+// with threads waits until every processor has taken note (synchronize_rcu), which is milliseconds: grow it once, with
+// as much room again for what comes next. Room for them alone was full at the next descriptor, and grew at once.
 void ReserveDescriptors(int fd, uint32_t count) {
-  const UniqueFd highest(fcntl(fd, F_DUPFD_CLOEXEC, fd + static_cast<int>(count)));
+  const UniqueFd highest(fcntl(fd, F_DUPFD_CLOEXEC, fd + 2 * static_cast<int>(count)));
 }
 
 Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
