@@ -1,12 +1,12 @@
 // test.mjs: `npm test`. Runs vitest and the native tests, and ends with one line: N passed, N failed, N skipped.
 // With arguments it runs vitest alone, with these arguments: npm test -- --project unit.
 //
-// The tests make network namespaces and forward into them, which takes CAP_SYS_ADMIN in the user namespace that
-// owns them. Root has it; everybody else becomes root of a user namespace of their own first.
+// The tests make network namespaces and forward into them and out of their own, which takes CAP_SYS_ADMIN in the user
+// namespaces that own these. Root has it; everybody else becomes root of a user and a network namespace first.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missingTools, runNativeTests } from './native.mjs';
@@ -19,7 +19,7 @@ const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 process.chdir(root);
 
 function becomeNamespaceRoot() {
-  const asRoot = ['--user', '--map-root-user'];
+  const asRoot = ['--user', '--map-root-user', '--net'];
   const probe = spawnSync('unshare', [...asRoot, 'true'], { encoding: 'utf8' });
   if (probe.status !== 0) {
     console.log(
@@ -76,6 +76,10 @@ function nativeCounts() {
 if (process.getuid() !== 0) becomeNamespaceRoot();
 
 await import('./build.mjs');
+if (networkInterfaces().lo === undefined) {
+  const { setInterfaceUp } = await import('../lib/system.js');
+  setInterfaceUp('lo');
+}
 const native = nativeCounts();
 const vitest = runVitest();
 const sum = (key) => vitest[key] + native[key];
