@@ -1,9 +1,25 @@
 // folder.ts: where control sockets are. Small, because every forwarder loads it.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { SpliceportError } from '../index.js';
+import { connectUnix } from '../system.js';
 
 /** Names the folder in place of the default one. */
 const FOLDER_VARIABLE = 'SPLICEPORT_CONTROL_DIR';
+
+/** `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process. */
+const SOCKET_NAME = /^(\d+)(?:-\d+)?\.sock$/;
 
 /** The folder that a new control socket goes into by default. */
 export function controlFolder(): string {
@@ -15,24 +31,95 @@ export function controlFolder(): string {
 export function controlFolders(): string[] {
   const { [FOLDER_VARIABLE]: chosen = '', XDG_RUNTIME_DIR: runtime = '' } = process.env;
   if (chosen !== '') return [chosen];
-  const uid = outerUid(process.geteuid?.() ?? 0);
-  const folders = [`/run/user/${uid}/spliceport`, `/tmp/spliceport-${uid}`];
-  return runtime === '' ? folders.reverse() : [...new Set([`${runtime}/spliceport`, ...folders])];
+  const uid = outerUid(effectiveUid());
+  const own = `/tmp/spliceport-${uid}`;
+  // Podman makes up a runtime folder where the session has none.
+  const runtimes = [`/run/user/${uid}`, `/tmp/podman-run-${uid}`, `/tmp/storage-run-${uid}`];
+  const usual = runtimes.map((folder) => `${folder}/spliceport`);
+  return runtime === '' ? [own, ...usual] : [...new Set([`${runtime}/spliceport`, ...usual, own])];
 }
 
-/** Paths of the control sockets in a folder; none when there is no such folder. */
+/** Paths of the control sockets in a folder; none when there is no such folder, or it is another user's. */
 export function socketsIn(folder: string): string[] {
-  let names: string[];
   try {
-    names = readdirSync(folder);
+    if (statSync(folder).uid !== effectiveUid()) return [];
+    return namesIn(folder).map((name) => `${folder}/${name}`);
   } catch {
     return [];
   }
-  return names.filter((name) => SOCKET_NAME.test(name)).map((name) => `${folder}/${name}`);
 }
 
-/** `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process. */
-export const SOCKET_NAME = /^(\d+)(?:-\d+)?\.sock$/;
+/**
+ * Opens the folder, which is this user's alone, and makes it where there is none; not what it is in.
+ * @returns A descriptor that the caller closes.
+ * @throws SpliceportError `EPERM` when the folder is another user's
+ */
+export function openFolder(folder: string): number {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const { uid, mode } = fstatSync(fd);
+    if (uid !== effectiveUid()) {
+      const message = `the folder for control sockets, ${folder}, is another user's`;
+      throw new SpliceportError('EPERM', message);
+    }
+    if ((mode & 0o777) !== 0o700) fchmodSync(fd, 0o700);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/**
+ * Removes the sockets that processes have left behind. One of a living process is not called, because that would make
+ * the process load what answers calls.
+ */
+export function removeStaleSockets(folderFd: number): void {
+  const folder = `/proc/self/fd/${folderFd}`;
+  for (const name of namesIn(folder)) {
+    const pid = Number(SOCKET_NAME.exec(name)?.[1]);
+    if (isRunning(pid) || !isRefused(folderFd, name)) continue;
+    try {
+      unlinkSync(`${folder}/${name}`);
+    } catch {
+      // Another process that starts now was faster.
+    }
+  }
+}
+
+/** Whether nobody listens at a socket. */
+export function isRefused(folderFd: number, name: string): boolean {
+  try {
+    closeSync(connectUnix('stream', folderFd, name));
+    return false;
+  } catch (error) {
+    return (error as SpliceportError).code === 'ECONNREFUSED';
+  }
+}
+
+/** The user that this process acts as, by the numbers of its own user namespace. */
+export function effectiveUid(): number {
+  return process.geteuid?.() ?? 0;
+}
+
+function namesIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => SOCKET_NAME.test(name));
+}
+
+/** A process of another pid namespace seems not to run, which is why its socket is tried before it is removed. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
 
 /** The user outside of this process's user namespace, who is the same for a helper within it and a command beside it. */
 function outerUid(uid: number): number {

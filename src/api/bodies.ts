@@ -1,0 +1,100 @@
+// bodies.ts: what may be sent to the control API. Fields and types are checked here; the ranges of most values by the
+// library, which names what is wrong as well.
+
+import * as z from 'zod/mini';
+import en from 'zod/v4/locales/en.js';
+import type { ForwardSpec, TargetChange } from '../index.js';
+import { Problem } from './problem.js';
+import type { AddRequest, DrainRequest } from './types.js';
+
+z.config(en());
+
+const MAX_SPECS = 65_535;
+const MAX_DRAIN_MS = 86_400_000;
+
+type Shape<T> = Record<keyof T, z.ZodMiniType>;
+
+/** What JSON leaves out is absent, never undefined. */
+const may = z.exactOptional;
+
+const netns = z.union([z.strictObject({ pid: z.int() }), z.strictObject({ path: z.string() })]);
+
+const forwardSpec = z.strictObject({
+  protocol: may(z.enum(['tcp', 'udp'])),
+  host: z.strictObject({ address: may(z.string()), port: z.int() }),
+  container: z.strictObject({ address: may(z.string()), port: z.int() }),
+  count: may(z.int()),
+  netns: may(netns),
+  connectTimeoutMs: may(z.int()),
+  udpTimeoutMs: may(z.int()),
+  maxFlows: may(z.int()),
+} satisfies Shape<ForwardSpec>);
+
+/** Body of `POST /v1/forwards`. */
+export const addRequest: z.ZodMiniType<AddRequest> = z.strictObject({
+  specs: z.array(z.union([z.string(), forwardSpec])).check(z.minLength(1), z.maxLength(MAX_SPECS)),
+} satisfies Shape<AddRequest>);
+
+/** Body of `PATCH /v1/ports/{id}`. */
+export const targetChange: z.ZodMiniType<TargetChange> = z.strictObject({
+  address: may(z.string()),
+  port: may(z.int()),
+  netns: may(netns),
+} satisfies Shape<TargetChange>);
+
+/** Body of `POST /v1/drain`. */
+export const drainRequest: z.ZodMiniType<DrainRequest> = z.strictObject({
+  drainMs: z.int().check(z.minimum(0), z.maximum(MAX_DRAIN_MS)),
+} satisfies Shape<DrainRequest>);
+
+/** Query of `DELETE /v1/ports/{id}`. */
+export const removeQuery: z.ZodMiniType<{ readonly drainMs?: number }> = z.strictObject({
+  drainMs: may(z.coerce.number().check(z.int(), z.minimum(0), z.maximum(MAX_DRAIN_MS))),
+});
+
+/** Query of `GET /v1/sessions`. */
+export const sessionsQuery: z.ZodMiniType<{ readonly forwardId?: number }> = z.strictObject({
+  forwardId: may(z.coerce.number().check(z.int(), z.minimum(1))),
+});
+
+/**
+ * Reads JSON.
+ * @throws Problem
+ */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Problem(400, `the body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Gives the value with its type.
+ * @param name - What it is, for the message: `body` or `query`.
+ * @throws Problem that names every field that is wrong
+ */
+export function checked<T>(schema: z.ZodMiniType<T>, value: unknown, name: string): T {
+  const result = z.safeParse(schema, value);
+  if (result.success) return result.data;
+  throw new Problem(400, result.error.issues.map((issue) => explain(name, issue)).join('; '));
+}
+
+function explain(name: string, issue: z.core.$ZodIssue): string {
+  const place = issue.path.reduce<string>(
+    (path, key) => (typeof key === 'number' ? `${path}[${key}]` : `${path}.${String(key)}`),
+    name,
+  );
+  const alternative = issue.code === 'invalid_union' ? furthest(issue.errors) : undefined;
+  if (alternative === undefined) return `${place}: ${issue.message}`;
+  return alternative.map((inner) => explain(place, inner)).join('; ');
+}
+
+/** Of several things that a value may be, the one that it comes closest to: where what is wrong lies within it. */
+function furthest(
+  alternatives: readonly (readonly z.core.$ZodIssue[])[],
+): readonly z.core.$ZodIssue[] | undefined {
+  return alternatives.find((issues) =>
+    issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
+  );
+}

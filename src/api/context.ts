@@ -1,0 +1,21 @@
+// context.ts: what the answers of the control API are made from.
+
+import type { Forwarder } from '../index.js';
+import type { ContainerInfo } from './types.js';
+
+/** A forwarder, and what its process told when it opened the control socket. */
+export interface Context {
+  readonly forwarder: Forwarder;
+  /** Of spliceport. */
+  readonly version: string;
+  readonly program: string;
+  readonly container: ContainerInfo | undefined;
+  readonly notices: readonly string[];
+  /** The folder of the control socket. */
+  readonly stateDir: string;
+  /** The container's address for a port that is added without one. */
+  readonly targetFor: (hostAddress: string) => string;
+  readonly onDrained: () => void;
+  /** Time at which the control socket was opened, on the clock of `performance.now()`. Unit: ms. */
+  readonly openedAtMs: number;
+}

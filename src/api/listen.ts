@@ -1,0 +1,187 @@
+// listen.ts: the control socket of a forwarder. What answers calls is loaded when the first client connects, and not
+// before: most forwarders are never asked.
+
+import { chmodSync, closeSync, lstatSync, unlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Forwarder } from '../index.js';
+import { acceptUnix, listenUnix, peerCredentials, watchFd, type FdWatcher } from '../system.js';
+import {
+  controlFolder,
+  effectiveUid,
+  isRefused,
+  openFolder,
+  removeStaleSockets,
+} from './folder.js';
+import { refuse } from './refusal.js';
+import type { ControlServer } from './server.js';
+import type { ContainerInfo } from './types.js';
+
+/** How long accepting pauses when descriptors have run out. */
+const ACCEPT_REST_MS = 100;
+const MAX_SOCKETS_PER_PROCESS = 1_000;
+
+/** What a control socket tells of its process, and where it is. */
+export interface ControlOptions {
+  /** Default: `$SPLICEPORT_CONTROL_DIR`, `$XDG_RUNTIME_DIR/spliceport`, or `/tmp/spliceport-<uid>`, the first there is. */
+  readonly folder?: string;
+  /** What the process is, for those who look at it. Default: `library`. */
+  readonly program?: string;
+  /** The container that is served, where it is a single one. */
+  readonly container?: ContainerInfo;
+  /** What went wrong without stopping the process. Read anew for each call, so it may grow. */
+  readonly notices?: readonly string[];
+  /** The container's address for a port that is added without one. Default: `127.0.0.1`. */
+  readonly targetFor?: (hostAddress: string) => string;
+  /** Called when a drain that was asked for is over and has been answered. */
+  readonly onDrained?: () => void;
+}
+
+/** An open control socket. */
+export interface ControlSocket extends Disposable {
+  readonly path: string;
+  /** Stops listening and removes the socket; may be called twice. The end of the process does the same. */
+  close(): void;
+}
+
+/**
+ * Lets this user, and root, see and steer a forwarder through a unix socket. It does not keep the process alive.
+ * @throws SpliceportError `EPERM` when the folder is another user's
+ * @throws SpliceportSystemError and Node's own errors, such as `ENOENT` or `EROFS`
+ */
+export function openControlSocket(
+  forwarder: Forwarder,
+  options: ControlOptions = {},
+): ControlSocket {
+  return new Listener(forwarder, options);
+}
+
+class Listener implements ControlSocket {
+  readonly path: string;
+  readonly #forwarder: Forwarder;
+  readonly #options: ControlOptions;
+  readonly #openedAtMs = performance.now();
+  readonly #fd: number;
+  readonly #identity: string | undefined;
+  #watcher: FdWatcher | undefined;
+  #server: Promise<ControlServer> | undefined;
+  #isOpen = true;
+
+  constructor(forwarder: Forwarder, options: ControlOptions) {
+    this.#forwarder = forwarder;
+    this.#options = options;
+    const folder = resolve(options.folder ?? controlFolder());
+    const folderFd = openFolder(folder);
+    try {
+      removeStaleSockets(folderFd);
+      const { fd, name } = listenUnderFreeName(folderFd);
+      this.#fd = fd;
+      this.path = `${folder}/${name}`;
+      chmodSync(`/proc/self/fd/${folderFd}/${name}`, 0o600);
+    } finally {
+      closeSync(folderFd);
+    }
+    this.#identity = identityOf(this.path);
+    this.#watch();
+    process.on('exit', this.#onExit);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    process.off('exit', this.#onExit);
+    if (this.#identity !== undefined && identityOf(this.path) === this.#identity) {
+      unlinkSync(this.path);
+    }
+    this.#watcher?.close();
+    closeSync(this.#fd);
+    void this.#server?.then((server) => server.close());
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  readonly #onExit = (): void => this.close();
+
+  #watch(): void {
+    this.#watcher = watchFd(this.#fd, () => this.#acceptOne());
+    this.#watcher.unref();
+  }
+
+  #acceptOne(): void {
+    let fd: number | undefined;
+    try {
+      fd = acceptUnix(this.#fd);
+    } catch {
+      // The client stays in the queue, and the socket readable: without a rest this would spin.
+      this.#watcher?.close();
+      setTimeout(() => {
+        if (this.#isOpen) this.#watch();
+      }, ACCEPT_REST_MS).unref();
+      return;
+    }
+    if (fd === undefined) return;
+    const stranger = strangerAt(fd);
+    if (stranger === undefined) void this.#serve(fd);
+    else refuse(fd, '403 Forbidden', stranger);
+  }
+
+  async #serve(fd: number): Promise<void> {
+    let server: ControlServer;
+    try {
+      server = await (this.#server ??= this.#load());
+    } catch (error) {
+      this.#server = undefined;
+      refuse(fd, '500 Internal Server Error', `cannot load the control API: ${String(error)}`);
+      return;
+    }
+    if (this.#isOpen) server.accept(fd);
+    else closeSync(fd);
+  }
+
+  async #load(): Promise<ControlServer> {
+    const { ControlServer } = await import('./server.js');
+    const { folder: _, ...options } = this.#options;
+    return new ControlServer({
+      ...options,
+      forwarder: this.#forwarder,
+      socketPath: this.path,
+      openedAtMs: this.#openedAtMs,
+    });
+  }
+}
+
+/** Why a client must not be served; undefined for this user and root. */
+function strangerAt(fd: number): string | undefined {
+  try {
+    const { uid } = peerCredentials(fd);
+    const own = effectiveUid();
+    if (uid === own || uid === 0) return undefined;
+    return `this control socket is for user ${own} and root, and you are user ${uid}`;
+  } catch (error) {
+    return `it cannot be told who you are: ${String(error)}`;
+  }
+}
+
+/** The name is that of the process, with a number where the process has several, or a namesake in another pid namespace. */
+function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly name: string } {
+  for (let number = 0; ; number++) {
+    const name = number === 0 ? `${process.pid}.sock` : `${process.pid}-${number}.sock`;
+    try {
+      return { fd: listenUnix('stream', folderFd, name), name };
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!isTaken || number >= MAX_SOCKETS_PER_PROCESS) throw error;
+      if (isRefused(folderFd, name)) {
+        // Left behind by an earlier process that had the same pid.
+        unlinkSync(`/proc/self/fd/${folderFd}/${name}`);
+        number--;
+      }
+    }
+  }
+}
+
+function identityOf(path: string): string | undefined {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+}

@@ -1,0 +1,225 @@
+// metrics.ts: the counters as Prometheus reads them. A table says what each metric is; the figures are read when asked.
+
+import { Counter, Gauge, Registry, type Histogram } from 'prom-client';
+import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../index.js';
+import type { Context } from './context.js';
+
+/** One figure of a forward, and the label that tells it from others of its metric. */
+interface Figure {
+  readonly label?: readonly [name: string, value: string];
+  readonly valueOf: (stats: Stats) => number;
+}
+
+interface MetricRule {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: 'counter' | 'gauge';
+  /** The forwards that have it. Default: all. */
+  readonly protocol?: 'tcp' | 'udp';
+  readonly figures: readonly Figure[];
+}
+
+const LABELS = ['forward', 'protocol', 'host'] as const;
+
+/** Directions are named by where they go. */
+function directions(toContainer: keyof Stats, toHost: keyof Stats): Figure[] {
+  return [
+    { label: ['direction', 'to_container'], valueOf: (stats) => Number(stats[toContainer]) },
+    { label: ['direction', 'to_host'], valueOf: (stats) => Number(stats[toHost]) },
+  ];
+}
+
+const connectFailures: readonly Figure[] = [
+  { label: ['reason', 'timeout'], valueOf: (stats) => stats.connectTimeouts },
+  {
+    label: ['reason', 'unreachable'],
+    valueOf: (stats) => stats.connectFailures - stats.connectTimeouts,
+  },
+];
+
+/** Every metric of a forward, but the histogram. */
+const RULES: readonly MetricRule[] = [
+  {
+    name: 'spliceport_sessions_open',
+    help: 'TCP sessions that are open now.',
+    kind: 'gauge',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.sessionsOpen }],
+  },
+  {
+    name: 'spliceport_sessions_total',
+    help: 'TCP sessions since the forward was added.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.sessionsTotal }],
+  },
+  {
+    name: 'spliceport_sessions_failed_total',
+    help: 'TCP sessions whose target could not be reached; their clients were reset.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: connectFailures,
+  },
+  {
+    name: 'spliceport_sessions_reset_total',
+    help: 'TCP sessions that ended by a reset of either side.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.sessionsReset }],
+  },
+  {
+    name: 'spliceport_connect_retries_total',
+    help: 'Further attempts to connect to a target that refused.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.connectRetries }],
+  },
+  {
+    name: 'spliceport_accept_rests_total',
+    help: 'Times a listener paused because descriptors or memory had run out.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.acceptRests }],
+  },
+  {
+    name: 'spliceport_pipe_fallbacks_total',
+    help: 'Times bulk data was copied because no useful pipe was to be had.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.pipeFallbacks }],
+  },
+  {
+    name: 'spliceport_flows_open',
+    help: 'UDP flows that are open now.',
+    kind: 'gauge',
+    protocol: 'udp',
+    figures: [{ valueOf: (stats) => stats.sessionsOpen }],
+  },
+  {
+    name: 'spliceport_flows_total',
+    help: 'UDP flows since the forward was added.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: [{ valueOf: (stats) => stats.sessionsTotal }],
+  },
+  {
+    name: 'spliceport_flows_failed_total',
+    help: 'UDP flows whose target could not be reached.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: connectFailures,
+  },
+  {
+    name: 'spliceport_flows_evicted_total',
+    help: 'UDP flows ended early to stay within the limit on flows.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: [{ valueOf: (stats) => stats.flowsEvicted }],
+  },
+  {
+    name: 'spliceport_datagrams_total',
+    help: 'Datagrams relayed.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: directions('datagramsToContainer', 'datagramsToHost'),
+  },
+  {
+    name: 'spliceport_datagrams_dropped_total',
+    help: 'Datagrams that were not relayed.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: [
+      { label: ['reason', 'not_taken'], valueOf: (stats) => stats.datagramsDropped },
+      { label: ['reason', 'lost_in_kernel'], valueOf: (stats) => stats.datagramsLostInKernel },
+    ],
+  },
+  {
+    name: 'spliceport_bytes_total',
+    help: 'Bytes relayed.',
+    kind: 'counter',
+    figures: directions('bytesToContainer', 'bytesToHost'),
+  },
+];
+
+interface Sample {
+  readonly forward: Forward;
+  readonly labels: Readonly<Record<(typeof LABELS)[number], string>>;
+  readonly stats: Stats;
+}
+
+/** All metrics, in Prometheus's text format. */
+export async function metricsOf({
+  forwarder,
+  version,
+}: Context): Promise<{ readonly type: string; readonly content: string }> {
+  const registry = new Registry();
+  const registers = [registry];
+  const samples = forwarder.list().map((forward): Sample => {
+    const { id, protocol, host } = forward;
+    const address = host.address.includes(':') ? `[${host.address}]` : host.address;
+    const labels = { forward: String(id), protocol, host: `${address}:${host.port}` };
+    return { forward, labels, stats: forwarder.stats(id) };
+  });
+
+  new Gauge({
+    name: 'spliceport_build_info',
+    help: 'Always 1; the version is a label.',
+    labelNames: ['version'],
+    registers,
+  }).set({ version }, 1);
+  new Gauge({
+    name: 'spliceport_forwards',
+    help: 'Forwards that take clients.',
+    registers,
+  }).set(samples.length);
+  for (const rule of RULES) addMetric(registry, rule, samples);
+  const sessions = samples.filter(({ forward }) => forward.protocol === 'tcp');
+  registry.registerMetric(connectDurations(sessions));
+  return { type: registry.contentType, content: await registry.metrics() };
+}
+
+function addMetric(registry: Registry, rule: MetricRule, samples: readonly Sample[]): void {
+  const { name, help, kind, protocol, figures } = rule;
+  const own = figures.flatMap(({ label }) => (label === undefined ? [] : [label[0]]));
+  const labelNames = [...LABELS, ...new Set(own)];
+  const metric = new (kind === 'counter' ? Counter : Gauge)({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+  });
+  for (const { forward, labels, stats } of samples) {
+    if (protocol !== undefined && forward.protocol !== protocol) continue;
+    for (const { label, valueOf } of figures) {
+      const all = label === undefined ? labels : { ...labels, [label[0]]: label[1] };
+      metric.inc(all, valueOf(stats));
+    }
+  }
+}
+
+/**
+ * A histogram whose buckets were counted elsewhere: the engine counts each connect as it happens. The library's own can
+ * only be told of one after the other.
+ */
+function connectDurations(samples: readonly Sample[]): Histogram {
+  const name = 'spliceport_connect_duration_seconds';
+  const help = 'Time that connects to the target took.';
+  const value = (suffix: string, labels: object, figure: number) => ({
+    metricName: `${name}_${suffix}`,
+    labels,
+    value: figure,
+  });
+  const values = samples.flatMap(({ labels, stats }) => {
+    let count = 0;
+    const buckets = stats.connectLatency.map((connects, index) => {
+      const bound = CONNECT_LATENCY_BUCKETS_MICROS[index];
+      const le = bound === undefined ? '+Inf' : bound / 1e6;
+      return value('bucket', { ...labels, le }, (count += connects));
+    });
+    const sum = value('sum', labels, stats.connectMicrosTotal / 1e6);
+    return [...buckets, sum, value('count', labels, count)];
+  });
+  const get = () => Promise.resolve({ name, help, type: 'histogram', values });
+  // All that a registry asks of a metric.
+  return { name, get } as unknown as Histogram;
+}

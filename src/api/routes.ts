@@ -1,0 +1,203 @@
+// routes.ts: what can be asked of the control API, and what each answer is made of.
+
+import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward } from '../index.js';
+import {
+  addRequest,
+  checked,
+  drainRequest,
+  parseJson,
+  removeQuery,
+  sessionsQuery,
+  targetChange,
+} from './bodies.js';
+import type { Context } from './context.js';
+import { Problem } from './problem.js';
+import { parseId, RootlessKit, unknownId } from './rootlesskit.js';
+import type { DrainReport, ForwarderInfo, StatsReport } from './types.js';
+
+/** A call, as far as its meaning goes. */
+export interface Call {
+  /** What stands for `{id}` in the path. */
+  readonly id: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** An answer that is no failure. */
+export interface Answer {
+  readonly status: number;
+  /** Sent as JSON; nothing is sent when it is undefined. */
+  readonly json?: unknown;
+  readonly text?: { readonly type: string; readonly content: string };
+  /** Called when the answer has left. */
+  readonly after?: () => void;
+}
+
+/** One method of one path. */
+export interface Route {
+  readonly method: 'DELETE' | 'GET' | 'PATCH' | 'POST';
+  /** With `{id}` for a part that varies. */
+  readonly path: string;
+  readonly answer: (call: Call) => Answer | Promise<Answer>;
+}
+
+/** Every route, for one forwarder. */
+export function routesFor(context: Context): Route[] {
+  return [...portRoutes(context), ...forwardRoutes(context), ...stateRoutes(context)];
+}
+
+/** RootlessKit's own routes, and the additions to them. */
+function portRoutes(context: Context): Route[] {
+  const { forwarder } = context;
+  const rootlessKit = new RootlessKit(context);
+  const requireForward = (id: number): Forward => {
+    const forward = forwarder.get(id);
+    if (forward === undefined) throw unknownId(id);
+    return forward;
+  };
+  return [
+    { method: 'GET', path: '/v1/info', answer: () => ok(rootlessKit.info()) },
+    { method: 'GET', path: '/v1/ports', answer: () => ok(rootlessKit.list()) },
+    {
+      method: 'POST',
+      path: '/v1/ports',
+      answer: async ({ body }) => ({ status: 201, json: await rootlessKit.add(parseJson(body)) }),
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/ports/{id}',
+      answer: async ({ id, query }) => {
+        const forward = requireForward(parseId(id));
+        await forwarder.remove(forward.id, checked(removeQuery, query, 'query'));
+        return { status: 200 };
+      },
+    },
+    {
+      method: 'PATCH',
+      path: '/v1/ports/{id}',
+      answer: async ({ id, body }) => {
+        const forward = requireForward(parseId(id));
+        await forwarder.retarget(forward.id, checked(targetChange, parseJson(body), 'body'));
+        return ok(requireForward(forward.id));
+      },
+    },
+  ];
+}
+
+function forwardRoutes({ forwarder }: Context): Route[] {
+  return [
+    { method: 'GET', path: '/v1/forwards', answer: () => ok(forwarder.list()) },
+    {
+      method: 'POST',
+      path: '/v1/forwards',
+      answer: async ({ body }) => {
+        const { specs } = checked(addRequest, parseJson(body), 'body');
+        return { status: 201, json: await forwarder.addAll(specs) };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/sessions',
+      answer: ({ query }) => {
+        const { forwardId } = checked(sessionsQuery, query, 'query');
+        if (forwardId === undefined) return ok(forwarder.sessions());
+        if (forwarder.get(forwardId) === undefined) throw unknownId(forwardId);
+        return ok(forwarder.sessions().filter((session) => session.forwardId === forwardId));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/stats',
+      answer: () => {
+        const forwards = forwarder.list().map(({ id }) => ({ id, stats: forwarder.stats(id) }));
+        const connectLatencyBucketsMicros = CONNECT_LATENCY_BUCKETS_MICROS;
+        const total = forwarder.stats();
+        return ok({ total, forwards, connectLatencyBucketsMicros } satisfies StatsReport);
+      },
+    },
+  ];
+}
+
+function stateRoutes(context: Context): Route[] {
+  let drains = 0;
+  return [
+    {
+      method: 'GET',
+      path: '/v1/forwarder',
+      answer: () => {
+        const { version, program, container, notices, openedAtMs } = context;
+        return ok({
+          version,
+          pid: process.pid,
+          program,
+          ...(container !== undefined && { container }),
+          uptimeMs: Math.round(performance.now() - openedAtMs),
+          draining: drains > 0,
+          notices,
+        } satisfies ForwarderInfo);
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/drain',
+      answer: async ({ body }) => {
+        const { drainMs } = checked(drainRequest, parseJson(body), 'body');
+        drains += 1;
+        try {
+          return { ...ok(await drain(context, drainMs)), after: context.onDrained };
+        } finally {
+          drains -= 1;
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      answer: async () => {
+        // The library that writes them is loaded by the first who asks.
+        const { metricsOf } = await import('./metrics.js');
+        return { status: 200, text: await metricsOf(context) };
+      },
+    },
+  ];
+}
+
+async function drain({ forwarder }: Context, drainMs: number): Promise<DrainReport> {
+  const startedAt = performance.now();
+  const ids = forwarder.list().map(({ id }) => id);
+  const sessions = forwarder.stats().sessionsOpen;
+  await forwarder.remove(ids, { drainMs });
+  return { forwards: ids.length, sessions, tookMs: Math.round(performance.now() - startedAt) };
+}
+
+function ok(json: unknown): Answer {
+  return { status: 200, json };
+}
+
+/**
+ * The route of a call.
+ * @throws Problem when there is none
+ */
+export function findRoute(
+  routes: readonly Route[],
+  method: string,
+  path: string,
+): { readonly route: Route; readonly id: string } {
+  const matches = routes.flatMap((route) => {
+    const id = match(route.path, path);
+    return id === undefined ? [] : [{ route, id }];
+  });
+  const found = matches.find(({ route }) => route.method === method);
+  if (found !== undefined) return found;
+  if (matches.length === 0) throw new Problem(404, `there is no ${path}`);
+  const allowed = matches.map(({ route }) => route.method).join(', ');
+  throw new Problem(405, `${path} takes ${allowed}, not ${method}`, { allow: allowed });
+}
+
+/** What stands for `{id}`, empty where the path has none; undefined when the path is another. */
+function match(template: string, path: string): string | undefined {
+  if (!template.endsWith('/{id}')) return template === path ? '' : undefined;
+  const prefix = template.slice(0, -'{id}'.length);
+  const id = path.startsWith(prefix) ? path.slice(prefix.length) : '';
+  return id === '' || id.includes('/') ? undefined : id;
+}
