@@ -1,0 +1,32 @@
+// end-requests.ts: what asks a command in the foreground to end.
+
+import { leaveOuterProcess, outerProcessEnds } from './outer-process.js';
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Counts signals, and the end of the process that ran this one again, from its making until it is disposed of. */
+export class EndRequests {
+  #pending = 0;
+  #wake: (() => void) | undefined;
+
+  constructor() {
+    for (const signal of signals) process.on(signal, this.#onRequest);
+    void outerProcessEnds().then(this.#onRequest);
+  }
+
+  /** Settles at the first request that was not waited for yet. */
+  async next(): Promise<void> {
+    if (this.#pending === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+    this.#pending -= 1;
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of signals) process.off(signal, this.#onRequest);
+    leaveOuterProcess();
+  }
+
+  readonly #onRequest = (): void => {
+    this.#pending += 1;
+    this.#wake?.();
+  };
+}

@@ -1,0 +1,87 @@
+// failure.ts: what the command line says when it cannot do what it was asked, and the exit code that goes with it.
+
+/** Exit codes of every command; docs/cli.md tells of them. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  notAllowed: 4,
+  portTaken: 5,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** A failure with its exit code, and with advice where there is some. */
+export class CliFailure extends Error {
+  static {
+    this.prototype.name = 'CliFailure';
+  }
+
+  readonly exitCode: ExitCode;
+  /** What to do next, in a sentence or two. */
+  declare readonly hint?: string;
+  /** A code of docs/errors.md, or the name of an errno. */
+  declare readonly code?: string;
+
+  constructor(
+    exitCode: ExitCode,
+    message: string,
+    details: {
+      readonly hint?: string | undefined;
+      readonly code?: string | undefined;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.exitCode = exitCode;
+    if (details.hint !== undefined) this.hint = details.hint;
+    if (details.code !== undefined) this.code = details.code;
+  }
+}
+
+/** Wrong words on the command line. */
+export function usageFailure(message: string, hint?: string): CliFailure {
+  return new CliFailure(exitCodes.usage, message, { hint });
+}
+
+const exitCodeOf: Readonly<Record<string, ExitCode>> = {
+  ERR_SPLICEPORT_ALREADY_FORWARDED: exitCodes.portTaken,
+  ERR_SPLICEPORT_INVALID_ARG_TYPE: exitCodes.usage,
+  ERR_SPLICEPORT_INVALID_PORT_SPEC: exitCodes.usage,
+  ERR_SPLICEPORT_NETNS_GONE: exitCodes.notFound,
+  ERR_SPLICEPORT_NO_SUCH_FORWARD: exitCodes.notFound,
+  ERR_SPLICEPORT_OUT_OF_RANGE: exitCodes.usage,
+  EACCES: exitCodes.notAllowed,
+  EADDRINUSE: exitCodes.portTaken,
+  ECONNREFUSED: exitCodes.notFound,
+  ENOENT: exitCodes.notFound,
+  EPERM: exitCodes.notAllowed,
+};
+
+const hintOf: Readonly<Record<string, string>> = {
+  ERR_SPLICEPORT_INVALID_PORT_SPEC: '"spliceport forward --help" shows examples.',
+  ERR_SPLICEPORT_NETNS_GONE: 'Has the container ended, or started anew? Look it up again.',
+  ERR_SPLICEPORT_NO_SUCH_FORWARD: '"spliceport ls" lists the forwards there are.',
+};
+
+/** Any error of the library or of the control API as a failure; a fault of the program keeps its stack. */
+export function failureOf(error: unknown): CliFailure {
+  if (error instanceof CliFailure) return error;
+  const { code, hint } = (typeof error === 'object' ? error : undefined) as {
+    readonly code?: string;
+    readonly hint?: string;
+  };
+  const known = code !== undefined || (error instanceof Error && error.name === 'ControlError');
+  if (!(error instanceof Error) || !known) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return new CliFailure(exitCodes.failed, `a fault in spliceport itself: ${text}`, {
+      cause: error,
+    });
+  }
+  return new CliFailure(exitCodeOf[code ?? ''] ?? exitCodes.failed, error.message, {
+    code,
+    hint: hint ?? hintOf[code ?? ''],
+    cause: error,
+  });
+}

@@ -1,0 +1,140 @@
+// forward-reports.ts: how `spliceport forward` tells what happens: as JSON, on a terminal, or as log lines.
+
+import type { Forward, Stats } from '../index.js';
+import { describeForward } from './describe.js';
+import type { CliFailure } from './failure.js';
+import type { LiveLine } from './live-line.js';
+import { print, printJson } from './output.js';
+import type { Traffic } from './traffic.js';
+import { count, formatBytes, formatRate } from './units.js';
+
+/** What happens to a forwarder, in order. */
+export type ForwardEvent =
+  | {
+      readonly event: 'ready';
+      readonly pid: number;
+      /** Null when there is none. */
+      readonly controlSocket: string | null;
+      readonly netnsPath: string;
+      readonly forwards: readonly Forward[];
+    }
+  | { readonly event: 'added' | 'removed' | 'retargeted'; readonly forward: Forward }
+  | ({
+      readonly event: 'traffic';
+      readonly sessionsOpen: number;
+      readonly sessionsTotal: number;
+    } & Traffic)
+  | { readonly event: 'draining'; readonly sessionsOpen: number; readonly drainMs: number }
+  | { readonly event: 'closed'; readonly stats: Stats }
+  | {
+      readonly event: 'failed';
+      readonly message: string;
+      readonly exitCode: number;
+      readonly code?: string;
+      readonly hint?: string;
+    };
+
+/** Takes what happens. */
+export type Report = (event: ForwardEvent) => void;
+
+/** What log lines are written with. */
+export interface Log {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+}
+
+/** One line of JSON for each event, on standard output. */
+export function jsonReport(event: ForwardEvent): void {
+  const { event: name, ...facts } = event;
+  printJson({ event: name, time: new Date().toISOString(), ...facts });
+}
+
+/** The event of a failure. */
+export function failedEvent({ message, exitCode, code, hint }: CliFailure): ForwardEvent {
+  return {
+    event: 'failed',
+    message,
+    exitCode,
+    ...(code !== undefined && { code }),
+    ...(hint !== undefined && { hint }),
+  };
+}
+
+/** Lines for a person, above one that shows the traffic. */
+export function terminalReport(line: LiveLine): Report {
+  return (event) => {
+    switch (event.event) {
+      case 'ready':
+        line.above(() => {
+          for (const forward of event.forwards) print(describeForward(forward));
+        });
+        return;
+      case 'added':
+      case 'removed':
+      case 'retargeted':
+        line.above(() => print(`${event.event}  ${describeForward(event.forward)}`));
+        return;
+      case 'traffic':
+        line.show(describeTraffic(event));
+        return;
+      case 'draining':
+        line.show(`${describeDraining(event)}; Ctrl-C ends them at once`);
+        return;
+      case 'closed':
+        line.end();
+        print(describeTotals(event.stats));
+        return;
+      case 'failed':
+        line.end();
+    }
+  };
+}
+
+/** The forwards on standard output, all else as log lines. */
+export function logReport(log: Log): Report {
+  return (event) => {
+    const { event: name, ...facts } = event;
+    switch (event.event) {
+      case 'ready':
+        for (const forward of event.forwards) print(describeForward(forward));
+        log.info({ event: name, pid: event.pid, controlSocket: event.controlSocket }, 'ready');
+        return;
+      case 'added':
+      case 'removed':
+      case 'retargeted':
+        log.info({ event: name, ...facts }, `${name} ${describeForward(event.forward)}`);
+        return;
+      case 'traffic':
+        log.info({ event: name, ...facts }, describeTraffic(event));
+        return;
+      case 'draining':
+        log.info({ event: name, ...facts }, describeDraining(event));
+        return;
+      case 'closed':
+        log.info({ event: name, ...facts }, describeTotals(event.stats));
+        return;
+      case 'failed': // Told on standard error by whoever ends the process.
+    }
+  };
+}
+
+function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
+  return [
+    `to container ${formatRate(event.bytesToContainerPerSecond)}`,
+    `to host ${formatRate(event.bytesToHostPerSecond)}`,
+    `${event.sessionsOpen} open, ${count(event.sessionsTotal, 'session')} in all`,
+  ].join('   ');
+}
+
+function describeDraining(event: Extract<ForwardEvent, { event: 'draining' }>): string {
+  const seconds = Math.ceil(event.drainMs / 1_000);
+  return `${count(event.sessionsOpen, 'session')} may go on for ${count(seconds, 'second')}`;
+}
+
+function describeTotals(stats: Stats): string {
+  return [
+    count(stats.sessionsTotal, 'session'),
+    `${formatBytes(stats.bytesToContainer)} to the container`,
+    `${formatBytes(stats.bytesToHost)} to the host`,
+  ].join(', ');
+}

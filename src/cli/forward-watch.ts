@@ -1,0 +1,91 @@
+// forward-watch.ts: looks at a forwarder from time to time and reports what has happened to it.
+
+import type { Forward, Forwarder } from '../index.js';
+import type { Report } from './forward-reports.js';
+import { TrafficMeter } from './traffic.js';
+
+const CHANGES_INTERVAL_MS = 500;
+const DRAIN_INTERVAL_MS = 1_000;
+
+/** How to watch. */
+export interface WatchOptions {
+  readonly report: Report;
+  /** How often traffic is reported. 0: never. */
+  readonly intervalSeconds: number;
+}
+
+/** Reports changes, which others make through the control socket, and traffic. */
+export class ForwardWatch {
+  readonly #forwarder: Forwarder;
+  readonly #report: Report;
+  readonly #meter = new TrafficMeter();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #known: ReadonlyMap<number, Forward>;
+  #lastReported = '';
+
+  constructor(forwarder: Forwarder, forwards: readonly Forward[], options: WatchOptions) {
+    this.#forwarder = forwarder;
+    this.#report = options.report;
+    this.#known = byId(forwards);
+    this.#every(CHANGES_INTERVAL_MS, () => this.changes());
+    if (options.intervalSeconds <= 0) return;
+    this.#traffic();
+    this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
+  }
+
+  /** Reports what was added, removed and retargeted since the last time. */
+  changes(): void {
+    // A forward is a frozen snapshot: another object is another target.
+    const now = byId(this.#forwarder.list());
+    for (const [id, forward] of this.#known) {
+      if (!now.has(id)) this.#report({ event: 'removed', forward });
+    }
+    for (const [id, forward] of now) {
+      const before = this.#known.get(id);
+      if (before === undefined) this.#report({ event: 'added', forward });
+      else if (before !== forward) this.#report({ event: 'retargeted', forward });
+    }
+    this.#known = now;
+  }
+
+  /** Reports how the forwarder drains, in place of its traffic. */
+  drains(drainMs: number): void {
+    const startMs = performance.now();
+    this.#stop();
+    const tell = (): void =>
+      this.#report({
+        event: 'draining',
+        sessionsOpen: this.#forwarder.stats().sessionsOpen,
+        drainMs: Math.max(Math.round(drainMs - (performance.now() - startMs)), 0),
+      });
+    tell();
+    this.#every(DRAIN_INTERVAL_MS, tell);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
+
+  #traffic(): void {
+    const stats = this.#forwarder.stats();
+    const traffic = this.#meter.read(stats, performance.now());
+    const { sessionsOpen, sessionsTotal } = stats;
+    const event = { event: 'traffic' as const, ...traffic, sessionsOpen, sessionsTotal };
+    // Nothing has happened since: not worth a line.
+    if (JSON.stringify(event) === this.#lastReported) return;
+    this.#lastReported = JSON.stringify(event);
+    this.#report(event);
+  }
+
+  #every(intervalMs: number, work: () => void): void {
+    this.#timers.push(setInterval(work, intervalMs));
+  }
+
+  #stop(): void {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+  }
+}
+
+function byId(forwards: readonly Forward[]): Map<number, Forward> {
+  return new Map(forwards.map((forward) => [forward.id, forward]));
+}

@@ -1,0 +1,65 @@
+// ls.ts: `spliceport ls`.
+
+import type { Forward } from '../api/types.js';
+import { print, printJson, remark } from './output.js';
+import { findRunning, forwardId, placeOf, type Running } from './running.js';
+import { tableLines } from './table.js';
+import { formatDuration, formatEndpoint } from './units.js';
+
+/** Options of `ls`. */
+export interface ListOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Lists forwarders and their forwards. */
+export async function list({ json = false, quiet = false }: ListOptions): Promise<void> {
+  const running = await findRunning();
+  const listed = await Promise.all(
+    running.map(async (forwarder) => ({ forwarder, forwards: await forwarder.client.forwards() })),
+  );
+  if (quiet) {
+    for (const { forwarder, forwards } of listed) {
+      if (forwards.length === 0) print(forwarder.id);
+      for (const { id } of forwards) print(forwardId(forwarder, id));
+    }
+    return;
+  }
+  if (json) {
+    printJson(
+      listed.map(({ forwarder, forwards }) => ({
+        id: forwarder.id,
+        socketPath: forwarder.socketPath,
+        ...forwarder.info,
+        forwards: forwards.map((forward) => ({ ...forward, id: forwardId(forwarder, forward.id) })),
+      })),
+    );
+    return;
+  }
+  if (listed.length === 0) remark('No forwarder of this user is running.');
+  else for (const line of tableLines(columns, listed.flatMap(rowsOf))) print(line);
+  for (const { id, info } of running) for (const notice of info.notices) remark(`${id}: ${notice}`);
+}
+
+const columns = ['ID', 'PROTOCOL', 'HOST', 'TARGET', 'IN', 'PROGRAM', 'UP'].map((title) => ({
+  title,
+}));
+
+function rowsOf(listed: {
+  readonly forwarder: Running;
+  readonly forwards: readonly Forward[];
+}): string[][] {
+  const { forwarder, forwards } = listed;
+  const { program, uptimeMs, draining } = forwarder.info;
+  const up = `${formatDuration(uptimeMs)}${draining ? ' (drains)' : ''}`;
+  if (forwards.length === 0) return [[forwarder.id, '-', '-', '-', '-', program, up]];
+  return forwards.map((forward) => [
+    forwardId(forwarder, forward.id),
+    forward.protocol,
+    formatEndpoint(forward.host),
+    formatEndpoint(forward.container),
+    placeOf(forwarder, forward),
+    program,
+    up,
+  ]);
+}

@@ -1,0 +1,86 @@
+// reenter.ts: runs the same command again inside the user namespace that owns the container's network namespace.
+// A process with threads, as any of Node's, cannot change its user namespace; nsenter can, before it starts node.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { controlFolder } from '../api/folder.js';
+import { probeNetns } from '../system.js';
+import { CliFailure, exitCodes } from './failure.js';
+import { enteredEnvironment } from './outer-process.js';
+import { findEntrance } from './processes.js';
+import type { Target } from './target.js';
+
+const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
+
+/**
+ * Whether the namespace must not be entered from this process's user namespace.
+ * @throws SpliceportError when it cannot be entered for another reason, such as that it is gone
+ */
+export function isForbidden(target: Target): boolean {
+  try {
+    probeNetns(target.netnsPath);
+    return false;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EPERM' || code === 'EACCES') return true;
+    throw error;
+  }
+}
+
+/**
+ * Runs this process's command line again in the user namespace of a process near the target.
+ * @returns The other process's exit code, or 128 and the number of the signal that ended it, as in a shell.
+ * @throws CliFailure when there is no way in
+ */
+export async function reenter(target: Target): Promise<number> {
+  const entrance = findEntrance(target.netnsPath, target.pid);
+  if (entrance === undefined) throw noWayIn(target);
+  const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const child = spawn(
+    'nsenter',
+    ['--preserve-credentials', '-U', '-t', String(entrance), '--', ...again],
+    {
+      // A session of its own: a Ctrl-C must reach it once, through this process, and not a second time.
+      detached: true,
+      // It ends with this process, however this one ends, because the channel between them closes.
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      env: {
+        ...process.env,
+        ...enteredEnvironment(target),
+        SPLICEPORT_CONTROL_DIR: controlFolder(),
+      },
+    },
+  );
+  const pass = (signal: NodeJS.Signals): boolean => child.kill(signal);
+  for (const signal of forwardedSignals) process.on(signal, pass);
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return code ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+  } catch (error) {
+    throw cannotRun(error as NodeJS.ErrnoException);
+  } finally {
+    for (const signal of forwardedSignals) process.off(signal, pass);
+  }
+}
+
+function noWayIn({ netnsPath, pid }: Target): CliFailure {
+  const whose = pid === undefined ? netnsPath : `${netnsPath} of process ${pid}`;
+  const reason =
+    pid === undefined
+      ? 'No process that this user may look at lives in it, so its user namespace is not known. ' +
+        'If there is one, name it with --pid PID; else run as root'
+      : 'This user is not root in its user namespace. Run as its user, or as root';
+  return new CliFailure(exitCodes.notAllowed, `may not enter the network namespace ${whose}`, {
+    hint: `${reason}: sudo spliceport ${process.argv.slice(2).join(' ')}`,
+    code: 'EPERM',
+  });
+}
+
+function cannotRun(error: NodeJS.ErrnoException): CliFailure {
+  const missing = error.code === 'ENOENT';
+  return new CliFailure(exitCodes.failed, `cannot run nsenter: ${error.message}`, {
+    hint: missing ? 'nsenter is part of util-linux. Install it, or run as root.' : undefined,
+    cause: error,
+  });
+}

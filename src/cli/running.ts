@@ -1,0 +1,96 @@
+// running.ts: the forwarders of this user that run, and what the command line calls them and their forwards.
+// A forwarder's id is the name of its control socket, a forward's that and its number: 4281/1.
+
+import { basename } from 'node:path';
+import { listForwarders, type RunningForwarder } from '../api/client.js';
+import type { Forward } from '../api/types.js';
+import { CliFailure, exitCodes, usageFailure } from './failure.js';
+
+/** A forwarder that answered. */
+export interface Running extends RunningForwarder {
+  readonly id: string;
+}
+
+/** A forward of a forwarder that answered. */
+export interface RunningForward {
+  readonly forwarder: Running;
+  readonly number: number;
+}
+
+/** Every forwarder of this user that answers. */
+export async function findRunning(): Promise<Running[]> {
+  const found = await listForwarders();
+  return found.map((forwarder) => ({ ...forwarder, id: basename(forwarder.socketPath, '.sock') }));
+}
+
+/** What the command line calls a forward. */
+export function forwardId(forwarder: Running, number: number): string {
+  return `${forwarder.id}/${number}`;
+}
+
+/** Which container forwards lead to: what its engine calls it, or the path of its namespace. */
+export function placeOf({ info }: Running, { netnsPath }: Forward): string {
+  return info.container?.id?.slice(0, 12) ?? netnsPath;
+}
+
+/**
+ * The forwarder with this id; the only one when none is given.
+ * @throws CliFailure
+ */
+export function pickForwarder(running: readonly Running[], id: string | undefined): Running {
+  const [only, ...more] = id === undefined ? running : running.filter((each) => each.id === id);
+  if (only !== undefined && more.length === 0) return only;
+  const ids = running.map((each) => each.id).join(', ');
+  if (id !== undefined) throw notFound(`no forwarder ${id} is running`, running);
+  if (only === undefined) throw notFound('no forwarder is running', running);
+  throw usageFailure('more than one forwarder is running', `Name one of ${ids}.`);
+}
+
+/**
+ * The forward with this id, `4281/1`; while a single forwarder is running, the number is enough.
+ * @throws CliFailure
+ */
+export function pickForward(running: readonly Running[], id: string): RunningForward {
+  const parts = /^(?:([\d-]+)\/)?(\d+)$/.exec(id);
+  if (parts === null) {
+    throw usageFailure(`${JSON.stringify(id)} is not the id of a forward`, idHint);
+  }
+  const [, forwarderId, number] = parts;
+  return { forwarder: pickForwarder(running, forwarderId), number: Number(number) };
+}
+
+/** Those forwarders, and those of their forwards, that ids name; everything when none is given. */
+export interface Selection {
+  readonly forwarder: Running;
+  /** Undefined: all of them. */
+  readonly numbers: ReadonlySet<number> | undefined;
+}
+
+/**
+ * Reads ids of forwarders (`4281`) and of forwards (`4281/1`).
+ * @throws CliFailure
+ */
+export function select(running: readonly Running[], ids: readonly string[]): Selection[] {
+  if (ids.length === 0) return running.map((forwarder) => ({ forwarder, numbers: undefined }));
+  const selected = new Map<Running, Set<number> | undefined>();
+  for (const id of ids) {
+    if (!id.includes('/')) {
+      selected.set(pickForwarder(running, id), undefined);
+      continue;
+    }
+    const { forwarder, number } = pickForward(running, id);
+    if (!selected.has(forwarder)) selected.set(forwarder, new Set());
+    selected.get(forwarder)?.add(number);
+  }
+  return [...selected].map(([forwarder, numbers]) => ({ forwarder, numbers }));
+}
+
+const idHint = '"spliceport ls" lists the ids there are.';
+
+function notFound(message: string, running: readonly Running[]): CliFailure {
+  const hint =
+    running.length === 0
+      ? 'Each user sees their own forwarders only. "spliceport forward" starts one.'
+      : idHint;
+  return new CliFailure(exitCodes.notFound, message, { hint });
+}

@@ -1,0 +1,112 @@
+// top-view.ts: what `spliceport top` shows, as lines. Knows no terminal.
+
+import { cutToWidth } from './text-width.js';
+import { tableLines, type Column } from './table.js';
+import { sortRows, type Sorting, type TopRow } from './top-model.js';
+import { sortKeys, type SortKey } from './sort-keys.js';
+import { count, formatRate } from './units.js';
+
+/** What a person has chosen. */
+export interface ViewState {
+  readonly sorting: Sorting;
+  /** Index of the first row that is shown. */
+  readonly offset: number;
+}
+
+/** Size of a terminal. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** A line, and whether it is the one with the titles. */
+export interface ViewLine {
+  readonly text: string;
+  readonly isTitle?: boolean;
+}
+
+const LINES_AROUND_ROWS = 3;
+
+const titles: readonly (Column & { readonly key?: SortKey })[] = [
+  { title: 'ID', key: 'id' },
+  { title: 'PROTO' },
+  { title: 'HOST', key: 'host' },
+  { title: 'TARGET' },
+  { title: 'TO CONTAINER', key: 'to-container', align: 'right' },
+  { title: 'TO HOST', key: 'to-host', align: 'right' },
+  { title: 'OPEN', key: 'open', align: 'right' },
+  { title: 'CONN/S', key: 'connects', align: 'right' },
+  { title: 'FAILED', key: 'failed', align: 'right' },
+  { title: 'IN' },
+];
+
+/** How many rows fit. */
+export function pageSize({ rows }: Size): number {
+  return Math.max(rows - LINES_AROUND_ROWS, 1);
+}
+
+/** The offset that is nearest to the one asked for and leaves no room empty. */
+export function clampOffset(offset: number, rowCount: number, size: Size): number {
+  return Math.max(Math.min(offset, rowCount - pageSize(size)), 0);
+}
+
+/** Sorts by the next column, or by the one before. */
+export function moveSorting({ key }: Sorting, step: 1 | -1): Sorting {
+  const index = (sortKeys.indexOf(key) + step + sortKeys.length) % sortKeys.length;
+  return { key: sortKeys[index] ?? key, reversed: false };
+}
+
+/** Every line of the screen. */
+export function render(rows: readonly TopRow[], state: ViewState, size: Size): ViewLine[] {
+  const offset = clampOffset(state.offset, rows.length, size);
+  const shown = sortRows(rows, state.sorting).slice(offset, offset + pageSize(size));
+  const mark = state.sorting.reversed ? '▲' : '▼';
+  const columns = titles.map(({ title, key, ...column }) => ({
+    ...column,
+    title: key === state.sorting.key ? `${title}${mark}` : title,
+  }));
+  const [title = '', ...body] = tableLines(columns, shown.map(cellsOf));
+  // A character in the last column would leave the cursor in a place that terminals do not agree on.
+  const width = size.columns - 1;
+  const fit = (text: string): string => cutToWidth(text, width);
+  const blank = new Array<string>(Math.max(pageSize(size) - body.length, 0)).fill('');
+  const empty = rows.length === 0 ? ['No forward of this user is running.'] : [];
+  return [
+    { text: fit(summary(rows)) },
+    { text: fit(title).padEnd(width), isTitle: true },
+    ...[...body, ...empty, ...blank].slice(0, pageSize(size)).map((text) => ({ text: fit(text) })),
+    { text: fit(footer(offset, shown.length, rows.length)) },
+  ].slice(0, size.rows);
+}
+
+function summary(rows: readonly TopRow[]): string {
+  const sum = (figure: (row: TopRow) => number): number =>
+    rows.reduce((total, row) => total + figure(row), 0);
+  return [
+    count(rows.length, 'forward'),
+    `to container ${formatRate(sum((row) => row.toContainerPerSecond))}`,
+    `to host ${formatRate(sum((row) => row.toHostPerSecond))}`,
+    `${sum((row) => row.open)} open`,
+    `${sum((row) => row.connectsPerSecond).toFixed(0)} connects/s`,
+  ].join('   ');
+}
+
+function footer(offset: number, shown: number, total: number): string {
+  const position = shown < total ? `   ${offset + 1}-${offset + shown} of ${total}` : '';
+  return `q quit   ←→ sort   r reverse   ↑↓ PgUp PgDn scroll${position}`;
+}
+
+function cellsOf(row: TopRow): string[] {
+  return [
+    row.id,
+    row.protocol,
+    row.host,
+    row.target,
+    formatRate(row.toContainerPerSecond),
+    formatRate(row.toHostPerSecond),
+    String(row.open),
+    row.connectsPerSecond.toFixed(0),
+    String(row.failed),
+    row.place,
+  ];
+}
