@@ -1,5 +1,6 @@
 // build.mjs: src/ → lib/. tsc makes the library; esbuild makes the helper's one file, lib/rootlessport.cjs,
-// because a user waits for its start and every further file costs part of a millisecond.
+// because a user waits for its start and every further file costs part of a millisecond; and, beside it, what it loads
+// once it is ready: lib/api/listen.cjs, and lib/api/server.cjs when the first client calls.
 // Does nothing when neither the inputs nor the outputs have changed since the last time.
 
 import { spawnSync } from 'node:child_process';
@@ -24,6 +25,11 @@ const cacheFolder = 'node_modules/.cache/spliceport';
 const stampFile = `${cacheFolder}/build`;
 const helperEntry = 'src/rootlessport/main.ts';
 const helperBundle = 'lib/rootlessport.cjs';
+/** Loaded later: the source, and the bundle in the same place under lib/. */
+const laterBundles = {
+  'src/api/listen.ts': 'lib/api/listen.cjs',
+  'src/api/server.ts': 'lib/api/server.cjs',
+};
 
 const filesUnder = (folder) =>
   existsSync(folder)
@@ -49,7 +55,7 @@ const outputs = sources
     const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
     return [`${stem}.js`, `${stem}.d.ts`];
   });
-if (existsSync(helperEntry)) outputs.push(helperBundle);
+if (existsSync(helperEntry)) outputs.push(helperBundle, ...Object.values(laterBundles));
 
 const inputs = digest([
   ...sources,
@@ -71,11 +77,28 @@ function compile() {
   return status === 0;
 }
 
-/** What the sources say of their own place must hold for the bundle: it lies where they would, in lib/. */
-async function bundleHelper() {
+/** What a bundle does not hold: the others, and in those that are loaded later the library, which the first one has. */
+const between = {
+  name: 'between bundles',
+  setup({ onResolve, initialOptions }) {
+    onResolve({ filter: /\/(listen|server)\.js$/ }, ({ kind, path }) =>
+      kind === 'dynamic-import'
+        ? { path: path.replace(/^\.\.\//, './').replace(/js$/, 'cjs'), external: true }
+        : undefined,
+    );
+    if (initialOptions.entryPoints[0] === helperEntry) return;
+    onResolve({ filter: /^\.\.\/(index|system)\.js$/ }, () => ({
+      path: '../rootlessport.cjs',
+      external: true,
+    }));
+  },
+};
+
+/** What the sources say of their own place must hold for a bundle: it lies where they would. */
+async function bundleOne(entry, outfile) {
   const partial = `${cacheFolder}/${process.pid}.cjs`;
   await build({
-    entryPoints: [helperEntry],
+    entryPoints: [entry],
     outfile: partial,
     bundle: true,
     platform: 'node',
@@ -85,8 +108,16 @@ async function bundleHelper() {
     legalComments: 'none',
     logLevel: 'warning',
     define: { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
+    // What is loaded later is required: import() would start the loader of modules first.
+    supported: { 'dynamic-import': false },
+    plugins: [between],
   });
-  renameSync(partial, helperBundle);
+  renameSync(partial, outfile);
+}
+
+async function bundleHelper() {
+  await bundleOne(helperEntry, helperBundle);
+  for (const [entry, outfile] of Object.entries(laterBundles)) await bundleOne(entry, outfile);
 }
 
 function removeStale() {

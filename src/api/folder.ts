@@ -21,22 +21,25 @@ const FOLDER_VARIABLE = 'SPLICEPORT_CONTROL_DIR';
 /** `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process. */
 const SOCKET_NAME = /^(\d+)(?:-\d+)?\.sock$/;
 
-/** The folder that a new control socket goes into by default. */
-export function controlFolder(): string {
-  const [first = ''] = controlFolders();
-  return first;
+/**
+ * The folder that a new control socket goes into by default.
+ * @param fallback - Where the environment names none. Default: one in /tmp.
+ */
+export function controlFolder(fallback?: string): string {
+  const { [FOLDER_VARIABLE]: chosen = '', XDG_RUNTIME_DIR: runtime = '' } = process.env;
+  if (chosen !== '') return chosen;
+  return runtime === '' ? (fallback ?? temporaryFolder()) : `${runtime}/spliceport`;
 }
 
-/** Every folder that forwarders of this user use by default; the first is for new sockets. */
+/** Every folder that forwarders of this user use by default, where the environment is the same or names none. */
 export function controlFolders(): string[] {
-  const { [FOLDER_VARIABLE]: chosen = '', XDG_RUNTIME_DIR: runtime = '' } = process.env;
+  const { [FOLDER_VARIABLE]: chosen = '' } = process.env;
   if (chosen !== '') return [chosen];
-  const uid = outerUid(effectiveUid());
-  const own = `/tmp/spliceport-${uid}`;
+  const uid = outerUid();
   // Podman makes up a runtime folder where the session has none.
   const runtimes = [`/run/user/${uid}`, `/tmp/podman-run-${uid}`, `/tmp/storage-run-${uid}`];
   const usual = runtimes.map((folder) => `${folder}/spliceport`);
-  return runtime === '' ? [own, ...usual] : [...new Set([`${runtime}/spliceport`, ...usual, own])];
+  return [...new Set([controlFolder(), ...usual, temporaryFolder()])];
 }
 
 /** Paths of the control sockets in a folder; none when there is no such folder, or it is another user's. */
@@ -121,8 +124,13 @@ function isRunning(pid: number): boolean {
   }
 }
 
+function temporaryFolder(): string {
+  return `/tmp/spliceport-${outerUid()}`;
+}
+
 /** The user outside of this process's user namespace, who is the same for a helper within it and a command beside it. */
-function outerUid(uid: number): number {
+function outerUid(): number {
+  const uid = effectiveUid();
   for (const line of readFileSync('/proc/self/uid_map', 'utf8').split('\n')) {
     const [inner = 0, outer = 0, count = 0] = line.trim().split(/\s+/).map(Number);
     if (uid >= inner && uid < inner + count) return outer + uid - inner;

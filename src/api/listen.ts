@@ -1,7 +1,7 @@
 // listen.ts: the control socket of a forwarder. What answers calls is loaded when the first client connects, and not
 // before: most forwarders are never asked.
 
-import { chmodSync, closeSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, lstatSync, rmdirSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Forwarder } from '../index.js';
 import { acceptUnix, listenUnix, peerCredentials, watchFd, type FdWatcher } from '../system.js';
@@ -19,11 +19,15 @@ import type { ContainerInfo } from './types.js';
 /** How long accepting pauses when descriptors have run out. */
 const ACCEPT_REST_MS = 100;
 const MAX_SOCKETS_PER_PROCESS = 1_000;
+/** How often the folder is made, where another process removes it because it is empty. */
+const MAX_ATTEMPTS = 5;
 
 /** What a control socket tells of its process, and where it is. */
 export interface ControlOptions {
   /** Default: `$SPLICEPORT_CONTROL_DIR`, `$XDG_RUNTIME_DIR/spliceport`, or `/tmp/spliceport-<uid>`, the first there is. */
   readonly folder?: string;
+  /** In place of the one in `/tmp`. */
+  readonly fallbackFolder?: string;
   /** What the process is, for those who look at it. Default: `library`. */
   readonly program?: string;
   /** The container that is served, where it is a single one. */
@@ -60,6 +64,7 @@ class Listener implements ControlSocket {
   readonly #forwarder: Forwarder;
   readonly #options: ControlOptions;
   readonly #openedAtMs = performance.now();
+  readonly #folder: string;
   readonly #fd: number;
   readonly #identity: string | undefined;
   #watcher: FdWatcher | undefined;
@@ -69,17 +74,10 @@ class Listener implements ControlSocket {
   constructor(forwarder: Forwarder, options: ControlOptions) {
     this.#forwarder = forwarder;
     this.#options = options;
-    const folder = resolve(options.folder ?? controlFolder());
-    const folderFd = openFolder(folder);
-    try {
-      removeStaleSockets(folderFd);
-      const { fd, name } = listenUnderFreeName(folderFd);
-      this.#fd = fd;
-      this.path = `${folder}/${name}`;
-      chmodSync(`/proc/self/fd/${folderFd}/${name}`, 0o600);
-    } finally {
-      closeSync(folderFd);
-    }
+    this.#folder = resolve(options.folder ?? controlFolder(options.fallbackFolder));
+    const { fd, name } = listenIn(this.#folder);
+    this.#fd = fd;
+    this.path = `${this.#folder}/${name}`;
     this.#identity = identityOf(this.path);
     this.#watch();
     process.on('exit', this.#onExit);
@@ -89,16 +87,27 @@ class Listener implements ControlSocket {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     process.off('exit', this.#onExit);
-    if (this.#identity !== undefined && identityOf(this.path) === this.#identity) {
-      unlinkSync(this.path);
-    }
     this.#watcher?.close();
     closeSync(this.#fd);
-    void this.#server?.then((server) => server.close());
+    this.#server?.then(
+      (server) => server.close(),
+      () => undefined,
+    );
+    this.#removeFiles();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Removes the socket, unless it is another's by now, and the folder if nobody chose it. */
+  #removeFiles(): void {
+    try {
+      if (identityOf(this.path) === this.#identity) unlinkSync(this.path);
+      if (this.#options.folder === undefined) rmdirSync(this.#folder);
+    } catch {
+      // The folder is gone, or another forwarder has its socket there.
+    }
   }
 
   readonly #onExit = (): void => this.close();
@@ -163,12 +172,29 @@ function strangerAt(fd: number): string | undefined {
   }
 }
 
+function listenIn(folder: string): { readonly fd: number; readonly name: string } {
+  for (let attempt = 1; ; attempt++) {
+    const folderFd = openFolder(folder);
+    try {
+      removeStaleSockets(folderFd);
+      return listenUnderFreeName(folderFd);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
+    } finally {
+      closeSync(folderFd);
+    }
+  }
+}
+
 /** The name is that of the process, with a number where the process has several, or a namesake in another pid namespace. */
 function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly name: string } {
   for (let number = 0; ; number++) {
     const name = number === 0 ? `${process.pid}.sock` : `${process.pid}-${number}.sock`;
     try {
-      return { fd: listenUnix('stream', folderFd, name), name };
+      const fd = listenUnix('stream', folderFd, name);
+      chmodSync(`/proc/self/fd/${folderFd}/${name}`, 0o600);
+      return { fd, name };
     } catch (error) {
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
       if (!isTaken || number >= MAX_SOCKETS_PER_PROCESS) throw error;

@@ -14,9 +14,14 @@ import { check, expand } from './ports.js';
 import { ReloadSocket } from './reload-socket.js';
 import { reload } from './reload.js';
 import { readAll } from './streams.js';
+import { targetRule } from './target.js';
 
 /** Settles the type of the reload socket: `seqpacket` or `stream`. */
 const RELOAD_SOCKET = 'SPLICEPORT_RELOAD_SOCKET';
+
+// The bundles that are loaded after ready have no library of their own.
+export * from '../index.js';
+export * from '../system.js';
 
 async function run(): Promise<void> {
   const inherited = takeInheritedFds();
@@ -35,11 +40,34 @@ async function run(): Promise<void> {
 
   await forwardAll(forwarder, config);
   onEnd(config.exitFd, stop);
+  let { containerAddress } = config;
   if (config.wantsReloadSocket) {
-    reloadSocket = openReloadSocket(folder, config, (request) => reload(request, forwarder));
+    reloadSocket = openReloadSocket(folder, config, (request) =>
+      reload(request, forwarder, (address) => (containerAddress = address)),
+    );
   }
   releaseOutput();
   signalReady(config.readyFd);
+  await openControl(forwarder, config, (hostAddress) => targetRule(containerAddress)(hostAddress));
+}
+
+/** Lets the user see and steer the helper. It is nothing to fail for: the container's ports are open. */
+async function openControl(
+  forwarder: Forwarder,
+  { containerId, folder }: Config,
+  targetFor: (hostAddress: string) => string,
+): Promise<void> {
+  try {
+    const { openControlSocket } = await import('../api/listen.js');
+    openControlSocket(forwarder, {
+      program: 'rootlessport',
+      ...(containerId !== '' && { container: { id: containerId } }),
+      fallbackFolder: join(folder, 'spliceport'),
+      targetFor,
+    });
+  } catch {
+    // Nobody listens any more whom it could be told.
+  }
 }
 
 function checkConfig(config: Config, inherited: ReadonlySet<number> | undefined): void {

@@ -9,9 +9,14 @@ import { targetRule } from './target.js';
 
 /**
  * Carries out a request of Podman's; all or nothing.
+ * @param onAddress - Told the container's new address, which is empty where Podman gives none.
  * @returns `OK`, or what failed.
  */
-export async function reload(request: string, forwarder: Forwarder): Promise<string> {
+export async function reload(
+  request: string,
+  forwarder: Forwarder,
+  onAddress: (containerAddress: string) => void,
+): Promise<string> {
   let containerAddress: string;
   try {
     containerAddress = decode(request);
@@ -26,6 +31,7 @@ export async function reload(request: string, forwarder: Forwarder): Promise<str
   } catch (error) {
     return `rootless port failed to add port: ${oneLine((error as Error).message)}`;
   }
+  onAddress(containerAddress);
   return 'OK';
 }
 

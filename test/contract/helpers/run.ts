@@ -13,6 +13,10 @@ import { makePipe, textOf } from './pipes.js';
 /** The executable under test. */
 export const executable = fileURLToPath(new URL('../../../libexec/rootlessport', import.meta.url));
 
+/** Where helpers put their control sockets, which are no matter of the contract's. */
+const controlFolder = mkdtempSync(join(tmpdir(), 'spliceport-control-'));
+process.on('exit', () => rmSync(controlFolder, { recursive: true, force: true }));
+
 /** A mapping as Podman 4 and later write it. */
 export interface PodmanMapping {
   readonly host_ip?: string;
@@ -65,7 +69,7 @@ export class Run {
     const child = spawn(command, [...prefixed, ...(options.args ?? [])], {
       argv0: command === executable ? 'rootlessport' : command,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-      env: options.env ?? process.env,
+      env: { SPLICEPORT_CONTROL_DIR: controlFolder, ...(options.env ?? process.env) },
       detached: true,
       stdio: [
         options.stdin ?? 'pipe',
@@ -182,9 +186,11 @@ export class Caller {
     };
   }
 
-  /** What is in the folder, as paths. */
+  /** What is in the folder, as paths; without control sockets, which are there where there is no runtime folder. */
   files(): string[] {
-    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' }).sort();
+    return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => !/^spliceport(\/|$)/.test(path))
+      .sort();
   }
 
   [Symbol.dispose](): void {
