@@ -76,6 +76,10 @@ class Reactor {
     if (std::exchange(runnable.queued_, true)) return;
     turns_.push_back(&runnable);
   }
+  // For a runnable that is about to be buried: the turn it asked for may come after its burial.
+  void CancelTurn(Runnable& runnable) {
+    if (std::exchange(runnable.queued_, false)) std::erase(turns_, &runnable);
+  }
   bool HasTurns() const { return !turns_.empty(); }
   // One turn for each that is queued now; who queues itself again waits for the next round.
   void RunTurns() {

@@ -228,6 +228,7 @@ void TcpSession::Close() {
   Count();
   state_ = State::kClosed;
   forward_.reactor().timers.Cancel(*this);
+  forward_.reactor().CancelTurn(*this);
   to_container_.Abandon(forward_.reactor());
   to_host_.Abandon(forward_.reactor());
   host_.fd.Reset();

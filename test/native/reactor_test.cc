@@ -1,0 +1,79 @@
+#include "reactor.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+namespace spliceport {
+
+namespace {
+
+Reactor NewReactor() {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  return Reactor(std::move(poll.value()), Settings{});
+}
+
+class Task final : public Runnable, public Mortal {
+ public:
+  explicit Task(std::function<void()> action) : action_(std::move(action)) {}
+  void OnTurn() override { action_(); }
+
+ private:
+  std::function<void()> action_;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a turn comes once, however often it was asked for, and asking during a turn is for the next "
+    "round") {
+  Reactor reactor = NewReactor();
+  int turns = 0;
+  Task* self = nullptr;
+  Task task([&] {
+    if (++turns == 1) reactor.QueueTurn(*self);
+  });
+  self = &task;
+  reactor.QueueTurn(task);
+  reactor.QueueTurn(task);
+  reactor.RunTurns();
+  CHECK(turns == 1);
+  CHECK(reactor.HasTurns());
+  reactor.RunTurns();
+  CHECK(turns == 2);
+  CHECK_FALSE(reactor.HasTurns());
+}
+
+TEST_CASE("who asks for a turn during its turn, and is then buried, gets none") {
+  Reactor reactor = NewReactor();
+  int turns = 0;
+  std::unique_ptr<Task> task;
+  task = std::make_unique<Task>([&] {
+    ++turns;
+    reactor.QueueTurn(*task);
+    reactor.CancelTurn(*task);
+    reactor.Bury(std::move(task));
+  });
+  reactor.QueueTurn(*task);
+  reactor.RunTurns();
+  reactor.ClearBuried();
+  CHECK_FALSE(reactor.HasTurns());
+  reactor.RunTurns();
+  CHECK(turns == 1);
+}
+
+TEST_CASE("the dead of a round live until its end") {
+  Reactor reactor = NewReactor();
+  int turns = 0;
+  auto second = std::make_unique<Task>([&] { ++turns; });
+  Task* dead = second.get();
+  Task first([&] { reactor.Bury(std::move(second)); });
+  reactor.QueueTurn(first);
+  reactor.QueueTurn(*dead);
+  reactor.RunTurns();
+  CHECK(turns == 1);
+  reactor.ClearBuried();
+}
+
+}  // namespace spliceport
