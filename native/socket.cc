@@ -124,6 +124,12 @@ Result<void> StartConnect(int fd, const Address& target) {
   return LastError("connect");
 }
 
+int TakeError(int fd) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
 Io Accept(int listener, UniqueFd& connection, Address& client) {
   sockaddr_storage bytes{};
   for (;;) {
@@ -162,6 +168,14 @@ int UnacknowledgedBytes(int fd) {
 void SetNoDelayAndKeepalive(int fd) {
   TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   SetKeepalive(fd);
+}
+
+bool HasReceivedFin(int fd, uint64_t bytes_read) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  // A FIN takes up one place in the sequence, and is counted.
+  return info.tcpi_bytes_received == bytes_read + 1;
 }
 
 uint32_t MinRoundTripMicros(int fd) {

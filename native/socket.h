@@ -37,6 +37,11 @@ Result<Address> LocalAddress(int fd);
 Result<UniqueFd> OpenStreamSocket(bool v6);
 // Connected, in the calling thread's namespace, with UDP_GRO.
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target);
+// What has gone wrong with the connection and was not told yet, 0 for nothing; this tells it. SO_ERROR in socket(7).
+int TakeError(int fd);
+// Whether the other end's FIN has come. `bytes_read` of the connection have been read, which is all there were: after a
+// RST a read says "end" with or without a FIN.
+bool HasReceivedFin(int fd, uint64_t bytes_read);
 // Asks for a connection. EINPROGRESS is success: the socket becomes writable.
 Result<void> StartConnect(int fd, const Address& target);
 

@@ -11,8 +11,9 @@
 //                      direction goes on for as long as it likes. After both, close(2).
 //                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
-//                (Linux keeps it) and is passed on; then, when the living end has acknowledged everything or
-//                kResetPatienceMicros went by without progress, its socket is closed with a RST (SO_LINGER 0).
+//                (Linux keeps it) and is passed on, with the FIN if one came first; then, when the living end has
+//                acknowledged everything or kResetPatienceMicros went by without progress, its socket is closed with a
+//                RST (SO_LINGER 0).
 //   kClosed      Buried: later events and turns of the same batch find nothing to do.
 //
 // The timer serves one state at a time: retry and connect timeout in kConnecting, polling for acknowledgement in
@@ -77,7 +78,7 @@ void TcpSession::Connect() {
 }
 
 void TcpSession::RetryConnect(int error) {
-  container_.fd.Reset();
+  static_cast<StreamEnd&>(container_) = StreamEnd();
   int64_t delay = kExhaustionRetryMicros;
   if (IsExhaustion(error)) {
     forward_.Rest();
@@ -106,15 +107,29 @@ void TcpSession::OnTimer() {
   Connect();
 }
 
-void TcpSession::OnConnected() {
+void TcpSession::OnConnectEvent(uint32_t events) {
+  if (!(events & (EPOLLERR | EPOLLHUP))) {
+    if (container_.writable && Open()) Advance();
+    return;
+  }
+  const int error = TakeError(container_.fd.get());
+  if (error != ECONNRESET && error != EPIPE) return RetryConnect(error);
+  // It was established, and has been reset since.
+  if (Open()) BeginReset(container_);
+}
+
+bool TcpSession::Open() {
   forward_.reactor().timers.Cancel(*this);
   forward_.counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
   state_ = State::kOpen;
   const auto added = forward_.reactor().epoll.Add(host_.fd.get(), kSessionEvents, host_);
-  if (!added.ok()) return GiveUpConnecting();
+  if (!added.ok()) {
+    GiveUpConnecting();
+    return false;
+  }
   // Most clients have spoken by now; the first edge would only say so.
   host_.readable = host_.writable = container_.writable = true;
-  Advance();
+  return true;
 }
 
 void TcpSession::OnSideEvents(Side& side, uint32_t events) {
@@ -122,11 +137,7 @@ void TcpSession::OnSideEvents(Side& side, uint32_t events) {
   if (events & EPOLLIN) side.readable = true;
   if (events & EPOLLOUT) side.writable = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side.hung_up = side.readable = true;
-  if (state_ == State::kConnecting) {
-    if (events & (EPOLLERR | EPOLLHUP)) return RetryConnect(ECONNREFUSED);
-    if (side.writable) OnConnected();
-    return;
-  }
+  if (state_ == State::kConnecting) return OnConnectEvent(events);
   if (state_ == State::kResetting) return AdvanceReset();
   // Reads tell of a reset too, but not after the same side's FIN, nor while the other side takes nothing more.
   const bool read_to_its_end = (&side == &host_ ? to_container_ : to_host_).source_at_end();
@@ -196,7 +207,13 @@ void TcpSession::AdvanceReset() {
   Side& living = dead_ == &host_ ? container_ : host_;
   Pump& last_words = dead_ == &host_ ? to_container_ : to_host_;
   const uint64_t passed_on = last_words.bytes();
+  bool& passed_end = dead_ == &host_ ? container_got_end_ : host_got_end_;
   const PumpState state = last_words.Run(forward_.reactor(), *dead_, living);
+  if (state == PumpState::kFinished && !passed_end &&
+      HasReceivedFin(dead_->fd.get(), last_words.bytes())) {
+    passed_end = true;
+    ShutdownWrite(living.fd.get());
+  }
   const int64_t now = NowMicros();
   if (last_words.bytes() > passed_on) deadline_micros_ = now + kResetPatienceMicros;
   if (state == PumpState::kYield) return forward_.reactor().QueueTurn(*this);

@@ -41,7 +41,9 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void Connect();
   void RetryConnect(int error);
   void GiveUpConnecting();
-  void OnConnected();
+  void OnConnectEvent(uint32_t events);
+  // False when it could not.
+  bool Open();
   void Advance();
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
   void FixBuffersForBulk();
