@@ -64,10 +64,9 @@ export function stringOf(literal: string): string {
 
 /** Equal for two keys that Go takes for one: letters match without case, as do the Kelvin sign and the long s. */
 export function foldKey(key: string): string {
-  return key.replace(/[a-z\u017f\u212a]/g, (letter) => {
-    if (letter === '\u017f') return 'S';
-    return letter === '\u212a' ? 'K' : letter.toUpperCase();
-  });
+  return key.replace(/[a-z\u017f\u212a]/g, (letter) =>
+    letter === '\u212a' ? 'K' : letter.toUpperCase(),
+  );
 }
 
 function sourceOf(padded: string): JsonSource {

@@ -93,13 +93,14 @@ class Claims {
     const { protocol, hostAddress, hostPort, containerPort } = range;
     const ids = entryOf(this.#ids, `${protocol} ${hostAddress}`, Map<number, number>);
     const address = isDualStack(protocol, host) ? '*' : host.address;
+    const protocolFailure = protocolProblem(protocol, host);
     const sockets = entryOf(this.#sockets, `${transportOf(protocol)} ${address}`, Set<number>);
     for (let count = 0; count < range.count; count++) {
       const port = nth(hostPort, count);
       const failure =
         portProblem(port, nth(containerPort, count)) ??
         conflictWith(ids.get(port)) ??
-        protocolProblem(protocol, host) ??
+        protocolFailure ??
         (sockets.has(port)
           ? `${listenText(protocol, host, port)}: bind: address already in use`
           : undefined);

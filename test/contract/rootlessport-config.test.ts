@@ -127,7 +127,11 @@ describe('large input is read in full', () => {
 
   test('a text of 10 MiB is told in part, on one line', async () => {
     const mapping = { host_port: 1, container_port: 1, protocol: '\u2028x'.repeat(2 * MiB) };
-    await expectRefusal(caller, caller.config([mapping]), /^unknown proto: "\\u2028x\\u2028x/);
+    await expectRefusal(
+      caller,
+      caller.config([mapping]),
+      /^unknown proto: "(?:\\u2028x){1000}.{0,20000}$/,
+    );
   });
 });
 

@@ -15,9 +15,9 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Container, type TcpService } from '../helpers/container.js';
-import { describeFds, isAlive } from '../helpers/process-facts.js';
+import { describeFds, isAlive, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
-import { until, within } from '../helpers/wait.js';
+import { settled, until, within } from '../helpers/wait.js';
 import { makePipe } from './helpers/pipes.js';
 import { Caller, executable, freePort, Run } from './helpers/run.js';
 
@@ -74,7 +74,8 @@ describe('ready', () => {
     const writeEnd = openSync(path, constants.O_WRONLY);
     await using run = new Run('', { stdin: readEnd });
     closeSync(readEnd);
-    await until(() => readlinkSync(`/proc/${run.pid}/exe`).endsWith('/node'), 'the start of node');
+    // Long at rest, it has found nothing to read.
+    await settled(() => openFds(run.pid), 'the helper');
     writeSync(writeEnd, JSON.stringify(config()));
     closeSync(writeEnd);
     await run.ready();

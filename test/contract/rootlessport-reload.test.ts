@@ -249,6 +249,15 @@ describe('a request', () => {
   });
 });
 
+test('a packet is a request, whatever is missing at its end', async () => {
+  await using run = await start(range());
+  const text = /^rootless port failed to decode ports: /;
+  for (const request of ['garbage', '"127.0.0.1', ' ']) {
+    expect(await requestReload('seqpacket', socketPath(), request)).toMatch(text);
+  }
+  await run.letGo();
+});
+
 describe('a rude client', () => {
   const types = ['seqpacket', 'stream'] as const;
   const started = (type: UnixSocketType, options: RunOptions = {}) =>
@@ -256,11 +265,13 @@ describe('a rude client', () => {
 
   test.for(types)('that is silent holds up nobody, and is let go: %s', async (type) => {
     await using run = await started(type);
+    const fds = openFds(run.pid);
     const silent = Array.from({ length: 40 }, () => new ReloadClient(type, socketPath()));
     if (type === 'stream') silent.at(-1)?.send('"127');
     const before = performance.now();
     await expectRetarget(type);
     expect(performance.now() - before).toBeLessThan(1_500);
+    expect(openFds(run.pid) - fds).toBeLessThan(20);
     for (const client of silent) {
       expect(await client.reply()).toBe('');
       client.close();

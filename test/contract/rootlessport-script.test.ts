@@ -23,7 +23,8 @@ let script: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'spliceport script-'));
-  for (const name of ['lib', 'libexec', 'bin']) mkdirSync(join(folder, name));
+  for (const name of ['lib', 'libexec', 'bin', 'links', 'links/here'])
+    mkdirSync(join(folder, name));
   script = join(folder, 'libexec/rootlessport');
   copyFileSync(executable, script);
   const status = `require('fs').readFileSync('/proc/self/status', 'utf8')`;
@@ -137,16 +138,16 @@ describe('the bundle', () => {
     [
       'a symbolic link',
       () => {
-        symlinkSync(script, join(folder, 'bin/rootlessport'));
-        return { command: ['bin/rootlessport'] };
+        symlinkSync(script, join(folder, 'links/here/rootlessport'));
+        return { command: ['links/here/rootlessport'] };
       },
     ],
     [
       'a chain of relative symbolic links, without a PATH that could follow them',
       () => {
-        symlinkSync('second', join(folder, 'bin/first'));
-        symlinkSync('../libexec/rootlessport', join(folder, 'bin/second'));
-        return { command: [join(folder, 'bin/first')], env: { PATH: '/nowhere' } };
+        symlinkSync('here/second', join(folder, 'links/first'));
+        symlinkSync('../../libexec/rootlessport', join(folder, 'links/here/second'));
+        return { command: [join(folder, 'links/first')], env: { PATH: '/nowhere' } };
       },
     ],
     [
@@ -209,9 +210,11 @@ for (const shell of shells) {
 
     test('is the list of the descriptors that were passed, and of no other', () => {
       const { SPLICEPORT_INHERITED_FDS } = hand({ SPLICEPORT_INHERITED_FDS: '99' });
-      const fds = (SPLICEPORT_INHERITED_FDS ?? '').split(' ').filter(Boolean).map(Number);
-      expect(fds.filter((fd) => fd < 10).toSorted()).toEqual([0, 1, 2, 4, 7]);
-      expect(fds).not.toContain(99);
+      const passed = start({ command: ['/bin/sh', '-c', 'ls /proc/$$/fd; :'] }).stdout;
+      const sorted = (list = '') => list.split(/\s/).filter(Boolean).toSorted();
+      expect(sorted(SPLICEPORT_INHERITED_FDS)).toEqual(sorted(passed));
+      expect(sorted(passed)).toEqual(expect.arrayContaining(['0', '1', '2', '4', '7']));
+      expect(sorted(passed)).not.toContain('3');
     });
   });
 }
