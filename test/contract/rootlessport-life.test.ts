@@ -72,7 +72,8 @@ describe('ready', () => {
     execFileSync('mkfifo', [path]);
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const writeEnd = openSync(path, constants.O_WRONLY);
-    await using run = new Run('', { stdin: readEnd });
+    const command = ['sh', '-c', 'exec "$0" <&5 5<&-', executable];
+    await using run = new Run('', { command, fd5: readEnd });
     closeSync(readEnd);
     // Long at rest, it has found nothing to read.
     await settled(() => openFds(run.pid), 'the helper');

@@ -13,9 +13,8 @@ import { makePipe, textOf } from './pipes.js';
 /** The executable under test. */
 export const executable = fileURLToPath(new URL('../../../libexec/rootlessport', import.meta.url));
 
-/** Where helpers put their control sockets, which are no matter of the contract's. */
-const controlFolder = mkdtempSync(join(tmpdir(), 'spliceport-control-'));
-process.on('exit', () => rmSync(controlFolder, { recursive: true, force: true }));
+/** Control sockets are no matter of the contract: in a folder that cannot be made, there is none. */
+const noControl = { SPLICEPORT_CONTROL_DIR: '/dev/null/control' };
 
 /** A mapping as Podman 4 and later write it. */
 export interface PodmanMapping {
@@ -35,6 +34,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** What is passed as standard input; default: a pipe with the input. */
   readonly stdin?: number;
+  /** What is passed as descriptor 5: node's spawn makes standard input block, so a shell must put it there. */
+  readonly fd5?: number;
   /** Whether standard input stays open after the input. */
   readonly holdStdin?: boolean;
   /** What is passed as descriptor 3; default: a pipe that the test holds open. */
@@ -69,7 +70,7 @@ export class Run {
     const child = spawn(command, [...prefixed, ...(options.args ?? [])], {
       argv0: command === executable ? 'rootlessport' : command,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-      env: { SPLICEPORT_CONTROL_DIR: controlFolder, ...(options.env ?? process.env) },
+      env: { ...noControl, ...(options.env ?? process.env) },
       detached: true,
       stdio: [
         options.stdin ?? 'pipe',
@@ -77,6 +78,7 @@ export class Run {
         'pipe',
         exit?.readEnd ?? options.exitFd,
         ready?.writeEnd ?? options.readyFd,
+        ...(options.fd5 === undefined ? [] : [options.fd5]),
       ],
     });
     if (child.pid === undefined) throw new Error(`cannot run ${command}`);
