@@ -12,20 +12,24 @@ export interface WatchOptions {
   readonly report: Report;
   /** How often traffic is reported. 0: never. */
   readonly intervalSeconds: number;
+  /** Traffic is reported also when there is none. */
+  readonly isLive: boolean;
 }
 
 /** Reports changes, which others make through the control socket, and traffic. */
 export class ForwardWatch {
   readonly #forwarder: Forwarder;
   readonly #report: Report;
+  readonly #isLive: boolean;
   readonly #meter = new TrafficMeter();
   readonly #timers: NodeJS.Timeout[] = [];
   #known: ReadonlyMap<number, Forward>;
-  #lastReported = '';
+  #lastReported: string | undefined;
 
   constructor(forwarder: Forwarder, forwards: readonly Forward[], options: WatchOptions) {
     this.#forwarder = forwarder;
     this.#report = options.report;
+    this.#isLive = options.isLive;
     this.#known = byId(forwards);
     this.#every(CHANGES_INTERVAL_MS, () => this.changes());
     if (options.intervalSeconds <= 0) return;
@@ -71,10 +75,11 @@ export class ForwardWatch {
     const traffic = this.#meter.read(stats, performance.now());
     const { sessionsOpen, sessionsTotal } = stats;
     const event = { event: 'traffic' as const, ...traffic, sessionsOpen, sessionsTotal };
-    // Nothing has happened since: not worth a line.
-    if (JSON.stringify(event) === this.#lastReported) return;
-    this.#lastReported = JSON.stringify(event);
-    this.#report(event);
+    const text = JSON.stringify(event);
+    // The first has nothing to tell, and neither has one that is as the one before.
+    const isNews = this.#lastReported !== undefined && this.#lastReported !== text;
+    this.#lastReported = text;
+    if (isNews || this.#isLive) this.#report(event);
   }
 
   #every(intervalMs: number, work: () => void): void {

@@ -4,14 +4,8 @@ import { Forwarder, type Forward, type ForwardSpec } from '../index.js';
 import { openControl } from './control.js';
 import { EndRequests } from './end-requests.js';
 import { exitCodes, failureOf } from './failure.js';
-import {
-  failedEvent,
-  jsonReport,
-  logReport,
-  terminalReport,
-  type Report,
-} from './forward-reports.js';
-import { ForwardWatch } from './forward-watch.js';
+import { failedEvent, jsonReport, logReport, terminalReport } from './forward-reports.js';
+import { ForwardWatch, type WatchOptions } from './forward-watch.js';
 import { LiveLine } from './live-line.js';
 import { remark } from './output.js';
 import { plainLog } from './plain-log.js';
@@ -65,7 +59,8 @@ async function serve(
   using control = openControl(forwarder, target, (reason) => {
     remark(`Without a control socket "spliceport ls" does not show this forwarder: ${reason}`);
   });
-  const { report, intervalSeconds } = reporting(options);
+  const watching = reporting(options);
+  const { report } = watching;
   report({
     event: 'ready',
     pid: process.pid,
@@ -73,7 +68,7 @@ async function serve(
     netnsPath,
     forwards,
   });
-  using watch = new ForwardWatch(forwarder, forwards, { report, intervalSeconds });
+  using watch = new ForwardWatch(forwarder, forwards, watching);
   await Promise.race([requests.next(), control.drained]);
   watch.changes();
   await close(forwarder, options.drain * 1_000, { requests, watch });
@@ -88,15 +83,16 @@ async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Prom
   }
 }
 
-function reporting(options: ForwardOptions): { report: Report; intervalSeconds: number } {
+function reporting(options: ForwardOptions): WatchOptions {
   const { json = false, interval } = options;
   // Not every stream is a terminal, whatever its type says.
   const isTerminal: boolean | undefined = process.stderr.isTTY;
   const isLive = !json && isTerminal;
   const intervalSeconds = interval ?? (isLive ? TERMINAL_INTERVAL_SECONDS : LOG_INTERVAL_SECONDS);
-  if (json) return { report: jsonReport, intervalSeconds };
+  const watching = { intervalSeconds, isLive };
+  if (json) return { report: jsonReport, ...watching };
   const report = isLive ? terminalReport(new LiveLine(process.stderr)) : logReport(plainLog);
-  return { report, intervalSeconds };
+  return { report, ...watching };
 }
 
 /** Drains; a second request ends what is left at once. */

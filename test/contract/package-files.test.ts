@@ -56,6 +56,7 @@ describe('the package', () => {
       ...(existsSync(join(root, 'src/rootlessport/main.ts')) ? ['lib/rootlessport.cjs'] : []),
       ...['libexec', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'],
+      'docs/spliceport.1',
       ...['scripts/install.mjs', 'scripts/node-path.mjs', 'sources.gypi'],
     ];
     expect(paths).toEqual(expected.sort());

@@ -1,0 +1,271 @@
+// `spliceport forward` as root of the user namespace that owns the container's: no other privileges are needed.
+
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Container } from '../helpers/container.js';
+import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
+import { UdpSocket } from '../helpers/udp-socket.js';
+import { cli, CliRun, controlFolder } from './helpers/cli.js';
+
+let container: Container;
+let folder: string;
+let port: number;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'spliceport-cli-forward-'));
+  container = await Container.start();
+  ({ port } = await container.tcp({ kind: 'echo' }));
+});
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await container.stop();
+});
+
+const toPid = (): string[] => ['--pid', String(container.pid)];
+
+/** Starts a forwarder, up to its readiness, with `--json`. */
+async function startJson(...args: string[]) {
+  const run = new CliRun(['forward', '--json', ...args]);
+  const { forwards, ...ready } = await run.event('ready');
+  return { run, ready, forwards, hostPort: forwards[0]?.host.port ?? 0 };
+}
+
+describe('spliceport forward', () => {
+  test('prints the port that the kernel chose, and forwards it until SIGINT', async () => {
+    await using run = new CliRun(['forward', `127.0.0.1:0:${port}`, ...toPid()]);
+    const line = /^tcp {2}127\.0\.0\.1:(\d+) -> 127\.0\.0\.1:(\d+)$/m;
+    const [, chosen, target] = await run.until(() => line.exec(run.stdout), 'the port');
+    expect(Number(target)).toBe(port);
+    expect(await askTcp({ port: Number(chosen) }, 'through')).toBe('through');
+    const { code, signal, stdout } = await run.end('SIGINT');
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+    expect(stdout.split('\n')).toHaveLength(2);
+    expect(await isRefused({ port: Number(chosen) })).toBe(true);
+  });
+
+  test('writes log lines to standard error where that is no terminal', async () => {
+    await using run = new CliRun(['forward', `127.0.0.1:0:${port}`, ...toPid()]);
+    await run.until(() => run.stderr.includes('ready'), 'a line of the log');
+    const { stderr } = await run.end();
+    expect(stderr).toMatch(/ready/);
+    expect(stderr).toMatch(/0 sessions, 0 B to the container, 0 B to the host/);
+    expect(stderr).not.toContain('\x1b');
+  });
+
+  test('prints with --json one line for each event', async () => {
+    const { ready, forwards, hostPort, ...started } = await startJson(
+      `127.0.0.1:0:${port}`,
+      '--interval',
+      '0.1',
+      ...toPid(),
+    );
+    await using run = started.run;
+    expect(ready.pid).toBe(run.pid);
+    expect(ready.netnsPath).toBe(`/proc/${container.pid}/ns/net`);
+    expect(ready.controlSocket).toBe(`${controlFolder}/${run.pid}.sock`);
+    expect(forwards[0]?.container).toEqual({ address: '127.0.0.1', port });
+    await askTcp({ port: hostPort }, 'x'.repeat(1_000));
+    const traffic = await run.until(
+      () =>
+        run.events.find(
+          (event) => event.event === 'traffic' && event.bytesToContainerPerSecond > 0,
+        ),
+      'the traffic',
+    );
+    expect(traffic).toMatchObject({ sessionsTotal: 1 });
+    await run.end();
+    const names = run.events.map(({ event }) => event);
+    expect(names[0]).toBe('ready');
+    expect(names.at(-1)).toBe('closed');
+    const { stats } = await run.event('closed');
+    expect(stats).toMatchObject({ sessionsTotal: 1, bytesToContainer: 1_000, bytesToHost: 1_000 });
+    expect(run.stderr).toBe('');
+  });
+
+  test('forwards ranges, UDP and IPv6 to a namespace given by its path', async () => {
+    const udp = await container.udp();
+    const range = await freeRange(3);
+    const { forwards, ...started } = await startJson(
+      `127.0.0.1:${range}-${range + 2}:${port}-${port + 2}`,
+      `[::1]:0:${udp.port}/udp`,
+      '--netns',
+      `/proc/${container.pid}/ns/net`,
+    );
+    await using run = started.run;
+    expect(forwards.map(({ container: { port: each } }) => each)).toEqual([
+      ...[port, port + 1, port + 2],
+      udp.port,
+    ]);
+    expect(await askTcp({ port: range }, 'first of a range')).toBe('first of a range');
+    using client = await UdpSocket.bind({ address: '::1' });
+    await client.send('datagram', forwards[3]?.host.port ?? 0, '::1');
+    await udp.seenCount(1);
+    expect(await run.end()).toMatchObject({ code: 0 });
+  });
+
+  test('lets sessions go on for --drain seconds, but not past a second signal', async () => {
+    const { hostPort, ...started } = await startJson(
+      `127.0.0.1:0:${port}`,
+      '--drain',
+      '3600',
+      ...toPid(),
+    );
+    await using run = started.run;
+    const client = await connectTcp({ port: hostPort });
+    client.write('before');
+    expect(await nextText(client)).toBe('before');
+    run.kill('SIGTERM');
+    expect(await run.event('draining')).toMatchObject({ sessionsOpen: 1, drainMs: 3_600_000 });
+    expect(await isRefused({ port: hostPort })).toBe(true);
+    client.write('still');
+    expect(await nextText(client)).toBe('still');
+    const ending = endingOf(client);
+    const { code } = await run.end('SIGTERM');
+    expect(code).toBe(0);
+    expect(await ending).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+  });
+
+  test('ends as soon as the last session has, when it drains', async () => {
+    const { hostPort, ...started } = await startJson(
+      `127.0.0.1:0:${port}`,
+      '--drain',
+      '3600',
+      ...toPid(),
+    );
+    await using run = started.run;
+    const client = await connectTcp({ port: hostPort });
+    client.write('before');
+    await nextText(client);
+    run.kill('SIGINT');
+    await run.event('draining');
+    client.end();
+    expect(await run.outcome).toMatchObject({ code: 0 });
+    client.destroy();
+  });
+});
+
+describe('spliceport forward --container', () => {
+  /** Puts programs that play podman and docker in front of the PATH. */
+  function engines(scripts: { readonly podman?: string; readonly docker?: string }) {
+    const bin = mkdtempSync(join(folder, 'bin-'));
+    for (const [name, body] of Object.entries(scripts)) {
+      writeFileSync(join(bin, name), `#!/bin/sh\n${body}\n`);
+      chmodSync(join(bin, name), 0o755);
+    }
+    return { env: { PATH: bin } };
+  }
+  const echo = 'PATH=/usr/bin:/bin; echo';
+
+  test.each(['podman', 'docker'] as const)('asks %s for the process', async (engine) => {
+    const id = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
+    const answer = `test "$6" = web || exit 9\n${echo} ${container.pid} running ${id}`;
+    const unknown = `${echo} 'Error: no such container' >&2; exit 125`;
+    const options = engines({ podman: unknown, [engine]: answer });
+    await using run = new CliRun(
+      ['forward', '--json', `127.0.0.1:0:${port}`, '--container', 'web'],
+      options,
+    );
+    const { forwards } = await run.event('ready');
+    expect(await askTcp({ port: forwards[0]?.host.port ?? 0 }, 'through')).toBe('through');
+    const { stdout } = await cli(['ls']);
+    expect(stdout).toContain(id.slice(0, 12));
+    expect(stdout).not.toContain(id);
+  });
+
+  test.each([
+    [
+      'that no engine knows',
+      { podman: `${echo} 'Error: none' >&2; exit 125`, docker: `${echo} 'No such' >&2; exit 1` },
+      /^spliceport: no container web\npodman: Error: none\ndocker: No such\n/,
+    ],
+    [
+      'that does not run',
+      { docker: `${echo} 0 exited 0123` },
+      /^spliceport: container web does not run \(exited\)\nStart it: docker start web\n/,
+    ],
+    ['where there is no engine', {}, /^spliceport: neither podman nor docker is in PATH\n.*--pid/],
+    [
+      'that is on another machine',
+      { podman: `${echo} 4194305 running 0123` },
+      /^spliceport: container web has the process 4194305, which is not on this machine\n/,
+    ],
+  ])('exits with 3 for a container %s', async (_, scripts, text) => {
+    const outcome = await cli(['forward', '8080:80', '--container', 'web'], engines(scripts));
+    expect(outcome).toMatchObject({ code: 3, stdout: '' });
+    expect(outcome.stderr).toMatch(text);
+  });
+});
+
+describe('spliceport forward, when it cannot', () => {
+  test.each([
+    ['no specification', ['--pid', '1'], /missing required argument 'spec'/],
+    ['a wrong specification', ['80', '--pid', '1'], /received "80".*\n.*forward --help/],
+    ['no container', ['8080:80'], /no container is named\n.*--container NAME/],
+    ['two containers', ['8080:80', '--pid', '1', '--netns', '/x'], /cannot be used with/],
+    ['a wrong pid', ['8080:80', '--pid', 'web'], /not the id of a process/],
+    ['a wrong time', ['8080:80', '--pid', '1', '--drain', '-1'], /number of seconds/],
+    ['an unknown option', ['8080:80', '--frob'], /unknown option '--frob'\n.*--help/],
+  ])('exits with 2 for %s', async (_, args, text) => {
+    const outcome = await cli(['forward', ...args]);
+    expect(outcome).toMatchObject({ code: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(/^spliceport: /);
+    expect(outcome.stderr).toMatch(text);
+  });
+
+  test.each([
+    ['process', ['--pid', '4194305'], /there is no process 4194305\n/],
+    ['namespace', ['--netns', '/nowhere/net'], /namespace is gone.*\/nowhere\/net\n.*Look it up/],
+  ])('exits with 3 where there is no such %s', async (_, args, text) => {
+    const outcome = await cli(['forward', '8080:80', ...args]);
+    expect(outcome).toMatchObject({ code: 3, stdout: '' });
+    expect(outcome.stderr).toMatch(text);
+  });
+
+  test('exits with 5 for a taken port, and tells by whom', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const taken = (server.address() as AddressInfo).port;
+    const specs = ['127.0.0.1:0:80', `${taken}:80`];
+    const { code, stderr } = await cli(['forward', ...specs, ...toPid()]);
+    server.close();
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/^spliceport: (bind|listen) EADDRINUSE/);
+    expect(stderr).toContain(`Process ${process.pid} has port ${taken}: `);
+  });
+
+  test('tells with --json of the failure, too', async () => {
+    const { code, stdout } = await cli(['forward', '8080:80', '--json', '--pid', '4194305']);
+    expect(code).toBe(3);
+    const event = JSON.parse(stdout) as object;
+    expect(event).toMatchObject({ event: 'failed', message: 'there is no process 4194305' });
+  });
+
+  test('works without a control socket, and says so', async () => {
+    const env = { SPLICEPORT_CONTROL_DIR: '/proc/nowhere' };
+    await using run = new CliRun(['forward', '--json', `127.0.0.1:0:${port}`, ...toPid()], { env });
+    expect(await run.event('ready')).toMatchObject({ controlSocket: null });
+    expect(run.stderr).toMatch(/^Without a control socket/);
+  });
+});
+
+/** The first of some consecutive ports that are free. */
+async function freeRange(length: number): Promise<number> {
+  for (let first = 20_000 + (process.pid % 10_000); ; first += length) {
+    const servers = await Promise.all(
+      Array.from({ length }, async (_, index) => {
+        const server = createServer();
+        const isFree = await new Promise<boolean>((resolve) => {
+          server.once('listening', () => resolve(true)).once('error', () => resolve(false));
+          server.listen(first + index, '127.0.0.1');
+        });
+        return { server, isFree };
+      }),
+    );
+    for (const { server } of servers) server.close();
+    if (servers.every(({ isFree }) => isFree)) return first;
+  }
+}

@@ -1,0 +1,198 @@
+// `spliceport forward` as a user without privileges, to a container of the same user: a process in user and network
+// namespaces of its own, as `unshare -Urn` makes them.
+
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isAlive } from '../helpers/process-facts.js';
+import { askTcp, connectTcp, isRefused, nextText } from '../helpers/tcp-client.js';
+import { isMissing, setpriv } from '../helpers/tools.js';
+import { until } from '../helpers/wait.js';
+import { cli, CliRun, type CliOptions } from './helpers/cli.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Echoes on port 7 of its loopback, in JavaScript that needs no file. */
+const echoServer = `
+  const lo = require('child_process').spawnSync('ip', ['link', 'set', 'lo', 'up']);
+  if (lo.status !== 0) throw new Error('ip: ' + lo.stderr);
+  const echo = (socket) => socket.on('error', () => undefined).pipe(socket);
+  require('net').createServer(echo).listen(7, '127.0.0.1', () => console.log('up'));
+  process.stdin.resume().on('end', () => process.exit());
+`;
+
+/** A copy of the package that every user may read. */
+let installed: string;
+
+beforeAll(() => {
+  installed = mkdtempSync(join(tmpdir(), 'spliceport-cli-privileges-'));
+  const parts = ['lib', 'package.json', 'build/Release/spliceport.node'];
+  for (const part of [...parts, ...installedPackages()]) {
+    mkdirSync(join(installed, part, '..'), { recursive: true });
+    cpSync(join(root, part), join(installed, part), { recursive: true });
+  }
+  execFileSync('chmod', ['-R', 'a+rX', installed]);
+});
+afterAll(() => rmSync(installed, { recursive: true }));
+
+/** The folders of the packages that the package needs where it is installed. */
+function installedPackages(): string[] {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
+  };
+  return Object.entries(lock.packages)
+    .filter(([folder, { dev = false }]) => folder !== '' && !dev && existsSync(join(root, folder)))
+    .map(([folder]) => folder);
+}
+
+/** Only root of more than one user can become another. */
+function isOneUserOnly(): boolean {
+  const [, , count = ''] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
+  if (process.getuid?.() === 0 && Number(count) > 65_534) return false;
+  process.stderr.write('skipped: spliceport as another user; run the tests as root\n');
+  return true;
+}
+
+const users = [
+  {
+    who: 'a user who is not root',
+    uid: 65_534,
+    become: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+  },
+  {
+    // Whoever may do nothing but become root of a user namespace, which takes CAP_SETFCAP since Linux 5.12.
+    who: 'a root without capabilities',
+    uid: 0,
+    become: ['setpriv', '--bounding-set=-all,+setfcap', '--inh-caps=-all'],
+  },
+];
+
+const lacking = isMissing(setpriv, 'spliceport without privileges');
+
+for (const { who, uid, become } of users) {
+  describe.skipIf(lacking || (uid !== 0 && isOneUserOnly()))(`spliceport for ${who}`, () => {
+    let runtime: string;
+    let container: ChildProcess;
+
+    /** As the user, with a control folder of the user's. */
+    const options = (): CliOptions => ({
+      command: [...become, process.execPath, join(installed, 'lib/cli/main.js')],
+      env: { SPLICEPORT_CONTROL_DIR: '', XDG_RUNTIME_DIR: runtime },
+    });
+    const forward = (...args: readonly string[]): CliRun =>
+      new CliRun(['forward', '--json', '127.0.0.1:0:7', ...args], options());
+    const toPid = (): string[] => ['--pid', String(container.pid)];
+
+    beforeAll(async () => {
+      runtime = mkdtempSync(join(tmpdir(), 'spliceport-runtime-'));
+      chownSync(runtime, uid, uid);
+      chmodSync(runtime, 0o700);
+      const [file = '', ...args] = become;
+      const unshare = ['unshare', '--user', '--map-root-user', '--net'];
+      container = spawn(file, [...args, ...unshare, process.execPath, '-e', echoServer], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let output = '';
+      container.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text));
+      await until(() => output.includes('up'), 'a server in the container', 20_000);
+    });
+    afterAll(() => {
+      container.stdin?.end();
+      rmSync(runtime, { recursive: true });
+    });
+
+    test.each([
+      ['a process', toPid],
+      ['its namespace', () => ['--netns', `/proc/${container.pid ?? 0}/ns/net`]],
+    ])('forwards to a container given by %s, and is seen from outside', async (_, target) => {
+      await using run = forward(...target());
+      const { forwards, pid, controlSocket } = await run.event('ready');
+      const port = forwards[0]?.host.port ?? 0;
+      expect(await askTcp({ port }, 'through')).toBe('through');
+      // The one that forwards is another process, in the container's user namespace.
+      expect(pid).not.toBe(run.pid);
+      expect(controlSocket).toBe(`${runtime}/spliceport/${pid}.sock`);
+      const { stdout, code } = await cli(['ls', '--quiet'], options());
+      expect({ stdout, code }).toEqual({ stdout: `${pid}/1\n`, code: 0 });
+      expect(await run.end()).toMatchObject({ code: 0, signal: null });
+      expect(run.events.at(-1)?.event).toBe('closed');
+      expect(await isRefused({ port })).toBe(true);
+      expect(isAlive(pid)).toBe(false);
+    });
+
+    test('is changed and drained from outside', async () => {
+      await using run = forward(...toPid());
+      const { pid } = await run.event('ready');
+      const added = await cli(['add', '127.0.0.1:0:7'], options());
+      expect(added).toMatchObject({ code: 0, stderr: '' });
+      expect(added.stdout).toMatch(new RegExp(`^${pid}/2  tcp  127\\.0\\.0\\.1:\\d+ -> `));
+      expect(await cli(['rm', `${pid}/1`], options())).toMatchObject({ code: 0 });
+      expect(await cli(['drain'], options())).toMatchObject({ code: 0 });
+      expect(await run.outcome).toMatchObject({ code: 0 });
+    });
+
+    test('takes a signal for one, and not for two', async () => {
+      await using run = forward('--drain', '3600', ...toPid());
+      const { forwards } = await run.event('ready');
+      const client = await connectTcp({ port: forwards[0]?.host.port ?? 0 });
+      client.write('before');
+      expect(await nextText(client)).toBe('before');
+      run.kill('SIGINT');
+      await run.event('draining');
+      client.write('after');
+      expect(await nextText(client)).toBe('after');
+      expect(await run.end('SIGINT')).toMatchObject({ code: 0 });
+      client.destroy();
+    });
+
+    test('leaves no process when it is killed', async () => {
+      await using run = forward(...toPid());
+      const { pid, forwards } = await run.event('ready');
+      await run.end('SIGKILL');
+      await until(() => !isAlive(pid), 'the other process ends');
+      expect(await isRefused({ port: forwards[0]?.host.port ?? 0 })).toBe(true);
+    });
+
+    test('exits with the code of what it ran', async () => {
+      await using run = forward(...toPid());
+      const { forwards } = await run.event('ready');
+      const port = forwards[0]?.host.port ?? 0;
+      const taken = await cli(['forward', `127.0.0.1:${port}:7`, ...toPid()], options());
+      expect(taken.code).toBe(5);
+      expect(taken.stderr).toMatch(
+        /^spliceport: (bind|listen) EADDRINUSE.*\nProcess \d+ has port /,
+      );
+    });
+
+    test('exits with 4 for a namespace of another user, and says what to do', async () => {
+      const outcome = await cli(['forward', '0:80', '--netns', '/proc/self/ns/net'], options());
+      expect(outcome).toMatchObject({ code: 4, stdout: '' });
+      expect(outcome.stderr).toMatch(
+        /^spliceport: may not enter the network namespace \/proc\/self\/ns\/net\n.*--pid PID.*sudo spliceport forward 0:80/,
+      );
+    });
+
+    test('says that nsenter is missing, and where it is from', async () => {
+      const { command = [], env = {} } = options();
+      const [file = ''] = become;
+      const absolute = spawnSync('sh', ['-c', `command -v ${file}`], { encoding: 'utf8' });
+      const outcome = await cli(['forward', '0:80', ...toPid()], {
+        command: [absolute.stdout.trim(), ...command.slice(1)],
+        env: { ...env, PATH: runtime },
+      });
+      expect(outcome.code).toBe(1);
+      expect(outcome.stderr).toMatch(/cannot run nsenter.*\n.*util-linux/);
+    });
+  });
+}
