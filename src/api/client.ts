@@ -1,6 +1,8 @@
 // client.ts: calls to the control socket of a running forwarder, and the list of those there are.
 
+import { closeSync, constants, openSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
+import { basename, dirname } from 'node:path';
 import type { TargetChange } from '../index.js';
 import { controlFolders, socketsIn } from './folder.js';
 import type {
@@ -15,6 +17,8 @@ import type {
 } from './types.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** The longest path that the address of a unix socket holds. */
+const MAX_ADDRESS_BYTES = 107;
 
 /** A forwarder that answered at its control socket. */
 export interface RunningForwarder {
@@ -133,9 +137,10 @@ export class ControlClient {
     const { request } = await import('node:http');
     const data = body === undefined ? undefined : JSON.stringify(body);
     const timeoutMs = this.#timeoutMs + extraMs;
-    return new Promise((resolve, reject) => {
+    const address = addressOf(this.socketPath);
+    return new Promise<string>((resolve, reject) => {
       const call = request({
-        socketPath: this.socketPath,
+        socketPath: address.path,
         method,
         path,
         agent: false,
@@ -158,7 +163,7 @@ export class ControlClient {
         }, fail);
       });
       call.end(data);
-    });
+    }).finally(address.release);
   }
 }
 
@@ -189,6 +194,23 @@ export async function listForwarders(
   return found
     .filter((forwarder) => forwarder !== undefined)
     .sort((one, other) => one.info.pid - other.info.pid);
+}
+
+/** A path that leads to the socket and is short enough. */
+function addressOf(socketPath: string): { readonly path: string; readonly release: () => void } {
+  if (Buffer.byteLength(socketPath) <= MAX_ADDRESS_BYTES) {
+    return { path: socketPath, release: () => undefined };
+  }
+  let fd: number;
+  try {
+    fd = openSync(dirname(socketPath), constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (cause) {
+    throw unreachable(socketPath, cause as Error, 0);
+  }
+  return {
+    path: `/proc/self/fd/${fd}/${basename(socketPath)}`,
+    release: () => closeSync(fd),
+  };
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {

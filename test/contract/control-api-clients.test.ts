@@ -1,0 +1,278 @@
+// Clients of the control socket that are rude, slow, lost or strangers: each is told what is wrong and let go, and nothing
+// else notices.
+
+import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Container, type TcpService } from '../helpers/container.js';
+import { openFds } from '../helpers/process-facts.js';
+import { askTcp, connectTcp, nextText } from '../helpers/tcp-client.js';
+import { until } from '../helpers/wait.js';
+import { Controlled, RawClient } from './helpers/control.js';
+
+let container: Container;
+let echo: TcpService;
+let controlled: Controlled;
+let hostPort: number;
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+});
+afterAll(() => container.stop());
+beforeEach(async () => {
+  controlled = new Controlled(`/proc/${container.pid}/ns/net`);
+  hostPort = (await controlled.forwarder.add(`127.0.0.1:0:${echo.port}`)).host.port;
+});
+afterEach(() => controlled[Symbol.asyncDispose]());
+
+/** Sends it and gives all that comes back up to the end of the connection. */
+async function exchange(data: string | Buffer, withinMs?: number): Promise<string> {
+  const client = new RawClient(controlled.path);
+  client.socket.write(data);
+  return client.whole(withinMs);
+}
+
+/** The status and the message of an answer. */
+function told(text: string): { status: number; message: string } {
+  const status = Number(/^HTTP\/1\.1 (\d+) /.exec(text)?.[1]);
+  const { message } = JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as { message: string };
+  return { status, message };
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+const isWell = async () => (await controlled.call('GET', '/v1/info')).status === 200;
+
+describe('a call that makes no sense', () => {
+  test.each<[what: string, data: string | Buffer, status: number, message: RegExp]>([
+    ['bytes', Buffer.from(Array.from({ length: 256 }, (_, index) => index)), 400, /not HTTP/],
+    ['a TLS greeting', Buffer.from('16030100c8010000c40303', 'hex'), 400, /not HTTP/],
+    ['a version that there is not', 'GET / HTTP/9.9\r\n\r\n', 400, /not HTTP/],
+    ['a method that there is not', 'FETCH / HTTP/1.1\r\n\r\n', 400, /not HTTP/],
+    [
+      'two lengths',
+      'POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+      400,
+      /HTTP/,
+    ],
+    ['a wish for a proxy', 'CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: x\r\n\r\n', 405, /no proxy/],
+    ['headers without end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`, 431, /too long/],
+    ['another path', get('/v2/ports'), 404, /there is no \/v2\/ports/],
+    ['a path that climbs', get('/v1/../../etc/passwd'), 404, /there is no/],
+    ['a longer path', get('/v1/ports/1/2'), 404, /there is no/],
+    ['a slash too many', get('/v1/ports/'), 404, /there is no/],
+    ['a path that is none', get('//['), 400, /URL/],
+    ['a query that is unknown', get('/v1/sessions?of=1'), 400, /query: .*"of"/],
+    ['an id that is none', 'DELETE /v1/ports/x HTTP/1.1\r\nHost: x\r\n\r\n', 400, /bad id x/],
+    [
+      'an id that nobody has',
+      'DELETE /v1/ports/0 HTTP/1.1\r\nHost: x\r\n\r\n',
+      400,
+      /unknown id: 0/,
+    ],
+  ])('is answered with what is wrong with it: %s', async (_, data, status, message) => {
+    expect(told(await exchange(data))).toEqual({
+      status,
+      message: expect.stringMatching(message) as string,
+    });
+    expect(await isWell()).toBe(true);
+  });
+
+  test.each([
+    ['PUT', '/v1/ports', 'GET, POST'],
+    ['OPTIONS', '/v1/ports/1', 'DELETE, PATCH'],
+    ['POST', '/v1/sessions', 'GET'],
+    ['GET', '/v1/drain', 'POST'],
+    ['TRACE', '/metrics', 'GET'],
+  ])('is answered with the methods of its path: %s %s', async (method, path, allowed) => {
+    const { status, headers, json } = await controlled.call(method, path);
+    expect({ status, allow: headers['allow'] }).toEqual({ status: 405, allow: allowed });
+    expect(json).toEqual({ message: `${path} takes ${allowed}, not ${method}` });
+  });
+
+  test('is answered without a body when it asks for none', async () => {
+    const text = await exchange('HEAD /v1/ports HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(text).toMatch(/^HTTP\/1\.1 405 /);
+    expect(text).toMatch(/\r\n\r\n$/);
+  });
+
+  test('may come without a Host, as HTTP/1.0, and with a further call behind it, which is not taken', async () => {
+    const text = await exchange(`GET /v1/ports HTTP/1.1\r\n\r\n${get('/v1/info')}`);
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    expect(text).not.toContain('apiVersion');
+    expect(await exchange('GET /v1/ports HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe('a body that is too long', () => {
+  const head = 'POST /v1/forwards HTTP/1.1\r\nHost: x\r\n';
+  const mebibyte = 1024 * 1024;
+
+  test('is refused with its limit, whether its length was told or not', async () => {
+    const body = 'x'.repeat(mebibyte + 1);
+    const lengths = [
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+      `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    ];
+    for (const rest of lengths) {
+      expect(told(await exchange(`${head}${rest}`))).toEqual({
+        status: 413,
+        message: `a body has at most ${mebibyte} bytes`,
+      });
+    }
+  });
+
+  test('is taken when it has just the length that is allowed', async () => {
+    const body = '{"specs":[]}'.padEnd(mebibyte);
+    const text = await exchange(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+    expect(told(text).message).toContain('body.specs');
+  });
+
+  test('is cut off when it never ends', async () => {
+    const client = new RawClient(controlled.path);
+    client.socket.write(`${head}Content-Length: ${1024 * mebibyte}\r\n\r\n`);
+    const chunk = Buffer.alloc(mebibyte);
+    let sent = 0;
+    for (; sent < 64 && !client.socket.destroyed; sent++) {
+      if (!client.socket.write(chunk)) {
+        await Promise.race([once(client.socket, 'drain').catch(() => undefined), client.closed]);
+      }
+    }
+    expect(sent).toBeLessThan(64);
+    expect(await isWell()).toBe(true);
+  });
+});
+
+describe('a client that takes its time', () => {
+  test('is told so and let go after ten seconds, whatever it has said by then', async () => {
+    const beginnings = [
+      '',
+      'GE',
+      'GET /v1/info HTTP/1.1\r\nX: ',
+      'POST /v1/forwards HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"spe',
+    ];
+    const started = performance.now();
+    const clients = beginnings.map((beginning) => {
+      const client = new RawClient(controlled.path);
+      if (beginning !== '') client.socket.write(beginning);
+      return client;
+    });
+    // One that always says a little more gains nothing by it.
+    const chatter = setInterval(() => clients[2]?.socket.write('x'), 200);
+    expect(await isWell()).toBe(true);
+    for (const client of clients) {
+      expect(told(await client.whole(15_000))).toEqual({
+        status: 408,
+        message: 'no whole call within 10000 ms',
+      });
+    }
+    clearInterval(chatter);
+    expect(performance.now() - started).toBeGreaterThan(9_900);
+  });
+
+  test('does not keep others from being served, until there are too many', async () => {
+    const clients = Array.from({ length: 64 }, () => new RawClient(controlled.path));
+    for (const { socket } of clients) socket.write('GET /');
+    await until(async () => (await controlled.call('GET', '/v1/info')).status === 503, 'a refusal');
+    const { json } = await controlled.call('GET', '/v1/info');
+    expect(json).toEqual({ message: '64 calls are under way already' });
+    for (const { socket } of clients) socket.destroy();
+    await until(isWell, 'an answer');
+  });
+});
+
+describe('clients that leave', () => {
+  test('leave nothing open, whenever they go', async () => {
+    expect(await isWell()).toBe(true);
+    const before = openFds();
+    for (const text of ['', 'GET', get('/v1/stats'), 'POST /v1/drain HTTP/1.1\r\nHost: x\r\n']) {
+      for (let round = 0; round < 50; round++) {
+        const { socket } = new RawClient(controlled.path);
+        socket.write(text, () => socket.destroy());
+      }
+    }
+    await until(() => openFds() <= before, 'every descriptor is closed');
+    expect(await isWell()).toBe(true);
+  });
+});
+
+describe('the data plane', () => {
+  test('does not notice any of them', async () => {
+    const steady = await connectTcp({ port: hostPort });
+    const garbage = Buffer.alloc(4_096, 'garbage');
+    const end = new AbortController();
+    const rudeness = Promise.all(
+      Array.from({ length: 8 }, async () => {
+        while (!end.signal.aborted) {
+          const client = new RawClient(controlled.path);
+          client.socket.write(garbage);
+          await Promise.race([client.closed, delay(1_000)]);
+        }
+      }),
+    );
+    const calls = (async () => {
+      while (!end.signal.aborted) await controlled.call('GET', '/metrics');
+    })();
+    for (let round = 0; round < 100; round++) {
+      expect(await askTcp({ port: hostPort }, `round ${round}`)).toBe(`round ${round}`);
+      steady.write(`steady ${round}`);
+      expect(await nextText(steady)).toBe(`steady ${round}`);
+    }
+    end.abort();
+    await Promise.all([rudeness, calls]);
+    steady.destroy();
+    const { connectFailures, sessionsReset } = controlled.forwarder.stats();
+    expect(connectFailures).toBe(0);
+    expect(sessionsReset).toBeLessThanOrEqual(1);
+  });
+});
+
+/** Whether a process can be another user here; in a namespace with one user alone it cannot. */
+const asStranger = ['setpriv', '--reuid', '65534', '--clear-groups'];
+const [file = '', ...args] = asStranger;
+const hasStrangers = spawnSync(file, [...args, 'true']).status === 0;
+if (!hasStrangers) {
+  const reason = 'there is no other user here; run the tests as root, with setpriv of util-linux';
+  if (!['', 'false', undefined].includes(process.env['CI'])) throw new Error(reason);
+  process.stderr.write(`skipped: the control API with strangers; ${reason}\n`);
+}
+
+describe.skipIf(!hasStrangers)('another user', () => {
+  /** What a process of that user is answered. */
+  function callAsStranger(path: string): Promise<{ status: number; text: string }> {
+    const program = `
+      const started = require('http').get({ socketPath: process.argv[1], path: '/v1/ports' });
+      started.on('response', async (response) => {
+        let text = '';
+        for await (const chunk of response) text += chunk;
+        console.log(JSON.stringify({ status: response.statusCode, text }));
+      });
+      started.on('error', ({ code }) => console.log(JSON.stringify({ status: 0, text: code })));`;
+    const command = [...args, process.execPath, '-e', program, path];
+    return new Promise((resolve, reject) => {
+      execFile(file, command, { timeout: 10_000 }, (error, stdout) => {
+        if (error !== null) reject(new Error('no answer', { cause: error }));
+        else resolve(JSON.parse(stdout) as { status: number; text: string });
+      });
+    });
+  }
+
+  test('cannot reach the socket', async () => {
+    expect(await callAsStranger(controlled.path)).toEqual({ status: 0, text: 'EACCES' });
+  });
+
+  test('is refused, with the reason, where the modes of files would let it in', async () => {
+    chmodSync(controlled.folder, 0o755);
+    chmodSync(controlled.path, 0o666);
+    const before = openFds();
+    const { status, text } = await callAsStranger(controlled.path);
+    expect({ status, json: JSON.parse(text) as unknown }).toEqual({
+      status: 403,
+      json: { message: 'this control socket is for user 0 and root, and you are user 65534' },
+    });
+    await until(() => openFds() <= before, 'every descriptor is closed');
+    expect(await isWell()).toBe(true);
+  });
+});

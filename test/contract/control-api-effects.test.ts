@@ -1,0 +1,188 @@
+// What the calls of the control API do to a forwarder, and what they tell of it.
+
+import { request } from 'node:http';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Forward, Session, StatsReport } from '../../src/api/types.js';
+import { Container, type TcpService } from '../helpers/container.js';
+import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
+import { until } from '../helpers/wait.js';
+import { Controlled } from './helpers/control.js';
+
+let container: Container;
+let echo: TcpService;
+let controlled: Controlled;
+let forward: Forward;
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+});
+afterAll(() => container.stop());
+beforeEach(async () => {
+  controlled = new Controlled(`/proc/${container.pid}/ns/net`, {
+    program: 'test',
+    container: { id: 'c0ffee', pid: container.pid },
+    notices: ['a notice'],
+  });
+  forward = await controlled.forwarder.add(`127.0.0.1:0:${echo.port}`);
+});
+afterEach(() => controlled[Symbol.asyncDispose]());
+
+const where = () => ({ port: forward.host.port });
+
+describe('a call', () => {
+  test('adds a range, all or none of it', async () => {
+    const taken = forward.host.port;
+    const specs = ['127.0.0.1:0:80', `127.0.0.1:${taken}:80`];
+    const refused = await controlled.call('POST', '/v1/forwards', { specs });
+    expect(refused.status).toBe(409);
+    expect(refused.json).toMatchObject({ code: 'ERR_SPLICEPORT_ALREADY_FORWARDED' });
+    expect(controlled.forwarder.list()).toHaveLength(1);
+
+    const { json } = await controlled.call('POST', '/v1/forwards', {
+      specs: [`127.0.0.1:0:${echo.port}`],
+    });
+    const [added] = json as Forward[];
+    expect(await askTcp({ port: added?.host.port ?? 0 }, 'hello')).toBe('hello');
+  });
+
+  test('tells with a hint what the system refuses', async () => {
+    const { status, json } = await controlled.call('POST', '/v1/forwards', {
+      specs: ['192.0.2.1:1:80'],
+    });
+    expect({ status, json }).toMatchObject({
+      status: 409,
+      json: { code: 'EADDRNOTAVAIL', hint: expect.stringContaining('192.0.2.1') as string },
+    });
+  });
+
+  test('ends a forward and what is open, at once', async () => {
+    const client = await connectTcp(where());
+    client.write('hello');
+    expect(await nextText(client)).toBe('hello');
+    expect((await controlled.call('DELETE', '/v1/ports/1')).status).toBe(200);
+    expect(await isRefused(where())).toBe(true);
+    await endingOf(client);
+  });
+
+  test('ends a forward when its sessions have ended, with a time to drain', async () => {
+    const client = await connectTcp(where());
+    client.write('hello');
+    expect(await nextText(client)).toBe('hello');
+    const removed = controlled.call('DELETE', '/v1/ports/1?drainMs=60000');
+    await until(() => isRefused(where()), 'the port is free');
+    client.write('again');
+    expect(await nextText(client)).toBe('again');
+    client.end();
+    expect((await removed).status).toBe(200);
+    client.destroy();
+  });
+
+  test('gives a forward another target without a gap', async () => {
+    const other = await container.tcp({ kind: 'greet', text: 'other' });
+    const { json } = await controlled.call('PATCH', '/v1/ports/1', { port: other.port });
+    expect(json).toEqual({ ...forward, container: { ...forward.container, port: other.port } });
+    expect(await askTcp(where())).toBe('other');
+    await other.close();
+  });
+
+  test('shows what sessions and counters there are', async () => {
+    const client = await connectTcp(where());
+    client.write('hello');
+    expect(await nextText(client)).toBe('hello');
+    const [session] = (await controlled.call('GET', '/v1/sessions')).json as Session[];
+    expect(session).toMatchObject({
+      forwardId: 1,
+      target: { address: '127.0.0.1', port: echo.port },
+      state: 'open',
+      bytesToContainer: 5,
+      bytesToHost: 5,
+    });
+    expect(session?.client.port).toBe(client.localPort);
+    const other = await controlled.forwarder.add('127.0.0.1:0:80');
+    const ofOther = await controlled.call('GET', `/v1/sessions?forwardId=${other.id}`);
+    expect(ofOther.json).toEqual([]);
+    const { total, forwards } = (await controlled.call('GET', '/v1/stats')).json as StatsReport;
+    expect(total).toMatchObject({ sessionsOpen: 1, bytesToContainer: 5 });
+    expect(forwards.map(({ id, stats }) => [id, stats.bytesToHost])).toEqual([
+      [1, 5],
+      [other.id, 0],
+    ]);
+    client.destroy();
+  });
+
+  test('tells what the process told of itself', async () => {
+    expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({
+      pid: process.pid,
+      program: 'test',
+      container: { id: 'c0ffee', pid: container.pid },
+      notices: ['a notice'],
+      draining: false,
+    });
+    expect((await controlled.call('GET', '/v1/info')).json).toMatchObject({
+      childPID: container.pid,
+      stateDir: controlled.folder,
+    });
+  });
+});
+
+describe('a drain', () => {
+  test('lets sessions end, says so meanwhile, and answers then', async () => {
+    const client = await connectTcp(where());
+    client.write('hello');
+    expect(await nextText(client)).toBe('hello');
+    const drained = controlled.call('POST', '/v1/drain', { drainMs: 60_000 });
+    await until(() => isRefused(where()), 'the port is free');
+    expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({ draining: true });
+    client.end('bye');
+    await endingOf(client);
+    const { status, json } = await drained;
+    expect(status).toBe(200);
+    expect(json).toMatchObject({ forwards: 1, sessions: 1 });
+    expect((json as { tookMs: number }).tookMs).toBeLessThan(60_000);
+    expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({ draining: false });
+  });
+
+  test('cuts what is open when its time has passed', async () => {
+    const client = await connectTcp(where());
+    client.write('hello');
+    expect(await nextText(client)).toBe('hello');
+    const { json } = await controlled.call('POST', '/v1/drain', { drainMs: 50 });
+    expect((json as { tookMs: number }).tookMs).toBeGreaterThanOrEqual(49);
+    await endingOf(client);
+  });
+
+  test.each([true, false])(
+    'tells the process when it has answered, also when nobody waits for the answer: %s',
+    async (waits) => {
+      let told = 0;
+      await using own = new Controlled(`/proc/${container.pid}/ns/net`, {
+        onDrained: () => (told += 1),
+      });
+      const { host } = await own.forwarder.add(`127.0.0.1:0:${echo.port}`);
+      const client = await connectTcp({ port: host.port });
+      await until(() => own.forwarder.sessions().length, 'a session');
+      const abort = new AbortController();
+      const answer = fetchDrain(own.path, abort.signal);
+      await until(() => isRefused({ port: host.port }), 'the port is free');
+      if (!waits) {
+        abort.abort();
+        await expect(answer).rejects.toThrow();
+      }
+      expect(told).toBe(0);
+      client.destroy();
+      if (waits) await answer;
+      await until(() => told > 0, 'the process is told');
+      expect(told).toBe(1);
+    },
+  );
+});
+
+function fetchDrain(socketPath: string, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const started = request({ socketPath, method: 'POST', path: '/v1/drain', signal });
+    started.once('response', (response) => response.resume().once('end', resolve));
+    started.once('error', reject);
+    started.end('{"drainMs":60000}');
+  });
+}

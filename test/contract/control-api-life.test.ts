@@ -1,0 +1,397 @@
+// The control socket from its making to its end: where it is, who may open it, what is loaded when, and that nothing of it
+// is left. With real processes, of the library and of the helper.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ControlClient, ControlError, listForwarders } from '../../src/api/client.js';
+import { openControlSocket } from '../../src/api/listen.js';
+import { Forwarder } from '../../src/index.js';
+import { openFds } from '../helpers/process-facts.js';
+import { until, within } from '../helpers/wait.js';
+import { call, Controlled, RawClient } from './helpers/control.js';
+import { Caller, executable, freePort, Run, type RunOptions } from './helpers/run.js';
+
+const source = fileURLToPath(new URL('./programs/controlled.mjs', import.meta.url));
+
+interface Told {
+  readonly path: string;
+  readonly hasHttp: boolean;
+}
+
+/** A process with a control socket, and what it says. */
+class Process implements AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly exited: Promise<unknown[]>;
+  readonly #lines: Interface;
+  readonly #told: Told[] = [];
+
+  constructor(what: 'ends' | 'exits' | 'stays' | 'throws', env: NodeJS.ProcessEnv = {}) {
+    this.child = spawn(process.execPath, [source, what], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, SPLICEPORT_CONTROL_DIR: folder, ...env },
+    });
+    this.exited = once(this.child, 'exit');
+    if (this.child.stdout === null) throw new Error('no output');
+    this.#lines = createInterface({ input: this.child.stdout });
+    this.#lines.on('line', (line) => this.#told.push(JSON.parse(line) as Told));
+  }
+
+  get socketName(): string {
+    return `${this.child.pid ?? 0}.sock`;
+  }
+
+  /** What it says next. */
+  next(): Promise<Told> {
+    return until(() => this.#told.shift(), 'a word of the process');
+  }
+
+  /** Tells it something; what it says to that. */
+  ask(what: 'again' | 'close' | 'load'): Promise<Told> {
+    this.child.stdin?.write(`${what}\n`);
+    return this.next();
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<unknown[]> {
+    this.child.kill(signal);
+    return within(this.exited, 'the end of the process');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'spliceport-control-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+describe('the folder and the socket', () => {
+  test('are the user’s alone', async () => {
+    rmSync(folder, { recursive: true });
+    await using process = new Process('stays');
+    const { path } = await process.next();
+    expect(path).toBe(join(folder, process.socketName));
+    expect(statSync(path).isSocket()).toBe(true);
+    expect(modeOf(folder)).toBe('700');
+    expect(modeOf(path)).toBe('600');
+  });
+
+  test('are so again where others were let in', () => {
+    chmodSync(folder, 0o777);
+    using socket = openControlSocket(new Forwarder(), { folder });
+    expect(modeOf(folder)).toBe('700');
+    expect(modeOf(socket.path)).toBe('600');
+  });
+
+  test('are refused where the folder is another user’s, or a link, or no folder', () => {
+    const forwarder = new Forwarder();
+    const before = openFds();
+    const link = join(folder, 'link');
+    symlinkSync(folder, link);
+    expect(() => openControlSocket(forwarder, { folder: link })).toThrow(/ENOTDIR|ELOOP/);
+    writeFileSync(join(folder, 'file'), '');
+    expect(() => openControlSocket(forwarder, { folder: join(folder, 'file') })).toThrow('ENOTDIR');
+    const missing = join(folder, 'a', 'b');
+    expect(() => openControlSocket(forwarder, { folder: missing })).toThrow('ENOENT');
+    if (isRootOfMany()) {
+      chownSync(folder, 65_534, 65_534);
+      expect(() => openControlSocket(forwarder, { folder })).toThrow('another user');
+    }
+    expect(openFds()).toBe(before);
+  });
+
+  test('are in the runtime folder, in a folder of the user’s in /tmp, or where the variable says', async () => {
+    const places: [env: NodeJS.ProcessEnv, path: RegExp][] = [
+      [{ XDG_RUNTIME_DIR: folder }, new RegExp(`^${folder}/spliceport/\\d+\\.sock$`)],
+      [{ XDG_RUNTIME_DIR: '' }, /^\/tmp\/spliceport-\d+\/\d+\.sock$/],
+      [
+        { XDG_RUNTIME_DIR: '/nowhere', SPLICEPORT_CONTROL_DIR: join(folder, 'own') },
+        new RegExp(`^${folder}/own/\\d+\\.sock$`),
+      ],
+    ];
+    for (const [env, path] of places) {
+      await using process = new Process('stays', { SPLICEPORT_CONTROL_DIR: '', ...env });
+      const told = await process.next();
+      expect(told.path).toMatch(path);
+      expect(existsSync(told.path)).toBe(true);
+      await process.ask('close');
+      expect(existsSync(told.path)).toBe(false);
+    }
+  });
+
+  test('may have a path that is longer than the address of a socket', async () => {
+    const long = join(folder, 'x'.repeat(150));
+    using socket = openControlSocket(new Forwarder(), { folder: long });
+    expect((await new ControlClient(socket.path).info()).pid).toBe(process.pid);
+  });
+
+  test('are several for several forwarders of one process', async () => {
+    await using process = new Process('stays');
+    const first = await process.next();
+    const second = await process.ask('again');
+    expect(second.path).toBe(first.path.replace('.sock', '-1.sock'));
+    for (const { path } of [first, second]) {
+      expect((await new ControlClient(path).info()).pid).toBe(process.child.pid);
+    }
+  });
+});
+
+/** As root with many users; in a namespace that maps one user alone there is nobody to give a file to. */
+function isRootOfMany(): boolean {
+  const [, , count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).map(Number);
+  return process.geteuid?.() === 0 && (count ?? 0) > 65_534;
+}
+
+describe('what is left at the end', () => {
+  test.each(['ends', 'exits', 'throws'] as const)(
+    'is nothing, and the process is not kept from it: %s',
+    async (what) => {
+      await using process = new Process(what);
+      const { path } = await process.next();
+      await within(process.exited, 'the end of the process');
+      expect(existsSync(path)).toBe(false);
+    },
+  );
+
+  test('is nothing after close, and the process goes on', async () => {
+    await using process = new Process('stays');
+    const { path } = await process.next();
+    const client = new RawClient(path);
+    client.socket.write('GET /');
+    await within(once(client.socket, 'connect'), 'a connection');
+    await process.ask('close');
+    expect(existsSync(path)).toBe(false);
+    await client.whole();
+    expect(process.child.exitCode).toBeNull();
+  });
+
+  test('is not another’s socket that has the name by then', () => {
+    const socket = openControlSocket(new Forwarder(), { folder });
+    rmSync(socket.path);
+    writeFileSync(socket.path, 'another’s');
+    socket.close();
+    expect(existsSync(socket.path)).toBe(true);
+  });
+
+  test('is removed by the next that starts where a process was killed; what lives is left alone', async () => {
+    const killed = new Process('stays');
+    const { path } = await killed.next();
+    await killed.end();
+    expect(existsSync(path)).toBe(true);
+
+    // The name is that of no process, and yet somebody listens: a process in another pid namespace.
+    const foreign = join(folder, '4194305.sock');
+    const server = createServer((socket) => socket.destroy()).listen(foreign);
+    await once(server, 'listening');
+    writeFileSync(join(folder, 'notes.sock'), '');
+    await using living = new Process('stays');
+    await living.next();
+    expect(existsSync(path)).toBe(false);
+    await using next = new Process('stays');
+    await next.next();
+    const names = ['4194305.sock', 'notes.sock', living.socketName, next.socketName];
+    expect(readdirSync(folder).sort()).toEqual(names.sort());
+    expect(await living.ask('load')).toMatchObject({ hasHttp: false });
+    server.close();
+  });
+
+  test('is taken over by a process that has the pid of one that was killed', async () => {
+    const path = join(folder, `${process.pid}.sock`);
+    const program = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 9))`;
+    await once(spawn(process.execPath, ['-e', program, path]), 'exit');
+    expect(existsSync(path)).toBe(true);
+    using socket = openControlSocket(new Forwarder(), { folder });
+    expect(socket.path).toBe(path);
+    expect((await new ControlClient(path).info()).pid).toBe(process.pid);
+  });
+});
+
+describe('what answers calls', () => {
+  test('is loaded when the first client connects', async () => {
+    await using process = new Process('stays');
+    const { path, hasHttp } = await process.next();
+    expect(hasHttp).toBe(false);
+    expect(await process.ask('load')).toMatchObject({ hasHttp: false });
+    expect((await call(path, 'GET', '/v1/info')).status).toBe(200);
+    expect(await process.ask('load')).toMatchObject({ hasHttp: true });
+  });
+});
+
+describe('the client', () => {
+  test('lists every forwarder of the folder that answers, and passes over the others', async () => {
+    await using first = new Process('stays');
+    await using second = new Process('stays');
+    await using stopped = new Process('stays');
+    const killed = new Process('stays');
+    for (const each of [first, second, stopped, killed]) await each.next();
+    await killed.end();
+    stopped.child.kill('SIGSTOP');
+    const found = await listForwarders([folder, join(folder, 'nowhere')]);
+    const pids = [first.child.pid, second.child.pid].sort(
+      (one, other) => Number(one) - Number(other),
+    );
+    expect(found.map(({ info }) => info.pid)).toEqual(pids);
+    expect(await found[0]?.client.forwards()).toEqual([]);
+    stopped.child.kill('SIGCONT');
+  });
+
+  test('does all that the API does', async () => {
+    await using controlled = new Controlled('/proc/self/ns/net');
+    const client = new ControlClient(controlled.path);
+    const [one, two] = await client.add([
+      '127.0.0.1:0:80',
+      { host: { port: 0 }, container: { port: 81 } },
+    ]);
+    expect(await client.forwards()).toEqual([one, two]);
+    expect((await client.retarget(1, { port: 82 })).container.port).toBe(82);
+    await client.remove(2, { drainMs: 10 });
+    expect(await client.forwards()).toHaveLength(1);
+    expect(await client.sessions()).toEqual([]);
+    expect(await client.sessions(1)).toEqual([]);
+    expect((await client.stats()).forwards.map(({ id }) => id)).toEqual([1]);
+    expect(await client.metrics()).toContain('spliceport_forwards 1');
+    expect(await client.drain({ drainMs: 0 })).toMatchObject({ forwards: 1 });
+    expect(await client.forwards()).toEqual([]);
+  });
+
+  test('tells what failed, by which code, and what to do', async () => {
+    await using controlled = new Controlled('/proc/self/ns/net');
+    const client = new ControlClient(controlled.path);
+    const failure = await client.add(['192.0.2.1:1:80']).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ControlError);
+    expect(failure).toMatchObject({
+      status: 409,
+      code: 'EADDRNOTAVAIL',
+      hint: expect.stringContaining('ip address') as string,
+    });
+    const nobody = new ControlClient(join(folder, '1.sock'));
+    await expect(nobody.info()).rejects.toMatchObject({
+      code: 'ENOENT',
+      hint: expect.stringContaining('has ended') as string,
+    });
+  });
+
+  test('gives up on a forwarder that does not answer', async () => {
+    await using stopped = new Process('stays');
+    const { path } = await stopped.next();
+    stopped.child.kill('SIGSTOP');
+    await expect(new ControlClient(path, { timeoutMs: 100 }).info()).rejects.toMatchObject({
+      message: expect.stringContaining('no answer within 100 ms') as string,
+      hint: expect.stringContaining('stopped') as string,
+    });
+    stopped.child.kill('SIGCONT');
+  });
+});
+
+describe('the helper', () => {
+  let caller: Caller;
+  beforeEach(() => {
+    caller = new Caller();
+  });
+  afterEach(() => caller[Symbol.dispose]());
+
+  async function start(options: RunOptions = {}): Promise<Run> {
+    const mapping = { host_port: await freePort(), container_port: 80, range: 1, protocol: 'tcp' };
+    const env = { ...process.env, SPLICEPORT_CONTROL_DIR: folder };
+    return new Run(caller.config([mapping]), { env, ...options }).ready();
+  }
+
+  const socketOf = (run: Run) => join(folder, `${run.pid}.sock`);
+  const isOpen = (run: Run) => until(() => existsSync(socketOf(run)), 'a control socket');
+
+  test.each(['let go', 'SIGTERM', 'SIGINT'] as const)(
+    'has a control socket while it runs, and leaves nothing of it: %s',
+    async (end) => {
+      await using run = await start();
+      await isOpen(run);
+      expect([modeOf(folder), modeOf(socketOf(run))]).toEqual(['700', '600']);
+      expect(await new ControlClient(socketOf(run)).info()).toMatchObject({
+        pid: run.pid,
+        program: 'rootlessport',
+        container: { id: 'c0ffee' },
+      });
+      const { code, stdout, stderr } = end === 'let go' ? await run.letGo() : await run.kill(end);
+      expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
+      expect(existsSync(folder)).toBe(false);
+    },
+  );
+
+  test('ends at once although a client is in the middle of a call', async () => {
+    await using run = await start();
+    await isOpen(run);
+    const client = new RawClient(socketOf(run));
+    client.socket.write('GET /');
+    expect(await new ControlClient(socketOf(run)).forwards()).toHaveLength(1);
+    const started = performance.now();
+    await run.letGo();
+    expect(performance.now() - started).toBeLessThan(2_000);
+    await client.whole();
+  });
+
+  test('has it in its folder where there is no runtime folder', async () => {
+    const env = { ...process.env, SPLICEPORT_CONTROL_DIR: '', XDG_RUNTIME_DIR: '' };
+    await using run = await start({ env });
+    const path = join(caller.folder, 'spliceport', `${run.pid}.sock`);
+    await until(() => existsSync(path), 'a control socket');
+    await run.letGo();
+    expect(readdirSync(caller.folder)).toEqual(['rp']);
+  });
+
+  test('is ready without one where there can be none', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    const env = { ...process.env, SPLICEPORT_CONTROL_DIR: join(folder, 'file') };
+    await using run = await start({ env });
+    expect(await run.letGo()).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('loads nothing of it before it is ready, and what answers only for a client', async () => {
+    const copy = join(folder, 'copy');
+    const root = join(executable, '../..');
+    for (const name of ['lib/api', 'libexec', 'build/Release']) {
+      mkdirSync(join(copy, name), { recursive: true });
+    }
+    const files = ['libexec/rootlessport', 'lib/rootlessport.cjs', 'lib/node-path'];
+    files.push('build/Release/spliceport.node', 'package.json');
+    for (const file of files.filter((name) => existsSync(join(root, name)))) {
+      copyFileSync(join(root, file), join(copy, file));
+    }
+    const command = [join(copy, 'libexec/rootlessport')];
+    {
+      await using run = await start({ command });
+      expect(await run.letGo()).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    }
+    copyFileSync(join(root, 'lib/api/listen.cjs'), join(copy, 'lib/api/listen.cjs'));
+    await using run = await start({ command });
+    await isOpen(run);
+    const { status, json } = await call(socketOf(run), 'GET', '/v1/info');
+    expect(status).toBe(500);
+    expect((json as { message: string }).message).toContain('server.cjs');
+
+    copyFileSync(join(root, 'lib/api/server.cjs'), join(copy, 'lib/api/server.cjs'));
+    expect((await call(socketOf(run), 'GET', '/metrics')).text).toContain('spliceport_forwards 1');
+  });
+});
