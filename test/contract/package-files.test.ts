@@ -53,7 +53,7 @@ describe('the package', () => {
     });
     const expected = [
       ...compiled,
-      ...(existsSync(join(root, 'src/rootlessport/main.ts')) ? ['lib/rootlessport.cjs'] : []),
+      ...['lib/rootlessport.cjs', 'lib/api/listen.cjs', 'lib/api/server.cjs'],
       ...['libexec', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'],
       'docs/spliceport.1',
