@@ -104,7 +104,8 @@ describe('tcp reset', () => {
     await sendPayload(socket, BULK_BYTES);
     socket.resetAndDestroy();
     const seen = await server.seenOnce(({ closed }) => closed, 'the server loses the connection');
-    expect(seen).toMatchObject({ ended: false, errorCode: 'ECONNRESET' });
+    // Not `ended`: libuv says "end" for a reset that it polls together with the last bytes, and only then the error.
+    expect(seen.errorCode).toBe('ECONNRESET');
   });
 
   it("carries the client's, in the midst of bulk to the host", async () => {
