@@ -85,9 +85,13 @@ function explain(name: string, issue: z.core.$ZodIssue): string {
     (path, key) => (typeof key === 'number' ? `${path}[${key}]` : `${path}.${String(key)}`),
     name,
   );
-  const alternative = issue.code === 'invalid_union' ? furthest(issue.errors) : undefined;
-  if (alternative === undefined) return `${place}: ${issue.message}`;
-  return alternative.map((inner) => explain(place, inner)).join('; ');
+  if (issue.code !== 'invalid_union') return `${place}: ${issue.message}`;
+  const closest = furthest(issue.errors);
+  if (closest !== undefined) return closest.map((inner) => explain(place, inner)).join('; ');
+  const wanted = issue.errors
+    .flat()
+    .flatMap((inner) => ('expected' in inner ? inner.expected : []));
+  return `${place}: Invalid input: expected ${[...new Set(wanted)].join(' or ')}`;
 }
 
 /** Of several things that a value may be, the one that it comes closest to: where what is wrong lies within it. */
