@@ -1,13 +1,16 @@
 // epoll.h: an epoll set whose events go to handlers, and the eventfd by which other threads wake it.
-// Owns:   the epoll descriptor. Handlers are borrowed: they leave the set (or close their descriptor) before they die,
-//         and live on until the batch of events in hand is done; Reactor::Bury sees to it.
+// Owns:   the epoll descriptor, and the table that leads from an event to its handler. Handlers are borrowed, and call
+//         Forget before they die.
 // Thread: the worker's; Waker::Wake may be called from any.
+// Kernel: closing a descriptor takes it out of the set only with its last copy, and a process that is between fork and
+//         exec has copies. So events may come for what is closed, and must find that nobody is there.
 #pragma once
 
 #include <sys/epoll.h>
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "result.h"
 #include "unique_fd.h"
@@ -20,19 +23,35 @@ class EventHandler {
 
  protected:
   ~EventHandler() = default;
+
+ private:
+  friend class Epoll;
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
+  uint32_t slot_ = kNoSlot;
 };
 
 class Epoll {
  public:
   static Result<Epoll> Create();
+  // A handler hears of the descriptor that was added last for it, and of no other.
   Result<void> Add(int fd, uint32_t events, EventHandler& handler);
   void Remove(int fd);
+  // The handler hears nothing more, whatever is in the set.
+  void Forget(EventHandler& handler);
   // Waits at most `timeout_millis` (-1: for ever) and hands out what came. The number of events.
   int Dispatch(std::span<epoll_event> batch, int timeout_millis);
 
  private:
+  struct Slot {
+    EventHandler* handler = nullptr;
+    uint32_t generation = 0;  // Of what was added last.
+  };
   explicit Epoll(UniqueFd fd) : fd_(std::move(fd)) {}
+  uint32_t SlotOf(EventHandler& handler);
+
   UniqueFd fd_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_slots_;
 };
 
 class Waker {

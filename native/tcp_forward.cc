@@ -96,6 +96,7 @@ void TcpForward::StopAccepting(bool drain) {
     }
   }
   if (!armed()) reactor_.epoll.Remove(listener_->get());
+  reactor_.epoll.Forget(*this);
   reactor_.timers.Cancel(*this);
   listener_.reset();
 }

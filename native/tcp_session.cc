@@ -248,6 +248,8 @@ void TcpSession::Close() {
   forward_.reactor().CancelTurn(*this);
   to_container_.Abandon(forward_.reactor());
   to_host_.Abandon(forward_.reactor());
+  forward_.reactor().epoll.Forget(host_);
+  forward_.reactor().epoll.Forget(container_);
   host_.fd.Reset();
   container_.fd.Reset();
 }

@@ -164,6 +164,7 @@ void UdpForward::EndFlow(UdpFlow& flow) {
   // Its route may be named by replies that wait.
   if (reactor_.Datagrams().replies_of == this) SendReplies();
   counters_.sessions_closed.Add();
+  reactor_.epoll.Forget(flow);
   flow.fd.Reset();
   reactor_.Bury(flows_.Remove(flow));
 }
@@ -180,6 +181,7 @@ void UdpForward::CloseAll() {
   reactor_.timers.Cancel(*this);
   if (reactor_.Datagrams().replies_of == this) SendReplies();
   reactor_.epoll.Remove(host_socket_->get());
+  reactor_.epoll.Forget(*this);
   host_socket_.reset();
 }
 

@@ -58,6 +58,35 @@ TEST_CASE("adding a descriptor twice is a failure that names the call") {
   CHECK(std::string(second.error().syscall) == "epoll_ctl");
 }
 
+TEST_CASE("a forgotten handler hears nothing, and its successor nothing of its events") {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  TcpPair pair = ConnectedTcpPair();
+  Handler first;
+  Handler second;
+  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, first).ok());
+  poll.value().Forget(first);
+  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, second).ok());
+  std::array<epoll_event, 4> batch{};
+  CHECK(poll.value().Dispatch(batch, 0) == 1);
+  CHECK(first.seen == 0);
+  CHECK(second.seen == 0);
+}
+
+TEST_CASE("a handler hears of the descriptor that was added last for it") {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  TcpPair pair = ConnectedTcpPair();
+  Handler handler;
+  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, handler).ok());
+  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, handler).ok());
+  REQUIRE_FALSE(poll.value().Add(pair.client.get(), EPOLLIN, handler).ok());
+  REQUIRE(Send(pair.client.get(), std::string("x")).moved());
+  std::array<epoll_event, 4> batch{};
+  REQUIRE(Eventually([&] { return poll.value().Dispatch(batch, 0) == 2; }));
+  CHECK(handler.seen == EPOLLIN);
+}
+
 TEST_CASE("another thread wakes the loop, and many wakes are one") {
   auto poll = Epoll::Create();
   auto waker = Waker::Create();
