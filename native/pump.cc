@@ -78,7 +78,7 @@ PumpState Pump::Copy(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   const Io in = Receive(source.fd.get(), room);
   if (!in.moved()) return EndOfRead(in, source);
   NoteReadSize(in.count);
-  if (in.count < room.size() && !source.hung_up) source.readable = false;
+  if (in.count < room.size() && !source.hung_up && !source.urgent) source.readable = false;
   bytes_ += in.count;
   TuneBeforeSend(sink, in.count);
   const Io out = Send(sink.fd.get(), room.first(in.count));
@@ -98,6 +98,8 @@ PumpState Pump::Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   const Io in = FillPipe(source.fd.get(), *pipe_);
   if (!in.moved()) {
     reactor.pipes.Give(std::move(pipe_));
+    // At an urgent mark splice(2) finds nothing, or the end if there is a FIN somewhere behind; recv(2) passes over it.
+    if (in.at_end() || (in.would_block() && source.urgent)) return Copy(reactor, source, sink);
     return EndOfRead(in, source);
   }
   NoteReadSize(in.count);

@@ -33,7 +33,7 @@ namespace spliceport {
 
 namespace {
 
-constexpr uint32_t kSessionEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kSessionEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr int kConnectAttempts = 10;
 constexpr int64_t kRetryStepMicros = 5'000;
 constexpr int64_t kExhaustionRetryMicros = 20'000;
@@ -135,6 +135,7 @@ bool TcpSession::Open() {
 void TcpSession::OnSideEvents(Side& side, uint32_t events) {
   if (state_ == State::kClosed) return;
   if (events & EPOLLIN) side.readable = true;
+  if (events & EPOLLPRI) side.urgent = true;
   if (events & EPOLLOUT) side.writable = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side.hung_up = side.readable = true;
   if (state_ == State::kConnecting) return OnConnectEvent(events);
@@ -209,7 +210,7 @@ void TcpSession::AdvanceReset() {
   const uint64_t passed_on = last_words.bytes();
   bool& passed_end = dead_ == &host_ ? container_got_end_ : host_got_end_;
   const PumpState state = last_words.Run(forward_.reactor(), *dead_, living);
-  if (state == PumpState::kFinished && !passed_end &&
+  if (state == PumpState::kFinished && !passed_end && !dead_->urgent &&
       HasReceivedFin(dead_->fd.get(), last_words.bytes())) {
     passed_end = true;
     ShutdownWrite(living.fd.get());

@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <latch>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "engine.h"
 #include "support.h"
@@ -48,6 +51,24 @@ class Harness : private EngineEvents {
     engine_->Sum({}, sum);
     return sum.sessions_opened.Get() - sum.sessions_closed.Get();
   }
+  // Keeps the worker of a harness that has only one from everything else while `action` runs.
+  void WhileHeld(const std::function<void()>& action) {
+    constexpr int kId = 1'000'000;
+    Add(kId, Protocol::kTcp, *Address::Parse("127.0.0.1", 1));
+    std::latch held(1);
+    std::latch release(1);
+    on_removed_ = [&](int id) {
+      if (id != kId) return;
+      held.count_down();
+      release.wait();
+    };
+    std::thread remover([&] { engine_->Remove({kId}, 0); });
+    held.wait();
+    action();
+    release.count_down();
+    remover.join();
+    on_removed_ = nullptr;
+  }
   // How often OnRemoved came for the id.
   int Removals(int id) {
     const std::lock_guard lock(mutex_);
@@ -56,6 +77,7 @@ class Harness : private EngineEvents {
 
  private:
   void OnRemoved(int id) override {
+    if (on_removed_) on_removed_(id);
     const std::lock_guard lock(mutex_);
     ++removals_[id];
   }
@@ -63,6 +85,7 @@ class Harness : private EngineEvents {
   UniqueFd netns_;
   std::mutex mutex_;
   std::map<int, int> removals_;
+  std::function<void(int)> on_removed_;
   // Last: its threads call OnRemoved.
   std::unique_ptr<Engine> engine_;
 };
