@@ -12,9 +12,9 @@ import {
 export function zshScript({ options, commands }: CompletedProgram): string {
   const listings = Object.entries(listingCommands).map(
     ([source, command]) => `${functionName(source)}() {
-  local -a words
-  words=(\${(f)"$(${command})"})
-  compadd -a words
+  local -a found
+  found=(\${(f)"$(${command})"})
+  compadd -a found
 }`,
   );
   const described = commands.map(({ name, summary }) => {

@@ -27,16 +27,17 @@ export interface ViewLine {
 
 const LINES_AROUND_ROWS = 3;
 
+/** Figures stand before the target, so that a narrow terminal shows them. */
 const titles: readonly (Column & { readonly key?: SortKey })[] = [
   { title: 'ID', key: 'id' },
   { title: 'PROTO' },
   { title: 'HOST', key: 'host' },
-  { title: 'TARGET' },
   { title: 'TO CONTAINER', key: 'to-container', align: 'right' },
   { title: 'TO HOST', key: 'to-host', align: 'right' },
   { title: 'OPEN', key: 'open', align: 'right' },
   { title: 'CONN/S', key: 'connects', align: 'right' },
   { title: 'FAILED', key: 'failed', align: 'right' },
+  { title: 'TARGET' },
   { title: 'IN' },
 ];
 
@@ -92,8 +93,8 @@ function summary(rows: readonly TopRow[]): string {
 }
 
 function footer(offset: number, shown: number, total: number): string {
-  const position = shown < total ? `   ${offset + 1}-${offset + shown} of ${total}` : '';
-  return `q quit   ←→ sort   r reverse   ↑↓ PgUp PgDn scroll${position}`;
+  const position = shown < total ? `${offset + 1}-${offset + shown} of ${total}   ` : '';
+  return `${position}q quit   ←→ sort   r reverse   ↑↓ PgUp PgDn scroll`;
 }
 
 function cellsOf(row: TopRow): string[] {
@@ -101,12 +102,12 @@ function cellsOf(row: TopRow): string[] {
     row.id,
     row.protocol,
     row.host,
-    row.target,
     formatRate(row.toContainerPerSecond),
     formatRate(row.toHostPerSecond),
     String(row.open),
     row.connectsPerSecond.toFixed(0),
     String(row.failed),
+    row.target,
     row.place,
   ];
 }

@@ -1,0 +1,85 @@
+// tmux.ts: a real terminal for a program, whose screen a test can read.
+
+import { execFileSync } from 'node:child_process';
+import type { Tool } from '../../helpers/tools.js';
+import { until } from '../../helpers/wait.js';
+
+export const tmux: Tool = { command: 'tmux', package: 'tmux' };
+
+/** Width and height of a terminal. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+let lastNumber = 0;
+
+/** A terminal with a shell in it; its tmux server is its own. */
+export class Terminal implements Disposable {
+  readonly #name = `spliceport-test-${process.pid}-${(lastNumber += 1)}`;
+
+  constructor({ columns, rows }: TerminalSize, env: NodeJS.ProcessEnv = {}) {
+    // Given to the shell itself: what tmux starts it with may set variables of its own.
+    const variables = Object.entries({ PS1: 'ready> ', ...env }).map(
+      ([name, value = '']) => `${name}='${value}'`,
+    );
+    const size = ['-x', String(columns), '-y', String(rows)];
+    const shell = `exec env ${variables.join(' ')} sh`;
+    this.#tmux('-f', '/dev/null', 'new-session', '-d', ...size, shell);
+    this.#tmux('set-option', '-g', 'status', 'off');
+  }
+
+  /** Types a line and Enter. */
+  type(line: string): void {
+    this.text(line);
+    this.keys('Enter');
+  }
+
+  /** Types characters. */
+  text(characters: string): void {
+    this.#tmux('send-keys', '-l', characters);
+  }
+
+  /** Presses keys, by tmux's names. */
+  keys(...names: readonly string[]): void {
+    this.#tmux('send-keys', ...names);
+  }
+
+  /** The lines of the screen. */
+  lines(): string[] {
+    return this.#tmux('capture-pane', '-p').split('\n');
+  }
+
+  /** The lines of the screen, once a condition holds for their text. */
+  async untilShows(
+    condition: RegExp | ((text: string) => boolean),
+    what?: string,
+  ): Promise<string[]> {
+    const holds = (text: string): boolean =>
+      condition instanceof RegExp ? condition.test(text) : condition(text);
+    let lines: string[] = [];
+    try {
+      await until(() => holds((lines = this.lines()).join('\n')), '', 20_000);
+    } catch {
+      throw new Error(`${what ?? String(condition)} is not shown:\n${lines.join('\n')}`);
+    }
+    return lines;
+  }
+
+  resize({ columns, rows }: TerminalSize): void {
+    this.#tmux('resize-window', '-x', String(columns), '-y', String(rows));
+  }
+
+  /** A fact that tmux knows of the terminal, such as `alternate_on`. */
+  fact(name: string): string {
+    return this.#tmux('display-message', '-p', `#{${name}}`).trim();
+  }
+
+  [Symbol.dispose](): void {
+    this.#tmux('kill-server');
+  }
+
+  #tmux(...args: readonly string[]): string {
+    return execFileSync('tmux', ['-L', this.#name, ...args], { encoding: 'utf8' });
+  }
+}
