@@ -58,13 +58,17 @@ bool EngineWrap::TearDown() {
   return true;
 }
 
-Result<TargetPtr> EngineWrap::TargetFrom(const Napi::Object& object) {
-  auto netns = engine_->NetnsFor(static_cast<int>(IntegerAt(object, "netnsFd")));
-  if (!netns.ok()) return netns.error();
-  return TargetPtr(std::make_shared<const Target>(Target{netns.value(), AddressOf(object)}));
+Result<TargetPtr> EngineWrap::TargetFrom(const Napi::Object& object, KnownNetns& known) {
+  const int fd = static_cast<int>(IntegerAt(object, "netnsFd"));
+  if (fd != known.fd) {
+    auto netns = engine_->NetnsFor(fd);
+    if (!netns.ok()) return netns.error();
+    known = {fd, std::move(netns.value())};
+  }
+  return TargetPtr(std::make_shared<const Target>(Target{known.netns, AddressOf(object)}));
 }
 
-Result<ForwardConfig> EngineWrap::ConfigFrom(const Napi::Object& object) {
+Result<ForwardConfig> EngineWrap::ConfigFrom(const Napi::Object& object, KnownNetns& known) {
   ForwardConfig config;
   // First, so that the descriptor is closed whatever happens next.
   config.host_socket =
@@ -74,7 +78,7 @@ Result<ForwardConfig> EngineWrap::ConfigFrom(const Napi::Object& object) {
   config.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
   config.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
   config.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
-  auto target = TargetFrom(object.Get("target").As<Napi::Object>());
+  auto target = TargetFrom(object.Get("target").As<Napi::Object>(), known);
   if (!target.ok()) return target.error();
   config.target = std::move(target.value());
   return config;
@@ -84,9 +88,10 @@ Napi::Value EngineWrap::Add(const Napi::CallbackInfo& info) {
   Check(engine_ != nullptr, "a closed engine was used");
   const auto list = info[0].As<Napi::Array>();
   std::vector<ForwardConfig> configs;
+  KnownNetns known;
   std::optional<SysError> failure;
   for (uint32_t i = 0; i < list.Length(); ++i) {
-    auto config = ConfigFrom(list.Get(i).As<Napi::Object>());
+    auto config = ConfigFrom(list.Get(i).As<Napi::Object>(), known);
     if (config.ok()) {
       configs.push_back(std::move(config.value()));
     } else if (!failure) {
@@ -101,9 +106,10 @@ Napi::Value EngineWrap::Retarget(const Napi::CallbackInfo& info) {
   Check(engine_ != nullptr, "a closed engine was used");
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::pair<int, TargetPtr>> changes;
+  KnownNetns known;
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const auto change = list.Get(i).As<Napi::Object>();
-    auto target = TargetFrom(change.Get("target").As<Napi::Object>());
+    auto target = TargetFrom(change.Get("target").As<Napi::Object>(), known);
     if (!target.ok()) return ToFailure(info.Env(), target.error());
     changes.emplace_back(static_cast<int>(IntegerAt(change, "id")), std::move(target.value()));
   }

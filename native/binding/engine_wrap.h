@@ -31,8 +31,13 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   void KeepAlive(const Napi::CallbackInfo& info);
   void LetGo(const Napi::CallbackInfo& info);
 
-  Result<TargetPtr> TargetFrom(const Napi::Object& object);
-  Result<ForwardConfig> ConfigFrom(const Napi::Object& object);
+  // The namespace that the last entry of a batch named: the next one most often names the same.
+  struct KnownNetns {
+    int fd = -1;
+    NetnsPtr netns;
+  };
+  Result<TargetPtr> TargetFrom(const Napi::Object& object, KnownNetns& known);
+  Result<ForwardConfig> ConfigFrom(const Napi::Object& object, KnownNetns& known);
   void OnRemoved(int id) override;
   void Report(Napi::Env env, Napi::Function on_event);
   static void OnEnvironmentEnd(void* self);
