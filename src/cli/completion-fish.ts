@@ -32,7 +32,8 @@ function optionLine({ short, long, description, value }: CompletedOption, when: 
   const parts = ['complete -c spliceport', when];
   if (short !== undefined) parts.push(`-s ${short.slice(1)}`);
   parts.push(`-l ${long.slice(2)}`);
-  if (value !== undefined) parts.push('-r', values(value.source));
+  // -x: a value, and no file.
+  if (value !== undefined) parts.push(value.source === 'file' ? '-r' : '-x', values(value.source));
   parts.push(`-d ${quote(description)}`);
   return parts.filter((part) => part !== '').join(' ');
 }

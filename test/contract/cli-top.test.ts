@@ -18,7 +18,7 @@ let run: CliRun;
 let hostPorts: number[];
 const clients: Socket[] = [];
 
-const open = (columns = 110, rows = 12, env: NodeJS.ProcessEnv = {}): Terminal =>
+const open = (columns = 110, rows = 12, env: Readonly<Record<string, string>> = {}): Terminal =>
   new Terminal({ columns, rows }, { SPLICEPORT_CONTROL_DIR: controlFolder, ...env });
 
 describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', () => {

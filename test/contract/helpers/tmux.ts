@@ -18,10 +18,10 @@ let lastNumber = 0;
 export class Terminal implements Disposable {
   readonly #name = `spliceport-test-${process.pid}-${(lastNumber += 1)}`;
 
-  constructor({ columns, rows }: TerminalSize, env: NodeJS.ProcessEnv = {}) {
+  constructor({ columns, rows }: TerminalSize, env: Readonly<Record<string, string>> = {}) {
     // Given to the shell itself: what tmux starts it with may set variables of its own.
     const variables = Object.entries({ PS1: 'ready> ', ...env }).map(
-      ([name, value = '']) => `${name}='${value}'`,
+      ([name, value]) => `${name}='${value}'`,
     );
     const size = ['-x', String(columns), '-y', String(rows)];
     const shell = `exec env ${variables.join(' ')} sh`;
