@@ -68,7 +68,7 @@ const hintOf: Readonly<Record<string, string>> = {
 /** Any error of the library or of the control API as a failure; a fault of the program keeps its stack. */
 export function failureOf(error: unknown): CliFailure {
   if (error instanceof CliFailure) return error;
-  const { code, hint } = (typeof error === 'object' ? error : undefined) as {
+  const { code, hint } = (typeof error === 'object' && error !== null ? error : {}) as {
     readonly code?: string;
     readonly hint?: string;
   };

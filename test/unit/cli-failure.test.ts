@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { ControlError } from '../../src/api/client.js';
+import { exitCodes, failureOf, usageFailure } from '../../src/cli/failure.js';
+import { SpliceportError, SpliceportSystemError } from '../../src/index.js';
+
+describe('failureOf', () => {
+  test.each([
+    ['ERR_SPLICEPORT_ALREADY_FORWARDED', exitCodes.portTaken],
+    ['ERR_SPLICEPORT_NETNS_GONE', exitCodes.notFound],
+    ['ERR_SPLICEPORT_NO_SUCH_FORWARD', exitCodes.notFound],
+    ['ERR_SPLICEPORT_CLOSED', exitCodes.failed],
+    ['EADDRINUSE', exitCodes.portTaken],
+    ['EACCES', exitCodes.notAllowed],
+    ['EPERM', exitCodes.notAllowed],
+    ['EMFILE', exitCodes.failed],
+  ])('takes the exit code from the code %s', (code, exitCode) => {
+    expect(failureOf(new SpliceportError(code, 'text'))).toMatchObject({
+      message: 'text',
+      exitCode,
+      code,
+    });
+  });
+
+  test('keeps the hint of a system error, and of the control API', () => {
+    const error = new SpliceportSystemError({ errno: -98, syscall: 'bind' }, { hint: 'advice' });
+    expect(failureOf(error).hint).toBe('advice');
+    expect(failureOf(new ControlError('text', { hint: 'other' })).hint).toBe('other');
+  });
+
+  test('gives advice of its own where the error has none', () => {
+    const error = new SpliceportError('ERR_SPLICEPORT_NO_SUCH_FORWARD', 'text');
+    expect(failureOf(error).hint).toContain('spliceport ls');
+  });
+
+  test('passes its own failures on as they are', () => {
+    const failure = usageFailure('text', 'hint');
+    expect(failureOf(failure)).toBe(failure);
+    expect(failure.exitCode).toBe(exitCodes.usage);
+  });
+
+  test('calls everything else a fault of the program, with its stack', () => {
+    const failure = failureOf(new TypeError('oops'));
+    expect(failure.exitCode).toBe(exitCodes.failed);
+    expect(failure.message).toMatch(/a fault in spliceport itself: TypeError: oops\n +at /);
+    expect(failureOf('thrown').message).toContain('thrown');
+    expect(failureOf(undefined).message).toContain('undefined');
+    expect(failureOf(null).message).toContain('null');
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { LiveLine } from '../../src/cli/live-line.js';
+import { tableLines } from '../../src/cli/table.js';
+
+const ERASE = '\r\x1b[2K';
+
+function terminal(columns: number) {
+  let output = '';
+  const stream = { columns, write: (text: string) => (output += text) };
+  return { line: new LiveLine(stream as unknown as NodeJS.WriteStream), output: () => output };
+}
+
+describe('LiveLine', () => {
+  test('writes over what it has shown', () => {
+    const { line, output } = terminal(40);
+    line.show('one');
+    line.show('two');
+    expect(output()).toBe(`${ERASE}one${ERASE}two`);
+  });
+
+  test('lets lines pass above it', () => {
+    const { line, output } = terminal(40);
+    line.show('one');
+    let before = '';
+    line.above(() => (before = output()));
+    expect(before).toBe(`${ERASE}one${ERASE}`);
+    expect(output()).toBe(`${ERASE}one${ERASE}${ERASE}one`);
+  });
+
+  test('is never wider than the terminal, which would wrap it', () => {
+    const { line, output } = terminal(10);
+    line.show('x'.repeat(40));
+    expect(output()).toBe(`${ERASE}${'x'.repeat(8)}…`);
+  });
+
+  test('writes nothing while it shows nothing', () => {
+    const { line, output } = terminal(40);
+    line.above(() => undefined);
+    line.end();
+    expect(output()).toBe('');
+  });
+});
+
+describe('tableLines', () => {
+  test('aligns columns, without borders and blanks at the end', () => {
+    const columns = [{ title: 'NAME' }, { title: 'N', align: 'right' as const }, { title: 'LAST' }];
+    expect(
+      tableLines(columns, [
+        ['a', '1', 'x'],
+        ['longer', '100', ''],
+      ]),
+    ).toEqual(['NAME      N  LAST', 'a         1  x', 'longer  100']);
+  });
+
+  test('has the titles alone where there are no rows', () => {
+    expect(tableLines([{ title: 'ONE' }, { title: 'TWO' }], [])).toEqual(['ONE  TWO']);
+  });
+});
