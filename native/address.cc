@@ -8,6 +8,8 @@
 
 namespace spliceport {
 
+// The largest member of the union covers the others.
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
 Address::Address() noexcept : v6_{} { v4_.sin_family = AF_INET; }
 
 std::optional<Address> Address::Parse(const std::string& text, uint16_t port) {

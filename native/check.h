@@ -9,7 +9,7 @@ namespace spliceport {
 
 inline void Check(bool holds, const char* fault) {
   if (holds) return;
-  std::fprintf(stderr, "spliceport: %s\n", fault);
+  (void)std::fprintf(stderr, "spliceport: %s\n", fault);
   std::abort();
 }
 

@@ -21,7 +21,10 @@ inline SysError LastError(const char* syscall) { return {-errno, syscall}; }
 template <typename T>
 class [[nodiscard]] Result {
  public:
+  // Implicit, so that a function may return its value or the error as they are.
+  // NOLINTNEXTLINE(google-explicit-constructor)
   Result(T value) : value_(std::move(value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
   Result(SysError error) : error_(error) {}
 
   bool ok() const { return value_.has_value(); }
@@ -40,6 +43,7 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor)
   Result(SysError error) : error_(error) {}
 
   bool ok() const { return error_.code == 0; }

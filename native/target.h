@@ -26,14 +26,14 @@ struct Limits {
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };
 
 struct SessionInfo {
-  int forward_id;
-  Protocol protocol;
-  SessionState state;
+  int forward_id = 0;
+  Protocol protocol = Protocol::kTcp;
+  SessionState state = SessionState::kOpen;
   Address client;
   Address target;
-  uint64_t bytes_to_container;
-  uint64_t bytes_to_host;
-  int64_t age_micros;
+  uint64_t bytes_to_container = 0;
+  uint64_t bytes_to_host = 0;
+  int64_t age_micros = 0;
 };
 
 }  // namespace spliceport

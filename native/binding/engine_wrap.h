@@ -20,6 +20,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   static Napi::Function Define(Napi::Env env);
   explicit EngineWrap(const Napi::CallbackInfo& info);
   ~EngineWrap() override;
+  EngineWrap(const EngineWrap&) = delete;
+  EngineWrap& operator=(const EngineWrap&) = delete;
 
  private:
   Napi::Value Add(const Napi::CallbackInfo& info);

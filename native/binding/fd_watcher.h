@@ -13,6 +13,8 @@ class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
   static Napi::Function Define(Napi::Env env);
   explicit FdWatcher(const Napi::CallbackInfo& info);
   ~FdWatcher() override;
+  FdWatcher(const FdWatcher&) = delete;
+  FdWatcher& operator=(const FdWatcher&) = delete;
 
  private:
   // Outlives the wrap: uv_close is done only in a later turn of the loop, which an ending environment must wait for.

@@ -128,7 +128,7 @@ Napi::Value ReplaceFd(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value RaiseFileLimit(const Napi::CallbackInfo& info) {
-  rlimit limit;
+  rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ToFailure(info.Env(), LastError("getrlimit"));
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return ToFailure(info.Env(), LastError("setrlimit"));
@@ -177,7 +177,7 @@ Napi::Value ReceiveSome(const Napi::CallbackInfo& info) {
   const Io io = Receive(ToInt(info[0]), memory);
   if (io.would_block()) return info.Env().Undefined();
   if (io.failed()) return ToFailure(info.Env(), {-io.error, "recv"});
-  return Napi::Buffer<char>::Copy(info.Env(), memory.data(), io.count);
+  return {info.Env(), Napi::Buffer<char>::Copy(info.Env(), memory.data(), io.count)};
 }
 
 Napi::Value SendAll(const Napi::CallbackInfo& info) {
