@@ -113,6 +113,7 @@ Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target) {
       socket(target.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return LastError("socket");
   TryOption(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  TryOption(fd.get(), SOL_SOCKET, SO_RXQ_OVFL, 1);
   EnlargeDatagramBuffers(fd.get());
   if (connect(fd.get(), target.bytes(), target.size()) != 0) return LastError("connect");
   return fd;

@@ -35,7 +35,7 @@ Result<Address> LocalAddress(int fd);
 
 // An unconnected, unbound stream socket in the calling thread's namespace.
 Result<UniqueFd> OpenStreamSocket(bool v6);
-// Connected, in the calling thread's namespace, with UDP_GRO.
+// Connected, in the calling thread's namespace, with UDP_GRO and the kernel's drop count.
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target);
 // What has gone wrong with the connection and was not told yet, 0 for nothing; this tells it. SO_ERROR in socket(7).
 int TakeError(int fd);

@@ -74,7 +74,12 @@ void UdpForward::OnEvents(uint32_t /*events*/) {
 UdpFlow* UdpForward::FlowFor(const ReceivedTrain& train, int64_t now) {
   const FlowKey key{train.peer, train.local};
   UdpFlow* found = flows_.Find(key);
-  if (found != nullptr) return found->target == target_ || Connect(*found) ? found : nullptr;
+  if (found != nullptr) {
+    if (found->target == target_) return found;
+    // What waits at the socket that is given up.
+    OnFlowReadable(*found);
+    return Connect(*found) ? found : nullptr;
+  }
   auto flow = std::make_unique<UdpFlow>(*this, key);
   if (!Connect(*flow)) return nullptr;
   if (flows_.size() >= limits_.most_flows) {

@@ -1,0 +1,144 @@
+#include <doctest/doctest.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+
+#include <cstring>
+
+#include "harness.h"
+#include "udp_ends.h"
+
+namespace spliceport {
+
+namespace {
+
+const Address kAny = *Address::Parse("127.0.0.1", 0);
+
+std::unique_ptr<UdpEnd> EndIn(int netns) {
+  std::unique_ptr<UdpEnd> end;
+  InNamespace(netns, [&] { end = std::make_unique<UdpEnd>(kAny, false); });
+  return end;
+}
+
+// What arrives next, and from where; nothing when nothing comes.
+struct Received {
+  std::vector<std::string> datagrams;
+  Address peer;
+};
+Received Next(const UdpEnd& end, std::chrono::milliseconds patience = std::chrono::seconds(5)) {
+  Received received;
+  (void)Eventually(
+      [&] {
+        return end.Receive([&](const Address& peer, std::string_view bytes) {
+          received.datagrams.emplace_back(bytes);
+          received.peer = peer;
+        }) > 0;
+      },
+      patience);
+  return received;
+}
+
+// Waits for `text`; the flow that it came by.
+Address FlowOf(const UdpEnd& server, const std::string& text) {
+  const Received received = Next(server);
+  REQUIRE(received.datagrams == std::vector{text});
+  return received.peer;
+}
+
+}  // namespace
+
+TEST_CASE("udp: a flow lives on while the container alone uses it") {
+  Harness harness;
+  const auto server = EndIn(harness.netns());
+  const UdpEnd client(kAny, false);
+  REQUIRE(client.Send(
+      harness.Add(1, Protocol::kUdp, server->address(), {.flow_timeout_micros = 200'000}),
+      "hello"));
+  const Address flow = FlowOf(*server, "hello");
+  for (int i = 0; i < 25; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    REQUIRE(server->Send(flow, "tick"));
+    CHECK(Next(client).datagrams == std::vector<std::string>{"tick"});
+  }
+  CHECK(harness.OpenSessions() == 1);
+  CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+}
+
+TEST_CASE("udp: dead backends delay nobody else") {
+  Harness harness({.workers = 1});
+  const auto server = EndIn(harness.netns());
+  const auto silent = EndIn(harness.netns());
+  const Address live = harness.Add(1, Protocol::kUdp, server->address());
+  const std::vector<Address> dead = {
+      harness.Add(2, Protocol::kUdp, *Address::Parse("127.0.0.1", 1)),    // Refuses.
+      harness.Add(3, Protocol::kUdp, *Address::Parse("203.0.113.1", 1)),  // Has no route.
+      harness.Add(4, Protocol::kUdp, *Address::Parse("2001:db8::1", 1)),  // Nor has this.
+      harness.Add(5, Protocol::kUdp, silent->address()),                  // Never reads.
+  };
+  const UdpEnd client(kAny, false);
+  const std::string large(20'000, 'x');
+  for (int i = 0; i < 100; ++i) {
+    for (const Address& address : dead) {
+      for (int datagrams = 0; datagrams < 5; ++datagrams)
+        (void)client.Send(address, large);
+    }
+    const std::string text = std::to_string(i);
+    const int64_t asked = NowMicros();
+    REQUIRE(client.Send(live, text));
+    REQUIRE(server->Send(FlowOf(*server, text), text));
+    CHECK(Next(client).datagrams == std::vector{text});
+    CHECK(NowMicros() - asked < 1'000'000);
+  }
+}
+
+TEST_CASE("udp: a route that cannot segment loses nothing") {
+  Harness harness;
+  InNamespace(harness.netns(), [] {
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    request.ifr_mtu = 1'280;
+    const UniqueFd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    (void)ioctl(control.get(), SIOCSIFMTU, &request);
+  });
+  const auto server = EndIn(harness.netns());
+  const UdpEnd client(kAny, false);
+  const Address host = harness.Add(1, Protocol::kUdp, server->address());
+  REQUIRE(client.Send(host, "hello"));
+  (void)FlowOf(*server, "hello");
+  std::vector<std::string> sent;
+  for (char i = 0; i < 40; ++i)
+    sent.emplace_back(1'400, static_cast<char>('a' + i % 26));
+  const std::vector<std::string_view> train(sent.begin(), sent.end());
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(client.SendTrain(host, train));
+    std::vector<std::string> arrived;
+    while (arrived.size() < sent.size()) {
+      const Received more = Next(*server);
+      REQUIRE_FALSE(more.datagrams.empty());
+      arrived.insert(arrived.end(), more.datagrams.begin(), more.datagrams.end());
+    }
+    CHECK(arrived == sent);
+  }
+  CHECK(harness.Count(&ForwardCounters::datagrams_dropped) == 0);
+}
+
+TEST_CASE("udp: answers of the old target that wait when a flow gets a new one still arrive") {
+  Harness harness({.workers = 1});
+  const auto one = EndIn(harness.netns());
+  const auto two = EndIn(harness.netns());
+  const UdpEnd client(kAny, false);
+  const Address host = harness.Add(1, Protocol::kUdp, one->address());
+  REQUIRE(client.Send(host, "hello"));
+  const Address flow = FlowOf(*one, "hello");
+  harness.engine().Retarget({{1, harness.TargetAt(two->address())}});
+  // The client's next datagram is served first, and moves the flow.
+  harness.WhileHeld([&] {
+    REQUIRE(client.Send(host, "again"));
+    REQUIRE(one->Send(flow, "answer"));
+  });
+  CHECK(Next(client).datagrams == std::vector<std::string>{"answer"});
+  REQUIRE(two->Send(FlowOf(*two, "again"), "answer of two"));
+  CHECK(Next(client).datagrams == std::vector<std::string>{"answer of two"});
+  CHECK(harness.OpenSessions() == 1);
+}
+
+}  // namespace spliceport
