@@ -1,28 +1,18 @@
 // `spliceport forward` as a user without privileges, to a container of the same user: a process in user and network
 // namespaces of its own, as `unshare -Urn` makes them.
 
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { installPackage } from '../helpers/installed-package.js';
 import { isAlive } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, isRefused, nextText } from '../helpers/tcp-client.js';
 import { isMissing, setpriv } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 import { cli, CliRun, type CliOptions } from './helpers/cli.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Echoes on port 7 of its loopback, in JavaScript that needs no file. */
 const echoServer = `
   const lo = require('child_process').spawnSync('ip', ['link', 'set', 'lo', 'up']);
@@ -37,24 +27,9 @@ let installed: string;
 
 beforeAll(() => {
   installed = mkdtempSync(join(tmpdir(), 'spliceport-cli-privileges-'));
-  const parts = ['lib', 'package.json', 'build/Release/spliceport.node'];
-  for (const part of [...parts, ...installedPackages()]) {
-    mkdirSync(join(installed, part, '..'), { recursive: true });
-    cpSync(join(root, part), join(installed, part), { recursive: true });
-  }
-  execFileSync('chmod', ['-R', 'a+rX', installed]);
+  installPackage(installed);
 });
 afterAll(() => rmSync(installed, { recursive: true }));
-
-/** The folders of the packages that the package needs where it is installed. */
-function installedPackages(): string[] {
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
-  };
-  return Object.entries(lock.packages)
-    .filter(([folder, { dev = false }]) => folder !== '' && !dev && existsSync(join(root, folder)))
-    .map(([folder]) => folder);
-}
 
 /** Only root of more than one user can become another. */
 function isOneUserOnly(): boolean {
