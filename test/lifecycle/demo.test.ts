@@ -119,7 +119,14 @@ describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a ter
       ended,
       output,
     } = run([
-      ...['script', '--quiet', '--return', '--command', `${prefix}${demo.join(' ')}`, '/dev/null'],
+      ...[
+        'script',
+        '--quiet',
+        '--return',
+        '--command',
+        `exec ${prefix}${demo.join(' ')}`,
+        '/dev/null',
+      ],
     ]);
     await until(() => output().includes('Ctrl-C ends it.'), 'the invitation', 20_000);
     const { port } = factsOf(output());
