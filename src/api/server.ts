@@ -3,8 +3,8 @@
 // A connection is one call. Whoever is slow, says too much or is one too many is answered with what is wrong and let go;
 // the threads that relay have no part in any of it.
 
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Forwarder } from '../index.js';
@@ -123,8 +123,9 @@ export class ControlServer {
 
 function contextOf(options: ServerOptions): Context {
   const { forwarder, socketPath, openedAtMs, container, notices = [] } = options;
-  const packageFile = `${import.meta.dirname}/../../package.json`;
-  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+  // By its name, so that it is found from wherever this file is bundled to.
+  const require = createRequire(import.meta.filename);
+  const { version } = require('spliceport/package.json') as { version: string };
   return {
     forwarder,
     version,

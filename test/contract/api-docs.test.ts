@@ -15,7 +15,7 @@ import { bundle } from '../helpers/program.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-const pages = ['README.md', 'docs/api.md', 'docs/errors.md'];
+const pages = ['README.md', 'docs/api.md', 'docs/control-api.md', 'docs/errors.md'];
 
 interface Example {
   readonly name: string;
@@ -26,7 +26,9 @@ const examples = pages.flatMap((page): Example[] => {
   const text = readFileSync(`${root}${page}`, 'utf8');
   return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(({ 1: code = '', index }) => ({
     name: `${page}:${text.slice(0, index).split('\n').length + 1}`,
-    code: code.replaceAll("'spliceport'", `'${root}src/index.js'`),
+    code: code
+      .replaceAll("'spliceport'", `'${root}src/index.js'`)
+      .replaceAll("'spliceport/control'", `'${root}src/api/control.js'`),
   }));
 });
 

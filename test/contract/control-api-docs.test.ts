@@ -1,0 +1,90 @@
+// Holds docs/control-api.md against the server, its metrics and the types. Its example is run by api-docs.test.ts.
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ControlClient } from '../../src/api/client.js';
+import * as control from '../../src/api/control.js';
+import { Controlled } from './helpers/control.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const page = readFileSync(`${root}docs/control-api.md`, 'utf8');
+const sourceOf = (name: string) => readFileSync(`${root}src/api/${name}.ts`, 'utf8');
+
+/** The cells of the rows of the table in the section of this title. */
+function rowsOf(title: string): string[][] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? '';
+  const lines = section.match(/^\| .*\|$/gm) ?? [];
+  return lines.slice(1).map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  );
+}
+
+const codeIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+
+describe('docs/control-api.md', () => {
+  let controlled: Controlled;
+  beforeAll(async () => {
+    controlled = new Controlled('/proc/self/ns/net');
+    await controlled.forwarder.addAll(['127.0.0.1:0:80', '127.0.0.1:0:53/udp']);
+  });
+  afterAll(() => controlled[Symbol.asyncDispose]());
+
+  test('lists every call of the description, and no other', () => {
+    const description = JSON.parse(readFileSync(`${root}docs/openapi.json`, 'utf8')) as {
+      readonly paths: Readonly<Record<string, object>>;
+    };
+    const calls = Object.entries(description.paths).flatMap(([path, item]) =>
+      Object.keys(item)
+        .filter((method) => method !== 'parameters')
+        .map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(calls.length).toBeGreaterThan(10);
+    const listed = rowsOf('Calls').map(([call]) => codeIn(call)[0]);
+    expect(listed.sort()).toEqual(calls.sort());
+  });
+
+  test('lists every metric with its type, its labels and their values, and no other', async () => {
+    const { text } = await controlled.call('GET', '/metrics');
+    const served = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => {
+      const labels = new Map<string, Set<string>>();
+      for (const [, list = ''] of text.matchAll(new RegExp(`^${name}\\{(.*)\\}`, 'gm'))) {
+        for (const [, label = '', value = ''] of list.matchAll(/(\w+)="([^"]*)"/g)) {
+          if (['forward', 'protocol', 'host', 'le'].includes(label)) continue;
+          labels.set(label, (labels.get(label) ?? new Set()).add(value));
+        }
+      }
+      const values = (label: string) => (label === 'version' ? [] : [...(labels.get(label) ?? [])]);
+      return [name, type, [...labels.keys()].flatMap((label) => [label, ...values(label)])];
+    });
+    const listed = rowsOf('Metrics').map(([name, type, labels]) => [
+      ...codeIn(name),
+      type,
+      codeIn(labels),
+    ]);
+    expect(listed.sort()).toEqual(served.sort());
+  });
+
+  test('lists every option, every export and every method of the client', () => {
+    const body = /export interface ControlOptions \{\n(.*?)^\}/ms.exec(sourceOf('listen'))?.[1];
+    const options = [...(body ?? '').matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name);
+    expect(rowsOf('From a program').map(([name]) => codeIn(name)[0])).toEqual(options);
+    const methods = Object.getOwnPropertyNames(ControlClient.prototype);
+    for (const name of [...Object.keys(control), ...methods]) {
+      if (name !== 'constructor') expect(page).toMatch(new RegExp(`\`${name}\\b`));
+    }
+  });
+
+  test('tells the limits that the server has', () => {
+    const server = sourceOf('server');
+    const limit = (name: string) => new RegExp(`const ${name} = ([^;]+);`).exec(server)?.[1];
+    expect([limit('MAX_CONNECTIONS'), '64 calls']).toEqual(['64', /64 calls/.exec(page)?.[0]]);
+    expect([limit('MAX_BODY_BYTES'), '1 MiB']).toEqual(['1024 * 1024', /1 MiB/.exec(page)?.[0]]);
+    expect([limit('MAX_HEADER_BYTES'), '16 KiB']).toEqual(['16 * 1024', /16 KiB/.exec(page)?.[0]]);
+    expect([limit('REQUEST_TIMEOUT_MS'), '10 s']).toEqual(['10_000', /10 s\b/.exec(page)?.[0]]);
+    expect([limit('RESPONSE_TIMEOUT_MS'), '30 s']).toEqual(['30_000', /30 s\b/.exec(page)?.[0]]);
+  });
+});
