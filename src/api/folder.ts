@@ -18,8 +18,8 @@ import { connectUnix } from '../system.js';
 /** Names the folder in place of the default one. */
 const FOLDER_VARIABLE = 'SPLICEPORT_CONTROL_DIR';
 
-/** `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process. */
-const SOCKET_NAME = /^(\d+)(?:-\d+)?\.sock$/;
+/** `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process; with a dot before it is shown. */
+const SOCKET_NAME = /^(\.?)(\d+)(?:-\d+)?\.sock$/;
 
 /**
  * The folder that a new control socket goes into by default.
@@ -46,7 +46,7 @@ export function controlFolders(): string[] {
 export function socketsIn(folder: string): string[] {
   try {
     if (statSync(folder).uid !== effectiveUid()) return [];
-    return namesIn(folder).map((name) => `${folder}/${name}`);
+    return namesIn(folder).flatMap((name) => (name.startsWith('.') ? [] : [`${folder}/${name}`]));
   } catch {
     return [];
   }
@@ -85,7 +85,7 @@ export function openFolder(folder: string): number {
 export function removeStaleSockets(folderFd: number): void {
   const folder = `/proc/self/fd/${folderFd}`;
   for (const name of namesIn(folder)) {
-    const pid = Number(SOCKET_NAME.exec(name)?.[1]);
+    const pid = Number(SOCKET_NAME.exec(name)?.[2]);
     if (isRunning(pid) || !isRefused(folderFd, name)) continue;
     try {
       unlinkSync(`${folder}/${name}`);

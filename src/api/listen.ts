@@ -1,7 +1,7 @@
 // listen.ts: the control socket of a forwarder. What answers calls is loaded when the first client connects, and not
 // before: most forwarders are never asked.
 
-import { chmodSync, closeSync, lstatSync, rmdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, linkSync, lstatSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Forwarder } from '../index.js';
 import { acceptUnix, listenUnix, peerCredentials, watchFd, type FdWatcher } from '../system.js';
@@ -187,20 +187,39 @@ function listenIn(folder: string): { readonly fd: number; readonly name: string 
   }
 }
 
-/** The name is that of the process, with a number where the process has several, or a namesake in another pid namespace. */
+/**
+ * Shows the socket when it listens and is the user's alone, under the name of the process; with a number where the process
+ * has several, or a namesake in another pid namespace.
+ */
 function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly name: string } {
+  const folder = `/proc/self/fd/${folderFd}`;
+  const hidden = `.${process.pid}.sock`;
+  rmSync(`${folder}/${hidden}`, { force: true });
+  const fd = listenUnix('stream', folderFd, hidden);
+  try {
+    chmodSync(`${folder}/${hidden}`, 0o600);
+    const name = nameFor(hidden, folderFd);
+    unlinkSync(`${folder}/${hidden}`);
+    return { fd, name };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function nameFor(hidden: string, folderFd: number): string {
+  const folder = `/proc/self/fd/${folderFd}`;
   for (let number = 0; ; number++) {
     const name = number === 0 ? `${process.pid}.sock` : `${process.pid}-${number}.sock`;
     try {
-      const fd = listenUnix('stream', folderFd, name);
-      chmodSync(`/proc/self/fd/${folderFd}/${name}`, 0o600);
-      return { fd, name };
+      linkSync(`${folder}/${hidden}`, `${folder}/${name}`);
+      return name;
     } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST';
       if (!isTaken || number >= MAX_SOCKETS_PER_PROCESS) throw error;
       if (isRefused(folderFd, name)) {
         // Left behind by an earlier process that had the same pid.
-        unlinkSync(`/proc/self/fd/${folderFd}/${name}`);
+        unlinkSync(`${folder}/${name}`);
         number--;
       }
     }

@@ -28,6 +28,11 @@ beforeEach(async () => {
 });
 afterEach(() => controlled[Symbol.asyncDispose]());
 
+/** Waits until it has no forward any more; a client that tried would be one that drains. */
+async function isFree({ forwarder }: Controlled): Promise<void> {
+  await until(() => forwarder.list().length === 0, 'the forward is gone');
+}
+
 const where = () => ({ port: forward.host.port });
 
 describe('a call', () => {
@@ -70,7 +75,8 @@ describe('a call', () => {
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
     const removed = controlled.call('DELETE', '/v1/ports/1?drainMs=60000');
-    await until(() => isRefused(where()), 'the port is free');
+    await isFree(controlled);
+    expect(await isRefused(where())).toBe(true);
     client.write('again');
     expect(await nextText(client)).toBe('again');
     client.end();
@@ -132,7 +138,7 @@ describe('a drain', () => {
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
     const drained = controlled.call('POST', '/v1/drain', { drainMs: 60_000 });
-    await until(() => isRefused(where()), 'the port is free');
+    await isFree(controlled);
     expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({ draining: true });
     client.end('bye');
     await endingOf(client);
@@ -164,7 +170,7 @@ describe('a drain', () => {
       await until(() => own.forwarder.sessions().length, 'a session');
       const abort = new AbortController();
       const answer = fetchDrain(own.path, abort.signal);
-      await until(() => isRefused({ port: host.port }), 'the port is free');
+      await isFree(own);
       if (!waits) {
         abort.abort();
         await expect(answer).rejects.toThrow();

@@ -8,6 +8,7 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -208,6 +209,8 @@ describe('what is left at the end', () => {
     const server = createServer((socket) => socket.destroy()).listen(foreign);
     await once(server, 'listening');
     writeFileSync(join(folder, 'notes.sock'), '');
+    // A process that was killed before it showed its socket.
+    linkSync(path, join(folder, `.${killed.socketName}`));
     await using living = new Process('stays');
     await living.next();
     expect(existsSync(path)).toBe(false);

@@ -26,7 +26,7 @@ const publicModules = ['../index.js', '../system.js'];
 
 /** What single folders may use beyond that: other folders, and packages. */
 const furtherImports: Readonly<Record<string, readonly string[]>> = {
-  api: ['../rootlessport/', 'prom-client', 'zod/'],
+  api: ['../rootlessport/', 'prom-client', 'spliceport/package.json', 'zod/'],
   cli: ['../api/', 'cli-table3', 'commander'],
   rootlessport: ['../api/'],
 };
