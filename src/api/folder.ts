@@ -3,7 +3,6 @@
 import {
   closeSync,
   constants,
-  fchmodSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -55,7 +54,7 @@ export function socketsIn(folder: string): string[] {
 /**
  * Opens the folder, which is this user's alone, and makes it where there is none; not what it is in.
  * @returns A descriptor that the caller closes.
- * @throws SpliceportError `EPERM` when the folder is another user's
+ * @throws SpliceportError `EPERM` when it is another user's, or open to others
  */
 export function openFolder(folder: string): number {
   try {
@@ -70,7 +69,11 @@ export function openFolder(folder: string): number {
       const message = `the folder for control sockets, ${folder}, is another user's`;
       throw new SpliceportError('EPERM', message);
     }
-    if ((mode & 0o777) !== 0o700) fchmodSync(fd, 0o700);
+    // It is not closed to them here: it may be a folder that others need, such as /tmp.
+    if ((mode & 0o077) !== 0) {
+      const message = `the folder for control sockets, ${folder}, is open to others: chmod 700 it, or choose another`;
+      throw new SpliceportError('EPERM', message);
+    }
     return fd;
   } catch (error) {
     closeSync(fd);

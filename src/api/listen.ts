@@ -49,7 +49,7 @@ export interface ControlSocket extends Disposable {
 
 /**
  * Lets this user, and root, see and steer a forwarder through a unix socket. It does not keep the process alive.
- * @throws SpliceportError `EPERM` when the folder is another user's
+ * @throws SpliceportError `EPERM` when the folder is another user's, or open to others
  * @throws SpliceportSystemError and Node's own errors, such as `ENOENT` or `EROFS`
  */
 export function openControlSocket(

@@ -101,14 +101,7 @@ describe('the folder and the socket', () => {
     expect(modeOf(path)).toBe('600');
   });
 
-  test('are so again where others were let in', () => {
-    chmodSync(folder, 0o777);
-    using socket = openControlSocket(new Forwarder(), { folder });
-    expect(modeOf(folder)).toBe('700');
-    expect(modeOf(socket.path)).toBe('600');
-  });
-
-  test('are refused where the folder is another user’s, or a link, or no folder', () => {
+  test('are refused where the folder is another user’s, open to others, a link or no folder', () => {
     const forwarder = new Forwarder();
     const before = openFds();
     const link = join(folder, 'link');
@@ -118,7 +111,14 @@ describe('the folder and the socket', () => {
     expect(() => openControlSocket(forwarder, { folder: join(folder, 'file') })).toThrow('ENOTDIR');
     const missing = join(folder, 'a', 'b');
     expect(() => openControlSocket(forwarder, { folder: missing })).toThrow('ENOENT');
+    for (const mode of [0o701, 0o710, 0o1777]) {
+      chmodSync(folder, mode);
+      expect(() => openControlSocket(forwarder, { folder })).toThrow('open to others: chmod 700');
+      expect(statSync(folder).mode & 0o7777, 'the mode is left as it is').toBe(mode);
+    }
+    expect(readdirSync(folder).sort()).toEqual(['file', 'link']);
     if (isRootOfMany()) {
+      chmodSync(folder, 0o700);
       chownSync(folder, 65_534, 65_534);
       expect(() => openControlSocket(forwarder, { folder })).toThrow('another user');
     }

@@ -1,7 +1,7 @@
 // RootlessKit's own client, rootlessctl, with a forwarder and with the helper. Speaks its words where it does.
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -59,9 +59,10 @@ async function startHelper(changes: object = {}): Promise<Subject & { readonly c
     env: { ...process.env, SPLICEPORT_CONTROL_DIR: folder },
   });
   await run.ready();
-  await until(() => readdirSync(folder).length, 'a control socket');
+  const socket = join(folder, `${run.pid}.sock`);
+  await until(() => existsSync(socket), 'a control socket');
   return {
-    socket: join(folder, `${run.pid}.sock`),
+    socket,
     hostPort,
     caller,
     [Symbol.asyncDispose]: async () => {
