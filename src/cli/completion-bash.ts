@@ -12,7 +12,8 @@ export function bashScript({ options, commands }: CompletedProgram): string {
         : [`    ${quote(`${name} ${long}`)}) ${complete(value.source)}; return ;;`],
     ),
   );
-  const words = commands.map(({ name, options: own, argument }) =>
+  const atFirst = { name: "''", options, argument: { source: names } };
+  const words = [atFirst, ...commands].map(({ name, options: own, argument }) =>
     [
       `    ${name})`,
       `      case $current in`,
@@ -41,7 +42,6 @@ _spliceport() {
 ${values.join('\n')}
   esac
   case $command in
-    '') ${complete([...names, ...flagsOf(options)])} ;;
 ${words.join('\n')}
   esac
 }

@@ -123,7 +123,7 @@ const isWithoutZsh = [zsh, tmux].some((tool) => isMissing(tool, 'completion for 
 describe.skipIf(isWithoutZsh)('the completion for zsh', () => {
   // There is no way to ask zsh itself, so a person's is taken: Tab, and a look at the screen.
   test.each(cases)('completes "%s"', async (line, words) => {
-    using terminal = new Terminal({ columns: 100, rows: 40 }, { PATH: pathWithFolder() });
+    using terminal = await Terminal.open({ columns: 100, rows: 40 }, { PATH: pathWithFolder() });
     terminal.type('exec zsh -f');
     terminal.type('PS1="z> "; autoload -U compinit; compinit -D -u; LISTMAX=0; setopt NO_BEEP');
     terminal.type(`source ${scriptOf('zsh')}; clear; echo sourced`);

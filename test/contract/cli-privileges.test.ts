@@ -11,7 +11,8 @@ import { isAlive } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, isRefused, nextText } from '../helpers/tcp-client.js';
 import { isMissing, setpriv } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
-import { cli, CliRun, type CliOptions } from './helpers/cli.js';
+import { cli, CliRun } from './helpers/cli.js';
+import { Terminal, tmux } from './helpers/tmux.js';
 
 /** Echoes on port 7 of its loopback, in JavaScript that needs no file. */
 const echoServer = `
@@ -61,7 +62,7 @@ for (const { who, uid, become } of users) {
     let container: ChildProcess;
 
     /** As the user, with a control folder of the user's. */
-    const options = (): CliOptions => ({
+    const options = () => ({
       command: [...become, process.execPath, join(installed, 'lib/cli/main.js')],
       env: { SPLICEPORT_CONTROL_DIR: '', XDG_RUNTIME_DIR: runtime },
     });
@@ -131,6 +132,30 @@ for (const { who, uid, become } of users) {
       client.destroy();
     });
 
+    test.skipIf(isMissing(tmux, 'Ctrl-C in a terminal'))(
+      'takes a Ctrl-C for one, which reaches every process of the terminal',
+      async () => {
+        const { command, env } = options();
+        using terminal = await Terminal.open({ columns: 100, rows: 20 }, env);
+        const args = ['--drain', '3600', '127.0.0.1:0:7', ...toPid()];
+        terminal.type([...command, 'forward', ...args].join(' '));
+        await terminal.untilShows(/0 open, 0 sessions in all/);
+        const port = Number(/127\.0\.0\.1:(\d+) -> /.exec(terminal.lines().join('\n'))?.[1]);
+        const client = await connectTcp({ port });
+        client.write('before');
+        expect(await nextText(client)).toBe('before');
+        terminal.keys('C-c');
+        await terminal.untilShows(/1 session may go on for 3[56]\d\d seconds/);
+        // Two signals would have ended the session by now, or soon.
+        await terminal.untilShows(/1 session may go on for 359[0-8] seconds/);
+        client.write('after');
+        expect(await nextText(client)).toBe('after');
+        terminal.keys('C-c');
+        await terminal.untilShows(/^1 session, \d+ B to the container/m);
+        client.destroy();
+      },
+    );
+
     test('leaves no process when it is killed', async () => {
       await using run = forward(...toPid());
       const { pid, forwards } = await run.event('ready');
@@ -159,7 +184,7 @@ for (const { who, uid, become } of users) {
     });
 
     test('says that nsenter is missing, and where it is from', async () => {
-      const { command = [], env = {} } = options();
+      const { command, env } = options();
       const [file = ''] = become;
       const absolute = spawnSync('sh', ['-c', `command -v ${file}`], { encoding: 'utf8' });
       const outcome = await cli(['forward', '0:80', ...toPid()], {

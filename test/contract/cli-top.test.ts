@@ -18,8 +18,12 @@ let run: CliRun;
 let hostPorts: number[];
 const clients: Socket[] = [];
 
-const open = (columns = 110, rows = 12, env: Readonly<Record<string, string>> = {}): Terminal =>
-  new Terminal({ columns, rows }, { SPLICEPORT_CONTROL_DIR: controlFolder, ...env });
+const open = (
+  columns = 110,
+  rows = 12,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Terminal> =>
+  Terminal.open({ columns, rows }, { SPLICEPORT_CONTROL_DIR: controlFolder, ...env });
 
 describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', () => {
   beforeAll(async () => {
@@ -60,7 +64,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   }
 
   test('fills the alternate screen, and gives the terminal back at q', async () => {
-    using terminal = open();
+    using terminal = await open();
     terminal.type('echo before');
     await startTop(terminal);
     expect(terminal.fact('alternate_on')).toBe('1');
@@ -82,7 +86,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('shows rates, sessions and connects', async () => {
-    using terminal = open();
+    using terminal = await open();
     await startTop(terminal, '--sort open');
     await hold(hostPorts[11] ?? 0, 3);
     const lines = await terminal.untilShows(/^\d+\/12 .* 3 +\d+ +0 {2}/m, '3 open sessions');
@@ -105,7 +109,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('sorts by the columns that the arrows choose, and in reverse', async () => {
-    using terminal = open();
+    using terminal = await open();
     await startTop(terminal, '--sort open');
     await hold(hostPorts[6] ?? 0, 1);
     await terminal.untilShows((text) => ids(text.split('\n'))[0] === 7, 'the busy one first');
@@ -123,7 +127,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('scrolls by rows and pages, and not past the ends', async () => {
-    using terminal = open();
+    using terminal = await open();
     await startTop(terminal, '--sort id');
     const first = (number: number): Promise<string[]> =>
       terminal.untilShows((text) => ids(text.split('\n'))[0] === number, `row ${number} first`);
@@ -140,7 +144,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('fits itself to another size', async () => {
-    using terminal = open();
+    using terminal = await open();
     await startTop(terminal, '--sort id');
     terminal.resize({ columns: 60, rows: 24 });
     const lines = await terminal.untilShows(/1-21 of 30/);
@@ -156,7 +160,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'gives the terminal back at %s',
     async (signal) => {
-      using terminal = open();
+      using terminal = await open();
       await startTop(terminal);
       process.kill(await topOf(terminal), signal);
       await terminal.untilShows(/^code 0$/m);
@@ -168,7 +172,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   );
 
   test('gives the terminal back at Ctrl-Z, and takes it again', async () => {
-    using terminal = open();
+    using terminal = await open();
     terminal.type('set -m');
     await startTop(terminal);
     terminal.keys('C-z');
@@ -182,7 +186,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('gives the terminal back when it crashes, and shows why', async () => {
-    using terminal = open();
+    using terminal = await open();
     const crash = 'setTimeout(() => { throw new Error(`planned`) }, 2000)';
     terminal.type(`NODE_OPTIONS='--import "data:text/javascript,${crash}"' ${command} top`);
     await terminal.untilShows(/1-9 of 30/);
@@ -194,7 +198,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('shows that there are no forwards', async () => {
-    using terminal = open(80, 10, { SPLICEPORT_CONTROL_DIR: '/nowhere' });
+    using terminal = await open(80, 10, { SPLICEPORT_CONTROL_DIR: '/nowhere' });
     terminal.type(`${command} top`);
     await terminal.untilShows(/No forward of this user is running/);
     terminal.keys('C-c');
@@ -219,7 +223,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
   test('shows in a terminal a line of throughput that changes in its place', async () => {
     await using box = await Container.start();
     const { port: target } = await box.tcp({ kind: 'echo' });
-    using terminal = open(100, 12);
+    using terminal = await open(100, 12);
     terminal.type(
       `${command} forward --interval 0.2 --drain 60 127.0.0.1:0:${target} --pid ${box.pid}`,
     );
@@ -238,5 +242,16 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     const after = await terminal.untilShows(/^1 session, 4 B to the container, 4 B to the host$/m);
     expect(after.filter((line) => /to container \d|may go on/.test(line))).toEqual([]);
     client.destroy();
+  });
+
+  test.each([
+    ['in red on a terminal', {}, true],
+    ['without color where NO_COLOR is set', { NO_COLOR: '1' }, false],
+    ['without color on a terminal that has none', { TERM: 'dumb' }, false],
+  ])('complains %s', async (_, env, isRed) => {
+    using terminal = await open(100, 12, env);
+    terminal.type(`${command} forward 8080:80`);
+    await terminal.untilShows(/no container is named/);
+    expect(terminal.colors().includes('\x1b[31m')).toBe(isRed);
   });
 });

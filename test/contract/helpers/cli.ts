@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import type { ForwardEvent } from '../../../src/cli/forward-reports.js';
 import { until, within } from '../../helpers/wait.js';
 
@@ -14,7 +15,8 @@ export const program = fileURLToPath(new URL('../../../lib/cli/main.js', import.
 
 /** Where this file's forwarders have their control sockets, so that it sees no others. */
 export const controlFolder = mkdtempSync(join(tmpdir(), 'spliceport-cli-'));
-process.on('exit', () => rmSync(controlFolder, { recursive: true, force: true }));
+// The last forwarder takes its folder along.
+afterAll(() => rmSync(controlFolder, { recursive: true, force: true }));
 
 /** How to run it. */
 export interface CliOptions {

@@ -14,13 +14,30 @@ export interface TerminalSize {
 
 let lastNumber = 0;
 
+const PROMPT = 'ready> ';
+
 /** A terminal with a shell in it; its tmux server is its own. */
 export class Terminal implements Disposable {
   readonly #name = `spliceport-test-${process.pid}-${(lastNumber += 1)}`;
 
-  constructor({ columns, rows }: TerminalSize, env: Readonly<Record<string, string>> = {}) {
+  /** Opens it, and waits for the shell's prompt. */
+  static async open(
+    size: TerminalSize,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Terminal> {
+    const terminal = new Terminal(size, env);
+    try {
+      await terminal.untilShows((text) => text.includes(PROMPT.trim()), 'the prompt');
+      return terminal;
+    } catch (error) {
+      terminal[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  private constructor({ columns, rows }: TerminalSize, env: Readonly<Record<string, string>>) {
     // Given to the shell itself: what tmux starts it with may set variables of its own.
-    const variables = Object.entries({ PS1: 'ready> ', ...env }).map(
+    const variables = Object.entries({ PS1: PROMPT, ...env }).map(
       ([name, value]) => `${name}='${value}'`,
     );
     const size = ['-x', String(columns), '-y', String(rows)];
@@ -48,6 +65,11 @@ export class Terminal implements Disposable {
   /** The lines of the screen. */
   lines(): string[] {
     return this.#tmux('capture-pane', '-p').split('\n');
+  }
+
+  /** The text of the screen with its colors, as escape sequences. */
+  colors(): string {
+    return this.#tmux('capture-pane', '-e', '-p');
   }
 
   /** The lines of the screen, once a condition holds for their text. */
