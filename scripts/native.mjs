@@ -77,6 +77,7 @@ function runTests(name, { launcher, env }) {
   const { status, stdout, stderr } = spawnSync(program, args, {
     cwd: root,
     encoding: 'utf8',
+    maxBuffer: Infinity,
     env: { ...process.env, ...env },
   });
   const counts = /test cases: +\d+ \| +(\d+) passed \| +(\d+) failed \| +(\d+) skipped/.exec(
