@@ -53,6 +53,7 @@ export function cmakeJs(command, name, definitions) {
     {
       cwd: root,
       encoding: 'utf8',
+      maxBuffer: Infinity,
     },
   );
   return status === 0 ? undefined : `${stdout}${stderr}`;
