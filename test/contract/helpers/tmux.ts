@@ -44,6 +44,9 @@ export class Terminal implements Disposable {
     const shell = `exec env ${variables.join(' ')} sh`;
     this.#tmux('-f', '/dev/null', 'new-session', '-d', ...size, shell);
     this.#tmux('set-option', '-g', 'status', 'off');
+    // A test that is killed disposes of nothing.
+    const untilKilled = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; tmux kill-server`;
+    this.#tmux('run-shell', '-b', untilKilled);
   }
 
   /** Types a line and Enter. */
