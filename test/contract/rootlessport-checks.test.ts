@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal } from './helpers/refusal.js';
-import { Caller, executable, freePort, freePorts, Run, type PodmanMapping } from './helpers/run.js';
+import { Caller, executable, freePorts, Run, type PodmanMapping } from './helpers/run.js';
 
 const caller = new Caller();
 /** A port that is free, and one that a server of the test has, on every address and for both protocols. */
@@ -25,7 +25,7 @@ beforeAll(async () => {
   taken = (server.address() as AddressInfo).port;
   udpServer.bind(taken);
   await once(udpServer, 'listening');
-  free = await freePort();
+  free = await freePorts(1);
 });
 afterAll(() => {
   server.close();
@@ -168,8 +168,9 @@ describe('mappings', () => {
     await refused([mapping(), mapping()], 'conflict with ID 1');
     await refused([mapping({ protocol: 'tcp,tcp' })], 'conflict with ID 1');
     const udp = mapping({ protocol: 'udp' });
+    const first = await freePorts(3);
     await refused(
-      [udp, mapping({ range: 3 }), mapping({ host_port: free + 2 })],
+      [udp, mapping({ host_port: first, range: 3 }), mapping({ host_port: first + 2 })],
       'conflict with ID 4',
     );
     await refused(
