@@ -47,8 +47,9 @@ int TcpForward::AcceptSome(int most) {
     const Io io = Accept(listener_->get(), connection, client);
     if (io.would_block()) return accepted;
     if (io.error != 0) {
-      // What is wrong with one connection (ECONNABORTED and the like) is over with it.
-      if (IsExhaustion(io.error)) {
+      // What is wrong with one connection (ECONNABORTED and the like) is over with it; EINVAL is a listener that another
+      // of its owners has shut down, and would come again at once.
+      if (IsExhaustion(io.error) || io.error == EINVAL) {
         Rest();
         return accepted;
       }

@@ -85,8 +85,7 @@ void TcpSession::RetryConnect(int error) {
   } else {
     if (attempts_ == kConnectAttempts) return GiveUpConnecting();
     delay = attempts_ * kRetryStepMicros;
-    ++attempts_;
-    forward_.counters().connect_retries.Add();
+    if (++attempts_ < kConnectAttempts) forward_.counters().connect_retries.Add();
   }
   forward_.reactor().timers.Arm(*this, std::min(NowMicros() + delay, deadline_micros_));
 }
