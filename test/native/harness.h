@@ -33,11 +33,14 @@ class Harness : private EngineEvents {
 
   // Adds a forward from a free port of 127.0.0.1; where clients reach it.
   Address Add(int id, Protocol protocol, const Address& target, Limits limits = {}) {
+    return AddTo(id, protocol, TargetAt(target), limits);
+  }
+  Address AddTo(int id, Protocol protocol, TargetPtr target, Limits limits = {}) {
     auto opened = OpenHostSocket(protocol, *Address::Parse("127.0.0.1", 0), false);
     REQUIRE(opened.ok());
     const Address host = LocalAddress(opened.value().get()).value();
     auto socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
-    REQUIRE(engine_->Add({{id, protocol, std::move(socket), TargetAt(target), limits}}).ok());
+    REQUIRE(engine_->Add({{id, protocol, std::move(socket), std::move(target), limits}}).ok());
     return host;
   }
 
@@ -51,8 +54,10 @@ class Harness : private EngineEvents {
     engine_->Sum({}, sum);
     return sum.sessions_opened.Get() - sum.sessions_closed.Get();
   }
-  // Keeps the worker of a harness that has only one from everything else while `action` runs.
-  void WhileHeld(const std::function<void()>& action) {
+  // Keeps the worker of a harness that has only one from everything else while `action` runs. Then, before all else, it
+  // removes `ids`.
+  void WhileHeld(const std::function<void()>& action, std::vector<int> ids = {},
+                 int64_t drain_micros = 0) {
     constexpr int kId = 1'000'000;
     Add(kId, Protocol::kTcp, *Address::Parse("127.0.0.1", 1));
     std::latch held(1);
@@ -62,7 +67,8 @@ class Harness : private EngineEvents {
       held.count_down();
       release.wait();
     };
-    std::thread remover([&] { engine_->Remove({kId}, 0); });
+    ids.insert(ids.begin(), kId);
+    std::thread remover([&] { engine_->Remove(ids, drain_micros); });
     held.wait();
     action();
     release.count_down();

@@ -1,0 +1,134 @@
+// What many short lives leave behind, and how a long one is kept.
+
+#include <doctest/doctest.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+
+#include <random>
+
+#include "child.h"
+#include "harness.h"
+#include "server.h"
+
+namespace spliceport {
+
+namespace {
+
+TargetPtr Here(const Address& address) {
+  return std::make_shared<const Target>(Target{nullptr, address});
+}
+
+// A client that says something, perhaps hears some of it, and is reset or closed at any point of that.
+class ShortLife {
+ public:
+  ShortLife(const Address& host, std::mt19937& random)
+      : fd_(ConnectTo(host)), patience_(random() % 8), by_reset_(random() % 4 != 0) {
+    const std::string text(random() % 3 == 0 ? random() % 60'000 : random() % 100, 'x');
+    if (patience_ > 0) (void)Send(fd_.get(), text);
+    if (random() % 5 == 0) ShutdownWrite(fd_.get());
+  }
+  // Whether it is over.
+  bool Advance() {
+    if (patience_-- <= 0) {
+      if (by_reset_) ResetOnClose(fd_.get());
+      fd_.Reset();
+      return true;
+    }
+    char buffer[4'096];
+    const Io io = Receive(fd_.get(), buffer);
+    return io.at_end() || io.failed();
+  }
+
+ private:
+  UniqueFd fd_;
+  int patience_;
+  bool by_reset_;
+};
+
+// The descriptor of this process that is connected to `peer`; -1 for none.
+int DescriptorTo(const Address& peer) {
+  for (int fd = 0; fd < 1'000; ++fd) {
+    sockaddr_storage bytes{};
+    socklen_t size = sizeof(bytes);
+    if (getpeername(fd, reinterpret_cast<sockaddr*>(&bytes), &size) != 0) continue;
+    if (bytes.ss_family == AF_INET && Address::FromKernel(bytes) == peer) return fd;
+  }
+  return -1;
+}
+
+int Option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  getsockopt(fd, level, name, &value, &size);
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("tcp: ten thousand connections that end at any point leave nothing") {
+  constexpr size_t kLives = 10'000;
+  constexpr size_t kAtOnce = 150;
+  const EchoProcess server;
+  Harness harness;
+  const Address host = harness.AddTo(1, Protocol::kTcp, Here(server.address()));
+  std::mt19937 random(5);
+  const int before = OpenDescriptors();
+  std::vector<ShortLife> lives;
+  for (size_t begun = 0; begun < kLives || !lives.empty();) {
+    while (begun < kLives && lives.size() < kAtOnce) {
+      lives.emplace_back(host, random);
+      ++begun;
+    }
+    std::erase_if(lives, [](ShortLife& life) { return life.Advance(); });
+  }
+  CHECK(Eventually(
+      [&] {
+        return harness.Count(&ForwardCounters::sessions_opened) == kLives &&
+               harness.OpenSessions() == 0;
+      },
+      std::chrono::seconds(20)));
+  // A pool keeps up to four pipes.
+  CHECK(OpenDescriptors() <= before + 2 * 4 * 2);
+  CHECK(harness.engine().Sessions().empty());
+}
+
+TEST_CASE("tcp: both sides of a session ask whether the other end is still there") {
+  Harness harness;
+  Server server(harness.netns(), Echo);
+  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(SendAll(client.get(), "ping"));
+    REQUIRE(ReadUpTo(client.get(), 4) == "ping");
+  }
+  for (const Address& peer : {LocalAddress(client.get()).value(), server.address()}) {
+    const int fd = DescriptorTo(peer);
+    REQUIRE(fd >= 0);
+    CHECK(Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
+    CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 15);
+    CHECK(Option(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
+  }
+}
+
+TEST_CASE("tcp: a listener that somebody else has shut down costs nothing") {
+  const std::string wrong = InChild([](Findings& findings) {
+    Harness harness;
+    auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
+    auto socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
+    const auto target = Here(*Address::Parse("127.0.0.1", 1));
+    findings.Expect(harness.engine().Add({{1, Protocol::kTcp, socket, target, {}}}).ok(),
+                    "no forward");
+    shutdown(socket->get(), SHUT_RDWR);
+    rusage usage{};
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    getrusage(RUSAGE_SELF, &usage);
+    findings.Expect(usage.ru_utime.tv_sec == 0 && usage.ru_stime.tv_sec == 0 &&
+                        usage.ru_utime.tv_usec + usage.ru_stime.tv_usec < 100'000,
+                    "the worker spins");
+    harness.engine().Remove({1}, 0);
+    findings.Expect(harness.Removals(1) == 1, "not removed");
+  });
+  CHECK(wrong == "");
+}
+
+}  // namespace spliceport
