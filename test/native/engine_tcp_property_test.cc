@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <deque>
+#include <fstream>
 
 #include "harness.h"
 #include "tcp_endpoint.h"
@@ -25,14 +26,28 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+UniqueFd Listener(bool v6) {
+  auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse(v6 ? "::1" : "127.0.0.1", 0), false);
+  REQUIRE(opened.ok());
+  return std::move(opened.value());
+}
+
+UniqueFd ListenerIn(int netns) {
+  UniqueFd listener;
+  InNamespace(netns, [&] { listener = Listener(false); });
+  return listener;
+}
+
+// In the namespace, what is sent has little room, so that copies are left over.
+void Narrow(int netns) {
+  InNamespace(netns, [] { std::ofstream("/proc/sys/net/ipv4/tcp_wmem") << "4096 8192 8192"; });
+}
+
 // One script's server socket, its client, and what both do.
 class Stage {
  public:
-  Stage(const Script& script, bool v6) : script_(script), client_(script, 0), server_(script, 1) {
-    auto opened =
-        OpenHostSocket(Protocol::kTcp, *Address::Parse(v6 ? "::1" : "127.0.0.1", 0), false);
-    REQUIRE(opened.ok());
-    listener_ = std::move(opened.value());
+  Stage(const Script& script, UniqueFd listener)
+      : script_(script), listener_(std::move(listener)), client_(script, 0), server_(script, 1) {
     FixReceiveBuffer(listener_.get(), 1);
   }
   Address address() const { return LocalAddress(listener_.get()).value(); }
@@ -84,18 +99,21 @@ class Stage {
 // A script on both stages.
 class Play {
  public:
-  Play(uint64_t seed, Engine& engine, int id)
+  Play(uint64_t seed, Harness& harness, int id, bool narrow)
       : script_(Script::Random(seed)),
-        direct_(script_, seed % 2 == 0),
-        relayed_(script_, seed % 3 == 0),
+        direct_(script_, Listener(seed % 2 == 0)),
+        relayed_(script_, narrow ? ListenerIn(harness.netns()) : Listener(seed % 3 == 0)),
         deadline_(NowMicros() + kDeadlineMicros) {
-    const bool v6 = seed % 5 == 0;
-    auto host = OpenHostSocket(Protocol::kTcp, *Address::Parse(v6 ? "::1" : "127.0.0.1", 0), false);
-    REQUIRE(host.ok());
-    const Address address = LocalAddress(host.value().get()).value();
-    auto target = std::make_shared<const Target>(Target{nullptr, relayed_.address()});
-    auto socket = std::make_shared<const UniqueFd>(std::move(host.value()));
-    REQUIRE(engine.Add({{id, Protocol::kTcp, std::move(socket), std::move(target), {}}}).ok());
+    UniqueFd host = Listener(seed % 5 == 0);
+    const int little = 4'096;
+    if (narrow) setsockopt(host.get(), SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+    const Address address = LocalAddress(host.get()).value();
+    auto target = narrow ? harness.TargetAt(relayed_.address())
+                         : std::make_shared<const Target>(Target{nullptr, relayed_.address()});
+    auto socket = std::make_shared<const UniqueFd>(std::move(host));
+    REQUIRE(harness.engine()
+                .Add({{id, Protocol::kTcp, std::move(socket), std::move(target), {}}})
+                .ok());
     direct_.Connect(direct_.address());
     relayed_.Connect(address);
   }
@@ -129,14 +147,14 @@ class Play {
 };
 
 // Plays `count` scripts, some at a time; what went wrong.
-std::string PlayAll(Harness& harness, uint64_t first_seed, uint64_t count) {
+std::string PlayAll(Harness& harness, bool narrow, uint64_t first_seed, uint64_t count) {
   std::string complaints;
   std::deque<std::pair<int, std::unique_ptr<Play>>> plays;
   uint64_t begun = 0;
   while (begun < count || !plays.empty()) {
     while (begun < count && plays.size() < kPlaysAtOnce) {
       const int id = static_cast<int>(begun) + 1;
-      plays.emplace_back(id, std::make_unique<Play>(first_seed + begun++, harness.engine(), id));
+      plays.emplace_back(id, std::make_unique<Play>(first_seed + begun++, harness, id, narrow));
     }
     bool moved = false;
     const int64_t now = NowMicros();
@@ -154,12 +172,13 @@ std::string PlayAll(Harness& harness, uint64_t first_seed, uint64_t count) {
   return complaints;
 }
 
-void TestWith(const Settings& settings) {
-  const uint64_t count = FromEnvironment("SPLICEPORT_SCRIPTS", 3'000) / 3;
+void TestWith(const Settings& settings, bool narrow = false) {
+  const uint64_t count = FromEnvironment("SPLICEPORT_SCRIPTS", 3'000) / 4;
   const uint64_t first_seed = FromEnvironment("SPLICEPORT_SEED", 1);
   Harness harness(settings);
+  if (narrow) Narrow(harness.netns());
   const int descriptors = OpenDescriptors();
-  const std::string complaints = PlayAll(harness, first_seed, count);
+  const std::string complaints = PlayAll(harness, narrow, first_seed, count);
   CHECK_MESSAGE(complaints.empty(), complaints);
   CHECK(Eventually([&] { return harness.OpenSessions() == 0; }, std::chrono::seconds(10)));
   // Pipes stay in the pools.
@@ -172,6 +191,7 @@ TEST_CASE(
     "tcp: any script of writes, pauses and endings has the relay agree with a direct connection") {
   SUBCASE("one worker") { TestWith({.workers = 1}); }
   SUBCASE("two workers, small pipes") { TestWith({.workers = 2, .pipe_capacity_bytes = 64 << 10}); }
+  SUBCASE("two workers, little room to send") { TestWith({.workers = 2}, true); }
   SUBCASE("two workers that spin") { TestWith({.workers = 2, .spin_micros = 50}); }
 }
 

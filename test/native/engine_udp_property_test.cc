@@ -69,7 +69,7 @@ class World {
       probing_ = true;
       SendOne(flow, 32);
       const size_t arrived = flow.to_host.arrived();
-      CHECK(Eventually([&] { return Poll(), flow.to_host.arrived() > arrived; }));
+      REQUIRE(Eventually([&] { return Poll(), flow.to_host.arrived() > arrived; }));
       probing_ = false;
     }
   }
@@ -139,7 +139,7 @@ class World {
                       DatagramRecord(2 * id), DatagramRecord(2 * id + 1)});
     REQUIRE(clients_.back()->Send(flows_.back().via, "hello"));
     const UdpEnd& server = *services_[service].server;
-    CHECK(Eventually([&] {
+    REQUIRE(Eventually([&] {
       return server.Receive([&](const Address& peer, std::string_view bytes) {
         if (bytes != "hello" || !flow_of_peer_.emplace(peer, id).second) fault_ += "a false hello";
       }) > 0;
