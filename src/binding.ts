@@ -14,20 +14,23 @@ export interface NativeFailure {
   readonly index?: number;
 }
 
+/** One socket, or one for each of `count` consecutive ports. */
 export interface HostSocketRequest {
   readonly protocol: Protocol;
   /** Numeric. `::` with `ipv6Only: false` is a dual-stack socket. */
   readonly address: string;
-  /** 0 to 65535; 0 lets the kernel choose. */
+  /** The first, 0 to 65535; 0 lets the kernel choose all of them. */
   readonly port: number;
+  readonly count: number;
   /** Ignored for an IPv4 address. */
   readonly ipv6Only: boolean;
 }
 
-export interface HostSocket {
-  readonly fd: number;
-  /** The bound port. */
-  readonly port: number;
+/** The sockets of all requests, in order. */
+export interface HostSockets {
+  readonly fds: number[];
+  /** The bound ports. */
+  readonly ports: number[];
 }
 
 export interface NativeEngineOptions {
@@ -44,11 +47,13 @@ export interface NativeTarget {
   readonly port: number;
 }
 
-export interface NativeForward {
-  readonly id: number;
+/** Forwards with consecutive ids to consecutive ports. */
+export interface NativeForwards {
+  readonly firstId: number;
   readonly protocol: Protocol;
-  /** Taken over by the engine, whatever the outcome. */
-  readonly hostFd: number;
+  /** One for each. Taken over by the engine, whatever the outcome. */
+  readonly hostFds: readonly number[];
+  /** Of the first. */
   readonly target: NativeTarget;
   readonly connectTimeoutMs: number;
   readonly udpTimeoutMs: number;
@@ -75,7 +80,7 @@ export interface NativeEvent {
 /** Worker threads that relay. Every method is synchronous and takes microseconds; none throws. */
 export interface NativeEngine {
   /** All or nothing. */
-  add(forwards: readonly NativeForward[]): NativeFailure | undefined;
+  add(forwards: readonly NativeForwards[]): NativeFailure | undefined;
   /** Swaps targets in place: in force for every connection accepted and every datagram read after the return. All or nothing. */
   retarget(
     changes: readonly { readonly id: number; readonly target: NativeTarget }[],
@@ -117,8 +122,8 @@ export interface Binding {
   ) => NativeEngine;
   /** The one that throws, a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already. */
   readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
-  /** Binds, and listens for TCP. All or nothing; `index` says which one failed. */
-  openHostSockets(requests: readonly HostSocketRequest[]): HostSocket[] | NativeFailure;
+  /** Binds, and listens for TCP. All or nothing; `index` says which socket failed. */
+  openHostSockets(requests: readonly HostSocketRequest[]): HostSockets | NativeFailure;
   /** Enters the namespace on a thread of its own, to find out whether it can be entered. */
   probeNetns(fd: number): NativeFailure | undefined;
   /** Sets up the named interface of the calling thread's namespace (`lo`, say). @see netdevice(7) */

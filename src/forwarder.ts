@@ -5,7 +5,7 @@ import { closeSync } from 'node:fs';
 import { binding, type NativeEngine, type NativeEvent } from './binding.js';
 import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
-import { openHostSockets, type OpenedHost } from './host-sockets.js';
+import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
 import { NetnsTable, type Netns } from './netns.js';
 import type {
   CloseOptions,
@@ -24,8 +24,7 @@ import {
   resolveIds,
   resolveOptions,
   resolveSingle,
-  type HostRequest,
-  type ResolvedForward,
+  type ResolvedRange,
 } from './validate.js';
 
 /** What the forwarder knows of a forward, until it is gone. */
@@ -92,8 +91,7 @@ export class Forwarder {
    */
   async add(spec: ForwardSpec | string): Promise<Forward> {
     this.#assertOpen();
-    const [forward] = this.#addAll([resolveSingle(spec, this.#defaultNetnsPath)] as const);
-    return forward;
+    return at(this.#addAll([resolveSingle(spec, this.#defaultNetnsPath)]), 0);
   }
 
   /**
@@ -228,72 +226,86 @@ export class Forwarder {
     return this;
   }
 
-  #addAll<T extends readonly ResolvedForward[]>(wanted: T): { [K in keyof T]: Forward } {
+  /** Works on ranges as long as it can: a container engine waits for the helper, which may have a thousand ports. */
+  #addAll(wanted: readonly ResolvedRange[]): Forward[] {
     this.#assertFree(wanted);
-    const hosts = openHostSockets(wanted.map(({ host }) => host));
+    const hosts = openHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
     const namespaces = this.#acquire(wanted, hosts);
-    const forwards = wanted.map(({ container, netnsPath }, index) => {
-      const { protocol, address, port, dualStack } = at(hosts, index);
-      const host = { address, port, dualStack };
-      return freezeForward({ id: this.#nextId + index, protocol, host, container, netnsPath });
-    });
-    this.#startAll(wanted, forwards, hosts, namespaces);
-    this.#nextId += forwards.length;
-    for (const [index, forward] of forwards.entries()) {
-      const hostKey = keyOf(at(hosts, index));
-      this.#entries.set(forward.id, { forward, netns: at(namespaces, index), hostKey });
-      this.#idByHostKey.set(hostKey, forward.id);
-    }
+    this.#startAll(wanted, hosts, namespaces);
+    const forwards = wanted.flatMap((range, index) =>
+      this.#record(range, at(hosts, index), at(namespaces, index)),
+    );
     this.#updateRef();
-    return forwards as { [K in keyof T]: Forward };
+    return forwards;
   }
 
   /** Opens the namespaces, or closes the host's sockets. */
-  #acquire(wanted: readonly ResolvedForward[], hosts: readonly OpenedHost[]): Netns[] {
+  #acquire(wanted: readonly ResolvedRange[], hosts: readonly OpenedRange[]): Netns[] {
     try {
       return this.#namespaces.acquire(wanted.map(({ netnsPath }) => netnsPath));
     } catch (error) {
-      for (const { fd } of hosts) closeSync(fd);
+      for (const { fds } of hosts) for (const fd of fds) closeSync(fd);
       throw error;
     }
   }
 
   /** Gives the forwards to the engine, which closes the host's sockets if it fails. */
   #startAll(
-    wanted: readonly ResolvedForward[],
-    forwards: readonly Forward[],
-    hosts: readonly OpenedHost[],
+    wanted: readonly ResolvedRange[],
+    hosts: readonly OpenedRange[],
     namespaces: readonly Netns[],
   ): void {
+    let firstId = this.#nextId;
     const failure = this.#engine.add(
-      forwards.map(({ id, protocol, container: { address, port } }, index) => {
-        const { connectTimeoutMs, udpTimeoutMs, maxFlows } = at(wanted, index).limits;
-        const target = { netnsFd: at(namespaces, index).fd, address, port };
-        const hostFd = at(hosts, index).fd;
-        return { id, protocol, hostFd, target, connectTimeoutMs, udpTimeoutMs, maxFlows };
+      wanted.map(({ container, limits, count }, index) => {
+        const { protocol, fds } = at(hosts, index);
+        const target = { netnsFd: at(namespaces, index).fd, ...container };
+        const forwards = { firstId, protocol, hostFds: fds, target, ...limits };
+        firstId += count;
+        return forwards;
       }),
     );
     if (failure === undefined) return;
     for (const netns of namespaces) this.#namespaces.release(netns);
-    const { protocol, host } = at(forwards, failure.index ?? 0);
-    const { address, port } = host;
-    const hint = hostSocketHint(failure.errno, { protocol, address, port });
-    throw new SpliceportSystemError(failure, { side: 'host', protocol, address, port, hint });
+    const { protocol, address, ports } = at(hosts, 0);
+    const host = { protocol, address, port: at(ports, 0) };
+    const hint = hostSocketHint(failure.errno, host);
+    throw new SpliceportSystemError(failure, { side: 'host', ...host, hint });
+  }
+
+  /** Takes note of a range that runs: each port is a forward of its own from here on. */
+  #record(range: ResolvedRange, opened: OpenedRange, netns: Netns): Forward[] {
+    const { container, count, netnsPath } = range;
+    const { protocol, address, dualStack, ports } = opened;
+    this.#namespaces.share(netns, count - 1);
+    return ports.map((port, offset) => {
+      const id = this.#nextId++;
+      const host = { address, port, dualStack };
+      const target = { address: container.address, port: container.port + offset };
+      const forward = freezeForward({ id, protocol, host, container: target, netnsPath });
+      const hostKey = keyOf(protocol, host);
+      this.#entries.set(id, { forward, netns, hostKey });
+      this.#idByHostKey.set(hostKey, id);
+      return forward;
+    });
   }
 
   /** The system would refuse a port that is forwarded already, too; but it does not know by which forward. */
-  #assertFree(wanted: readonly ResolvedForward[]): void {
+  #assertFree(wanted: readonly ResolvedRange[]): void {
     const claimed = new Map<string, number>();
-    for (const [index, { host }] of wanted.entries()) {
-      if (host.port === 0) continue;
-      const hostKey = keyOf(host);
-      const owner = this.#idByHostKey.get(hostKey) ?? claimed.get(hostKey);
-      if (owner !== undefined) {
-        const message = `Forward ${owner} has ${hostKey} already`;
-        const options = { forwardId: owner };
-        throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, options);
+    let id = this.#nextId;
+    for (const { host, count } of wanted) {
+      for (let offset = 0; offset < count; offset++, id++) {
+        if (host.port === 0) continue;
+        const hostKey = keyOf(host.protocol, { ...host, port: host.port + offset });
+        const owner = this.#idByHostKey.get(hostKey) ?? claimed.get(hostKey);
+        if (owner !== undefined) {
+          const message = `Forward ${owner} has ${hostKey} already`;
+          const options = { forwardId: owner };
+          throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, options);
+        }
+        claimed.set(hostKey, id);
       }
-      claimed.set(hostKey, this.#nextId + index);
     }
   }
 
@@ -359,11 +371,6 @@ export class Forwarder {
     if (entry.removal !== undefined) throw noSuchForward(id);
     return entry;
   }
-}
-
-/** Names a host endpoint that only one forward can have. */
-function keyOf({ protocol, address, port, dualStack }: HostRequest): string {
-  return `${protocol} ${dualStack ? '*' : address}:${port}`;
 }
 
 /** The element of a list that has as many as another. */

@@ -3,20 +3,30 @@
 import {
   binding,
   isNativeFailure,
-  type HostSocket,
+  type HostSockets,
   type HostSocketRequest,
   type NativeFailure,
 } from './binding.js';
 import { SpliceportSystemError } from './errors.js';
 import { hostSocketHint } from './hints.js';
+import type { Protocol } from './types.js';
 import type { HostRequest } from './validate.js';
 
-/** A {@link HostRequest} that was granted. */
-export interface OpenedHost extends HostRequest {
-  readonly fd: number;
+/** Where to listen, on consecutive ports of which the request names the first. */
+export interface HostRange extends HostRequest {
+  readonly count: number;
 }
 
-type OpenHostSockets = (requests: readonly HostSocketRequest[]) => HostSocket[] | NativeFailure;
+/** A {@link HostRange} that was granted: one descriptor and one port for each. */
+export interface OpenedRange {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly dualStack: boolean;
+  readonly fds: readonly number[];
+  readonly ports: readonly number[];
+}
+
+type OpenHostSockets = (requests: readonly HostSocketRequest[]) => HostSockets | NativeFailure;
 
 const NO_IPV6_CODES: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
@@ -25,37 +35,54 @@ const NO_IPV6_CODES: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
  * @throws SpliceportSystemError
  */
 export function openHostSockets(
-  hosts: readonly HostRequest[],
+  wanted: readonly HostRange[],
   open: OpenHostSockets = (requests) => binding.openHostSockets(requests),
-): OpenedHost[] {
-  let requests = hosts;
-  let opened = open(requests.map(toNative));
+): OpenedRange[] {
+  let ranges = wanted;
+  let opened = open(ranges.map(toNative));
   if (isNativeFailure(opened)) {
-    const error = toError(opened, requests);
-    if (requests[opened.index ?? 0]?.dualStack !== true || !NO_IPV6_CODES.includes(error.code)) {
-      throw error;
-    }
-    requests = hosts.map((host) =>
-      host.dualStack ? { ...host, address: '0.0.0.0', dualStack: false } : host,
+    const failed = hostOf(opened, ranges);
+    const error = toError(opened, failed);
+    if (failed?.dualStack !== true || !NO_IPV6_CODES.includes(error.code)) throw error;
+    ranges = wanted.map((range) =>
+      range.dualStack ? { ...range, address: '0.0.0.0', dualStack: false } : range,
     );
-    opened = open(requests.map(toNative));
-    if (isNativeFailure(opened)) throw toError(opened, requests);
+    opened = open(ranges.map(toNative));
+    if (isNativeFailure(opened)) throw toError(opened, hostOf(opened, ranges));
   }
-  const sockets = opened;
-  return requests.map((host, index) => ({ ...host, ...sockets[index] }) as OpenedHost);
+  const { fds, ports } = opened;
+  let end = 0;
+  return ranges.map(({ protocol, address, dualStack, count }) => {
+    const start = end;
+    end += count;
+    const own = { fds: fds.slice(start, end), ports: ports.slice(start, end) };
+    return { protocol, address, dualStack, ...own };
+  });
 }
 
-function toNative(host: HostRequest): HostSocketRequest {
-  return {
-    protocol: host.protocol,
-    address: host.address,
-    port: host.port,
-    ipv6Only: !host.dualStack,
-  };
+/** Names a host endpoint that only one forward can have. */
+export function keyOf(
+  protocol: Protocol,
+  { address, port, dualStack }: Pick<HostRequest, 'address' | 'port' | 'dualStack'>,
+): string {
+  return `${protocol} ${dualStack ? '*' : address}:${port}`;
 }
 
-function toError(failure: NativeFailure, hosts: readonly HostRequest[]): SpliceportSystemError {
-  const host = hosts[failure.index ?? 0];
+function toNative({ protocol, address, port, count, dualStack }: HostRange): HostSocketRequest {
+  return { protocol, address, port, count, ipv6Only: !dualStack };
+}
+
+/** Where the socket that failed was to listen. */
+function hostOf(failure: NativeFailure, ranges: readonly HostRange[]): HostRequest | undefined {
+  let offset = failure.index ?? 0;
+  for (const { count, ...host } of ranges) {
+    if (offset < count) return { ...host, port: host.port === 0 ? 0 : host.port + offset };
+    offset -= count;
+  }
+  return undefined;
+}
+
+function toError(failure: NativeFailure, host: HostRequest | undefined): SpliceportSystemError {
   if (host === undefined) return new SpliceportSystemError(failure, { side: 'host' });
   const { protocol, address, port } = host;
   const hint = hostSocketHint(failure.errno, host);

@@ -47,7 +47,7 @@ export class NetnsTable {
       for (const path of paths) {
         let netns = byPath.get(path);
         if (netns === undefined) byPath.set(path, (netns = this.#open(path)));
-        else this.#use(netns);
+        else this.share(netns, 1);
         acquired.push(netns);
       }
     } catch (error) {
@@ -55,6 +55,12 @@ export class NetnsTable {
       throw error;
     }
     return acquired;
+  }
+
+  /** Counts further users of a namespace that is held. */
+  share(netns: Netns, users: number): void {
+    const entry = this.#held.get(netns.identity);
+    if (entry !== undefined) entry.users += users;
   }
 
   /** Counts one user less. */
@@ -92,11 +98,6 @@ export class NetnsTable {
     const netns = { fd, identity };
     this.#held.set(identity, { netns, users: 1 });
     return netns;
-  }
-
-  #use(netns: Netns): void {
-    const entry = this.#held.get(netns.identity);
-    if (entry !== undefined) entry.users++;
   }
 }
 

@@ -48,10 +48,11 @@ export interface HostRequest {
   readonly dualStack: boolean;
 }
 
-/** One port of a {@link ForwardSpec} with every default filled in. */
-export interface ResolvedForward {
+/** A {@link ForwardSpec} with every default filled in; its ports are the first of `count`. */
+export interface ResolvedRange {
   readonly host: HostRequest;
   readonly container: { readonly address: string; readonly port: number };
+  readonly count: number;
   readonly netnsPath: string;
   readonly limits: {
     readonly connectTimeoutMs: number;
@@ -109,15 +110,15 @@ export function resolveDrainMs(options: { readonly drainMs?: number }): number {
 
 // Forwards
 
-/** Checks a list of specifications and expands their ranges. */
+/** Checks a list of specifications. */
 export function resolveForwards(
   specs: readonly (ForwardSpec | string)[],
   defaultNetnsPath: string | undefined,
-): ResolvedForward[] {
+): ResolvedRange[] {
   if (!Array.isArray(specs))
     throw invalidArgType('specs', 'an array of port specifications', specs);
-  return specs.flatMap((spec: ForwardSpec | string, index) =>
-    resolveForward(`specs[${index}]`, spec, defaultNetnsPath),
+  return specs.map((spec: ForwardSpec | string, index) =>
+    resolveRange(`specs[${index}]`, spec, defaultNetnsPath),
   );
 }
 
@@ -125,18 +126,17 @@ export function resolveForwards(
 export function resolveSingle(
   spec: ForwardSpec | string,
   defaultNetnsPath: string | undefined,
-): ResolvedForward {
-  const [forward, ...more] = resolveForward('spec', spec, defaultNetnsPath);
-  if (forward === undefined || more.length > 0)
-    throw outOfRange('spec.count', '1 (addAll takes ranges)', more.length + 1);
-  return forward;
+): ResolvedRange {
+  const range = resolveRange('spec', spec, defaultNetnsPath);
+  if (range.count > 1) throw outOfRange('spec.count', '1 (addAll takes ranges)', range.count);
+  return range;
 }
 
-function resolveForward(
+function resolveRange(
   name: string,
   given: ForwardSpec | string,
   defaultNetnsPath: string | undefined,
-): ResolvedForward[] {
+): ResolvedRange {
   const spec = typeof given === 'string' ? parsePortSpec(given) : given;
   requireObject(name, spec, 'a string or an object');
   requireObject(`${name}.host`, spec.host);
@@ -167,17 +167,13 @@ function resolveForward(
     `${name}.container.address`,
     spec.container.address ?? DEFAULT_CONTAINER_ADDRESS,
   );
-  return Array.from({ length: count }, (_, offset) => ({
-    host: {
-      protocol,
-      address: hostAddress ?? '::',
-      port: hostPort === 0 ? 0 : hostPort + offset,
-      dualStack,
-    },
-    container: { address: containerAddress, port: containerPort + offset },
+  return {
+    host: { protocol, address: hostAddress ?? '::', port: hostPort, dualStack },
+    container: { address: containerAddress, port: containerPort },
+    count,
     netnsPath,
     limits,
-  }));
+  };
 }
 
 /** Checks the new target of forwards. */

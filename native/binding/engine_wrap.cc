@@ -68,20 +68,34 @@ Result<TargetPtr> EngineWrap::TargetFrom(const Napi::Object& object, KnownNetns&
   return TargetPtr(std::make_shared<const Target>(Target{known.netns, AddressOf(object)}));
 }
 
-Result<ForwardConfig> EngineWrap::ConfigFrom(const Napi::Object& object, KnownNetns& known) {
-  ForwardConfig config;
-  // First, so that the descriptor is closed whatever happens next.
-  config.host_socket =
-      std::make_shared<const UniqueFd>(static_cast<int>(IntegerAt(object, "hostFd")));
-  config.id = static_cast<int>(IntegerAt(object, "id"));
-  config.protocol = ProtocolAt(object, "protocol");
-  config.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
-  config.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
-  config.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
-  auto target = TargetFrom(object.Get("target").As<Napi::Object>(), known);
-  if (!target.ok()) return target.error();
-  config.target = std::move(target.value());
-  return config;
+// Appends one for each host socket of an entry.
+Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& known,
+                                       std::vector<ForwardConfig>& configs) {
+  const auto fds = object.Get("hostFds").As<Napi::Array>();
+  const size_t begin = configs.size();
+  // First, so that the descriptors are closed whatever happens next.
+  for (uint32_t i = 0; i < fds.Length(); ++i) {
+    configs.emplace_back().host_socket = std::make_shared<const UniqueFd>(ToInt(fds.Get(i)));
+  }
+  ForwardConfig common;
+  common.id = static_cast<int>(IntegerAt(object, "firstId"));
+  common.protocol = ProtocolAt(object, "protocol");
+  common.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
+  common.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
+  common.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
+  auto first = TargetFrom(object.Get("target").As<Napi::Object>(), known);
+  if (!first.ok()) return first.error();
+  Target target = *first.value();
+  const uint16_t first_port = target.address.port();
+  for (size_t i = begin; i < configs.size(); ++i) {
+    const auto offset = static_cast<int>(i - begin);
+    target.address.set_port(static_cast<uint16_t>(first_port + offset));
+    common.host_socket = std::move(configs[i].host_socket);
+    common.target = std::make_shared<const Target>(target);
+    configs[i] = common;
+    configs[i].id += offset;
+  }
+  return {};
 }
 
 Napi::Value EngineWrap::Add(const Napi::CallbackInfo& info) {
@@ -91,12 +105,8 @@ Napi::Value EngineWrap::Add(const Napi::CallbackInfo& info) {
   KnownNetns known;
   std::optional<SysError> failure;
   for (uint32_t i = 0; i < list.Length(); ++i) {
-    auto config = ConfigFrom(list.Get(i).As<Napi::Object>(), known);
-    if (config.ok()) {
-      configs.push_back(std::move(config.value()));
-    } else if (!failure) {
-      failure = config.error();
-    }
+    const auto appended = AppendConfigs(list.Get(i).As<Napi::Object>(), known, configs);
+    if (!appended.ok() && !failure) failure = appended.error();
   }
   if (failure) return ToFailure(info.Env(), *failure);
   return ToOutcome(info.Env(), engine_->Add(configs));

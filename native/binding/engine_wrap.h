@@ -39,7 +39,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
     NetnsPtr netns;
   };
   Result<TargetPtr> TargetFrom(const Napi::Object& object, KnownNetns& known);
-  Result<ForwardConfig> ConfigFrom(const Napi::Object& object, KnownNetns& known);
+  Result<void> AppendConfigs(const Napi::Object& object, KnownNetns& known,
+                             std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
   void Report(Napi::Env env, Napi::Function on_event);
   static void OnEnvironmentEnd(void* self);

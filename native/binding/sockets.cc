@@ -33,8 +33,21 @@ struct HostSocket {
   uint16_t port;
 };
 
-HostSocketRequest RequestFrom(const Napi::Object& object) {
-  return {ProtocolAt(object, "protocol"), AddressOf(object), FlagAt(object, "ipv6Only")};
+// One for each of the `count` ports of an entry.
+std::vector<HostSocketRequest> RequestsFrom(const Napi::Array& list) {
+  std::vector<HostSocketRequest> requests;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const auto entry = list.Get(i).As<Napi::Object>();
+    HostSocketRequest request{ProtocolAt(entry, "protocol"), AddressOf(entry),
+                              FlagAt(entry, "ipv6Only")};
+    const auto first = request.address.port();
+    const int64_t count = IntegerAt(entry, "count");
+    for (int64_t offset = 0; offset < count; ++offset) {
+      if (first != 0) request.address.set_port(static_cast<uint16_t>(first + offset));
+      requests.push_back(request);
+    }
+  }
+  return requests;
 }
 
 Result<HostSocket> Open(const HostSocketRequest& request) {
@@ -78,14 +91,10 @@ void ReserveDescriptors(int fd, uint32_t count) {
 constexpr size_t kFewestToShare = 64;
 
 Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
-  const auto list = info[0].As<Napi::Array>();
-  std::vector<HostSocketRequest> requests;
-  requests.reserve(list.Length());
-  for (uint32_t i = 0; i < list.Length(); ++i)
-    requests.push_back(RequestFrom(list.Get(i).As<Napi::Object>()));
+  const auto requests = RequestsFrom(info[0].As<Napi::Array>());
   const std::span<const HostSocketRequest> all(requests);
   const size_t half = all.size() < kFewestToShare ? all.size() : all.size() / 2;
-  ReserveDescriptors(0, list.Length());
+  ReserveDescriptors(0, static_cast<uint32_t>(all.size()));
   std::array<Batch, 2> batches;
   {
     std::thread second;
@@ -94,13 +103,12 @@ Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
     if (second.joinable()) second.join();
   }
   uint32_t index = 0;
-  auto array = Napi::Array::New(info.Env(), all.size());
+  auto fds = Napi::Array::New(info.Env(), all.size());
+  auto ports = Napi::Array::New(info.Env(), all.size());
   for (Batch& batch : batches) {
     for (HostSocket& opened : batch.sockets) {
-      auto socket = Napi::Object::New(info.Env());
-      socket.Set("fd", Napi::Number::New(info.Env(), opened.fd.get()));
-      socket.Set("port", Napi::Number::New(info.Env(), opened.port));
-      array.Set(index++, socket);
+      fds.Set(index, Napi::Number::New(info.Env(), opened.fd.get()));
+      ports.Set(index++, Napi::Number::New(info.Env(), opened.port));
     }
     if (batch.failure) {
       auto failure = ToFailure(info.Env(), *batch.failure);
@@ -111,7 +119,10 @@ Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
   for (Batch& batch : batches)
     for (HostSocket& opened : batch.sockets)
       (void)opened.fd.Release();
-  return array;
+  auto sockets = Napi::Object::New(info.Env());
+  sockets.Set("fds", fds);
+  sockets.Set("ports", ports);
+  return sockets;
 }
 
 Napi::Value Probe(const Napi::CallbackInfo& info) {

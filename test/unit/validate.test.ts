@@ -90,6 +90,7 @@ describe('a forward', () => {
     expect(resolveSingle(minimal, netns)).toEqual({
       host: { protocol: 'tcp', address: '::', port: 8080, dualStack: true },
       container: { address: '127.0.0.1', port: 80 },
+      count: 1,
       netnsPath: netns,
       limits: { connectTimeoutMs: 10_000, udpTimeoutMs: 90_000, maxFlows: 16_384 },
     });
@@ -107,6 +108,7 @@ describe('a forward', () => {
     expect(resolveSingle(spec, netns)).toEqual({
       host: { protocol: 'udp', address: '::1', port: 0, dualStack: false },
       container: { address: '10.0.2.100', port: 65_535 },
+      count: 1,
       netnsPath: '/proc/7/ns/net',
       limits,
     });
@@ -121,15 +123,12 @@ describe('a forward', () => {
     expect(host).toMatchObject({ address, dualStack: false });
   });
 
-  test('is one for each port of a range, up to the last port', () => {
+  test('may be a range, up to the last port', () => {
     const spec = { host: { port: 65_533 }, container: { port: 80 }, count: 3 };
-    const forwards = resolveForwards([spec, '0:90-91'], netns);
-    expect(forwards.map(({ host, container }) => [host.port, container.port])).toEqual([
-      [65_533, 80],
-      [65_534, 81],
-      [65_535, 82],
-      [0, 90],
-      [0, 91],
+    const ranges = resolveForwards([spec, '0:90-91'], netns);
+    expect(ranges.map(({ host, container, count }) => [host.port, container.port, count])).toEqual([
+      [65_533, 80, 3],
+      [0, 90, 2],
     ]);
   });
 
