@@ -4,6 +4,8 @@
 #include <poll.h>
 
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "socket.h"
 #include "support.h"
@@ -71,6 +73,9 @@ void Server::AcceptAll() {
     if (io.moved()) {
       connections_.emplace_back(
           [this, fd = std::make_shared<UniqueFd>(std::move(connection))] { handler_(fd->get()); });
+    } else if (IsExhaustion(io.error)) {
+      // accept(2) wants a free descriptor also when nobody waits.
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     } else if (io.failed()) {
       return;
     } else {
