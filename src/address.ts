@@ -21,6 +21,20 @@ export function parseAddress(text: string): IpAddress | undefined {
   return { family: 6, address: formatIpv6(groups) };
 }
 
+/**
+ * Reads a block of addresses, such as `10.0.0.0/8`; an address alone stands for itself. Its canonical text form;
+ * undefined when it is none.
+ */
+export function parseCidr(text: string): string | undefined {
+  const [, network = '', prefix] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
+  const parsed = parseAddress(network);
+  if (parsed === undefined || prefix === undefined) return parsed?.address;
+  const isMapped = parsed.family === 4 && network.includes(':');
+  const bits = Number(prefix) - (isMapped ? 96 : 0);
+  if (bits < 0 || bits > (parsed.family === 4 ? 32 : 128)) return undefined;
+  return `${parsed.address}/${bits}`;
+}
+
 function parseIpv6(text: string): number[] | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;

@@ -1,6 +1,6 @@
 import { SocketAddress } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { parseAddress } from '../../src/address.js';
+import { parseAddress, parseCidr } from '../../src/address.js';
 
 describe('parseAddress', () => {
   test.each([
@@ -70,5 +70,34 @@ describe('parseAddress', () => {
     'fe80::1%lo',
   ])('refuses %j', (text) => {
     expect(parseAddress(text)).toBeUndefined();
+  });
+});
+
+describe('parseCidr', () => {
+  test.each([
+    ['10.0.0.0/8', '10.0.0.0/8'],
+    ['10.1.2.3', '10.1.2.3'],
+    ['0.0.0.0/0', '0.0.0.0/0'],
+    ['FD00:0::/8', 'fd00::/8'],
+    ['::1/128', '::1/128'],
+    ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
+  ])('reads %s as %s', (text, expected) => {
+    expect(parseCidr(text)).toBe(expected);
+  });
+
+  test.each([
+    '',
+    '/8',
+    '10.0.0.0/',
+    '10.0.0.0/33',
+    '10.0.0.0/08',
+    '10.0.0.0/-1',
+    '::/129',
+    '10.0.0/8',
+    '10.0.0.0/8/8',
+    '::ffff:10.0.0.0/95',
+    'lan',
+  ])('refuses %j', (text) => {
+    expect(parseCidr(text)).toBeUndefined();
   });
 });
