@@ -9,6 +9,8 @@
       'native/epoll.cc',
       'native/link.cc',
       'native/pipe.cc',
+      'native/proxy_accept.cc',
+      'native/proxy_protocol.cc',
       'native/pump.cc',
       'native/setns.cc',
       'native/socket.cc',

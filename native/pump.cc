@@ -41,6 +41,19 @@ void TuneBeforeSend(StreamEnd& sink, size_t count) {
 
 }  // namespace
 
+PumpState Pump::Begin(Reactor& reactor, StreamEnd& source, StreamEnd& sink,
+                      std::span<const char> prefix) {
+  const std::span<char> all = reactor.Scratch().first(prefix.size() + kCopyBytes);
+  const std::span<char> room = all.subspan(prefix.size());
+  std::copy(prefix.begin(), prefix.end(), all.begin());
+  const Io in = Receive(source.fd.get(), room);
+  // At its end: the prefix is sent all the same.
+  if (!in.moved() && EndOfRead(in, source) == PumpState::kSourceFailed)
+    return PumpState::kSourceFailed;
+  if (in.moved()) NoteRead(in.count, room.size(), source);
+  return SendOrKeep(all.first(prefix.size() + in.count), sink);
+}
+
 PumpState Pump::Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   for (int reads = 0; reads < kReadsPerTurn; ++reads) {
     if (HasBacklog()) {
@@ -77,15 +90,23 @@ PumpState Pump::Copy(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   const std::span<char> room = reactor.Scratch().first(bulk_ ? Reactor::kScratchBytes : kCopyBytes);
   const Io in = Receive(source.fd.get(), room);
   if (!in.moved()) return EndOfRead(in, source);
-  NoteReadSize(in.count);
-  if (in.count < room.size() && !source.hung_up && !source.urgent) source.readable = false;
-  bytes_ += in.count;
-  TuneBeforeSend(sink, in.count);
-  const Io out = Send(sink.fd.get(), room.first(in.count));
+  NoteRead(in.count, room.size(), source);
+  return SendOrKeep(room.first(in.count), sink);
+}
+
+void Pump::NoteRead(size_t count, size_t room, StreamEnd& source) {
+  NoteReadSize(count);
+  if (count < room && !source.hung_up && !source.urgent) source.readable = false;
+  bytes_ += count;
+}
+
+PumpState Pump::SendOrKeep(std::span<const char> bytes, StreamEnd& sink) {
+  TuneBeforeSend(sink, bytes.size());
+  const Io out = Send(sink.fd.get(), bytes);
   if (out.failed()) return PumpState::kSinkFailed;
-  if (out.count == in.count) return PumpState::kYield;
+  if (out.count == bytes.size()) return PumpState::kYield;
   sink.writable = false;
-  Keep(room.subspan(out.count, in.count - out.count));
+  Keep(bytes.subspan(out.count));
   return PumpState::kBlocked;
 }
 

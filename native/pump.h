@@ -38,6 +38,10 @@ enum class PumpState : uint8_t {
 
 class Pump {
  public:
+  // Sends `prefix` ahead of everything, in one call with what the source has said already. Once, before the first Run,
+  // which is to go on unless this failed; bytes() leaves the prefix out.
+  PumpState Begin(Reactor& reactor, StreamEnd& source, StreamEnd& sink,
+                  std::span<const char> prefix);
   PumpState Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
   // The source's FIN has been read, if not yet passed on.
   bool source_at_end() const { return source_at_end_; }
@@ -56,6 +60,8 @@ class Pump {
   PumpState Flush(Reactor& reactor, StreamEnd& sink);
   PumpState Copy(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
   PumpState Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
+  void NoteRead(size_t count, size_t room, StreamEnd& source);
+  PumpState SendOrKeep(std::span<const char> bytes, StreamEnd& sink);
   PumpState EmptyInto(Reactor& reactor, StreamEnd& sink);
   PumpState EndOfRead(const Io& io, StreamEnd& source);
   void NoteReadSize(size_t count);

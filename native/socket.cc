@@ -150,6 +150,10 @@ Io Receive(int fd, std::span<char> buffer) {
   return Move([&] { return recv(fd, buffer.data(), buffer.size(), 0); });
 }
 
+Io Peek(int fd, std::span<char> buffer) {
+  return Move([&] { return recv(fd, buffer.data(), buffer.size(), MSG_PEEK); });
+}
+
 Io Send(int fd, std::span<const char> bytes) {
   return Move([&] { return send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
 }

@@ -49,6 +49,8 @@ Result<void> StartConnect(int fd, const Address& target);
 Io Accept(int listener, UniqueFd& connection, Address& client);
 
 Io Receive(int fd, std::span<char> buffer);
+// What the next Receive would bring; it stays there.
+Io Peek(int fd, std::span<char> buffer);
 Io Send(int fd, std::span<const char> bytes);
 // A FIN to the other end; a failure means that the connection is gone, which the next read tells better.
 void ShutdownWrite(int fd);

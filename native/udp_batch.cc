@@ -139,18 +139,32 @@ void ReceiveBatch::Read(int index, bool connected) {
 }
 
 void SendBatch::Add(DatagramRoute& route, const Train& train) {
-  if (!route.segmentation && train.datagrams() > 1) {
-    AppendSingles(messages_, route, train.bytes, train.segment_bytes);
-  } else if (!Join(route, train)) {
-    Append(messages_, route, train);
+  if (train.datagrams() == 1 || (route.segmentation && route.prefix.empty())) {
+    if (!Join(route, train)) Append(messages_, route, train);
+    return;
+  }
+  // With a prefix ahead of each, they may make a train again.
+  for (std::span<const char> rest = train.bytes; !rest.empty();) {
+    const size_t size = std::min(rest.size(), train.segment_bytes);
+    Add(route, {rest.first(size), 0});
+    rest = rest.subspan(size);
   }
 }
 
 void SendBatch::Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train) {
-  const size_t segment = train.segment_bytes == 0 ? train.bytes.size() : train.segment_bytes;
-  messages.push_back({&route, pieces_.size(), 1, train.bytes.size(), segment, train.datagrams(),
-                      segment == 0 || train.bytes.size() % segment != 0});
-  pieces_.push_back({ForKernel(train.bytes.data()), train.bytes.size()});
+  const size_t size = route.prefix.size() + train.bytes.size();
+  const size_t segment = train.segment_bytes == 0 ? size : train.segment_bytes;
+  const size_t first_piece = pieces_.size();
+  AppendPieces(route, train.bytes);
+  messages.push_back({&route, first_piece, pieces_.size() - first_piece, size, segment,
+                      train.datagrams(), segment == 0 || size % segment != 0});
+}
+
+// Two for each datagram that has a prefix, else one.
+void SendBatch::AppendPieces(const DatagramRoute& route, std::span<const char> bytes) {
+  if (!route.prefix.empty())
+    pieces_.push_back({ForKernel(route.prefix.data()), route.prefix.size()});
+  pieces_.push_back({ForKernel(bytes.data()), bytes.size()});
 }
 
 void SendBatch::AppendSingles(std::vector<Message>& messages, DatagramRoute& route,
@@ -165,15 +179,15 @@ void SendBatch::AppendSingles(std::vector<Message>& messages, DatagramRoute& rou
 bool SendBatch::Join(DatagramRoute& route, const Train& train) {
   if (messages_.empty() || !route.segmentation) return false;
   Message& last = messages_.back();
-  const size_t size = train.bytes.size();
+  const size_t size = route.prefix.size() + train.bytes.size();
   const size_t segment = train.segment_bytes == 0 ? size : train.segment_bytes;
   if (last.route != &route || last.closed || size == 0) return false;
   if (segment > last.segment_bytes || (segment < last.segment_bytes && train.segment_bytes != 0))
     return false;
   if (last.bytes + size > kMostTrainBytes || last.datagrams + train.datagrams() > kMostSegments)
     return false;
-  pieces_.push_back({ForKernel(train.bytes.data()), size});
-  ++last.pieces;
+  AppendPieces(route, train.bytes);
+  last.pieces = pieces_.size() - last.first_piece;
   last.bytes += size;
   last.datagrams += train.datagrams();
   last.closed = size % last.segment_bytes != 0;
@@ -228,7 +242,8 @@ SendOutcome SendBatch::Flush(int fd) {
     if (sent > 0) {
       for (const size_t end = next + static_cast<size_t>(sent); next < end; ++next) {
         outcome.datagrams += messages_[next].datagrams;
-        outcome.bytes += messages_[next].bytes;
+        outcome.bytes += messages_[next].bytes -
+                         messages_[next].datagrams * messages_[next].route->prefix.size();
       }
       repeated = false;
       continue;
@@ -269,7 +284,13 @@ bool SendBatch::Recover(size_t index, int error) {
 void SendBatch::Split(size_t index) {
   const Message message = messages_[index];
   std::vector<Message> singles;
-  for (size_t piece = 0; piece < message.pieces; ++piece) {
+  const bool has_prefixes = !message.route->prefix.empty();
+  for (size_t piece = 0; has_prefixes && piece < message.pieces; piece += 2) {
+    const size_t first = message.first_piece + piece;
+    const size_t size = pieces_[first].iov_len + pieces_[first + 1].iov_len;
+    singles.push_back({message.route, first, 2, size, size, 1, true});
+  }
+  for (size_t piece = 0; !has_prefixes && piece < message.pieces; ++piece) {
     const iovec memory = pieces_[message.first_piece + piece];
     AppendSingles(singles, *message.route,
                   {static_cast<const char*>(memory.iov_base), memory.iov_len},

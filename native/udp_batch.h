@@ -73,7 +73,8 @@ struct DatagramRoute {
   Address
       source;  // When not connected: the address to leave from; unspecified: the kernel's choice.
   uint32_t interface = 0;  // When not connected: the interface to leave by; 0: the kernel's choice.
-  bool segmentation = true;  // Turned off for good when the path refuses UDP_SEGMENT.
+  bool segmentation = true;      // Turned off for good when the path refuses UDP_SEGMENT.
+  std::span<const char> prefix;  // Ahead of each datagram; not counted in SendOutcome::bytes.
 };
 
 struct SendOutcome {
@@ -84,7 +85,7 @@ struct SendOutcome {
 
 class SendBatch {
  public:
-  // Borrows the bytes and the route until Flush. Joins a train to the one before where the two make one.
+  // Borrows the bytes, the route and its prefix until Flush. Joins a train to the one before where the two make one.
   void Add(DatagramRoute& route, const Train& train);
   bool empty() const { return messages_.empty(); }
   SendOutcome Flush(int fd);
@@ -94,7 +95,7 @@ class SendBatch {
     DatagramRoute* route;
     size_t first_piece;
     size_t pieces;
-    size_t bytes;
+    size_t bytes;          // With the prefixes.
     size_t segment_bytes;  // Of the first datagram, also when it is the only one.
     size_t datagrams;
     bool closed;  // Ends with a short datagram, so nothing can follow.
@@ -103,6 +104,7 @@ class SendBatch {
   void AppendSingles(std::vector<Message>& messages, DatagramRoute& route,
                      std::span<const char> bytes, size_t segment_bytes);
   bool Join(DatagramRoute& route, const Train& train);
+  void AppendPieces(const DatagramRoute& route, std::span<const char> bytes);
   void Head(const Message& message, msghdr& header, char* control);
   void MakeHeaders(size_t first);
   bool Recover(size_t index, int error);

@@ -117,14 +117,15 @@ TEST_CASE("udp: a received train goes on as it came") {
   CHECK(Datagrams(second.host.get(), 30) == sent);
 }
 
-TEST_CASE("udp: a route that cannot segment gets its datagrams one by one") {
+TEST_CASE("udp: a route that cannot segment gets its datagrams one by one, each with its prefix") {
   const UniqueFd netns = NewNamespace();
+  const std::string prefix = "prefix";
   std::vector<std::string> sent;
   for (size_t i = 0; i < 10; ++i)
     sent.push_back(Numbered(1'400, i));
   std::vector<std::string> received;
   SendOutcome outcome;
-  DatagramRoute route;
+  DatagramRoute route{.prefix = prefix};
   InNamespace(netns.get(), [&] {
     ifreq request{};
     std::strcpy(request.ifr_name, "lo");
@@ -138,7 +139,58 @@ TEST_CASE("udp: a route that cannot segment gets its datagrams one by one") {
   CHECK(outcome.datagrams == 10);
   CHECK(outcome.dropped == 0);
   CHECK_FALSE(route.segmentation);
+  for (std::string& datagram : sent)
+    datagram.insert(0, prefix);
   CHECK(received == sent);
+}
+
+TEST_CASE("udp: a prefix goes ahead of each datagram, of a train too, and is not counted") {
+  Ends first = Connected();
+  Ends second = Connected();
+  std::vector<std::string> sent;
+  for (size_t i = 0; i < 60; ++i)
+    sent.push_back(Numbered(i < 59 ? 1'000 : 20, i));
+  sent.emplace_back();
+  DatagramRoute plain;
+  SendAll(first.flow.get(), plain, sent);
+  ReceiveBatch batch;
+  size_t read = 0;
+  REQUIRE(Eventually([&] {
+    for (int i = batch.Receive(first.host.get(), false); i > 0; --i)
+      read += batch[batch.used() - i].datagrams();
+    return read == sent.size();
+  }));
+  REQUIRE(batch[0].datagrams() > 1);
+  const std::string prefix(63, '!');
+  DatagramRoute route{.prefix = prefix};
+  SendBatch out;
+  for (int i = 0; i < batch.used(); ++i)
+    out.Add(route, batch[i]);
+  const SendOutcome outcome = out.Flush(second.flow.get());
+  CHECK(outcome.datagrams == sent.size());
+  CHECK(outcome.bytes == 59 * 1'000 + 20);
+  ReceiveBatch trains;
+  REQUIRE(Eventually([&] { return trains.Receive(second.host.get(), false) > 0; }));
+  CHECK(trains[0].segment_bytes == 1'063);
+  CHECK(trains[0].datagrams() == 60);
+  // The empty one.
+  REQUIRE(trains.used() > 0);
+  for (std::string& datagram : sent)
+    datagram.insert(0, prefix);
+  SendBatch last;
+  for (int i = 0; i < batch.used(); ++i)
+    last.Add(route, batch[i]);
+  last.Flush(first.flow.get());
+  CHECK(Datagrams(first.host.get(), sent.size()) == sent);
+}
+
+TEST_CASE("udp: with a prefix that leaves no room a datagram is dropped and counted") {
+  Ends ends = Connected();
+  DatagramRoute route{.prefix = "prefix"};
+  const std::string most(65'507 - 7, 'x');
+  const SendOutcome outcome = SendAll(ends.flow.get(), route, {"one", most, most + "xx", "two"});
+  CHECK(outcome.dropped == 1);
+  CHECK(outcome.datagrams == 3);
 }
 
 TEST_CASE("udp: an earlier refusal does not cost the next datagram") {
