@@ -21,6 +21,7 @@ struct ForwardConfig {
   SharedFd host_socket;
   TargetPtr target;
   Limits limits;
+  SourceAddress source_address = SourceAddress::kContainer;
 };
 
 class Forward : public Mortal {

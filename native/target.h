@@ -17,6 +17,9 @@ struct Target {
 };
 using TargetPtr = std::shared_ptr<const Target>;
 
+// Whose address the server sees: src/types.ts.
+enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
+
 struct Limits {
   int64_t connect_timeout_micros = 10'000'000;
   int64_t flow_timeout_micros = 90'000'000;

@@ -4,7 +4,7 @@
 
 import { addonPath } from './addon-path.js';
 import { SpliceportError } from './errors.js';
-import type { Endpoint, Protocol, SessionState, Stats } from './types.js';
+import type { Endpoint, Protocol, SessionState, SourceAddress, Stats } from './types.js';
 
 /** A failed system call. `errno` is negative, as in libuv and Node. */
 export interface NativeFailure {
@@ -58,6 +58,7 @@ export interface NativeForwards {
   readonly connectTimeoutMs: number;
   readonly udpTimeoutMs: number;
   readonly maxFlows: number;
+  readonly sourceAddress: SourceAddress;
 }
 
 export interface NativeSession {

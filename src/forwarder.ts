@@ -3,6 +3,7 @@
 
 import { closeSync } from 'node:fs';
 import { binding, type NativeEngine, type NativeEvent } from './binding.js';
+import { at, deferred, freezeForward, freezeStats, type Entry } from './entries.js';
 import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
@@ -26,15 +27,6 @@ import {
   resolveSingle,
   type ResolvedRange,
 } from './validate.js';
-
-/** What the forwarder knows of a forward, until it is gone. */
-interface Entry {
-  forward: Forward;
-  netns: Netns;
-  readonly hostKey: string;
-  /** Set as soon as it is being removed. */
-  removal?: { readonly gone: Promise<void>; readonly resolve: () => void };
-}
 
 /**
  * Forwards TCP and UDP ports of the host to containers.
@@ -257,10 +249,10 @@ export class Forwarder {
   ): void {
     let firstId = this.#nextId;
     const failure = this.#engine.add(
-      wanted.map(({ container, limits, count }, index) => {
+      wanted.map(({ container, limits, sourceAddress, count }, index) => {
         const { protocol, fds } = at(hosts, index);
         const target = { netnsFd: at(namespaces, index).fd, ...container };
-        const forwards = { firstId, protocol, hostFds: fds, target, ...limits };
+        const forwards = { firstId, protocol, hostFds: fds, target, sourceAddress, ...limits };
         firstId += count;
         return forwards;
       }),
@@ -275,14 +267,21 @@ export class Forwarder {
 
   /** Takes note of a range that runs: each port is a forward of its own from here on. */
   #record(range: ResolvedRange, opened: OpenedRange, netns: Netns): Forward[] {
-    const { container, count, netnsPath } = range;
+    const { container, count, netnsPath, sourceAddress } = range;
     const { protocol, address, dualStack, ports } = opened;
     this.#namespaces.share(netns, count - 1);
     return ports.map((port, offset) => {
       const id = this.#nextId++;
       const host = { address, port, dualStack };
       const target = { address: container.address, port: container.port + offset };
-      const forward = freezeForward({ id, protocol, host, container: target, netnsPath });
+      const forward = freezeForward({
+        id,
+        protocol,
+        host,
+        container: target,
+        netnsPath,
+        sourceAddress,
+      });
       const hostKey = keyOf(protocol, host);
       this.#entries.set(id, { forward, netns, hostKey });
       this.#idByHostKey.set(hostKey, id);
@@ -371,28 +370,4 @@ export class Forwarder {
     if (entry.removal !== undefined) throw noSuchForward(id);
     return entry;
   }
-}
-
-/** The element of a list that has as many as another. */
-function at<T>(list: readonly T[], index: number): T {
-  const element = list[index];
-  if (element === undefined) throw new RangeError(`There is no element ${index}`);
-  return element;
-}
-
-function deferred(): { readonly gone: Promise<void>; readonly resolve: () => void } {
-  let resolve!: () => void;
-  const gone = new Promise<void>((settle) => (resolve = settle));
-  return { gone, resolve };
-}
-
-function freezeForward(forward: Forward): Forward {
-  Object.freeze(forward.host);
-  Object.freeze(forward.container);
-  return Object.freeze(forward);
-}
-
-function freezeStats(stats: Stats): Stats {
-  Object.freeze(stats.connectLatency);
-  return Object.freeze(stats);
 }

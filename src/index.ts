@@ -20,6 +20,7 @@ export {
   type Session,
   type SessionState,
   type Side,
+  type SourceAddress,
   type Stats,
   type TargetChange,
 } from './types.js';

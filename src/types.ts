@@ -15,6 +15,14 @@ export interface Endpoint {
 }
 
 /**
+ * Whose address the server sees. `container`: the one that the container's namespace itself connects from, its own
+ * loopback most often. `transparent`: the client's. `proxy-v1`, `proxy-v2`: as `container`, with the client's in a PROXY
+ * protocol header ahead of the data.
+ * @see docs/source-address.md
+ */
+export type SourceAddress = 'container' | 'transparent' | 'proxy-v1' | 'proxy-v2';
+
+/**
  * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process that lives in it.
  * @see network_namespaces(7)
  */
@@ -86,6 +94,8 @@ export interface ForwardSpec {
   readonly udpTimeoutMs?: number;
   /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. Range: 1 to 1,048,576. */
   readonly maxFlows?: number;
+  /** Whose address the server sees. Default: `container`. */
+  readonly sourceAddress?: SourceAddress;
 }
 
 /** A running forward: one protocol, one host endpoint, one target. A frozen snapshot. */
@@ -101,6 +111,8 @@ export interface Forward {
   readonly container: Endpoint;
   /** The path that was opened to reach the container's namespace. */
   readonly netnsPath: string;
+  /** Whose address the server sees, as it was asked for. */
+  readonly sourceAddress: SourceAddress;
 }
 
 /** A new target for {@link Forwarder.retarget}; what is left out stays as it is. */

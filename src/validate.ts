@@ -9,6 +9,7 @@ import type {
   ForwardSpec,
   NetnsReference,
   Protocol,
+  SourceAddress,
   TargetChange,
 } from './types.js';
 
@@ -27,6 +28,7 @@ const MAX_TIME_MS = 86_400_000;
 const DEFAULT_MAX_FLOWS = 16_384;
 const HIGHEST_MAX_FLOWS = 1_048_576;
 const MAX_PORT = 65_535;
+const SOURCE_ADDRESSES: readonly string[] = ['container', 'transparent', 'proxy-v1', 'proxy-v2'];
 
 /** {@link ForwarderOptions} with every default filled in. */
 export interface ResolvedOptions {
@@ -59,6 +61,7 @@ export interface ResolvedRange {
     readonly udpTimeoutMs: number;
     readonly maxFlows: number;
   };
+  readonly sourceAddress: SourceAddress;
 }
 
 /** {@link TargetChange} with its namespace as a path. */
@@ -173,6 +176,7 @@ function resolveRange(
     count,
     netnsPath,
     limits,
+    sourceAddress: resolveSourceAddress(`${name}.sourceAddress`, spec.sourceAddress ?? 'container'),
   };
 }
 
@@ -235,6 +239,13 @@ function resolveProtocol(name: string, value: unknown): Protocol {
   if (typeof value !== 'string') throw invalidArgType(name, '"tcp" or "udp"', value);
   if (value !== 'tcp' && value !== 'udp') throw outOfRange(name, '"tcp" or "udp"', value);
   return value;
+}
+
+function resolveSourceAddress(name: string, value: unknown): SourceAddress {
+  const expected = SOURCE_ADDRESSES.map((mode) => `"${mode}"`).join(' or ');
+  if (typeof value !== 'string') throw invalidArgType(name, expected, value);
+  if (!SOURCE_ADDRESSES.includes(value)) throw outOfRange(name, expected, value);
+  return value as SourceAddress;
 }
 
 function resolveAddress(name: string, value: unknown): string {

@@ -114,6 +114,14 @@ Protocol ProtocolAt(const Napi::Object& object, const char* key) {
   return TextAt(object, key) == "udp" ? Protocol::kUdp : Protocol::kTcp;
 }
 
+SourceAddress SourceAddressAt(const Napi::Object& object, const char* key) {
+  const std::string text = TextAt(object, key);
+  if (text == "transparent") return SourceAddress::kTransparent;
+  if (text == "proxy-v1") return SourceAddress::kProxyV1;
+  if (text == "proxy-v2") return SourceAddress::kProxyV2;
+  return SourceAddress::kContainer;
+}
+
 Address AddressOf(const Napi::Object& object) {
   const auto address =
       Address::Parse(TextAt(object, "address"), static_cast<uint16_t>(IntegerAt(object, "port")));

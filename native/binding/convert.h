@@ -25,6 +25,7 @@ Napi::Array ToSessions(Napi::Env env, const std::vector<SessionInfo>& sessions);
 int64_t IntegerAt(const Napi::Object& object, const char* key);
 std::string TextAt(const Napi::Object& object, const char* key);
 bool FlagAt(const Napi::Object& object, const char* key);
+SourceAddress SourceAddressAt(const Napi::Object& object, const char* key);
 Protocol ProtocolAt(const Napi::Object& object, const char* key);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);

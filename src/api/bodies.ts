@@ -28,6 +28,7 @@ const forwardSpec = z.strictObject({
   connectTimeoutMs: may(z.int()),
   udpTimeoutMs: may(z.int()),
   maxFlows: may(z.int()),
+  sourceAddress: may(z.enum(['container', 'transparent', 'proxy-v1', 'proxy-v2'])),
 } satisfies Shape<ForwardSpec>);
 
 /** Body of `POST /v1/forwards`. */

@@ -34,6 +34,7 @@ const forwards: Forward[] = [
     host: { address: '::', port: 8080, dualStack: true },
     container: { address: '127.0.0.1', port: 80 },
     netnsPath: '/proc/1/ns/net',
+    sourceAddress: 'container',
   },
   {
     id: 4,
@@ -41,6 +42,7 @@ const forwards: Forward[] = [
     host: { address: '127.0.0.1', port: 53, dualStack: false },
     container: { address: '127.0.0.1', port: 53 },
     netnsPath: '/proc/1/ns/net',
+    sourceAddress: 'container',
   },
 ];
 const tcp = distinctStats(1_000);

@@ -45,6 +45,7 @@ describe('add', () => {
       host: { address: '127.0.0.1', port: expect.any(Number) as number, dualStack: false },
       container: { address: '127.0.0.1', port: server.port },
       netnsPath: `/proc/${container.pid}/ns/net`,
+      sourceAddress: 'container',
     });
     expect(forward.host.port).toBeGreaterThan(0);
     expect(await askTcp(forward.host)).toBe('hello');

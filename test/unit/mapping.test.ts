@@ -115,6 +115,7 @@ describe('formatPortSpec', () => {
       host: { address: '::', port: 8080, dualStack: true },
       container: { address: '127.0.0.1', port: 80 },
       netnsPath: '/proc/1/ns/net',
+      sourceAddress: 'container',
     };
     expect(formatPortSpec(forward)).toBe('8080:80/tcp');
     expect(formatPortSpec({ ...forward, host: { ...forward.host, dualStack: false } })).toBe(

@@ -93,6 +93,7 @@ describe('a forward', () => {
       count: 1,
       netnsPath: netns,
       limits: { connectTimeoutMs: 10_000, udpTimeoutMs: 90_000, maxFlows: 16_384 },
+      sourceAddress: 'container',
     });
   });
 
@@ -103,6 +104,7 @@ describe('a forward', () => {
       host: { address: '0:0::1', port: 0 },
       container: { address: '::ffff:10.0.2.100', port: 65_535 },
       netns: { pid: 7 },
+      sourceAddress: 'transparent',
       ...limits,
     };
     expect(resolveSingle(spec, netns)).toEqual({
@@ -111,6 +113,7 @@ describe('a forward', () => {
       count: 1,
       netnsPath: '/proc/7/ns/net',
       limits,
+      sourceAddress: 'transparent',
     });
   });
 
@@ -173,6 +176,8 @@ describe('a forward', () => {
     [{ ...minimal, connectTimeoutMs: 0 }, range, 'specs[1].connectTimeoutMs'],
     [{ ...minimal, udpTimeoutMs: 86_400_001 }, range, 'specs[1].udpTimeoutMs'],
     [{ ...minimal, maxFlows: 1_048_577 }, range, 'specs[1].maxFlows'],
+    [{ ...minimal, sourceAddress: 1 }, type, 'specs[1].sourceAddress'],
+    [{ ...minimal, sourceAddress: 'client' }, range, 'specs[1].sourceAddress'],
   ];
   test.each(bad)('%o is refused with %s, naming %s', (spec, code, name) => {
     const specs = ['8080:80', spec as ForwardSpec];
