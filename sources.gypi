@@ -21,6 +21,7 @@
       'native/udp_batch.cc',
       'native/udp_flows.cc',
       'native/udp_forward.cc',
+      'native/unique_ids.cc',
       'native/unix_socket.cc',
       'native/worker.cc',
     ],

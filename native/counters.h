@@ -40,6 +40,9 @@ struct ForwardCounters {
   Counter flows_evicted;
   Counter accept_rests;
   Counter pipe_fallbacks;
+  Counter proxy_sources_untrusted;
+  Counter proxy_headers_malformed;
+  Counter proxy_headers_late;
   Counter connect_micros;
   std::array<Counter, kLatencyBucketsMicros.size() + 1> connect_latency;
 
@@ -56,14 +59,16 @@ struct ForwardCounters {
 
 // Every counter but the buckets.
 inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
-    &ForwardCounters::sessions_opened,        &ForwardCounters::sessions_closed,
-    &ForwardCounters::connect_failures,       &ForwardCounters::connect_timeouts,
-    &ForwardCounters::connect_retries,        &ForwardCounters::sessions_reset,
-    &ForwardCounters::bytes_to_container,     &ForwardCounters::bytes_to_host,
-    &ForwardCounters::datagrams_to_container, &ForwardCounters::datagrams_to_host,
-    &ForwardCounters::datagrams_dropped,      &ForwardCounters::datagrams_lost_in_kernel,
-    &ForwardCounters::flows_evicted,          &ForwardCounters::accept_rests,
-    &ForwardCounters::pipe_fallbacks,         &ForwardCounters::connect_micros,
+    &ForwardCounters::sessions_opened,         &ForwardCounters::sessions_closed,
+    &ForwardCounters::connect_failures,        &ForwardCounters::connect_timeouts,
+    &ForwardCounters::connect_retries,         &ForwardCounters::sessions_reset,
+    &ForwardCounters::bytes_to_container,      &ForwardCounters::bytes_to_host,
+    &ForwardCounters::datagrams_to_container,  &ForwardCounters::datagrams_to_host,
+    &ForwardCounters::datagrams_dropped,       &ForwardCounters::datagrams_lost_in_kernel,
+    &ForwardCounters::flows_evicted,           &ForwardCounters::accept_rests,
+    &ForwardCounters::pipe_fallbacks,          &ForwardCounters::connect_micros,
+    &ForwardCounters::proxy_sources_untrusted, &ForwardCounters::proxy_headers_malformed,
+    &ForwardCounters::proxy_headers_late,
 };
 
 inline void ForwardCounters::Merge(const ForwardCounters& other) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "counters.h"
+#include "proxy_accept.h"
 #include "reactor.h"
 #include "target.h"
 
@@ -22,6 +23,7 @@ struct ForwardConfig {
   TargetPtr target;
   Limits limits;
   SourceAddress source_address = SourceAddress::kContainer;
+  ProxyTrustPtr accept_proxy;
 };
 
 class Forward : public Mortal {

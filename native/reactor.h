@@ -16,6 +16,7 @@
 #include "setns.h"
 #include "timer.h"
 #include "udp_batch.h"
+#include "unique_ids.h"
 
 namespace spliceport {
 
@@ -113,6 +114,7 @@ class Reactor {
   TimerQueue timers;
   PipePool pipes;
   NetnsCursor netns;
+  UniqueIds unique_ids;
   const uint32_t near_rtt_micros;
 
  private:

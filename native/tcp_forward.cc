@@ -20,6 +20,8 @@ TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, const ForwardConfi
       counters_(counters),
       id_(config.id),
       limits_(config.limits),
+      accept_proxy_(config.accept_proxy),
+      source_address_(config.source_address),
       listener_(config.host_socket),
       target_(config.target) {}
 
@@ -55,6 +57,11 @@ int TcpForward::AcceptSome(int most) {
       }
       continue;
     }
+    if (accept_proxy_ && !Contains(accept_proxy_->sources, client)) {
+      counters_.proxy_sources_untrusted.Add();
+      ResetOnClose(connection.get());
+      continue;
+    }
     auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
     TcpSession& started = *session;
     started.index = sessions_.size();
@@ -64,6 +71,16 @@ int TcpForward::AcceptSome(int most) {
     if (armed()) return accepted + 1;
   }
   return most;
+}
+
+std::string TcpForward::IntroductionOf(const Address& client, int fd, const ProxyHeader* told) {
+  ProxyHeader header;
+  if (told != nullptr) header = *told;
+  auto destination = LocalAddress(fd);
+  if (!header.ends && destination.ok()) header.ends = {client, destination.value()};
+  if (header.unique_id.empty()) header.unique_id = reactor_.unique_ids.Next();
+  const bool v1 = source_address_ == SourceAddress::kProxyV1;
+  return WriteProxyHeader(v1 ? ProxyVersion::k1 : ProxyVersion::k2, Protocol::kTcp, header);
 }
 
 void TcpForward::Rest() {

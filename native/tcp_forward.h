@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "forward.h"
@@ -31,6 +32,12 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   ForwardCounters& counters() { return counters_; }
   const Limits& limits() const { return limits_; }
   int id() const { return id_; }
+  bool WritesProxyHeaders() const {
+    return source_address_ == SourceAddress::kProxyV1 || source_address_ == SourceAddress::kProxyV2;
+  }
+  // The header for a client's connection `fd`, of which a load balancer may have told more.
+  std::string IntroductionOf(const Address& client, int fd, const ProxyHeader* told);
+  const ProxyTrust* accept_proxy() const { return accept_proxy_.get(); }
   // Stops accepting for a moment, because something has run out.
   void Rest();
   void Release(TcpSession& session);
@@ -47,6 +54,8 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   ForwardCounters& counters_;
   const int id_;
   const Limits limits_;
+  const ProxyTrustPtr accept_proxy_;
+  const SourceAddress source_address_;
   SharedFd listener_;
   TargetPtr target_;
   int accepts_per_wake_ = 1;

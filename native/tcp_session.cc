@@ -1,11 +1,16 @@
 // Theory of operation
 //
+//   kAwaitingHeader  Only where a forward reads PROXY headers: the client's socket is in the epoll set until the header
+//                is whole, and is out of it again before kConnecting. A header that is malformed or late, or a client
+//                that leaves before, ends in a RST. Nothing is known of the session until then: its client, its begin
+//                and its connect timeout are as of now.
 //   kConnecting  The client is accepted and waits; nothing is read from it, its socket is not in the epoll set yet.
 //                A socket in the container's namespace connects: its EPOLLOUT leads to kOpen, EPOLLERR to another
 //                attempt. One that is refused or unreachable is repeated kConnectAttempts times, n * 5 ms after the
 //                n-th, as clients of a starting container are used to; then, or at the connect timeout, the client
 //                gets a RST. Without descriptors or memory for the socket it waits for them, until the same timeout.
-//   kOpen        Both sockets are in the epoll set, edge-triggered, once, for everything; the flags of StreamEnd keep
+//   kOpen        With a PROXY header to write, that goes out first.
+//                Both sockets are in the epoll set, edge-triggered, once, for everything; the flags of StreamEnd keep
 //                what the edges said. Each event runs both pumps; a pump that has nothing to do costs no call.
 //                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
 //                      direction goes on for as long as it likes. After both, close(2).
@@ -16,7 +21,7 @@
 //                RST (SO_LINGER 0).
 //   kClosed      Buried: later events and turns of the same batch find nothing to do.
 //
-// The timer serves one state at a time: retry and connect timeout in kConnecting, polling for acknowledgement in
+// The timer serves one state at a time: the wait for the header in kAwaitingHeader, retry and connect timeout in kConnecting, polling for acknowledgement in
 // kResetting. An open session has none, and holds two descriptors and no pipe while it is idle.
 //
 // Socket buffers: with the kernel's auto-tuning, megabytes queue between client, forwarder and server, and fall out of
@@ -59,7 +64,45 @@ TcpSession::TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& c
   host_.tuned = true;
 }
 
-void TcpSession::Start() { Connect(); }
+void TcpSession::Start() {
+  if (forward_.accept_proxy() == nullptr) return Connect();
+  AwaitHeader();
+}
+
+void TcpSession::AwaitHeader() {
+  state_ = State::kAwaitingHeader;
+  // It is often there already.
+  TakeHeader();
+  if (state_ != State::kAwaitingHeader) return;
+  Reactor& reactor = forward_.reactor();
+  if (!reactor.epoll.Add(host_.fd.get(), kSessionEvents, host_).ok()) return GiveUpConnecting();
+  reactor.timers.Arm(*this, begun_micros_ + forward_.accept_proxy()->header_timeout_micros);
+}
+
+void TcpSession::TakeHeader() {
+  ProxyReading reading = TakeProxyHeader(forward_.reactor(), host_);
+  if (reading.verdict == ProxyVerdict::kIncomplete) return;
+  if (reading.verdict == ProxyVerdict::kMalformed)
+    return RefuseHeader(forward_.counters().proxy_headers_malformed);
+  header_bytes_ = static_cast<uint16_t>(reading.size);
+  if (reading.header.ends) client_ = reading.header.ends->client;
+  if (forward_.WritesProxyHeaders())
+    told_ = std::make_unique<ProxyHeader>(std::move(reading.header));
+  if (armed()) {
+    forward_.reactor().timers.Cancel(*this);
+    forward_.reactor().epoll.Remove(host_.fd.get());
+  }
+  state_ = State::kConnecting;
+  begun_micros_ = NowMicros();
+  deadline_micros_ = begun_micros_ + forward_.limits().connect_timeout_micros;
+  Connect();
+}
+
+void TcpSession::RefuseHeader(Counter& reason) {
+  reason.Add();
+  ResetOnClose(host_.fd.get());
+  End();
+}
 
 void TcpSession::Connect() {
   Reactor& reactor = forward_.reactor();
@@ -98,6 +141,7 @@ void TcpSession::GiveUpConnecting() {
 
 void TcpSession::OnTimer() {
   if (state_ == State::kResetting) return AdvanceReset();
+  if (state_ == State::kAwaitingHeader) return RefuseHeader(forward_.counters().proxy_headers_late);
   if (NowMicros() >= deadline_micros_) {
     forward_.counters().connect_timeouts.Add();
     return GiveUpConnecting();
@@ -108,7 +152,7 @@ void TcpSession::OnTimer() {
 
 void TcpSession::OnConnectEvent(uint32_t events) {
   if (!(events & (EPOLLERR | EPOLLHUP))) {
-    if (container_.writable && Open()) Advance();
+    if (container_.writable && Open() && Introduce()) Advance();
     return;
   }
   const int error = TakeError(container_.fd.get());
@@ -131,12 +175,23 @@ bool TcpSession::Open() {
   return true;
 }
 
+// The PROXY header goes out at once, for a server that speaks first, and in one segment with what the client has said.
+// False when the session has left kOpen.
+bool TcpSession::Introduce() {
+  if (!forward_.WritesProxyHeaders()) return true;
+  const std::string header = forward_.IntroductionOf(client_, host_.fd.get(), told_.get());
+  told_.reset();
+  return Settle(to_container_.Begin(forward_.reactor(), host_, container_, header), host_,
+                container_, container_got_end_);
+}
+
 void TcpSession::OnSideEvents(Side& side, uint32_t events) {
   if (state_ == State::kClosed) return;
   if (events & EPOLLIN) side.readable = true;
   if (events & EPOLLPRI) side.urgent = true;
   if (events & EPOLLOUT) side.writable = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side.hung_up = side.readable = true;
+  if (state_ == State::kAwaitingHeader) return TakeHeader();
   if (state_ == State::kConnecting) return OnConnectEvent(events);
   if (state_ == State::kResetting) return AdvanceReset();
   // Reads tell of a reset too, but not after the same side's FIN, nor while the other side takes nothing more.
@@ -160,8 +215,11 @@ void TcpSession::Advance() {
 
 // False when the session has left kOpen.
 bool TcpSession::RunPump(Pump& pump, Side& from, Side& to, bool& passed_end) {
-  if (passed_end) return true;
-  switch (pump.Run(forward_.reactor(), from, to)) {
+  return passed_end || Settle(pump.Run(forward_.reactor(), from, to), from, to, passed_end);
+}
+
+bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end) {
+  switch (state) {
     case PumpState::kIdle:
     case PumpState::kBlocked:
       return true;
@@ -209,8 +267,9 @@ void TcpSession::AdvanceReset() {
   const uint64_t passed_on = last_words.bytes();
   bool& passed_end = dead_ == &host_ ? container_got_end_ : host_got_end_;
   const PumpState state = last_words.Run(forward_.reactor(), *dead_, living);
+  const uint64_t read = last_words.bytes() + (dead_ == &host_ ? header_bytes_ : 0);
   if (state == PumpState::kFinished && !passed_end && !dead_->urgent &&
-      HasReceivedFin(dead_->fd.get(), last_words.bytes())) {
+      HasReceivedFin(dead_->fd.get(), read)) {
     passed_end = true;
     ShutdownWrite(living.fd.get());
   }
@@ -261,7 +320,8 @@ void TcpSession::End() {
 
 SessionInfo TcpSession::Describe() const {
   SessionState state = SessionState::kOpen;
-  if (state_ == State::kConnecting) state = SessionState::kConnecting;
+  if (state_ == State::kConnecting || state_ == State::kAwaitingHeader)
+    state = SessionState::kConnecting;
   if (state_ == State::kOpen && (container_got_end_ || host_got_end_))
     state = SessionState::kHalfClosed;
   if (state_ == State::kResetting) state = SessionState::kResetting;

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
+#include "proxy_protocol.h"
 #include "pump.h"
 #include "target.h"
 
@@ -17,7 +19,7 @@ class TcpForward;
 class TcpSession final : public Mortal, private Runnable, private Timer {
  public:
   TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client, TargetPtr target);
-  // Begins to connect; may end the session at once.
+  // Begins to connect, if need be after a PROXY header has come; may end the session at once.
   void Start();
   // Ends it without a word to the forward. Both ends get a RST: after a FIN, what was cut off would pass for whole.
   void Cut();
@@ -32,20 +34,25 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
     void OnEvents(uint32_t events) override { session.OnSideEvents(*this, events); }
     TcpSession& session;
   };
-  enum class State : uint8_t { kConnecting, kOpen, kResetting, kClosed };
+  enum class State : uint8_t { kAwaitingHeader, kConnecting, kOpen, kResetting, kClosed };
 
   void OnSideEvents(Side& side, uint32_t events);
   void OnTurn() override;
   void OnTimer() override;
 
+  void AwaitHeader();
+  void TakeHeader();
+  void RefuseHeader(Counter& reason);
   void Connect();
   void RetryConnect(int error);
   void GiveUpConnecting();
   void OnConnectEvent(uint32_t events);
   // False when it could not.
   bool Open();
+  bool Introduce();
   void Advance();
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
+  bool Settle(PumpState state, Side& from, Side& to, bool& passed_end);
   void FixBuffersForBulk();
   void BeginReset(Side& dead);
   void AdvanceReset();
@@ -62,10 +69,13 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   Pump to_host_;
   int64_t begun_micros_;
   int64_t deadline_micros_ = 0;
+  // What a load balancer said of the client, while the server is to hear of it.
+  std::unique_ptr<ProxyHeader> told_;
   uint64_t counted_to_container_ = 0;
   uint64_t counted_to_host_ = 0;
-  State state_ = State::kConnecting;
   Side* dead_ = nullptr;
+  uint16_t header_bytes_ = 0;  // That the client's side sent ahead of the stream.
+  State state_ = State::kConnecting;
   uint8_t attempts_ = 0;
   uint8_t reset_polls_ = 0;
   bool container_got_end_ = false;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "reactor.h"
@@ -19,6 +20,7 @@ class UdpForward;
 
 struct FlowKey {
   Address client;
+  // Where the client sent to, or the load balancer that told of it: replies go back the same way.
   Address local;
   bool operator==(const FlowKey&) const = default;
 };
@@ -37,6 +39,8 @@ struct UdpFlow final : public Mortal, public EventHandler {
   const FlowKey key;
   UniqueFd fd;
   TargetPtr target;  // What fd is connected to.
+  std::string
+      introduction;  // The PROXY header ahead of each datagram to the container, if there is one.
   DatagramRoute to_container;
   DatagramRoute to_client;
   int64_t begun_micros = 0;

@@ -3,6 +3,8 @@
 //   to container  The host socket is read in batches. Each train finds its flow by the client's address and the address
 //                 it was sent to; what is consecutive in the batch and of one flow leaves by one call on the flow's own
 //                 socket, which is connected to the target in the container's namespace.
+//                 Where PROXY headers are read, the client is the one that a datagram's header names, and the header
+//                 stays behind; where they are written, a flow has one, which goes ahead of each of its datagrams.
 //   to host       A flow's socket is read into memory that all of the worker's flows share, and the replies of all flows
 //                 that had any leave together, by one call on the host socket, each from the address that its client
 //                 had sent to: when the events in hand are done, or earlier if that memory is full.
@@ -34,15 +36,23 @@ UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCou
       counters_(counters),
       id_(config.id),
       limits_(config.limits),
+      accept_proxy_(config.accept_proxy),
       host_socket_(config.host_socket),
-      target_(config.target) {}
+      target_(config.target),
+      source_address_(config.source_address) {}
 
-Result<void> UdpForward::Start() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
+Result<void> UdpForward::Start() {
+  if (source_address_ == SourceAddress::kProxyV2) {
+    auto local = LocalAddress(host_socket_->get());
+    if (!local.ok()) return local.error();
+    host_port_ = local.value().port();
+  }
+  return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this);
+}
 
 void UdpForward::OnEvents(uint32_t /*events*/) {
   if (!host_socket_) return;
   ReceiveBatch& batch = reactor_.Datagrams().from_clients;
-  SendBatch& out = reactor_.Datagrams().to_container;
   for (int batches = 0; batches < kBatchesPerWake; ++batches) {
     batch.Clear();
     const int count = batch.Receive(host_socket_->get(), false);
@@ -51,16 +61,11 @@ void UdpForward::OnEvents(uint32_t /*events*/) {
     UdpFlow* current = nullptr;
     for (int i = 0; i < count; ++i) {
       const ReceivedTrain& train = batch[i];
-      if (current == nullptr || !(current->key == FlowKey{train.peer, train.local})) {
-        if (current != nullptr) SendToContainer(*current);
-        current = FlowFor(train, now);
-        if (current == nullptr) {
-          counters_.datagrams_dropped.Add(train.datagrams());
-          continue;
-        }
-        flows_.Touch(*current, now);
+      if (accept_proxy_) {
+        RelayProxied({train, now}, current);
+      } else {
+        Relay({train.peer, train.local}, train, {train, now}, current);
       }
-      out.Add(current->to_container, train);
     }
     if (current != nullptr) SendToContainer(*current);
     const uint32_t drops = batch[count - 1].kernel_drops;
@@ -70,9 +75,44 @@ void UdpForward::OnEvents(uint32_t /*events*/) {
   }
 }
 
-// Null when there can be none now: no descriptors, no way into the namespace, no route.
-UdpFlow* UdpForward::FlowFor(const ReceivedTrain& train, int64_t now) {
-  const FlowKey key{train.peer, train.local};
+void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival& arrival,
+                       UdpFlow*& current) {
+  if (current == nullptr || !(current->key == key)) {
+    if (current != nullptr) SendToContainer(*current);
+    current = FlowFor(key, arrival);
+    if (current == nullptr) {
+      counters_.datagrams_dropped.Add(datagrams.datagrams());
+      return;
+    }
+    flows_.Touch(*current, arrival.now);
+  }
+  reactor_.Datagrams().to_container.Add(current->to_container, datagrams);
+}
+
+// A train of a load balancer's may be of many clients.
+void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
+  const ReceivedTrain& train = arrival.train;
+  if (!Contains(accept_proxy_->sources, train.peer)) {
+    counters_.proxy_sources_untrusted.Add(train.datagrams());
+    return;
+  }
+  std::span<const char> rest = train.bytes;
+  for (size_t left = train.datagrams(); left > 0; --left) {
+    const auto datagram = rest.first(left == 1 ? rest.size() : train.segment_bytes);
+    rest = rest.subspan(datagram.size());
+    const ProxyReading reading = ReadProxyHeader(datagram, Protocol::kUdp);
+    if (reading.verdict != ProxyVerdict::kWhole) {
+      counters_.proxy_headers_malformed.Add();
+      continue;
+    }
+    const auto& ends = reading.header.ends;
+    Relay({ends ? ends->client : train.peer, train.peer}, {datagram.subspan(reading.size), 0},
+          {train, arrival.now, &reading.header}, current);
+  }
+}
+
+UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
+  const ReceivedTrain& train = arrival.train;
   UdpFlow* found = flows_.Find(key);
   if (found != nullptr) {
     if (found->target == target_) return found;
@@ -81,6 +121,7 @@ UdpFlow* UdpForward::FlowFor(const ReceivedTrain& train, int64_t now) {
     return Connect(*found) ? found : nullptr;
   }
   auto flow = std::make_unique<UdpFlow>(*this, key);
+  if (source_address_ == SourceAddress::kProxyV2) flow->introduction = IntroductionOf(key, arrival);
   if (!Connect(*flow)) return nullptr;
   if (flows_.size() >= limits_.most_flows) {
     counters_.flows_evicted.Add();
@@ -90,11 +131,23 @@ UdpFlow* UdpForward::FlowFor(const ReceivedTrain& train, int64_t now) {
   flow->to_client.peer = train.peer;
   flow->to_client.source = train.local;
   flow->to_client.interface = train.interface;
-  flow->begun_micros = flow->used_micros = now;
+  flow->begun_micros = flow->used_micros = arrival.now;
   counters_.sessions_opened.Add();
   UdpFlow& inserted = flows_.Insert(std::move(flow));
   if (!armed()) ArmForOldest();
   return &inserted;
+}
+
+std::string UdpForward::IntroductionOf(const FlowKey& key, const Arrival& arrival) {
+  ProxyHeader header;
+  if (arrival.told != nullptr) header = *arrival.told;
+  if (!header.ends) {
+    Address destination = arrival.train.local;
+    destination.set_port(host_port_);
+    header.ends = {key.client, destination};
+  }
+  if (header.unique_id.empty()) header.unique_id = reactor_.unique_ids.Next();
+  return WriteProxyHeader(ProxyVersion::k2, Protocol::kUdp, header);
 }
 
 bool UdpForward::Connect(UdpFlow& flow) {
@@ -104,7 +157,7 @@ bool UdpForward::Connect(UdpFlow& flow) {
   if (!reactor_.epoll.Add(opened.value().get(), EPOLLIN, flow).ok()) return false;
   flow.fd = std::move(opened.value());
   flow.target = target_;
-  flow.to_container = {};
+  flow.to_container = {.prefix = flow.introduction};
   flow.kernel_drops = 0;
   return true;
 }

@@ -36,7 +36,18 @@ class UdpForward final : public Forward,
   void OnTimer() override;
   void SendReplies() override;
 
-  UdpFlow* FlowFor(const ReceivedTrain& train, int64_t now);
+  // How a datagram, or a train, came.
+  struct Arrival {
+    const ReceivedTrain& train;
+    int64_t now;
+    const ProxyHeader* told = nullptr;  // What a load balancer said of it.
+  };
+  // Adds to what waits for `current`, or sends that off when `key` is of another flow, which is current then.
+  void Relay(const FlowKey& key, const Train& datagrams, const Arrival& arrival, UdpFlow*& current);
+  void RelayProxied(const Arrival& arrival, UdpFlow*& current);
+  // Null when there can be none now: no descriptors, no way into the namespace, no route.
+  UdpFlow* FlowFor(const FlowKey& key, const Arrival& arrival);
+  std::string IntroductionOf(const FlowKey& key, const Arrival& arrival);
   bool Connect(UdpFlow& flow);
   void SendToContainer(UdpFlow& flow);
   void EndFlow(UdpFlow& flow);
@@ -46,8 +57,11 @@ class UdpForward final : public Forward,
   ForwardCounters& counters_;
   const int id_;
   const Limits limits_;
+  const ProxyTrustPtr accept_proxy_;
   SharedFd host_socket_;
   TargetPtr target_;
+  const SourceAddress source_address_;
+  uint16_t host_port_ = 0;  // Where headers have to name it.
   UdpFlows flows_;
   uint32_t kernel_drops_ = 0;
 };

@@ -59,6 +59,9 @@ export interface NativeForwards {
   readonly udpTimeoutMs: number;
   readonly maxFlows: number;
   readonly sourceAddress: SourceAddress;
+  /** Blocks of addresses. Empty: PROXY headers are not read. */
+  readonly trustedProxies: readonly string[];
+  readonly proxyHeaderTimeoutMs: number;
 }
 
 export interface NativeSession {

@@ -249,10 +249,11 @@ export class Forwarder {
   ): void {
     let firstId = this.#nextId;
     const failure = this.#engine.add(
-      wanted.map(({ container, limits, sourceAddress, count }, index) => {
+      wanted.map(({ container, limits, sourceAddress, acceptedProxies, count }, index) => {
         const { protocol, fds } = at(hosts, index);
         const target = { netnsFd: at(namespaces, index).fd, ...container };
-        const forwards = { firstId, protocol, hostFds: fds, target, sourceAddress, ...limits };
+        const own = { firstId, protocol, hostFds: fds, target, sourceAddress };
+        const forwards = { ...own, ...limits, ...acceptedProxies };
         firstId += count;
         return forwards;
       }),

@@ -94,8 +94,23 @@ export interface ForwardSpec {
   readonly udpTimeoutMs?: number;
   /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. Range: 1 to 1,048,576. */
   readonly maxFlows?: number;
-  /** Whose address the server sees. Default: `container`. */
+  /** Whose address the server sees. Default: `container`. UDP has no `proxy-v1`. */
   readonly sourceAddress?: SourceAddress;
+  /**
+   * Whether a load balancer in front names the clients, by a header of the PROXY protocol, of either version (UDP: version 2
+   * in each datagram). What it names is then the client in everything. Default: false.
+   */
+  readonly acceptProxy?: boolean;
+  /**
+   * The load balancers that are believed: addresses, or blocks such as `10.0.0.0/8`. Goes with `acceptProxy`, which
+   * needs it: whoever else connects is reset, and counted.
+   */
+  readonly trustedProxies?: readonly string[];
+  /**
+   * How long a load balancer may take to send a header before it is reset. Unit: ms. Default: 3,000.
+   * Range: 1 to 86,400,000.
+   */
+  readonly proxyHeaderTimeoutMs?: number;
 }
 
 /** A running forward: one protocol, one host endpoint, one target. A frozen snapshot. */
@@ -158,6 +173,12 @@ export interface Stats {
   readonly acceptRests: number;
   /** Times bulk data was copied because no useful pipe was to be had. */
   readonly pipeFallbacks: number;
+  /** Connections, and datagrams, from others than {@link ForwardSpec.trustedProxies}; refused. */
+  readonly proxySourcesUntrusted: number;
+  /** Connections that began, and datagrams that came, without a right PROXY header; refused. */
+  readonly proxyHeadersMalformed: number;
+  /** Connections whose PROXY header took longer than {@link ForwardSpec.proxyHeaderTimeoutMs}; refused. */
+  readonly proxyHeadersLate: number;
   /** Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS}, then the rest. */
   readonly connectLatency: readonly number[];
   /** The sum of those times. Unit: microseconds. */
@@ -169,7 +190,7 @@ export const CONNECT_LATENCY_BUCKETS_MICROS: readonly number[] = Object.freeze([
   50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
 ]);
 
-/** Where a TCP session stands; a UDP flow is always `open`. */
+/** Where a TCP session stands; `connecting` also while its PROXY header is awaited. A UDP flow is always `open`. */
 export type SessionState = 'connecting' | 'open' | 'half-closed' | 'resetting';
 
 /** One live TCP session or UDP flow. */

@@ -1,6 +1,7 @@
 // validate.ts: every check of an argument and every default, so that all behind it may trust what it is given.
 
 import { parseAddress } from './address.js';
+import { resolveAcceptedProxies, type AcceptedProxies } from './accept-proxy.js';
 import { invalidArgType, outOfRange } from './errors.js';
 import { parsePortSpec } from './mapping.js';
 import { netnsPath } from './netns.js';
@@ -62,6 +63,7 @@ export interface ResolvedRange {
     readonly maxFlows: number;
   };
   readonly sourceAddress: SourceAddress;
+  readonly acceptedProxies: AcceptedProxies;
 }
 
 /** {@link TargetChange} with its namespace as a path. */
@@ -176,7 +178,12 @@ function resolveRange(
     count,
     netnsPath,
     limits,
-    sourceAddress: resolveSourceAddress(`${name}.sourceAddress`, spec.sourceAddress ?? 'container'),
+    sourceAddress: resolveSourceAddress(
+      `${name}.sourceAddress`,
+      spec.sourceAddress ?? 'container',
+      protocol,
+    ),
+    acceptedProxies: resolveAcceptedProxies(name, spec),
   };
 }
 
@@ -241,10 +248,14 @@ function resolveProtocol(name: string, value: unknown): Protocol {
   return value;
 }
 
-function resolveSourceAddress(name: string, value: unknown): SourceAddress {
+function resolveSourceAddress(name: string, value: unknown, protocol: Protocol): SourceAddress {
   const expected = SOURCE_ADDRESSES.map((mode) => `"${mode}"`).join(' or ');
   if (typeof value !== 'string') throw invalidArgType(name, expected, value);
   if (!SOURCE_ADDRESSES.includes(value)) throw outOfRange(name, expected, value);
+  if (value === 'proxy-v1' && protocol === 'udp') {
+    // Version 1 of the PROXY protocol has no datagrams.
+    throw outOfRange(name, '"proxy-v2", or another that is not of streams alone,', value);
+  }
   return value as SourceAddress;
 }
 

@@ -65,6 +65,9 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("flowsEvicted", counters.flows_evicted.Get());
   set("acceptRests", counters.accept_rests.Get());
   set("pipeFallbacks", counters.pipe_fallbacks.Get());
+  set("proxySourcesUntrusted", counters.proxy_sources_untrusted.Get());
+  set("proxyHeadersMalformed", counters.proxy_headers_malformed.Get());
+  set("proxyHeadersLate", counters.proxy_headers_late.Get());
   auto latency = Napi::Array::New(env, counters.connect_latency.size());
   uint32_t index = 0;
   for (const Counter& bucket : counters.connect_latency)
@@ -120,6 +123,19 @@ SourceAddress SourceAddressAt(const Napi::Object& object, const char* key) {
   if (text == "proxy-v1") return SourceAddress::kProxyV1;
   if (text == "proxy-v2") return SourceAddress::kProxyV2;
   return SourceAddress::kContainer;
+}
+
+ProxyTrustPtr ProxyTrustOf(const Napi::Object& object) {
+  const auto list = object.Get("trustedProxies").As<Napi::Array>();
+  if (list.Length() == 0) return nullptr;
+  auto trust = std::make_shared<ProxyTrust>();
+  trust->header_timeout_micros = IntegerAt(object, "proxyHeaderTimeoutMs") * 1'000;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const auto block = Cidr::Parse(list.Get(i).As<Napi::String>().Utf8Value());
+    Check(block.has_value(), "a block of addresses that is none reached the addon");
+    trust->sources.push_back(*block);
+  }
+  return trust;
 }
 
 Address AddressOf(const Napi::Object& object) {

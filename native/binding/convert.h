@@ -11,6 +11,7 @@
 
 #include "address.h"
 #include "counters.h"
+#include "proxy_accept.h"
 #include "result.h"
 #include "target.h"
 
@@ -27,6 +28,8 @@ std::string TextAt(const Napi::Object& object, const char* key);
 bool FlagAt(const Napi::Object& object, const char* key);
 SourceAddress SourceAddressAt(const Napi::Object& object, const char* key);
 Protocol ProtocolAt(const Napi::Object& object, const char* key);
+// From its `trustedProxies` and `proxyHeaderTimeoutMs`; null where it trusts none.
+ProxyTrustPtr ProxyTrustOf(const Napi::Object& object);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);
 std::vector<int> ToIds(const Napi::Value& array);

@@ -84,6 +84,7 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
   common.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
   common.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
   common.source_address = SourceAddressAt(object, "sourceAddress");
+  common.accept_proxy = ProxyTrustOf(object);
   auto first = TargetFrom(object.Get("target").As<Napi::Object>(), known);
   if (!first.ok()) return first.error();
   Target target = *first.value();

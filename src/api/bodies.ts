@@ -29,6 +29,9 @@ const forwardSpec = z.strictObject({
   udpTimeoutMs: may(z.int()),
   maxFlows: may(z.int()),
   sourceAddress: may(z.enum(['container', 'transparent', 'proxy-v1', 'proxy-v2'])),
+  acceptProxy: may(z.boolean()),
+  trustedProxies: may(z.array(z.string())),
+  proxyHeaderTimeoutMs: may(z.int()),
 } satisfies Shape<ForwardSpec>);
 
 /** Body of `POST /v1/forwards`. */

@@ -89,6 +89,16 @@ const RULES: readonly MetricRule[] = [
     figures: [{ valueOf: (stats) => stats.pipeFallbacks }],
   },
   {
+    name: 'spliceport_proxy_refused_total',
+    help: 'Connections and datagrams refused for want of a right PROXY header from a trusted load balancer.',
+    kind: 'counter',
+    figures: [
+      { label: ['reason', 'untrusted'], valueOf: (stats) => stats.proxySourcesUntrusted },
+      { label: ['reason', 'malformed'], valueOf: (stats) => stats.proxyHeadersMalformed },
+      { label: ['reason', 'late'], valueOf: (stats) => stats.proxyHeadersLate },
+    ],
+  },
+  {
     name: 'spliceport_flows_open',
     help: 'UDP flows that are open now.',
     kind: 'gauge',

@@ -195,6 +195,10 @@ describe('a body', () => {
     connectTimeoutMs: 1,
     udpTimeoutMs: 86_400_000,
     maxFlows: 1,
+    sourceAddress: 'proxy-v2',
+    acceptProxy: true,
+    trustedProxies: ['127.0.0.1', 'fd00::/8'],
+    proxyHeaderTimeoutMs: 1,
   };
 
   test.each<[method: string, path: string, schema: string, body: unknown]>([
@@ -231,6 +235,14 @@ describe('a body', () => {
     ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, protocol: 'sctp' }] }, 'protocol'],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, netns: {} }] }, 'netns'],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, maxFlows: 0 }] }, 'maxFlows'],
+    [
+      'POST',
+      '/v1/forwards',
+      'AddRequest',
+      { specs: [{ ...spec, sourceAddress: 'x' }] },
+      'sourceAddress',
+    ],
+    ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, acceptProxy: 1 }] }, 'acceptProxy'],
     ['PATCH', '/v1/ports/1', 'TargetChange', { port: 0 }, 'port'],
     ['PATCH', '/v1/ports/1', 'TargetChange', { port: 65_536 }, 'port'],
     ['PATCH', '/v1/ports/1', 'TargetChange', { address: 1 }, 'body.address'],

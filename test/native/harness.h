@@ -44,6 +44,16 @@ class Harness : private EngineEvents {
     return host;
   }
 
+  // Adds it with a free port of 127.0.0.1, or of another address.
+  Address Add(ForwardConfig config, const std::string& host_address = "127.0.0.1") {
+    auto opened = OpenHostSocket(config.protocol, *Address::Parse(host_address, 0), false);
+    REQUIRE(opened.ok());
+    const Address host = LocalAddress(opened.value().get()).value();
+    config.host_socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
+    REQUIRE(engine_->Add({config}).ok());
+    return host;
+  }
+
   uint64_t Count(Counter ForwardCounters::*counter) {
     ForwardCounters sum;
     engine_->Sum({}, sum);

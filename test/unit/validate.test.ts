@@ -94,6 +94,7 @@ describe('a forward', () => {
       netnsPath: netns,
       limits: { connectTimeoutMs: 10_000, udpTimeoutMs: 90_000, maxFlows: 16_384 },
       sourceAddress: 'container',
+      acceptedProxies: { trustedProxies: [], proxyHeaderTimeoutMs: 3_000 },
     });
   });
 
@@ -106,6 +107,9 @@ describe('a forward', () => {
       netns: { pid: 7 },
       sourceAddress: 'transparent',
       ...limits,
+      acceptProxy: true,
+      trustedProxies: ['10.0.0.0/8', 'FD00::0'],
+      proxyHeaderTimeoutMs: 1,
     };
     expect(resolveSingle(spec, netns)).toEqual({
       host: { protocol: 'udp', address: '::1', port: 0, dualStack: false },
@@ -114,6 +118,10 @@ describe('a forward', () => {
       netnsPath: '/proc/7/ns/net',
       limits,
       sourceAddress: 'transparent',
+      acceptedProxies: {
+        trustedProxies: ['10.0.0.0/8', 'fd00::'],
+        proxyHeaderTimeoutMs: 1,
+      },
     });
   });
 
@@ -178,6 +186,18 @@ describe('a forward', () => {
     [{ ...minimal, maxFlows: 1_048_577 }, range, 'specs[1].maxFlows'],
     [{ ...minimal, sourceAddress: 1 }, type, 'specs[1].sourceAddress'],
     [{ ...minimal, sourceAddress: 'client' }, range, 'specs[1].sourceAddress'],
+    [{ ...minimal, protocol: 'udp', sourceAddress: 'proxy-v1' }, range, 'specs[1].sourceAddress'],
+    [{ ...minimal, acceptProxy: 'yes' }, type, 'specs[1].acceptProxy'],
+    [{ ...minimal, acceptProxy: true }, type, 'specs[1].trustedProxies'],
+    [{ ...minimal, acceptProxy: true, trustedProxies: [] }, range, 'specs[1].trustedProxies'],
+    [{ ...minimal, trustedProxies: ['::1'] }, range, 'specs[1].trustedProxies'],
+    [
+      { ...minimal, acceptProxy: true, trustedProxies: ['::1', 'lan'] },
+      range,
+      'specs[1].trustedProxies[1]',
+    ],
+    [{ ...minimal, acceptProxy: true, trustedProxies: [1] }, type, 'specs[1].trustedProxies[0]'],
+    [{ ...minimal, proxyHeaderTimeoutMs: 0 }, range, 'specs[1].proxyHeaderTimeoutMs'],
   ];
   test.each(bad)('%o is refused with %s, naming %s', (spec, code, name) => {
     const specs = ['8080:80', spec as ForwardSpec];
