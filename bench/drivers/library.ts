@@ -1,4 +1,5 @@
-// library.ts: spliceport by its public API, to compare settings: `library,nearRttMicros=0,workers=1`.
+// library.ts: spliceport by its public API, to compare settings: `library,nearRttMicros=0,workers=1`, or
+// `library,sourceAddress=proxy-v2`.
 
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -14,9 +15,8 @@ const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const PROGRAM = join(PROJECT, 'bench/drivers/library-program.mjs');
 
 function settingsOf(lab: Lab, request: ForwardRequest, spec: DriverSpec): string {
-  const options = Object.entries(spec.settings).map(
-    ([name, value]) => [name, Number(value)] as const,
-  );
+  const { sourceAddress, ...settings } = spec.settings;
+  const options = Object.entries(settings).map(([name, value]) => [name, Number(value)] as const);
   return JSON.stringify({
     options: { ...Object.fromEntries(options), netns: { path: lab.container.netns } },
     forwards: protocolsOf(request).map((protocol) => ({
@@ -24,11 +24,12 @@ function settingsOf(lab: Lab, request: ForwardRequest, spec: DriverSpec): string
       host: { address: request.hostAddress, port: request.hostPort },
       container: { port: request.containerPort },
       count: request.count,
+      ...(sourceAddress !== undefined && { sourceAddress }),
     })),
   });
 }
 
-/** Its settings are ForwarderOptions; its folder is a compiled library (`lib` of another build). */
+/** Its settings are ForwarderOptions, and the sourceAddress of its forwards; its folder is a compiled library (`lib` of another build). */
 export function library(spec: DriverSpec): Driver {
   const folder = resolve(spec.path ?? join(PROJECT, 'lib'));
   return {

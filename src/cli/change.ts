@@ -1,6 +1,7 @@
 // change.ts: `spliceport add`, `rm` and `drain`, which change running forwarders.
 
 import type { DrainReport, Forward } from '../api/types.js';
+import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { CliFailure, exitCodes, failureOf, usageFailure } from './failure.js';
 import { print, printJson } from './output.js';
 import {
@@ -16,14 +17,14 @@ import { describeForward } from './describe.js';
 import { count } from './units.js';
 
 /** Options of `add`. */
-export interface AddOptions {
+export interface AddOptions extends ClientAddressOptions {
   readonly to?: string;
   readonly json?: boolean;
 }
 
 /** Adds forwards to a running forwarder: all or none. */
 export async function add(texts: readonly string[], options: AddOptions): Promise<void> {
-  const specs = parseSpecs(texts);
+  const specs = withClientAddress(parseSpecs(texts), options);
   const forwarder = pickForwarder(await findRunning(), options.to);
   let added: Forward[];
   try {

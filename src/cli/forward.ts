@@ -1,6 +1,7 @@
 // forward.ts: `spliceport forward`: a forwarder in the foreground.
 
 import { Forwarder, type Forward, type ForwardSpec } from '../index.js';
+import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { openControl } from './control.js';
 import { EndRequests } from './end-requests.js';
 import { exitCodes, failureOf } from './failure.js';
@@ -19,7 +20,7 @@ const TERMINAL_INTERVAL_SECONDS = 1;
 const LOG_INTERVAL_SECONDS = 60;
 
 /** Options of `forward`. */
-export interface ForwardOptions extends TargetOptions {
+export interface ForwardOptions extends TargetOptions, ClientAddressOptions {
   /** Unit: seconds. */
   readonly drain: number;
   /** How often traffic is told. Unit: seconds. 0: never. */
@@ -33,7 +34,7 @@ export interface ForwardOptions extends TargetOptions {
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
   try {
-    const specs = parseSpecs(texts);
+    const specs = withClientAddress(parseSpecs(texts), options);
     const entered = enteredTarget();
     const target = entered ?? (await resolveTarget(options));
     if (entered === undefined && isForbidden(target)) return await reenter(target);

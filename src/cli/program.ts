@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { addClientAddressOptions } from './client-address.js';
 import type { AddOptions, DrainOptions, RemoveOptions } from './change.js';
 import type { ForwardOptions } from './forward.js';
 import type { ListOptions } from './ls.js';
@@ -97,6 +98,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
       const { forward } = await import('./forward.js');
       setExitCode(await forward(specs, options));
     });
+  addClientAddressOptions(command);
   give(command, [
     {
       command: 'spliceport forward 8080:80 --container web',
@@ -109,6 +111,10 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
     {
       command: "spliceport forward 8000-8009:80-89 '[::1]:5353:53/udp' --netns /run/netns/web",
       effect: 'ten TCP ports, and a UDP port of IPv6',
+    },
+    {
+      command: 'spliceport forward 8080:80 --container web --source-address proxy-v2',
+      effect: 'the server, which expects PROXY headers, learns who its clients are',
     },
   ]);
 }
@@ -170,6 +176,7 @@ function addChanges(program: Command): void {
     .action(async (specs: string[], options: AddOptions) =>
       (await import('./change.js')).add(specs, options),
     );
+  addClientAddressOptions(add);
   give(add, [{ command: 'spliceport add 8443:443 --to 4281', effect: 'one port more' }]);
 
   const remove = program

@@ -24,11 +24,15 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport --v', ['--version']],
   [
     'spliceport forward --',
-    ['--container', '--drain', '--help', '--interval', '--json', '--netns', '--pid'],
+    [
+      ...['--accept-proxy', '--container', '--drain', '--help', '--interval', '--json', '--netns'],
+      ...['--pid', '--source-address', '--trusted-proxy'],
+    ],
   ],
   ['spliceport forward 8080:80 --container ', ['db', 'other', 'web']],
   ['spliceport forward --json 8080:80 --container w', ['web']],
   ['spliceport forward --netns RUN/na', ['RUN/namespace']],
+  ['spliceport forward --source-address p', ['proxy-v1', 'proxy-v2']],
   ['spliceport rm ', ['4281/1', '4281/2', '5000/1']],
   ['spliceport rm --drain 5 4281/', ['4281/1', '4281/2']],
   ['spliceport sessions 4', ['4281', '4281/1', '4281/2']],

@@ -1,0 +1,47 @@
+// client-address.ts: the options that say whose address servers see, and which load balancers are believed.
+
+import { Option, type Command } from 'commander';
+import type { ForwardSpec, SourceAddress } from '../index.js';
+import { usageFailure } from './failure.js';
+
+/** Options of the commands that add forwards. */
+export interface ClientAddressOptions {
+  readonly sourceAddress?: SourceAddress;
+  readonly acceptProxy?: boolean;
+  readonly trustedProxy?: readonly string[];
+}
+
+/** Gives a command the options. */
+export function addClientAddressOptions(command: Command): Command {
+  const modes: readonly SourceAddress[] = ['container', 'transparent', 'proxy-v1', 'proxy-v2'];
+  return command
+    .addOption(
+      new Option(
+        '--source-address <mode>',
+        'whose address the server sees (default: "container")',
+      ).choices(modes),
+    )
+    .option('--accept-proxy', 'believe the PROXY headers of load balancers in front')
+    .option(
+      '--trusted-proxy <cidr>',
+      'a load balancer that is believed, or a block of them; may be repeated',
+      (cidr: string, before: readonly string[] = []) => [...before, cidr],
+    );
+}
+
+/** The specifications, with what the options say. */
+export function withClientAddress(
+  specs: readonly ForwardSpec[],
+  { sourceAddress, acceptProxy = false, trustedProxy }: ClientAddressOptions,
+): ForwardSpec[] {
+  if (acceptProxy !== (trustedProxy !== undefined))
+    throw usageFailure(
+      '--accept-proxy and --trusted-proxy go together',
+      'Whoever is trusted may claim to be any client: name your load balancers alone.',
+    );
+  return specs.map((spec) => ({
+    ...spec,
+    ...(sourceAddress !== undefined && { sourceAddress }),
+    ...(trustedProxy !== undefined && { acceptProxy, trustedProxies: trustedProxy }),
+  }));
+}
