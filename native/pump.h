@@ -22,9 +22,10 @@ struct StreamEnd {
   bool writable = false;
   bool hung_up =
       false;  // RDHUP, HUP or ERR: the next reads end in EOF or a failure, so a short read is not the last.
-  bool urgent = false;     // A read stops at an urgent mark, so a short one is not the last.
-  bool sent_once = false;  // Bytes have gone out here before.
-  bool tuned = false;      // TCP_NODELAY and keepalive are on.
+  bool urgent = false;            // A read stops at an urgent mark, so a short one is not the last.
+  bool sent_once = false;         // Bytes have gone out here before.
+  bool tuned = false;             // TCP_NODELAY and keepalive are on.
+  bool settled_for_bulk = false;  // The send buffer's size is settled for bulk.
 };
 
 enum class PumpState : uint8_t {

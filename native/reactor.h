@@ -25,7 +25,7 @@ struct Settings {
   int workers = 1;
   int64_t spin_micros = 0;
   size_t pipe_capacity_bytes = 1 << 20;
-  // A client is near, and its bulk gets small buffers, up to this round trip; 0: no side gets them.
+  // A client is near, and bulk to it gets a small send buffer, up to this round trip; 0: no side gets one.
   uint32_t near_rtt_micros = 500;
 };
 

@@ -192,9 +192,6 @@ uint32_t MinRoundTripMicros(int fd) {
                                                                               : info.tcpi_rtt;
 }
 
-void SetBuffers(int fd, int send_bytes, int receive_bytes) {
-  TryOption(fd, SOL_SOCKET, SO_SNDBUF, send_bytes);
-  TryOption(fd, SOL_SOCKET, SO_RCVBUF, receive_bytes);
-}
+void SetSendBuffer(int fd, int bytes) { TryOption(fd, SOL_SOCKET, SO_SNDBUF, bytes); }
 
 }  // namespace spliceport

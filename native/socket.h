@@ -62,7 +62,7 @@ int UnacknowledgedBytes(int fd);
 void SetNoDelayAndKeepalive(int fd);
 // The least round trip seen, from the handshake on. Unit: microseconds; nothing measured yet: UINT32_MAX.
 uint32_t MinRoundTripMicros(int fd);
-// Fixes the sizes that the kernel would tune by itself. Unit: bytes, before the kernel doubles them.
-void SetBuffers(int fd, int send_bytes, int receive_bytes);
+// Fixes a size that the kernel would tune by itself. Unit: bytes, before the kernel doubles them. SO_SNDBUF in socket(7).
+void SetSendBuffer(int fd, int bytes);
 
 }  // namespace spliceport

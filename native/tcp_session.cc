@@ -24,13 +24,15 @@
 // The timer serves one state at a time: the wait for the header in kAwaitingHeader, retry and connect timeout in kConnecting, polling for acknowledgement in
 // kResetting. An open session has none, and holds two descriptors and no pipe while it is idle.
 //
-// Socket buffers: with the kernel's auto-tuning, megabytes queue between client, forwarder and server, and fall out of
-// the processor's cache. When a direction turns to bulk, the container side and, if its round trip is short, the host
-// side get fixed, small buffers. A distant client's window must be able to grow, so it keeps the tuning.
+// Socket buffers: with the kernel's auto-tuning, megabytes queue between the forwarder and where the bytes go, and fall
+// out of the processor's cache. When a direction turns to bulk, the socket that it is sent on gets a fixed, small send
+// buffer, if the round trip there is short. A distant client needs more bytes on the way, so it keeps the tuning; and
+// receive buffers are always the kernel's, so that no window is held down.
 
 #include "tcp_session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tcp_forward.h"
 
@@ -45,9 +47,8 @@ constexpr int64_t kExhaustionRetryMicros = 20'000;
 constexpr int64_t kResetPatienceMicros = 2'000'000;
 constexpr int64_t kResetPollMicros = 500;
 constexpr uint8_t kMostResetPollDoublings = 7;
-// Measured, with their neighbors, in docs/architecture.md.
+// Measured, with its neighbors, in docs/architecture.md.
 constexpr int kSmallSendBytes = 128 << 10;
-constexpr int kSmallReceiveBytes = 256 << 10;
 
 }  // namespace
 
@@ -210,7 +211,8 @@ void TcpSession::Advance() {
   if (!RunPump(to_host_, container_, host_, host_got_end_)) return;
   Count();
   if (container_got_end_ && host_got_end_) return End();
-  if (!buffers_fixed_ && (to_container_.bulk() || to_host_.bulk())) FixBuffersForBulk();
+  if (to_container_.bulk()) HoldSendBuffer(container_);
+  if (to_host_.bulk()) HoldSendBuffer(host_);
 }
 
 // False when the session has left kOpen.
@@ -241,14 +243,13 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
   return true;
 }
 
-void TcpSession::FixBuffersForBulk() {
-  buffers_fixed_ = true;
+void TcpSession::HoldSendBuffer(Side& side) {
+  if (std::exchange(side.settled_for_bulk, true)) return;
   const uint32_t near = forward_.reactor().near_rtt_micros;
   if (near == 0) return;
-  SetBuffers(container_.fd.get(), kSmallSendBytes, kSmallReceiveBytes);
-  if (MinRoundTripMicros(host_.fd.get()) <= near) {
-    SetBuffers(host_.fd.get(), kSmallSendBytes, kSmallReceiveBytes);
-  }
+  // The container is on this machine.
+  if (&side == &container_ || MinRoundTripMicros(side.fd.get()) <= near)
+    SetSendBuffer(side.fd.get(), kSmallSendBytes);
 }
 
 void TcpSession::BeginReset(Side& dead) {

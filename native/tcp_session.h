@@ -53,7 +53,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void Advance();
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
   bool Settle(PumpState state, Side& from, Side& to, bool& passed_end);
-  void FixBuffersForBulk();
+  void HoldSendBuffer(Side& side);
   void BeginReset(Side& dead);
   void AdvanceReset();
   void Close();
@@ -80,7 +80,6 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   uint8_t reset_polls_ = 0;
   bool container_got_end_ = false;
   bool host_got_end_ = false;
-  bool buffers_fixed_ = false;
 };
 
 }  // namespace spliceport

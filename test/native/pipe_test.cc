@@ -84,7 +84,7 @@ TEST_CASE("spliced bytes are counted in the pipe until they have left it") {
 TEST_CASE("a full socket leaves the rest in the pipe") {
   TcpPair from = ConnectedTcpPair();
   TcpPair to = ConnectedTcpPair();
-  SetBuffers(to.client.get(), 4'096, 4'096);
+  SetSendBuffer(to.client.get(), 4'096);
   auto created = Pipe::Create(1 << 20);
   REQUIRE(created.ok());
   Pipe& pipe = *created.value();
