@@ -6,10 +6,9 @@
 namespace spliceport {
 
 Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
-  std::unique_ptr<Engine> engine(new Engine(events));
-  for (int index = 0; index < settings.workers; ++index) {
-    auto worker =
-        Worker::Start(index, settings, [self = engine.get()](int id) { self->OnDoneOnWorker(id); });
+  std::unique_ptr<Engine> engine(new Engine(events, static_cast<size_t>(settings.workers)));
+  for (size_t index = 0; index < static_cast<size_t>(settings.workers); ++index) {
+    auto worker = Worker::Start(index, settings, engine->balance_, *engine);
     if (!worker.ok()) return worker.error();
     engine->workers_.push_back(std::move(worker.value()));
   }
@@ -119,7 +118,12 @@ bool Engine::Has(int id) {
   return records_.contains(id);
 }
 
-void Engine::OnDoneOnWorker(int id) {
+void Engine::PostTo(size_t worker, std::function<void(Worker&)> task) {
+  Worker& receiver = *workers_[worker];
+  receiver.Post([task = std::move(task), &receiver] { task(receiver); });
+}
+
+void Engine::OnDone(int id) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = records_.find(id);

@@ -27,7 +27,7 @@ class EngineEvents {
   ~EngineEvents() = default;
 };
 
-class Engine {
+class Engine final : private WorkerPeers {
  public:
   static Result<std::unique_ptr<Engine>> Create(const Settings& settings, EngineEvents& events);
   ~Engine();
@@ -57,14 +57,16 @@ class Engine {
     int workers_left = 0;
   };
 
-  explicit Engine(EngineEvents& events) : events_(events) {}
+  Engine(EngineEvents& events, size_t workers) : events_(events), balance_(workers) {}
   void OnAllWorkers(const std::function<void(size_t, Worker&)>& task);
   bool Serves(const ForwardConfig& config, size_t worker) const;
   ForwardCounters* CountersOf(int id, size_t worker);
-  void OnDoneOnWorker(int id);
+  void OnDone(int id) override;
+  void PostTo(size_t worker, std::function<void(Worker&)> task) override;
   void Forget(const std::vector<ForwardConfig>& configs);
 
   EngineEvents& events_;
+  Balance balance_;
   std::vector<std::weak_ptr<const Netns>> netns_;
   // Guards records_ and retired_: workers take a record out when its forward is done.
   std::mutex mutex_;

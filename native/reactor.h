@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "balance.h"
 #include "epoll.h"
 #include "pipe.h"
 #include "setns.h"
@@ -68,9 +69,12 @@ class Mortal {
 
 class Reactor {
  public:
-  Reactor(Epoll poll, const Settings& settings)
+  // `worker_index` is the worker's place among those that share `bulk_balance`.
+  Reactor(Epoll poll, const Settings& settings, Balance& bulk_balance, size_t worker_index)
       : epoll(std::move(poll)),
         pipes(settings.pipe_capacity_bytes),
+        balance(bulk_balance),
+        worker(worker_index),
         near_rtt_micros(settings.near_rtt_micros) {}
 
   void QueueTurn(Runnable& runnable) {
@@ -115,6 +119,8 @@ class Reactor {
   PipePool pipes;
   NetnsCursor netns;
   UniqueIds unique_ids;
+  Balance& balance;
+  const size_t worker;
   const uint32_t near_rtt_micros;
 
  private:

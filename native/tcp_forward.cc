@@ -13,10 +13,11 @@ constexpr int kMostDrainWakes = 1'024;
 
 }  // namespace
 
-TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, const ForwardConfig& config,
-                       ForwardCounters& counters)
+TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, SessionMover& mover,
+                       const ForwardConfig& config, ForwardCounters& counters)
     : reactor_(reactor),
       owner_(owner),
+      mover_(mover),
       counters_(counters),
       id_(config.id),
       limits_(config.limits),
@@ -64,8 +65,7 @@ int TcpForward::AcceptSome(int most) {
     }
     auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
     TcpSession& started = *session;
-    started.index = sessions_.size();
-    sessions_.push_back(std::move(session));
+    Insert(std::move(session));
     counters_.sessions_opened.Add();
     started.Start();
     if (armed()) return accepted + 1;
@@ -96,14 +96,43 @@ void TcpForward::OnTimer() {
 
 void TcpForward::Release(TcpSession& session) {
   counters_.sessions_closed.Add();
+  reactor_.Bury(TakeOut(session));
+  if (Done() && !closing_all_) owner_.OnForwardDone(id_);
+}
+
+void TcpForward::Insert(std::unique_ptr<TcpSession> session) {
+  session->index = sessions_.size();
+  sessions_.push_back(std::move(session));
+}
+
+std::unique_ptr<TcpSession> TcpForward::TakeOut(TcpSession& session) {
   const size_t index = session.index;
-  reactor_.Bury(std::move(sessions_[index]));
+  std::unique_ptr<TcpSession> taken = std::move(sessions_[index]);
   if (index + 1 < sessions_.size()) {
     sessions_[index] = std::move(sessions_.back());
     sessions_[index]->index = index;
   }
   sessions_.pop_back();
-  if (Done() && !closing_all_) owner_.OnForwardDone(id_);
+  return taken;
+}
+
+void TcpForward::Move(TcpSession& session, size_t to) {
+  ++moving_;
+  mover_.MoveSession(id_, to, TakeOut(session));
+}
+
+void TcpForward::Adopt(std::unique_ptr<TcpSession> session) {
+  session->BelongTo(*this);
+  if (closing_all_) return CutOff(std::move(session));
+  TcpSession& adopted = *session;
+  Insert(std::move(session));
+  adopted.Resume();
+}
+
+void TcpForward::EndMove(std::unique_ptr<TcpSession> returned) {
+  --moving_;
+  if (returned) Adopt(std::move(returned));
+  if (Done()) owner_.OnForwardDone(id_);
 }
 
 void TcpForward::StopAccepting(bool drain) {
@@ -121,12 +150,15 @@ void TcpForward::StopAccepting(bool drain) {
 
 void TcpForward::CloseAll() {
   closing_all_ = true;
-  for (auto& session : sessions_) {
-    session->Cut();
-    counters_.sessions_closed.Add();
-    reactor_.Bury(std::move(session));
-  }
+  for (auto& session : sessions_)
+    CutOff(std::move(session));
   sessions_.clear();
+}
+
+void TcpForward::CutOff(std::unique_ptr<TcpSession> session) {
+  session->Cut();
+  counters_.sessions_closed.Add();
+  reactor_.Bury(std::move(session));
 }
 
 void TcpForward::Describe(std::vector<SessionInfo>& sessions) const {

@@ -14,16 +14,26 @@
 
 namespace spliceport {
 
+// Carries sessions from one worker's part of a forward to another's.
+class SessionMover {
+ public:
+  // Comes to Adopt of the other part, and is answered by EndMove of this one.
+  virtual void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) = 0;
+
+ protected:
+  ~SessionMover() = default;
+};
+
 class TcpForward final : public Forward, private EventHandler, private Timer {
  public:
-  TcpForward(Reactor& reactor, ForwardOwner& owner, const ForwardConfig& config,
-             ForwardCounters& counters);
+  TcpForward(Reactor& reactor, ForwardOwner& owner, SessionMover& mover,
+             const ForwardConfig& config, ForwardCounters& counters);
   Result<void> Start();
 
   void Retarget(TargetPtr target) override { target_ = std::move(target); }
   void StopAccepting(bool drain) override;
   void CloseAll() override;
-  bool Done() const override { return !listener_ && sessions_.empty(); }
+  bool Done() const override { return !listener_ && sessions_.empty() && moving_ == 0; }
   void Describe(std::vector<SessionInfo>& sessions) const override;
   const TargetPtr& target() const override { return target_; }
 
@@ -41,16 +51,26 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   // Stops accepting for a moment, because something has run out.
   void Rest();
   void Release(TcpSession& session);
+  // Gives a session to another worker. This part is not done until it is known to be there.
+  void Move(TcpSession& session, size_t to);
+  // Takes a session in that another worker had.
+  void Adopt(std::unique_ptr<TcpSession> session);
+  // A session that was given away has arrived, or comes back because the other worker's part is gone.
+  void EndMove(std::unique_ptr<TcpSession> returned);
 
  private:
   void OnEvents(uint32_t events) override;
   void OnTimer() override;
   // The number accepted, at most `most`.
   int AcceptSome(int most);
+  void Insert(std::unique_ptr<TcpSession> session);
+  std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
+  void CutOff(std::unique_ptr<TcpSession> session);
   Result<void> Watch();
 
   Reactor& reactor_;
   ForwardOwner& owner_;
+  SessionMover& mover_;
   ForwardCounters& counters_;
   const int id_;
   const Limits limits_;
@@ -60,6 +80,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   TargetPtr target_;
   int accepts_per_wake_ = 1;
   bool closing_all_ = false;
+  int moving_ = 0;
   std::vector<std::unique_ptr<TcpSession>> sessions_;
 };
 

@@ -15,6 +15,8 @@
 //                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
 //                      direction goes on for as long as it likes. After both, close(2).
 //                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
+//                A session that turns to bulk where others are in bulk, while another worker has fewer, moves there as
+//                it is, with what its pumps hold (balance.h says why).
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
 //                (Linux keeps it) and is passed on, with the FIN if one came first; then, when the living end has
 //                acknowledged everything or kResetPatienceMicros went by without progress, its socket is closed with a
@@ -54,7 +56,7 @@ constexpr int kSmallSendBytes = 128 << 10;
 
 TcpSession::TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client,
                        TargetPtr target)
-    : forward_(forward),
+    : forward_(&forward),
       target_(std::move(target)),
       client_(client),
       host_(*this),
@@ -65,8 +67,12 @@ TcpSession::TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& c
   host_.tuned = true;
 }
 
+TcpSession::~TcpSession() {
+  if (state_ != State::kClosed) ResetBoth();
+}
+
 void TcpSession::Start() {
-  if (forward_.accept_proxy() == nullptr) return Connect();
+  if (forward_->accept_proxy() == nullptr) return Connect();
   AwaitHeader();
 }
 
@@ -75,27 +81,27 @@ void TcpSession::AwaitHeader() {
   // It is often there already.
   TakeHeader();
   if (state_ != State::kAwaitingHeader) return;
-  Reactor& reactor = forward_.reactor();
+  Reactor& reactor = forward_->reactor();
   if (!reactor.epoll.Add(host_.fd.get(), kSessionEvents, host_).ok()) return GiveUpConnecting();
-  reactor.timers.Arm(*this, begun_micros_ + forward_.accept_proxy()->header_timeout_micros);
+  reactor.timers.Arm(*this, begun_micros_ + forward_->accept_proxy()->header_timeout_micros);
 }
 
 void TcpSession::TakeHeader() {
-  ProxyReading reading = TakeProxyHeader(forward_.reactor(), host_);
+  ProxyReading reading = TakeProxyHeader(forward_->reactor(), host_);
   if (reading.verdict == ProxyVerdict::kIncomplete) return;
   if (reading.verdict == ProxyVerdict::kMalformed)
-    return RefuseHeader(forward_.counters().proxy_headers_malformed);
+    return RefuseHeader(forward_->counters().proxy_headers_malformed);
   header_bytes_ = static_cast<uint16_t>(reading.size);
   if (reading.header.ends) client_ = reading.header.ends->client;
-  if (forward_.WritesProxyHeaders())
+  if (forward_->WritesProxyHeaders())
     told_ = std::make_unique<ProxyHeader>(std::move(reading.header));
   if (armed()) {
-    forward_.reactor().timers.Cancel(*this);
-    forward_.reactor().epoll.Remove(host_.fd.get());
+    forward_->reactor().timers.Cancel(*this);
+    forward_->reactor().epoll.Remove(host_.fd.get());
   }
   state_ = State::kConnecting;
   begun_micros_ = NowMicros();
-  deadline_micros_ = begun_micros_ + forward_.limits().connect_timeout_micros;
+  deadline_micros_ = begun_micros_ + forward_->limits().connect_timeout_micros;
   Connect();
 }
 
@@ -106,9 +112,9 @@ void TcpSession::RefuseHeader(Counter& reason) {
 }
 
 void TcpSession::Connect() {
-  Reactor& reactor = forward_.reactor();
+  Reactor& reactor = forward_->reactor();
   // A client that is still waiting goes where the forward leads now, not where it led when the client came.
-  target_ = forward_.target();
+  target_ = forward_->target();
   const auto entered = reactor.netns.Enter(target_->netns);
   if (!entered.ok()) return RetryConnect(-entered.error().code);
   auto opened = OpenStreamSocket(target_->address.is_v6());
@@ -125,26 +131,26 @@ void TcpSession::RetryConnect(int error) {
   static_cast<StreamEnd&>(container_) = StreamEnd();
   int64_t delay = kExhaustionRetryMicros;
   if (IsExhaustion(error)) {
-    forward_.Rest();
+    forward_->Rest();
   } else {
     if (attempts_ == kConnectAttempts) return GiveUpConnecting();
     delay = attempts_ * kRetryStepMicros;
-    if (++attempts_ < kConnectAttempts) forward_.counters().connect_retries.Add();
+    if (++attempts_ < kConnectAttempts) forward_->counters().connect_retries.Add();
   }
-  forward_.reactor().timers.Arm(*this, std::min(NowMicros() + delay, deadline_micros_));
+  forward_->reactor().timers.Arm(*this, std::min(NowMicros() + delay, deadline_micros_));
 }
 
 void TcpSession::GiveUpConnecting() {
-  forward_.counters().connect_failures.Add();
+  forward_->counters().connect_failures.Add();
   ResetOnClose(host_.fd.get());
   End();
 }
 
 void TcpSession::OnTimer() {
   if (state_ == State::kResetting) return AdvanceReset();
-  if (state_ == State::kAwaitingHeader) return RefuseHeader(forward_.counters().proxy_headers_late);
+  if (state_ == State::kAwaitingHeader) return RefuseHeader(forward_->counters().proxy_headers_late);
   if (NowMicros() >= deadline_micros_) {
-    forward_.counters().connect_timeouts.Add();
+    forward_->counters().connect_timeouts.Add();
     return GiveUpConnecting();
   }
   if (attempts_ == kConnectAttempts) return GiveUpConnecting();
@@ -163,10 +169,10 @@ void TcpSession::OnConnectEvent(uint32_t events) {
 }
 
 bool TcpSession::Open() {
-  forward_.reactor().timers.Cancel(*this);
-  forward_.counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
+  forward_->reactor().timers.Cancel(*this);
+  forward_->counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
   state_ = State::kOpen;
-  const auto added = forward_.reactor().epoll.Add(host_.fd.get(), kSessionEvents, host_);
+  const auto added = forward_->reactor().epoll.Add(host_.fd.get(), kSessionEvents, host_);
   if (!added.ok()) {
     GiveUpConnecting();
     return false;
@@ -179,10 +185,10 @@ bool TcpSession::Open() {
 // The PROXY header goes out at once, for a server that speaks first, and in one segment with what the client has said.
 // False when the session has left kOpen.
 bool TcpSession::Introduce() {
-  if (!forward_.WritesProxyHeaders()) return true;
-  const std::string header = forward_.IntroductionOf(client_, host_.fd.get(), told_.get());
+  if (!forward_->WritesProxyHeaders()) return true;
+  const std::string header = forward_->IntroductionOf(client_, host_.fd.get(), told_.get());
   told_.reset();
-  return Settle(to_container_.Begin(forward_.reactor(), host_, container_, header), host_,
+  return Settle(to_container_.Begin(forward_->reactor(), host_, container_, header), host_,
                 container_, container_got_end_);
 }
 
@@ -202,6 +208,10 @@ void TcpSession::OnSideEvents(Side& side, uint32_t events) {
 }
 
 void TcpSession::OnTurn() {
+  if (std::exchange(is_to_move_, false) && state_ == State::kOpen) {
+    Reactor& reactor = forward_->reactor();
+    if (const auto to = reactor.balance.BetterThan(reactor.worker)) return MoveTo(*to);
+  }
   if (state_ == State::kOpen) Advance();
   if (state_ == State::kResetting) AdvanceReset();
 }
@@ -211,13 +221,12 @@ void TcpSession::Advance() {
   if (!RunPump(to_host_, container_, host_, host_got_end_)) return;
   Count();
   if (container_got_end_ && host_got_end_) return End();
-  if (to_container_.bulk()) HoldSendBuffer(container_);
-  if (to_host_.bulk()) HoldSendBuffer(host_);
+  NoteBulk();
 }
 
 // False when the session has left kOpen.
 bool TcpSession::RunPump(Pump& pump, Side& from, Side& to, bool& passed_end) {
-  return passed_end || Settle(pump.Run(forward_.reactor(), from, to), from, to, passed_end);
+  return passed_end || Settle(pump.Run(forward_->reactor(), from, to), from, to, passed_end);
 }
 
 bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end) {
@@ -226,7 +235,7 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
     case PumpState::kBlocked:
       return true;
     case PumpState::kYield:
-      forward_.reactor().QueueTurn(*this);
+      forward_->reactor().QueueTurn(*this);
       return true;
     case PumpState::kFinished:
       passed_end = true;
@@ -243,9 +252,45 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
   return true;
 }
 
+void TcpSession::NoteBulk() {
+  if (to_container_.bulk()) HoldSendBuffer(container_);
+  if (to_host_.bulk()) HoldSendBuffer(host_);
+  const bool bulk = to_container_.bulk() || to_host_.bulk();
+  if (std::exchange(in_bulk_, bulk) == bulk) return;
+  Reactor& reactor = forward_->reactor();
+  if (!bulk) return reactor.balance.End(reactor.worker);
+  reactor.balance.Begin(reactor.worker);
+  // In a turn of its own: only then does no event or turn of the batch in hand name it.
+  is_to_move_ = reactor.balance.BetterThan(reactor.worker).has_value();
+  if (is_to_move_) reactor.QueueTurn(*this);
+}
+
+void TcpSession::MoveTo(size_t worker) {
+  Reactor& reactor = forward_->reactor();
+  for (Side* side : {&host_, &container_}) {
+    reactor.epoll.Remove(side->fd.get());
+    reactor.epoll.Forget(*side);
+  }
+  reactor.balance.End(reactor.worker);
+  reactor.balance.Begin(worker);
+  // The other worker may have it before this returns.
+  forward_->Move(*this, worker);
+}
+
+void TcpSession::Resume() {
+  for (Side* side : {&host_, &container_}) {
+    if (!forward_->reactor().epoll.Add(side->fd.get(), kSessionEvents, *side).ok()) {
+      ResetBoth();
+      return End();
+    }
+    side->readable = side->writable = true;
+  }
+  Advance();
+}
+
 void TcpSession::HoldSendBuffer(Side& side) {
   if (std::exchange(side.settled_for_bulk, true)) return;
-  const uint32_t near = forward_.reactor().near_rtt_micros;
+  const uint32_t near = forward_->reactor().near_rtt_micros;
   if (near == 0) return;
   // The container is on this machine.
   if (&side == &container_ || MinRoundTripMicros(side.fd.get()) <= near)
@@ -253,12 +298,12 @@ void TcpSession::HoldSendBuffer(Side& side) {
 }
 
 void TcpSession::BeginReset(Side& dead) {
-  forward_.counters().sessions_reset.Add();
+  forward_->counters().sessions_reset.Add();
   state_ = State::kResetting;
   dead_ = &dead;
   dead.hung_up = dead.readable = true;
   deadline_micros_ = NowMicros() + kResetPatienceMicros;
-  (&dead == &host_ ? to_host_ : to_container_).Abandon(forward_.reactor());
+  (&dead == &host_ ? to_host_ : to_container_).Abandon(forward_->reactor());
   AdvanceReset();
 }
 
@@ -267,7 +312,7 @@ void TcpSession::AdvanceReset() {
   Pump& last_words = dead_ == &host_ ? to_container_ : to_host_;
   const uint64_t passed_on = last_words.bytes();
   bool& passed_end = dead_ == &host_ ? container_got_end_ : host_got_end_;
-  const PumpState state = last_words.Run(forward_.reactor(), *dead_, living);
+  const PumpState state = last_words.Run(forward_->reactor(), *dead_, living);
   const uint64_t read = last_words.bytes() + (dead_ == &host_ ? header_bytes_ : 0);
   if (state == PumpState::kFinished && !passed_end && !dead_->urgent &&
       HasReceivedFin(dead_->fd.get(), read)) {
@@ -276,18 +321,18 @@ void TcpSession::AdvanceReset() {
   }
   const int64_t now = NowMicros();
   if (last_words.bytes() > passed_on) deadline_micros_ = now + kResetPatienceMicros;
-  if (state == PumpState::kYield) return forward_.reactor().QueueTurn(*this);
+  if (state == PumpState::kYield) return forward_->reactor().QueueTurn(*this);
   const bool patient = now < deadline_micros_ && state != PumpState::kSinkFailed;
   if (patient && (state == PumpState::kBlocked || UnacknowledgedBytes(living.fd.get()) > 0)) {
     const int64_t wait = kResetPollMicros << std::min(reset_polls_++, kMostResetPollDoublings);
-    return forward_.reactor().timers.Arm(*this, now + wait);
+    return forward_->reactor().timers.Arm(*this, now + wait);
   }
   ResetOnClose(living.fd.get());
   End();
 }
 
 void TcpSession::Count() {
-  ForwardCounters& counters = forward_.counters();
+  ForwardCounters& counters = forward_->counters();
   counters.bytes_to_container.Add(to_container_.bytes() - counted_to_container_);
   counters.bytes_to_host.Add(to_host_.bytes() - counted_to_host_);
   counted_to_container_ = to_container_.bytes();
@@ -296,27 +341,32 @@ void TcpSession::Count() {
 }
 
 void TcpSession::Cut() {
+  ResetBoth();
+  Close();
+}
+
+void TcpSession::ResetBoth() {
   if (host_.fd.valid()) ResetOnClose(host_.fd.get());
   if (container_.fd.valid()) ResetOnClose(container_.fd.get());
-  Close();
 }
 
 void TcpSession::Close() {
   Count();
+  if (std::exchange(in_bulk_, false)) forward_->reactor().balance.End(forward_->reactor().worker);
   state_ = State::kClosed;
-  forward_.reactor().timers.Cancel(*this);
-  forward_.reactor().CancelTurn(*this);
-  to_container_.Abandon(forward_.reactor());
-  to_host_.Abandon(forward_.reactor());
-  forward_.reactor().epoll.Forget(host_);
-  forward_.reactor().epoll.Forget(container_);
+  forward_->reactor().timers.Cancel(*this);
+  forward_->reactor().CancelTurn(*this);
+  to_container_.Abandon(forward_->reactor());
+  to_host_.Abandon(forward_->reactor());
+  forward_->reactor().epoll.Forget(host_);
+  forward_->reactor().epoll.Forget(container_);
   host_.fd.Reset();
   container_.fd.Reset();
 }
 
 void TcpSession::End() {
   Close();
-  forward_.Release(*this);
+  forward_->Release(*this);
 }
 
 SessionInfo TcpSession::Describe() const {
@@ -326,7 +376,7 @@ SessionInfo TcpSession::Describe() const {
   if (state_ == State::kOpen && (container_got_end_ || host_got_end_))
     state = SessionState::kHalfClosed;
   if (state_ == State::kResetting) state = SessionState::kResetting;
-  return {forward_.id(),
+  return {forward_->id(),
           Protocol::kTcp,
           state,
           client_.Unmapped(),

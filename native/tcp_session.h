@@ -19,10 +19,15 @@ class TcpForward;
 class TcpSession final : public Mortal, private Runnable, private Timer {
  public:
   TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client, TargetPtr target);
+  // Its ends get a RST if it is not closed.
+  ~TcpSession() override;
   // Begins to connect, if need be after a PROXY header has come; may end the session at once.
   void Start();
   // Ends it without a word to the forward. Both ends get a RST: after a FIN, what was cut off would pass for whole.
   void Cut();
+  // After a move between workers: the forward it belongs to now, and then, on that worker, what starts it again.
+  void BelongTo(TcpForward& forward) { forward_ = &forward; }
+  void Resume();
   SessionInfo Describe() const;
 
   // The place in its forward's list.
@@ -53,14 +58,17 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void Advance();
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
   bool Settle(PumpState state, Side& from, Side& to, bool& passed_end);
+  void NoteBulk();
+  void MoveTo(size_t worker);
   void HoldSendBuffer(Side& side);
   void BeginReset(Side& dead);
   void AdvanceReset();
+  void ResetBoth();
   void Close();
   void End();
   void Count();
 
-  TcpForward& forward_;
+  TcpForward* forward_;
   TargetPtr target_;
   Address client_;
   Side host_;
@@ -80,6 +88,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   uint8_t reset_polls_ = 0;
   bool container_got_end_ = false;
   bool host_got_end_ = false;
+  bool in_bulk_ = false;
+  bool is_to_move_ = false;
 };
 
 }  // namespace spliceport

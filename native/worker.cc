@@ -13,7 +13,6 @@
 
 #include <string>
 
-#include "tcp_forward.h"
 #include "udp_forward.h"
 
 namespace spliceport {
@@ -43,14 +42,14 @@ std::thread StartWithoutSignals(std::function<void()> body) {
 
 }  // namespace
 
-Result<std::unique_ptr<Worker>> Worker::Start(int index, const Settings& settings,
-                                              std::function<void(int)> on_done) {
+Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& settings,
+                                              Balance& balance, WorkerPeers& peers) {
   auto epoll = Epoll::Create();
   if (!epoll.ok()) return epoll.error();
   auto waker = Waker::Create();
   if (!waker.ok()) return waker.error();
-  std::unique_ptr<Worker> worker(
-      new Worker(settings, std::move(on_done), std::move(epoll.value()), std::move(waker.value())));
+  std::unique_ptr<Worker> worker(new Worker(index, settings, balance, peers,
+                                            std::move(epoll.value()), std::move(waker.value())));
   const auto added = worker->reactor_.epoll.Add(worker->waker_.fd(), EPOLLIN, *worker);
   if (!added.ok()) return added.error();
   worker->thread_ = StartWithoutSignals([self = worker.get(), index] {
@@ -61,11 +60,12 @@ Result<std::unique_ptr<Worker>> Worker::Start(int index, const Settings& setting
   return worker;
 }
 
-Worker::Worker(const Settings& settings, std::function<void(int)> on_done, Epoll epoll, Waker waker)
+Worker::Worker(size_t index, const Settings& settings, Balance& balance, WorkerPeers& peers,
+               Epoll epoll, Waker waker)
     : settings_(settings),
-      on_done_(std::move(on_done)),
+      peers_(peers),
       waker_(std::move(waker)),
-      reactor_(std::move(epoll), settings) {}
+      reactor_(std::move(epoll), settings, balance, index) {}
 
 Worker::~Worker() { Stop(); }
 
@@ -138,8 +138,10 @@ Result<void> Worker::Add(const ForwardConfig& config, ForwardCounters& counters)
   Result<void> started;
   if (config.protocol == Protocol::kTcp) {
     auto forward =
-        std::make_unique<TcpForward>(reactor_, static_cast<ForwardOwner&>(*this), config, counters);
+        std::make_unique<TcpForward>(reactor_, static_cast<ForwardOwner&>(*this),
+                                     static_cast<SessionMover&>(*this), config, counters);
     started = forward->Start();
+    entry.tcp = forward.get();
     entry.forward = std::move(forward);
   } else {
     auto forward = std::make_unique<UdpForward>(reactor_, config, counters);
@@ -165,6 +167,8 @@ void Worker::Remove(int id, int64_t drain_micros) {
   entry.forward->StopAccepting(drain_micros > 0);
   if (drain_micros == 0) entry.forward->CloseAll();
   if (entry.forward->Done()) return OnForwardDone(id);
+  // With nothing to drain there is only a session that is moving to wait for, and its arrival ends the forward.
+  if (drain_micros == 0) return;
   entry.drain = std::make_unique<DrainTimer>(*this, id);
   reactor_.timers.Arm(*entry.drain, NowMicros() + drain_micros);
 }
@@ -176,7 +180,24 @@ void Worker::OnForwardDone(int id) {
   const NetnsPtr netns = node.mapped().forward->target()->netns;
   reactor_.Bury(std::move(node.mapped().forward));
   LeaveUnusedNetns(netns);
-  on_done_(id);
+  peers_.OnDone(id);
+}
+
+// Tasks are copied, so what they carry is shared. What is still in an inbox when the engine closes dies with it.
+void Worker::MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) {
+  auto moved = std::make_shared<std::unique_ptr<TcpSession>>(std::move(session));
+  peers_.PostTo(to, [id, from = reactor_.worker, moved](Worker& other) {
+    other.ReceiveSession(id, from, std::move(*moved));
+  });
+}
+
+void Worker::ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session) {
+  const auto found = forwards_.find(id);
+  if (found != forwards_.end()) found->second.tcp->Adopt(std::move(session));
+  auto returned = std::make_shared<std::unique_ptr<TcpSession>>(std::move(session));
+  peers_.PostTo(from, [id, returned](Worker& other) {
+    other.forwards_.at(id).tcp->EndMove(std::move(*returned));
+  });
 }
 
 void Worker::LeaveUnusedNetns(const NetnsPtr& netns) {

@@ -17,14 +17,29 @@
 
 #include "forward.h"
 #include "reactor.h"
+#include "tcp_forward.h"
 
 namespace spliceport {
 
-class Worker final : private EventHandler, private ForwardOwner {
+class Worker;
+
+// What a worker needs of the engine it is part of; called on the worker's thread.
+class WorkerPeers {
  public:
-  // `on_done` is called on the worker's thread when a removed forward is done here.
-  static Result<std::unique_ptr<Worker>> Start(int index, const Settings& settings,
-                                               std::function<void(int)> on_done);
+  // A removed forward is done here.
+  virtual void OnDone(int id) = 0;
+  // Runs `task` on a worker of the same engine, as Worker::Post.
+  virtual void PostTo(size_t worker, std::function<void(Worker&)> task) = 0;
+
+ protected:
+  ~WorkerPeers() = default;
+};
+
+class Worker final : private EventHandler, private ForwardOwner, private SessionMover {
+ public:
+  // `index` is its place among the workers that share `balance`.
+  static Result<std::unique_ptr<Worker>> Start(size_t index, const Settings& settings,
+                                               Balance& balance, WorkerPeers& peers);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -49,18 +64,22 @@ class Worker final : private EventHandler, private ForwardOwner {
   };
   struct Entry {
     std::unique_ptr<Forward> forward;
+    TcpForward* tcp = nullptr;  // The same, if it is one.
     std::unique_ptr<DrainTimer> drain;
   };
 
-  Worker(const Settings& settings, std::function<void(int)> on_done, Epoll epoll, Waker waker);
+  Worker(size_t index, const Settings& settings, Balance& balance, WorkerPeers& peers, Epoll epoll,
+         Waker waker);
   void OnEvents(uint32_t events) override;
   void OnForwardDone(int id) override;
+  void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) override;
+  void ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session);
   void Loop();
   int Wait();
   void LeaveUnusedNetns(const NetnsPtr& netns);
 
   const Settings settings_;
-  const std::function<void(int)> on_done_;
+  WorkerPeers& peers_;
   Waker waker_;
   std::mutex inbox_mutex_;
   std::vector<std::function<void()>> inbox_;

@@ -8,10 +8,14 @@ namespace spliceport {
 
 namespace {
 
-Reactor NewReactor() {
+struct LoneReactor : private Balance, public Reactor {
+  LoneReactor(Epoll poll) : Balance(1), Reactor(std::move(poll), Settings{}, *this, 0) {}
+};
+
+LoneReactor NewReactor() {
   auto poll = Epoll::Create();
   REQUIRE(poll.ok());
-  return Reactor(std::move(poll.value()), Settings{});
+  return LoneReactor(std::move(poll.value()));
 }
 
 class Task final : public Runnable, public Mortal {
@@ -28,7 +32,7 @@ class Task final : public Runnable, public Mortal {
 TEST_CASE(
     "a turn comes once, however often it was asked for, and asking during a turn is for the next "
     "round") {
-  Reactor reactor = NewReactor();
+  LoneReactor reactor = NewReactor();
   int turns = 0;
   Task* self = nullptr;
   Task task([&] {
@@ -46,7 +50,7 @@ TEST_CASE(
 }
 
 TEST_CASE("who asks for a turn during its turn, and is then buried, gets none") {
-  Reactor reactor = NewReactor();
+  LoneReactor reactor = NewReactor();
   int turns = 0;
   std::unique_ptr<Task> task;
   task = std::make_unique<Task>([&] {
@@ -64,7 +68,7 @@ TEST_CASE("who asks for a turn during its turn, and is then buried, gets none") 
 }
 
 TEST_CASE("the dead of a round live until its end") {
-  Reactor reactor = NewReactor();
+  LoneReactor reactor = NewReactor();
   int turns = 0;
   auto second = std::make_unique<Task>([&] { ++turns; });
   Task* dead = second.get();
