@@ -31,6 +31,7 @@ struct ForwardCounters {
   Counter connect_timeouts;
   Counter connect_retries;
   Counter sessions_reset;
+  Counter sessions_moved;
   Counter bytes_to_container;
   Counter bytes_to_host;
   Counter datagrams_to_container;
@@ -59,15 +60,25 @@ struct ForwardCounters {
 
 // Every counter but the buckets.
 inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
-    &ForwardCounters::sessions_opened,         &ForwardCounters::sessions_closed,
-    &ForwardCounters::connect_failures,        &ForwardCounters::connect_timeouts,
-    &ForwardCounters::connect_retries,         &ForwardCounters::sessions_reset,
-    &ForwardCounters::bytes_to_container,      &ForwardCounters::bytes_to_host,
-    &ForwardCounters::datagrams_to_container,  &ForwardCounters::datagrams_to_host,
-    &ForwardCounters::datagrams_dropped,       &ForwardCounters::datagrams_lost_in_kernel,
-    &ForwardCounters::flows_evicted,           &ForwardCounters::accept_rests,
-    &ForwardCounters::pipe_fallbacks,          &ForwardCounters::connect_micros,
-    &ForwardCounters::proxy_sources_untrusted, &ForwardCounters::proxy_headers_malformed,
+    &ForwardCounters::sessions_opened,
+    &ForwardCounters::sessions_closed,
+    &ForwardCounters::connect_failures,
+    &ForwardCounters::connect_timeouts,
+    &ForwardCounters::connect_retries,
+    &ForwardCounters::sessions_reset,
+    &ForwardCounters::sessions_moved,
+    &ForwardCounters::bytes_to_container,
+    &ForwardCounters::bytes_to_host,
+    &ForwardCounters::datagrams_to_container,
+    &ForwardCounters::datagrams_to_host,
+    &ForwardCounters::datagrams_dropped,
+    &ForwardCounters::datagrams_lost_in_kernel,
+    &ForwardCounters::flows_evicted,
+    &ForwardCounters::accept_rests,
+    &ForwardCounters::pipe_fallbacks,
+    &ForwardCounters::connect_micros,
+    &ForwardCounters::proxy_sources_untrusted,
+    &ForwardCounters::proxy_headers_malformed,
     &ForwardCounters::proxy_headers_late,
 };
 

@@ -2,11 +2,25 @@
 
 #include <algorithm>
 #include <latch>
+#include <thread>
 
 namespace spliceport {
 
+namespace {
+
+// Clients and servers need the processors too. With more than half of them awake for new connections, two threads share
+// what one does with fewer wake-ups.
+size_t DefaultAcceptors() { return std::max(std::thread::hardware_concurrency() / 2, 1U); }
+
+}  // namespace
+
+Engine::Engine(EngineEvents& events, const Settings& settings)
+    : events_(events),
+      acceptors_(settings.acceptors > 0 ? settings.acceptors : DefaultAcceptors()),
+      balance_(static_cast<size_t>(settings.workers)) {}
+
 Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
-  std::unique_ptr<Engine> engine(new Engine(events, static_cast<size_t>(settings.workers)));
+  std::unique_ptr<Engine> engine(new Engine(events, settings));
   for (size_t index = 0; index < static_cast<size_t>(settings.workers); ++index) {
     auto worker = Worker::Start(index, settings, engine->balance_, *engine);
     if (!worker.ok()) return worker.error();
@@ -49,6 +63,12 @@ bool Engine::Serves(const ForwardConfig& config, size_t worker) const {
          static_cast<size_t>(config.id) % workers_.size() == worker;
 }
 
+// The forward's own worker and those after it, as many as there are acceptors.
+bool Engine::Accepts(int id, size_t worker) const {
+  const size_t own = static_cast<size_t>(id) % workers_.size();
+  return (worker + workers_.size() - own) % workers_.size() < acceptors_;
+}
+
 Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
   {
     const std::lock_guard lock(mutex_);
@@ -67,8 +87,10 @@ Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
   OnAllWorkers([&](size_t index, Worker& worker) {
     for (const ForwardConfig& config : configs) {
       if (!outcomes[index].ok()) return;
-      if (Serves(config, index))
-        outcomes[index] = worker.Add(config, *CountersOf(config.id, index));
+      if (!Serves(config, index)) continue;
+      ForwardConfig part = config;
+      part.accepts = Accepts(config.id, index);
+      outcomes[index] = worker.Add(part, *CountersOf(config.id, index));
     }
   });
   for (const Result<void>& outcome : outcomes) {
@@ -121,6 +143,12 @@ bool Engine::Has(int id) {
 void Engine::PostTo(size_t worker, std::function<void(Worker&)> task) {
   Worker& receiver = *workers_[worker];
   receiver.Post([task = std::move(task), &receiver] { task(receiver); });
+}
+
+void Engine::PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) {
+  for (size_t other = 0; other < workers_.size(); ++other) {
+    if (other != worker) PostTo(other, task);
+  }
 }
 
 void Engine::OnDone(int id) {

@@ -57,15 +57,18 @@ class Engine final : private WorkerPeers {
     int workers_left = 0;
   };
 
-  Engine(EngineEvents& events, size_t workers) : events_(events), balance_(workers) {}
+  Engine(EngineEvents& events, const Settings& settings);
   void OnAllWorkers(const std::function<void(size_t, Worker&)>& task);
   bool Serves(const ForwardConfig& config, size_t worker) const;
+  bool Accepts(int id, size_t worker) const;
   ForwardCounters* CountersOf(int id, size_t worker);
   void OnDone(int id) override;
   void PostTo(size_t worker, std::function<void(Worker&)> task) override;
+  void PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) override;
   void Forget(const std::vector<ForwardConfig>& configs);
 
   EngineEvents& events_;
+  const size_t acceptors_;
   Balance balance_;
   std::vector<std::weak_ptr<const Netns>> netns_;
   // Guards records_ and retired_: workers take a record out when its forward is done.

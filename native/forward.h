@@ -24,6 +24,8 @@ struct ForwardConfig {
   Limits limits;
   SourceAddress source_address = SourceAddress::kContainer;
   ProxyTrustPtr accept_proxy;
+  // Whether this worker's part takes new connections; if not, it serves those that come to it from another worker.
+  bool accepts = true;
 };
 
 class Forward : public Mortal {

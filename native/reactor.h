@@ -24,6 +24,8 @@ namespace spliceport {
 // Everything an engine can be told; src/validate.ts has the defaults and the ranges.
 struct Settings {
   int workers = 1;
+  // Workers that take the new connections of one forward; 0: half of the processors, at least one.
+  size_t acceptors = 0;
   int64_t spin_micros = 0;
   size_t pipe_capacity_bytes = 1 << 20;
   // A client is near, and bulk to it gets a small send buffer, up to this round trip; 0: no side gets one.

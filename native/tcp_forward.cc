@@ -13,20 +13,24 @@ constexpr int kMostDrainWakes = 1'024;
 
 }  // namespace
 
-TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, SessionMover& mover,
+TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& parts,
                        const ForwardConfig& config, ForwardCounters& counters)
     : reactor_(reactor),
       owner_(owner),
-      mover_(mover),
+      parts_(parts),
       counters_(counters),
       id_(config.id),
       limits_(config.limits),
       accept_proxy_(config.accept_proxy),
       source_address_(config.source_address),
+      accepts_(config.accepts),
       listener_(config.host_socket),
       target_(config.target) {}
 
-Result<void> TcpForward::Start() { return Watch(); }
+Result<void> TcpForward::Start() {
+  if (!accepts_) return {};
+  return Watch();
+}
 
 // Level-triggered: what a wake leaves in the queue wakes again. Exclusive: a client wakes one worker, not all.
 Result<void> TcpForward::Watch() {
@@ -34,13 +38,19 @@ Result<void> TcpForward::Watch() {
 }
 
 // Asks for one more client only after a wake that found as many as it asked for, so that a single client costs a
-// single accept4 and a crowd is taken in few wakes.
+// single accept4 and a crowd is taken in few wakes. The largest crowds are shared among all workers, lest the queue
+// overflow.
 void TcpForward::OnEvents(uint32_t /*events*/) {
   if (!listener_ || armed()) return;
   const int accepted = AcceptSome(accepts_per_wake_);
   accepts_per_wake_ = accepted == accepts_per_wake_
                           ? std::min(accepts_per_wake_ * 2, kMostAcceptsPerWake)
                           : std::max(accepted, 1);
+  if (accepted == kMostAcceptsPerWake) parts_.ShareCrowd(id_);
+}
+
+void TcpForward::TakeSome() {
+  if (listener_ && !armed()) AcceptSome(kMostAcceptsPerWake);
 }
 
 int TcpForward::AcceptSome(int most) {
@@ -91,7 +101,7 @@ void TcpForward::Rest() {
 }
 
 void TcpForward::OnTimer() {
-  if (!Watch().ok()) reactor_.timers.Arm(*this, NowMicros() + kRestMicros);
+  if (accepts_ && !Watch().ok()) reactor_.timers.Arm(*this, NowMicros() + kRestMicros);
 }
 
 void TcpForward::Release(TcpSession& session) {
@@ -118,7 +128,8 @@ std::unique_ptr<TcpSession> TcpForward::TakeOut(TcpSession& session) {
 
 void TcpForward::Move(TcpSession& session, size_t to) {
   ++moving_;
-  mover_.MoveSession(id_, to, TakeOut(session));
+  counters_.sessions_moved.Add();
+  parts_.MoveSession(id_, to, TakeOut(session));
 }
 
 void TcpForward::Adopt(std::unique_ptr<TcpSession> session) {

@@ -14,19 +14,21 @@
 
 namespace spliceport {
 
-// Carries sessions from one worker's part of a forward to another's.
-class SessionMover {
+// What the parts of a forward on different workers do for each other.
+class ForwardParts {
  public:
+  // Has the other parts call TakeSome.
+  virtual void ShareCrowd(int id) = 0;
   // Comes to Adopt of the other part, and is answered by EndMove of this one.
   virtual void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) = 0;
 
  protected:
-  ~SessionMover() = default;
+  ~ForwardParts() = default;
 };
 
 class TcpForward final : public Forward, private EventHandler, private Timer {
  public:
-  TcpForward(Reactor& reactor, ForwardOwner& owner, SessionMover& mover,
+  TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& parts,
              const ForwardConfig& config, ForwardCounters& counters);
   Result<void> Start();
 
@@ -51,6 +53,8 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   // Stops accepting for a moment, because something has run out.
   void Rest();
   void Release(TcpSession& session);
+  // Takes in some of a crowd that is more than the accepting workers can keep up with.
+  void TakeSome();
   // Gives a session to another worker. This part is not done until it is known to be there.
   void Move(TcpSession& session, size_t to);
   // Takes a session in that another worker had.
@@ -70,12 +74,13 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
 
   Reactor& reactor_;
   ForwardOwner& owner_;
-  SessionMover& mover_;
+  ForwardParts& parts_;
   ForwardCounters& counters_;
   const int id_;
   const Limits limits_;
   const ProxyTrustPtr accept_proxy_;
   const SourceAddress source_address_;
+  const bool accepts_;
   SharedFd listener_;
   TargetPtr target_;
   int accepts_per_wake_ = 1;

@@ -139,7 +139,7 @@ Result<void> Worker::Add(const ForwardConfig& config, ForwardCounters& counters)
   if (config.protocol == Protocol::kTcp) {
     auto forward =
         std::make_unique<TcpForward>(reactor_, static_cast<ForwardOwner&>(*this),
-                                     static_cast<SessionMover&>(*this), config, counters);
+                                     static_cast<ForwardParts&>(*this), config, counters);
     started = forward->Start();
     entry.tcp = forward.get();
     entry.forward = std::move(forward);
@@ -181,6 +181,13 @@ void Worker::OnForwardDone(int id) {
   reactor_.Bury(std::move(node.mapped().forward));
   LeaveUnusedNetns(netns);
   peers_.OnDone(id);
+}
+
+void Worker::ShareCrowd(int id) {
+  peers_.PostToAllBut(reactor_.worker, [id](Worker& other) {
+    const auto found = other.forwards_.find(id);
+    if (found != other.forwards_.end()) found->second.tcp->TakeSome();
+  });
 }
 
 // Tasks are copied, so what they carry is shared. What is still in an inbox when the engine closes dies with it.

@@ -30,12 +30,13 @@ class WorkerPeers {
   virtual void OnDone(int id) = 0;
   // Runs `task` on a worker of the same engine, as Worker::Post.
   virtual void PostTo(size_t worker, std::function<void(Worker&)> task) = 0;
+  virtual void PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) = 0;
 
  protected:
   ~WorkerPeers() = default;
 };
 
-class Worker final : private EventHandler, private ForwardOwner, private SessionMover {
+class Worker final : private EventHandler, private ForwardOwner, private ForwardParts {
  public:
   // `index` is its place among the workers that share `balance`.
   static Result<std::unique_ptr<Worker>> Start(size_t index, const Settings& settings,
@@ -72,6 +73,7 @@ class Worker final : private EventHandler, private ForwardOwner, private Session
          Waker waker);
   void OnEvents(uint32_t events) override;
   void OnForwardDone(int id) override;
+  void ShareCrowd(int id) override;
   void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) override;
   void ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session);
   void Loop();

@@ -33,8 +33,8 @@ export interface ForwarderOptions {
   /** The namespace of forwards that name none. Without it every forward must name its own. */
   readonly netns?: NetnsReference;
   /**
-   * Threads that relay. Default: the smaller of 2 and the number of processors; docs/architecture.md says why.
-   * Range: 1 to 64.
+   * Threads that relay. Default: the smaller of 2 and the number of processors; docs/architecture.md says why, and which
+   * of them take new connections. Range: 1 to 64.
    */
   readonly workers?: number;
   /**
@@ -50,9 +50,9 @@ export interface ForwarderOptions {
    */
   readonly pipeCapacityBytes?: number;
   /**
-   * The round trip up to which a client counts as near: bulk to and from it goes through small socket buffers, which stay
-   * in the processor's cache. Unit: microseconds. Default: 500. Range: 0 to 1,000,000; 0 leaves all buffers to the kernel,
-   * the container's side too. A client that is farther away always keeps the kernel's tuning.
+   * The round trip up to which a client counts as near: bulk to it goes through a small send buffer, which stays in the
+   * processor's cache. Unit: microseconds. Default: 500. Range: 0 to 1,000,000; 0 leaves all buffers to the kernel, the
+   * container's side too. A client that is farther away always keeps the kernel's tuning.
    */
   readonly nearRttMicros?: number;
   /** Closes the forwarder, at once, when it is aborted. */

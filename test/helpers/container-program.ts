@@ -15,6 +15,21 @@ export interface UdpSeen {
   readonly from: string;
 }
 
+/** A datagram to be sent. */
+export interface UdpQuestion {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly bytes?: number;
+}
+
+/** The first datagram that came back. */
+export interface UdpAnswer {
+  readonly address: string;
+  readonly port: number;
+  readonly bytes: number;
+}
+
 const failure = binding.setInterfaceUp('lo');
 if (failure !== undefined) throw new Error(`${failure.syscall}: ${failure.errno}`);
 
@@ -62,6 +77,24 @@ const handlers = {
     const last = socket.received.at(-1);
     if (last === undefined) throw new Error('nobody to reply to');
     await socket.send(text, last.port, last.address);
+  },
+  /** Sends from this side and tells who answered. */
+  async udpAsk({ from, to, port, bytes = 14 }: UdpQuestion): Promise<UdpAnswer> {
+    using socket = await UdpSocket.bind({ address: from });
+    const answer = await socket.ask(Buffer.alloc(bytes, 'a'), port, to);
+    return { address: answer.address, port: answer.port, bytes: answer.data.length };
+  },
+  /** Sends many at once, and waits for no answer. */
+  async udpFlood({
+    count,
+    from,
+    to,
+    port,
+    bytes = 14,
+  }: UdpQuestion & { count: number }): Promise<void> {
+    using socket = await UdpSocket.bind({ address: from });
+    const data = Buffer.alloc(bytes, 'f');
+    await Promise.all(Array.from({ length: count }, () => socket.send(data, port, to)));
   },
   udpClose({ id }: { id: number }): void {
     find(udpServers, id).close();

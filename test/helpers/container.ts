@@ -1,7 +1,7 @@
 // container.ts: a throw-away container, which is a network namespace and a process in it that runs servers.
 
 import { readlinkSync } from 'node:fs';
-import type { ContainerApi, UdpSeen } from './container-program.js';
+import type { ContainerApi, UdpAnswer, UdpQuestion, UdpSeen } from './container-program.js';
 import { Program } from './program.js';
 import type { TcpBehavior, TcpSeen, TcpServerOptions } from './tcp-server.js';
 import type { UdpSocketOptions } from './udp-socket.js';
@@ -91,6 +91,16 @@ export class Container {
       reply: (text) => api.udpReply({ id, text }),
       close: () => api.udpClose({ id }),
     };
+  }
+
+  /** Sends a datagram from the namespace and tells who answered. */
+  askUdp(question: UdpQuestion): Promise<UdpAnswer> {
+    return this.#api.udpAsk(question);
+  }
+
+  /** Sends `count` datagrams from the namespace at once. */
+  async floodUdp(question: UdpQuestion & { readonly count: number }): Promise<void> {
+    await this.#api.udpFlood(question);
   }
 
   /** Runs a command in the namespace; its output. */

@@ -91,10 +91,10 @@ bool Bounce(const UniqueFd& client, const std::string& block) {
 }
 
 // UndefinedBehaviorSanitizer looks at an object through a pipe when it meets its type for the first time, so all that
-// will have a turn without descriptors has one before: a session in bulk, the timers of one that is refused and of a
+// will have a turn without descriptors has one before: sessions in bulk that move, the timers of one that is refused and of a
 // listener that rests, the thread of Bounce.
 void MeetAllTypes(const Address& server) {
-  Harness harness;
+  Harness harness({.workers = 2, .acceptors = 1});
   const Address nobody = *Address::Parse("127.0.0.1", 1);
   const Address host = harness.AddTo(1, Protocol::kTcp, Here(server));
   (void)ReadToEnd(ConnectTo(harness.AddTo(2, Protocol::kTcp, Here(nobody))).get());
@@ -103,8 +103,12 @@ void MeetAllTypes(const Address& server) {
   (void)harness.engine().Add({{3, Protocol::kTcp, listener, Here(nobody), {}}}).ok();
   shutdown(listener->get(), SHUT_RDWR);
   (void)Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) > 4; });
-  for (int i = 0; i < 4; ++i)
-    (void)Bounce(ConnectTo(host), std::string(8 << 20, 'x'));
+  const std::string block(8 << 20, 'x');
+  for (int i = 0; i < 100 && harness.Count(&ForwardCounters::sessions_moved) == 0; ++i) {
+    std::thread other([&] { (void)Bounce(ConnectTo(host), block); });
+    (void)Bounce(ConnectTo(host), block);
+    other.join();
+  }
 }
 
 // Each client has asked, and goes when it has its answer; how many got one.

@@ -19,7 +19,8 @@ Address Client(uint16_t port) { return *Address::Parse("192.0.2.1", port); }
 TEST_CASE("flows are in the order of their last use, as in a list that is kept by hand") {
   auto poll = Epoll::Create();
   REQUIRE(poll.ok());
-  Reactor reactor(std::move(poll.value()), Settings{});
+  Balance balance(1);
+  Reactor reactor(std::move(poll.value()), Settings{}, balance, 0);
   ForwardCounters counters;
   UdpForward forward(reactor, ForwardConfig{}, counters);
   UdpFlows flows;
@@ -57,7 +58,8 @@ TEST_CASE("flows are in the order of their last use, as in a list that is kept b
 TEST_CASE("one client has a flow for each address that it sends to") {
   auto poll = Epoll::Create();
   REQUIRE(poll.ok());
-  Reactor reactor(std::move(poll.value()), Settings{});
+  Balance balance(1);
+  Reactor reactor(std::move(poll.value()), Settings{}, balance, 0);
   ForwardCounters counters;
   UdpForward forward(reactor, ForwardConfig{}, counters);
   UdpFlows flows;

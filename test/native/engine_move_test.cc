@@ -1,0 +1,133 @@
+// Sessions that move from one worker to another when they turn to bulk.
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "harness.h"
+#include "server.h"
+
+namespace spliceport {
+
+namespace {
+
+// One accepts, so the others get sessions by moves alone.
+constexpr Settings kOneAcceptor{.workers = 3, .acceptors = 1};
+
+std::string Pattern(size_t size, size_t seed) {
+  std::string text(size, '\0');
+  for (size_t i = 0; i < size; ++i)
+    text[i] = static_cast<char>((i + seed) % 251);
+  return text;
+}
+
+struct Outcome {
+  bool exact = false;
+  bool exact_so_far = false;  // What came back is the beginning of what was sent.
+  int error = 0;
+};
+
+// Bulk in both directions at once; `then` runs when the first bytes have come back.
+Outcome Exchange(const Address& host, const std::string& request,
+                 const std::function<void()>& then) {
+  const UniqueFd client = ConnectTo(host);
+  std::thread sender([&] {
+    SendAll(client.get(), request);
+    ShutdownWrite(client.get());
+  });
+  const std::string first = ReadUpTo(client.get(), 1);
+  then();
+  const Ending rest = ReadToEnd(client.get());
+  sender.join();
+  const std::string reply = first + rest.bytes;
+  return {reply == request, request.starts_with(reply), rest.error};
+}
+
+std::vector<Outcome> ExchangeAtOnce(
+    const Address& host, size_t clients, size_t bytes, const std::function<void()>& then = [] {}) {
+  std::vector<Outcome> outcomes(clients);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < clients; ++i) {
+    threads.emplace_back([&, i] { outcomes[i] = Exchange(host, Pattern(bytes, i), then); });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+  return outcomes;
+}
+
+}  // namespace
+
+TEST_CASE("sessions in bulk move to other workers, and lose nothing on the way") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  for (const Outcome& outcome : ExchangeAtOnce(host, 6, 8 << 20)) {
+    CHECK(outcome.error == 0);
+    CHECK(outcome.exact);
+  }
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) >= 2);
+  CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+  CHECK(harness.Count(&ForwardCounters::bytes_to_host) == 6 * (8 << 20));
+}
+
+TEST_CASE("a lone session in bulk stays where it is") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  CHECK(ExchangeAtOnce(host, 1, 8 << 20)[0].exact);
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 0);
+}
+
+TEST_CASE("a forward that is removed while its sessions move lets them finish") {
+  constexpr int64_t kDrainMicros = 20'000'000;
+  for (int round = 0; round < 8; ++round) {
+    Harness harness(kOneAcceptor);
+    Server server(harness.netns(), Echo);
+    const Address host = harness.Add(1, Protocol::kTcp, server.address());
+    std::atomic<size_t> begun = 0;
+    const auto outcomes = ExchangeAtOnce(host, 4, 2 << 20, [&] {
+      // When all are there, since removal refuses those that come later.
+      if (++begun == 4) harness.engine().Remove({1}, kDrainMicros);
+    });
+    for (const Outcome& outcome : outcomes) {
+      CHECK(outcome.error == 0);
+      CHECK(outcome.exact);
+    }
+    CHECK(Eventually([&] { return harness.Removals(1) == 1; }));
+    CHECK(harness.OpenSessions() == 0);
+  }
+}
+
+TEST_CASE("a forward that is removed at once takes sessions that move with it, and is gone once") {
+  for (int round = 0; round < 8; ++round) {
+    Harness harness(kOneAcceptor);
+    Server server(harness.netns(), Echo);
+    const Address host = harness.Add(1, Protocol::kTcp, server.address());
+    std::atomic<size_t> begun = 0;
+    ExchangeAtOnce(host, 4, 8 << 20, [&] {
+      if (++begun == 4) harness.engine().Remove({1}, 0);
+    });
+    CHECK(Eventually([&] { return harness.Removals(1) == 1; }));
+    CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+    CHECK_FALSE(harness.engine().Has(1));
+  }
+}
+
+TEST_CASE("an engine that closes while sessions move ends them all") {
+  for (int round = 0; round < 8; ++round) {
+    Harness harness(kOneAcceptor);
+    Server server(harness.netns(), Echo);
+    const Address host = harness.Add(1, Protocol::kTcp, server.address());
+    std::atomic<bool> closed = false;
+    for (const Outcome& outcome : ExchangeAtOnce(host, 4, 8 << 20, [&] {
+           if (!closed.exchange(true)) harness.engine().Close();
+         })) {
+      CHECK(outcome.exact_so_far);
+      CHECK(outcome.error != ETIMEDOUT);
+    }
+  }
+}
+
+}  // namespace spliceport

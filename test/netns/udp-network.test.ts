@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Container } from '../helpers/container.js';
+import type { ForwarderApi } from '../helpers/forwarder-program.js';
+import { Program } from '../helpers/program.js';
+import { iproute2, isMissing } from '../helpers/tools.js';
+import { until } from '../helpers/wait.js';
+
+// The host is a namespace too: its veth pair leads to a client in a third one.
+const HOST_ADDRESSES = ['10.7.8.1', '10.7.8.2', 'fd00:7:8::1', 'fd00:7:8::2'];
+const CLIENT_ADDRESSES = ['10.7.8.9', 'fd00:7:8::9'];
+
+describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pair', () => {
+  let container: Container;
+  let client: Container;
+  let host: Program;
+
+  beforeAll(async () => {
+    host = new Program(new URL('../helpers/forwarder-program.ts', import.meta.url), {
+      ownNetns: true,
+    });
+    [container, client] = await Promise.all([Container.start(), Container.start()]);
+    const onHost = (...command: string[]) => host.api<ForwarderApi>().run({ command });
+    await onHost(
+      ...['ip', 'link', 'add', 'to-client', 'type', 'veth'],
+      ...['peer', 'name', 'to-host', 'netns', String(client.pid)],
+    );
+    for (const address of HOST_ADDRESSES) {
+      await onHost('ip', 'address', 'add', ...withPrefix(address), 'dev', 'to-client');
+    }
+    await onHost('ip', 'link', 'set', 'to-client', 'up');
+    for (const address of CLIENT_ADDRESSES) {
+      await client.run('ip', 'address', 'add', ...withPrefix(address), 'dev', 'to-host');
+    }
+    await client.run('ip', 'link', 'set', 'to-host', 'up');
+  });
+  afterAll(() => Promise.all([host.stop(), client.stop(), container.stop()]));
+
+  it('answers from the address that the client sent to, of several in both families', async () => {
+    const service = await container.udp({ echo: true });
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    const forward = await api.add({
+      protocol: 'udp',
+      host: { port: 0 },
+      container: { port: service.port },
+    });
+    for (const to of HOST_ADDRESSES) {
+      const from = CLIENT_ADDRESSES[to.includes(':') ? 1 : 0] ?? '';
+      const answer = await client.askUdp({ from, to, port: forward.host.port });
+      expect(answer).toEqual({ address: to, port: forward.host.port, bytes: 14 });
+    }
+    await api.close({});
+  });
+
+  it('goes on when the way to the container takes only smaller packets, and loses what must not be cut', async () => {
+    const service = await container.udp({ echo: true });
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    const forward = await api.add({
+      protocol: 'udp',
+      host: { address: '10.7.8.1', port: 0 },
+      container: { port: service.port },
+    });
+    const ask = (bytes: number) =>
+      client.askUdp({ from: '10.7.8.9', to: '10.7.8.1', port: forward.host.port, bytes });
+    expect((await ask(20_000)).bytes).toBe(20_000);
+    await container.run('ip', 'link', 'set', 'lo', 'mtu', '1000');
+    try {
+      expect((await ask(1_400)).bytes).toBe(1_400);
+      expect((await ask(10)).bytes).toBe(10);
+      await client.floodUdp({
+        from: '10.7.8.9',
+        to: '10.7.8.1',
+        port: forward.host.port,
+        bytes: 1_400,
+        count: 200,
+      });
+      await until(async () => {
+        const { datagramsToContainer, datagramsDropped, datagramsLostInKernel } = await api.stats();
+        return datagramsToContainer + datagramsDropped + datagramsLostInKernel === 203;
+      }, 'all are sent on or counted');
+      expect((await ask(10)).bytes).toBe(10);
+    } finally {
+      await container.run('ip', 'link', 'set', 'lo', 'mtu', '65536');
+      await api.close({});
+    }
+  });
+});
+
+function withPrefix(address: string): string[] {
+  return address.includes(':') ? [`${address}/64`, 'nodad'] : [`${address}/24`];
+}
