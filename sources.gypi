@@ -17,6 +17,7 @@
       'native/splice.cc',
       'native/tcp_forward.cc',
       'native/tcp_session.cc',
+      'native/tcp_session_bulk.cc',
       'native/timer.cc',
       'native/udp_batch.cc',
       'native/udp_flows.cc',

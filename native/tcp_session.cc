@@ -15,8 +15,7 @@
 //                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
 //                      direction goes on for as long as it likes. After both, close(2).
 //                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
-//                A session that turns to bulk where others are in bulk, while another worker has fewer, moves there as
-//                it is, with what its pumps hold (balance.h says why).
+//                A session that turns to bulk may move to another worker: tcp_session_bulk.cc.
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
 //                (Linux keeps it) and is passed on, with the FIN if one came first; then, when the living end has
 //                acknowledged everything or kResetPatienceMicros went by without progress, its socket is closed with a
@@ -25,11 +24,6 @@
 //
 // The timer serves one state at a time: the wait for the header in kAwaitingHeader, retry and connect timeout in kConnecting, polling for acknowledgement in
 // kResetting. An open session has none, and holds two descriptors and no pipe while it is idle.
-//
-// Socket buffers: with the kernel's auto-tuning, megabytes queue between the forwarder and where the bytes go, and fall
-// out of the processor's cache. When a direction turns to bulk, the socket that it is sent on gets a fixed, small send
-// buffer, if the round trip there is short. A distant client needs more bytes on the way, so it keeps the tuning; and
-// receive buffers are always the kernel's, so that no window is held down.
 
 #include "tcp_session.h"
 
@@ -42,15 +36,12 @@ namespace spliceport {
 
 namespace {
 
-constexpr uint32_t kSessionEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr int kConnectAttempts = 10;
 constexpr int64_t kRetryStepMicros = 5'000;
 constexpr int64_t kExhaustionRetryMicros = 20'000;
 constexpr int64_t kResetPatienceMicros = 2'000'000;
 constexpr int64_t kResetPollMicros = 500;
 constexpr uint8_t kMostResetPollDoublings = 7;
-// Measured, with its neighbors, in docs/architecture.md.
-constexpr int kSmallSendBytes = 128 << 10;
 
 }  // namespace
 
@@ -82,7 +73,7 @@ void TcpSession::AwaitHeader() {
   TakeHeader();
   if (state_ != State::kAwaitingHeader) return;
   Reactor& reactor = forward_->reactor();
-  if (!reactor.epoll.Add(host_.fd.get(), kSessionEvents, host_).ok()) return GiveUpConnecting();
+  if (!reactor.epoll.Add(host_.fd.get(), kEvents, host_).ok()) return GiveUpConnecting();
   reactor.timers.Arm(*this, begun_micros_ + forward_->accept_proxy()->header_timeout_micros);
 }
 
@@ -122,7 +113,7 @@ void TcpSession::Connect() {
   container_.fd = std::move(opened.value());
   const auto started = StartConnect(container_.fd.get(), target_->address);
   if (!started.ok()) return RetryConnect(-started.error().code);
-  const auto added = reactor.epoll.Add(container_.fd.get(), kSessionEvents, container_);
+  const auto added = reactor.epoll.Add(container_.fd.get(), kEvents, container_);
   if (!added.ok()) return RetryConnect(-added.error().code);
   reactor.timers.Arm(*this, deadline_micros_);
 }
@@ -148,7 +139,8 @@ void TcpSession::GiveUpConnecting() {
 
 void TcpSession::OnTimer() {
   if (state_ == State::kResetting) return AdvanceReset();
-  if (state_ == State::kAwaitingHeader) return RefuseHeader(forward_->counters().proxy_headers_late);
+  if (state_ == State::kAwaitingHeader)
+    return RefuseHeader(forward_->counters().proxy_headers_late);
   if (NowMicros() >= deadline_micros_) {
     forward_->counters().connect_timeouts.Add();
     return GiveUpConnecting();
@@ -172,7 +164,7 @@ bool TcpSession::Open() {
   forward_->reactor().timers.Cancel(*this);
   forward_->counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
   state_ = State::kOpen;
-  const auto added = forward_->reactor().epoll.Add(host_.fd.get(), kSessionEvents, host_);
+  const auto added = forward_->reactor().epoll.Add(host_.fd.get(), kEvents, host_);
   if (!added.ok()) {
     GiveUpConnecting();
     return false;
@@ -250,51 +242,6 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
       return false;
   }
   return true;
-}
-
-void TcpSession::NoteBulk() {
-  if (to_container_.bulk()) HoldSendBuffer(container_);
-  if (to_host_.bulk()) HoldSendBuffer(host_);
-  const bool bulk = to_container_.bulk() || to_host_.bulk();
-  if (std::exchange(in_bulk_, bulk) == bulk) return;
-  Reactor& reactor = forward_->reactor();
-  if (!bulk) return reactor.balance.End(reactor.worker);
-  reactor.balance.Begin(reactor.worker);
-  // In a turn of its own: only then does no event or turn of the batch in hand name it.
-  is_to_move_ = reactor.balance.BetterThan(reactor.worker).has_value();
-  if (is_to_move_) reactor.QueueTurn(*this);
-}
-
-void TcpSession::MoveTo(size_t worker) {
-  Reactor& reactor = forward_->reactor();
-  for (Side* side : {&host_, &container_}) {
-    reactor.epoll.Remove(side->fd.get());
-    reactor.epoll.Forget(*side);
-  }
-  reactor.balance.End(reactor.worker);
-  reactor.balance.Begin(worker);
-  // The other worker may have it before this returns.
-  forward_->Move(*this, worker);
-}
-
-void TcpSession::Resume() {
-  for (Side* side : {&host_, &container_}) {
-    if (!forward_->reactor().epoll.Add(side->fd.get(), kSessionEvents, *side).ok()) {
-      ResetBoth();
-      return End();
-    }
-    side->readable = side->writable = true;
-  }
-  Advance();
-}
-
-void TcpSession::HoldSendBuffer(Side& side) {
-  if (std::exchange(side.settled_for_bulk, true)) return;
-  const uint32_t near = forward_->reactor().near_rtt_micros;
-  if (near == 0) return;
-  // The container is on this machine.
-  if (&side == &container_ || MinRoundTripMicros(side.fd.get()) <= near)
-    SetSendBuffer(side.fd.get(), kSmallSendBytes);
 }
 
 void TcpSession::BeginReset(Side& dead) {

@@ -34,6 +34,9 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   size_t index = 0;
 
  private:
+  // What both sockets are watched for, once and for all.
+  static constexpr uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
   struct Side final : StreamEnd, EventHandler {
     explicit Side(TcpSession& owner) : session(owner) {}
     void OnEvents(uint32_t events) override { session.OnSideEvents(*this, events); }
