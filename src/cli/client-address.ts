@@ -25,16 +25,16 @@ export function addClientAddressOptions(command: Command): Command {
     .option(
       '--trusted-proxy <cidr>',
       'a load balancer that is believed, or a block of them; may be repeated',
-      (cidr: string, before: readonly string[] = []) => [...before, cidr],
+      (cidr: string, before: readonly string[] | undefined) => [...(before ?? []), cidr],
     );
 }
 
 /** The specifications, with what the options say. */
 export function withClientAddress(
   specs: readonly ForwardSpec[],
-  { sourceAddress, acceptProxy = false, trustedProxy }: ClientAddressOptions,
+  { sourceAddress, acceptProxy, trustedProxy }: ClientAddressOptions,
 ): ForwardSpec[] {
-  if (acceptProxy !== (trustedProxy !== undefined))
+  if ((acceptProxy ?? false) !== (trustedProxy !== undefined))
     throw usageFailure(
       '--accept-proxy and --trusted-proxy go together',
       'Whoever is trusted may claim to be any client: name your load balancers alone.',
@@ -42,6 +42,6 @@ export function withClientAddress(
   return specs.map((spec) => ({
     ...spec,
     ...(sourceAddress !== undefined && { sourceAddress }),
-    ...(trustedProxy !== undefined && { acceptProxy, trustedProxies: trustedProxy }),
+    ...(trustedProxy !== undefined && { acceptProxy: true, trustedProxies: trustedProxy }),
   }));
 }

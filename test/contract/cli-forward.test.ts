@@ -56,6 +56,24 @@ describe('spliceport forward', () => {
     expect(stderr).not.toContain('\x1b');
   });
 
+  test('names clients to the server as it is told, and those that a load balancer names', async () => {
+    const options = ['--source-address', 'proxy-v1', '--accept-proxy'];
+    const trusted = ['10.0.0.0/8', '127.0.0.1'].flatMap((cidr) => ['--trusted-proxy', cidr]);
+    const { hostPort, ...started } = await startJson(
+      ...[`127.0.0.1:0:${port}`, ...options, ...trusted, ...toPid()],
+    );
+    await using run = started.run;
+    const header = 'PROXY TCP4 203.0.113.9 192.0.2.80 51000 443\r\n';
+    expect(await askTcp({ port: hostPort }, `${header}hello`)).toBe(`${header}hello`);
+    await run.end();
+  });
+
+  test('refuses to believe load balancers that are not named', async () => {
+    const run = await cli(['forward', `127.0.0.1:0:${port}`, '--accept-proxy', ...toPid()]);
+    expect(run.code).toBe(2);
+    expect(run.stderr).toContain('--accept-proxy and --trusted-proxy go together');
+  });
+
   test('prints with --json one line for each event', async () => {
     const { ready, forwards, hostPort, ...started } = await startJson(
       `127.0.0.1:0:${port}`,
