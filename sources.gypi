@@ -4,6 +4,7 @@
   'variables': {
     'engine_sources': [
       'native/address.cc',
+      'native/admission.cc',
       'native/cidr.cc',
       'native/engine.cc',
       'native/epoll.cc',

@@ -1,7 +1,11 @@
 #include "cidr.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <functional>
+#include <iterator>
+#include <utility>
 
 namespace spliceport {
 
@@ -40,6 +44,53 @@ bool Cidr::Contains(const Address& address) const {
   if (std::memcmp(own, other, whole) != 0) return false;
   const int rest = prefix_bits_ % kByteBits;
   return rest == 0 || ((own[whole] ^ other[whole]) >> (kByteBits - rest)) == 0;
+}
+
+CidrList::CidrList(const std::vector<Cidr>& blocks) {
+  for (const Cidr& block : blocks) {
+    const Address& network = block.network();
+    Range range{BytesOf(network, 0), BytesOf(network, UINT8_MAX)};
+    const int most = network.is_v6() ? kV6Bits : kV4Bits;
+    for (int bit = block.prefix_bits(); bit < most; ++bit) {
+      const auto mask = static_cast<uint8_t>(0x80 >> (bit % kByteBits));
+      range.first[static_cast<size_t>(bit / kByteBits)] &= static_cast<uint8_t>(~mask);
+      range.last[static_cast<size_t>(bit / kByteBits)] |= mask;
+    }
+    (network.is_v6() ? v6_ : v4_).push_back(range);
+  }
+  Sort(v4_);
+  Sort(v6_);
+}
+
+bool CidrList::Contains(const Address& address) const {
+  const Address plain = address.Unmapped();
+  const std::vector<Range>& ranges = plain.is_v6() ? v6_ : v4_;
+  const Bytes bytes = BytesOf(plain, 0);
+  const auto next = std::ranges::upper_bound(ranges, bytes, std::less<>(),
+                                             [](const Range& r) { return r.first; });
+  return next != ranges.begin() && bytes <= std::prev(next)->last;
+}
+
+CidrList::Bytes CidrList::BytesOf(const Address& address, uint8_t rest) {
+  Bytes bytes;
+  bytes.fill(address.is_v6() ? 0 : rest);
+  std::memcpy(bytes.data(), spliceport::BytesOf(address),
+              (address.is_v6() ? kV6Bits : kV4Bits) / 8);
+  return bytes;
+}
+
+// Joins what overlaps, so that the range that begins last before an address is the only one that may hold it.
+void CidrList::Sort(std::vector<Range>& ranges) {
+  std::ranges::sort(ranges, std::less<>(), [](const Range& range) { return range.first; });
+  std::vector<Range> joined;
+  for (const Range& range : ranges) {
+    if (!joined.empty() && range.first <= joined.back().last) {
+      joined.back().last = std::max(joined.back().last, range.last);
+    } else {
+      joined.push_back(range);
+    }
+  }
+  ranges = std::move(joined);
 }
 
 }  // namespace spliceport

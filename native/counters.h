@@ -41,6 +41,9 @@ struct ForwardCounters {
   Counter flows_evicted;
   Counter accept_rests;
   Counter pipe_fallbacks;
+  Counter sessions_denied;
+  Counter sessions_over_limit;
+  Counter sessions_over_rate;
   Counter proxy_sources_untrusted;
   Counter proxy_headers_malformed;
   Counter proxy_headers_late;
@@ -80,6 +83,9 @@ inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
     &ForwardCounters::proxy_sources_untrusted,
     &ForwardCounters::proxy_headers_malformed,
     &ForwardCounters::proxy_headers_late,
+    &ForwardCounters::sessions_denied,
+    &ForwardCounters::sessions_over_limit,
+    &ForwardCounters::sessions_over_rate,
 };
 
 inline void ForwardCounters::Merge(const ForwardCounters& other) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "admission.h"
 #include "counters.h"
 #include "proxy_accept.h"
 #include "reactor.h"
@@ -24,6 +25,7 @@ struct ForwardConfig {
   Limits limits;
   SourceAddress source_address = SourceAddress::kContainer;
   ProxyTrustPtr accept_proxy;
+  AdmissionPtr admission;
   // Whether this worker's part takes new connections; if not, it serves those that come to it from another worker.
   bool accepts = true;
 };

@@ -22,6 +22,7 @@ TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& part
       id_(config.id),
       limits_(config.limits),
       accept_proxy_(config.accept_proxy),
+      admission_(config.admission),
       source_address_(config.source_address),
       accepts_(config.accepts),
       listener_(config.host_socket),
@@ -68,8 +69,7 @@ int TcpForward::AcceptSome(int most) {
       }
       continue;
     }
-    if (accept_proxy_ && !Contains(accept_proxy_->sources, client)) {
-      counters_.proxy_sources_untrusted.Add();
+    if (!Admits(client)) {
       ResetOnClose(connection.get());
       continue;
     }
@@ -81,6 +81,30 @@ int TcpForward::AcceptSome(int most) {
     if (armed()) return accepted + 1;
   }
   return most;
+}
+
+bool TcpForward::Admits(const Address& client) {
+  if (accept_proxy_) {
+    if (!accept_proxy_->sources.Contains(client)) {
+      counters_.proxy_sources_untrusted.Add();
+      return false;
+    }
+    // Who the client is, its session learns from the header.
+  } else if (!Permits(client)) {
+    return false;
+  }
+  return !admission_ || admission_->Enter(NowMicros(), counters_);
+}
+
+bool TcpForward::Permits(const Address& client) {
+  if (!admission_ || admission_->Permits(client)) return true;
+  counters_.sessions_denied.Add();
+  return false;
+}
+
+void TcpForward::CountOut() {
+  counters_.sessions_closed.Add();
+  if (admission_) admission_->Leave();
 }
 
 std::string TcpForward::IntroductionOf(const Address& client, int fd, const ProxyHeader* told) {
@@ -105,7 +129,7 @@ void TcpForward::OnTimer() {
 }
 
 void TcpForward::Release(TcpSession& session) {
-  counters_.sessions_closed.Add();
+  CountOut();
   reactor_.Bury(TakeOut(session));
   if (Done() && !closing_all_) owner_.OnForwardDone(id_);
 }
@@ -168,7 +192,7 @@ void TcpForward::CloseAll() {
 
 void TcpForward::CutOff(std::unique_ptr<TcpSession> session) {
   session->Cut();
-  counters_.sessions_closed.Add();
+  CountOut();
   reactor_.Bury(std::move(session));
 }
 

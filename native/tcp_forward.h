@@ -49,6 +49,8 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   }
   // The header for a client's connection `fd`, of which a load balancer may have told more.
   std::string IntroductionOf(const Address& client, int fd, const ProxyHeader* told);
+  // By its address; counts it where it may not.
+  bool Permits(const Address& client);
   const ProxyTrust* accept_proxy() const { return accept_proxy_.get(); }
   // Stops accepting for a moment, because something has run out.
   void Rest();
@@ -71,6 +73,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
   void CutOff(std::unique_ptr<TcpSession> session);
   Result<void> Watch();
+  bool Admits(const Address& client);
+  // Of a session that has ended.
+  void CountOut();
 
   Reactor& reactor_;
   ForwardOwner& owner_;
@@ -79,6 +84,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   const int id_;
   const Limits limits_;
   const ProxyTrustPtr accept_proxy_;
+  const AdmissionPtr admission_;
   const SourceAddress source_address_;
   const bool accepts_;
   SharedFd listener_;

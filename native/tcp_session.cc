@@ -80,10 +80,15 @@ void TcpSession::AwaitHeader() {
 void TcpSession::TakeHeader() {
   ProxyReading reading = TakeProxyHeader(forward_->reactor(), host_);
   if (reading.verdict == ProxyVerdict::kIncomplete) return;
-  if (reading.verdict == ProxyVerdict::kMalformed)
-    return RefuseHeader(forward_->counters().proxy_headers_malformed);
+  if (reading.verdict == ProxyVerdict::kMalformed) {
+    forward_->counters().proxy_headers_malformed.Add();
+    return Refuse();
+  }
   header_bytes_ = static_cast<uint16_t>(reading.size);
-  if (reading.header.ends) client_ = reading.header.ends->client;
+  if (reading.header.ends) {
+    client_ = reading.header.ends->client;
+    if (!forward_->Permits(client_)) return Refuse();
+  }
   if (forward_->WritesProxyHeaders())
     told_ = std::make_unique<ProxyHeader>(std::move(reading.header));
   if (armed()) {
@@ -96,8 +101,7 @@ void TcpSession::TakeHeader() {
   Connect();
 }
 
-void TcpSession::RefuseHeader(Counter& reason) {
-  reason.Add();
+void TcpSession::Refuse() {
   ResetOnClose(host_.fd.get());
   End();
 }
@@ -139,8 +143,10 @@ void TcpSession::GiveUpConnecting() {
 
 void TcpSession::OnTimer() {
   if (state_ == State::kResetting) return AdvanceReset();
-  if (state_ == State::kAwaitingHeader)
-    return RefuseHeader(forward_->counters().proxy_headers_late);
+  if (state_ == State::kAwaitingHeader) {
+    forward_->counters().proxy_headers_late.Add();
+    return Refuse();
+  }
   if (NowMicros() >= deadline_micros_) {
     forward_->counters().connect_timeouts.Add();
     return GiveUpConnecting();

@@ -50,7 +50,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
 
   void AwaitHeader();
   void TakeHeader();
-  void RefuseHeader(Counter& reason);
+  void Refuse();
   void Connect();
   void RetryConnect(int error);
   void GiveUpConnecting();

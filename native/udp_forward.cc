@@ -10,7 +10,7 @@
 //                 had sent to: when the events in hand are done, or earlier if that memory is full.
 //   life          A flow begins with its first datagram and ends when neither direction has used it for the flow
 //                 timeout; flows are in order of use, so one timer for the oldest serves all. Above most_flows the
-//                 oldest ends early. What the container's ICMP says (ECONNREFUSED) ends nothing.
+//                 oldest ends early; what admission limits, refuses the newest. What the container's ICMP says (ECONNREFUSED) ends nothing.
 //   retarget      A flow whose socket is connected to another target than the forward's is given a new one with its next
 //                 datagram.
 //
@@ -37,6 +37,7 @@ UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCou
       id_(config.id),
       limits_(config.limits),
       accept_proxy_(config.accept_proxy),
+      admission_(config.admission),
       host_socket_(config.host_socket),
       target_(config.target),
       source_address_(config.source_address) {}
@@ -79,8 +80,12 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
                        UdpFlow*& current) {
   if (current == nullptr || !(current->key == key)) {
     if (current != nullptr) SendToContainer(*current);
+    current = nullptr;
+    const bool is_limited = admission_ && flows_.Find(key) == nullptr;
+    if (is_limited && !Admits(key, datagrams.datagrams(), arrival)) return;
     current = FlowFor(key, arrival);
     if (current == nullptr) {
+      if (is_limited) admission_->Leave();
       counters_.datagrams_dropped.Add(datagrams.datagrams());
       return;
     }
@@ -92,7 +97,7 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
 // A train of a load balancer's may be of many clients.
 void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
   const ReceivedTrain& train = arrival.train;
-  if (!Contains(accept_proxy_->sources, train.peer)) {
+  if (!accept_proxy_->sources.Contains(train.peer)) {
     counters_.proxy_sources_untrusted.Add(train.datagrams());
     return;
   }
@@ -109,6 +114,16 @@ void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
     Relay({ends ? ends->client : train.peer, train.peer}, {datagram.subspan(reading.size), 0},
           {train, arrival.now, &reading.header}, current);
   }
+}
+
+bool UdpForward::Admits(const FlowKey& key, uint64_t datagrams, const Arrival& arrival) {
+  // A load balancer that speaks for itself is trusted already.
+  const bool is_known = arrival.told == nullptr || arrival.told->ends;
+  if (is_known && !admission_->Permits(key.client)) {
+    counters_.sessions_denied.Add(datagrams);
+    return false;
+  }
+  return admission_->Enter(arrival.now, counters_, datagrams);
 }
 
 UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
@@ -222,6 +237,7 @@ void UdpForward::EndFlow(UdpFlow& flow) {
   // Its route may be named by replies that wait.
   if (reactor_.Datagrams().replies_of == this) SendReplies();
   counters_.sessions_closed.Add();
+  if (admission_) admission_->Leave();
   reactor_.epoll.Forget(flow);
   flow.fd.Reset();
   reactor_.Bury(flows_.Remove(flow));

@@ -45,6 +45,8 @@ class UdpForward final : public Forward,
   // Adds to what waits for `current`, or sends that off when `key` is of another flow, which is current then.
   void Relay(const FlowKey& key, const Train& datagrams, const Arrival& arrival, UdpFlow*& current);
   void RelayProxied(const Arrival& arrival, UdpFlow*& current);
+  // Whether a flow may begin, which has a place then; counts the datagrams where it may not.
+  bool Admits(const FlowKey& key, uint64_t datagrams, const Arrival& arrival);
   // Null when there can be none now: no descriptors, no way into the namespace, no route.
   UdpFlow* FlowFor(const FlowKey& key, const Arrival& arrival);
   std::string IntroductionOf(const FlowKey& key, const Arrival& arrival);
@@ -58,6 +60,7 @@ class UdpForward final : public Forward,
   const int id_;
   const Limits limits_;
   const ProxyTrustPtr accept_proxy_;
+  const AdmissionPtr admission_;
   SharedFd host_socket_;
   TargetPtr target_;
   const SourceAddress source_address_;

@@ -1,6 +1,6 @@
 // accept-proxy.ts: the checks of what a forward says of load balancers in front of it, and of whom it believes.
 
-import { parseCidr } from './address.js';
+import { resolveBlocks } from './admission.js';
 import { invalidArgType, outOfRange } from './errors.js';
 import type { ForwardSpec } from './types.js';
 
@@ -37,17 +37,7 @@ function resolveTrustedProxies(
     if (trustedProxies === undefined) return [];
     throw outOfRange(place, 'nothing, without acceptProxy,', trustedProxies);
   }
-  const expected = 'the addresses of the load balancers whose headers acceptProxy reads';
-  if (!Array.isArray(trustedProxies)) throw invalidArgType(place, expected, trustedProxies);
-  if (trustedProxies.length === 0 || trustedProxies.length > MAX_TRUSTED_PROXIES)
-    throw outOfRange(place, `${expected}, 1 to ${MAX_TRUSTED_PROXIES} of them,`, trustedProxies);
-  return trustedProxies.map((text: unknown, index) => {
-    const block = 'an IP address, or a block of them such as 10.0.0.0/8,';
-    if (typeof text !== 'string') throw invalidArgType(`${place}[${index}]`, block, text);
-    const cidr = parseCidr(text);
-    if (cidr === undefined) throw outOfRange(`${place}[${index}]`, block, text);
-    return cidr;
-  });
+  return resolveBlocks(place, trustedProxies, 1, MAX_TRUSTED_PROXIES);
 }
 
 function resolveTimeout(name: string, value: unknown): number {

@@ -62,6 +62,12 @@ export interface NativeForwards {
   /** Blocks of addresses. Empty: PROXY headers are not read. */
   readonly trustedProxies: readonly string[];
   readonly proxyHeaderTimeoutMs: number;
+  /** Blocks of addresses. Empty: anybody. */
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  /** 0: any number. */
+  readonly maxSessions: number;
+  readonly maxSessionsPerSecond: number;
 }
 
 export interface NativeSession {

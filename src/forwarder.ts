@@ -249,14 +249,16 @@ export class Forwarder {
   ): void {
     let firstId = this.#nextId;
     const failure = this.#engine.add(
-      wanted.map(({ container, limits, sourceAddress, acceptedProxies, count }, index) => {
-        const { protocol, fds } = at(hosts, index);
-        const target = { netnsFd: at(namespaces, index).fd, ...container };
-        const own = { firstId, protocol, hostFds: fds, target, sourceAddress };
-        const forwards = { ...own, ...limits, ...acceptedProxies };
-        firstId += count;
-        return forwards;
-      }),
+      wanted.map(
+        ({ container, limits, sourceAddress, acceptedProxies, admission, count }, index) => {
+          const { protocol, fds } = at(hosts, index);
+          const target = { netnsFd: at(namespaces, index).fd, ...container };
+          const own = { firstId, protocol, hostFds: fds, target, sourceAddress };
+          const forwards = { ...own, ...limits, ...acceptedProxies, ...admission };
+          firstId += count;
+          return forwards;
+        },
+      ),
     );
     if (failure === undefined) return;
     for (const netns of namespaces) this.#namespaces.release(netns);

@@ -92,6 +92,23 @@ export interface ForwardSpec {
    * Range: 1 to 86,400,000.
    */
   readonly udpTimeoutMs?: number;
+  /**
+   * Most TCP sessions or UDP flows at a time; a further client is refused, where {@link ForwardSpec.maxFlows} makes room
+   * for it. Default: any number. Range: 1 to 1,048,576.
+   */
+  readonly maxSessions?: number;
+  /**
+   * Most new TCP sessions or UDP flows per second. After a pause, one second's worth may come at once. Default: any
+   * number. Range: 1 to 100,000.
+   */
+  readonly maxSessionsPerSecond?: number;
+  /**
+   * The clients that are let in, and nobody else: addresses, or blocks such as `10.0.0.0/8`. Default: anybody. 1 to
+   * 100,000 of them.
+   */
+  readonly allow?: readonly string[];
+  /** The clients that are refused, also of those allowed. Default: nobody. Up to 100,000. */
+  readonly deny?: readonly string[];
   /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. Range: 1 to 1,048,576. */
   readonly maxFlows?: number;
   /** Whose address the server sees. Default: `container`. UDP has no `proxy-v1`. */
@@ -173,6 +190,12 @@ export interface Stats {
   readonly acceptRests: number;
   /** Times bulk data was copied because no useful pipe was to be had. */
   readonly pipeFallbacks: number;
+  /** Connections, and datagrams, of clients that {@link ForwardSpec.allow} and `deny` keep out; refused. */
+  readonly sessionsDenied: number;
+  /** Connections, and datagrams, of clients beyond {@link ForwardSpec.maxSessions}; refused. */
+  readonly sessionsOverLimit: number;
+  /** Connections, and datagrams, of clients beyond {@link ForwardSpec.maxSessionsPerSecond}; refused. */
+  readonly sessionsOverRate: number;
   /** Connections, and datagrams, from others than {@link ForwardSpec.trustedProxies}; refused. */
   readonly proxySourcesUntrusted: number;
   /** Connections that began, and datagrams that came, without a right PROXY header; refused. */

@@ -1,6 +1,7 @@
 // validate.ts: every check of an argument and every default, so that all behind it may trust what it is given.
 
 import { parseAddress } from './address.js';
+import { resolveAdmission, type AdmissionRules } from './admission.js';
 import { resolveAcceptedProxies, type AcceptedProxies } from './accept-proxy.js';
 import { invalidArgType, outOfRange } from './errors.js';
 import { parsePortSpec } from './mapping.js';
@@ -64,6 +65,7 @@ export interface ResolvedRange {
   };
   readonly sourceAddress: SourceAddress;
   readonly acceptedProxies: AcceptedProxies;
+  readonly admission: AdmissionRules;
 }
 
 /** {@link TargetChange} with its namespace as a path. */
@@ -184,6 +186,7 @@ function resolveRange(
       protocol,
     ),
     acceptedProxies: resolveAcceptedProxies(name, spec),
+    admission: resolveAdmission(name, spec),
   };
 }
 

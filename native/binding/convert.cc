@@ -1,7 +1,9 @@
 #include "convert.h"
 
 #include <array>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 namespace spliceport::binding {
 
@@ -65,6 +67,9 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("flowsEvicted", counters.flows_evicted.Get());
   set("acceptRests", counters.accept_rests.Get());
   set("pipeFallbacks", counters.pipe_fallbacks.Get());
+  set("sessionsDenied", counters.sessions_denied.Get());
+  set("sessionsOverLimit", counters.sessions_over_limit.Get());
+  set("sessionsOverRate", counters.sessions_over_rate.Get());
   set("proxySourcesUntrusted", counters.proxy_sources_untrusted.Get());
   set("proxyHeadersMalformed", counters.proxy_headers_malformed.Get());
   set("proxyHeadersLate", counters.proxy_headers_late.Get());
@@ -125,17 +130,34 @@ SourceAddress SourceAddressAt(const Napi::Object& object, const char* key) {
   return SourceAddress::kContainer;
 }
 
-ProxyTrustPtr ProxyTrustOf(const Napi::Object& object) {
-  const auto list = object.Get("trustedProxies").As<Napi::Array>();
-  if (list.Length() == 0) return nullptr;
-  auto trust = std::make_shared<ProxyTrust>();
-  trust->header_timeout_micros = IntegerAt(object, "proxyHeaderTimeoutMs") * 1'000;
+CidrList CidrListAt(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  Check(value.IsArray(), key);
+  const auto list = value.As<Napi::Array>();
+  std::vector<Cidr> blocks;
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const auto block = Cidr::Parse(list.Get(i).As<Napi::String>().Utf8Value());
     Check(block.has_value(), "a block of addresses that is none reached the addon");
-    trust->sources.push_back(*block);
+    blocks.push_back(*block);
   }
-  return trust;
+  return CidrList(blocks);
+}
+
+ProxyTrustPtr ProxyTrustOf(const Napi::Object& object) {
+  auto sources = CidrListAt(object, "trustedProxies");
+  if (sources.empty()) return nullptr;
+  return std::make_shared<const ProxyTrust>(
+      ProxyTrust{std::move(sources), IntegerAt(object, "proxyHeaderTimeoutMs") * 1'000});
+}
+
+AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object) {
+  auto rules = std::make_shared<AdmissionRules>();
+  rules->allow = CidrListAt(object, "allow");
+  rules->deny = CidrListAt(object, "deny");
+  rules->most_sessions = IntegerAt(object, "maxSessions");
+  rules->most_per_second = IntegerAt(object, "maxSessionsPerSecond");
+  if (rules->limits_nothing()) return nullptr;
+  return rules;
 }
 
 Address AddressOf(const Napi::Object& object) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "address.h"
+#include "admission.h"
 #include "counters.h"
 #include "proxy_accept.h"
 #include "result.h"
@@ -29,6 +30,9 @@ bool FlagAt(const Napi::Object& object, const char* key);
 SourceAddress SourceAddressAt(const Napi::Object& object, const char* key);
 Protocol ProtocolAt(const Napi::Object& object, const char* key);
 // From its `trustedProxies` and `proxyHeaderTimeoutMs`; null where it trusts none.
+CidrList CidrListAt(const Napi::Object& object, const char* key);
+// Null where nothing is limited.
+AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object);
 ProxyTrustPtr ProxyTrustOf(const Napi::Object& object);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);

@@ -85,6 +85,7 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
   common.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
   common.source_address = SourceAddressAt(object, "sourceAddress");
   common.accept_proxy = ProxyTrustOf(object);
+  const AdmissionRulesPtr rules = AdmissionRulesOf(object);
   auto first = TargetFrom(object.Get("target").As<Napi::Object>(), known);
   if (!first.ok()) return first.error();
   Target target = *first.value();
@@ -94,6 +95,7 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
     target.address.set_port(static_cast<uint16_t>(first_port + offset));
     common.host_socket = std::move(configs[i].host_socket);
     common.target = std::make_shared<const Target>(target);
+    if (rules) common.admission = std::make_shared<Admission>(rules);
     configs[i] = common;
     configs[i].id += offset;
   }

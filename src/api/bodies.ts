@@ -19,6 +19,14 @@ const may = z.exactOptional;
 
 const netns = z.union([z.strictObject({ pid: z.int() }), z.strictObject({ path: z.string() })]);
 
+/** Whom a forward lets in. */
+export const admission = {
+  maxSessions: may(z.int()),
+  maxSessionsPerSecond: may(z.int()),
+  allow: may(z.array(z.string())),
+  deny: may(z.array(z.string())),
+};
+
 const forwardSpec = z.strictObject({
   protocol: may(z.enum(['tcp', 'udp'])),
   host: z.strictObject({ address: may(z.string()), port: z.int() }),
@@ -28,6 +36,7 @@ const forwardSpec = z.strictObject({
   connectTimeoutMs: may(z.int()),
   udpTimeoutMs: may(z.int()),
   maxFlows: may(z.int()),
+  ...admission,
   sourceAddress: may(z.enum(['container', 'transparent', 'proxy-v1', 'proxy-v2'])),
   acceptProxy: may(z.boolean()),
   trustedProxies: may(z.array(z.string())),

@@ -37,6 +37,12 @@ const connectFailures: readonly Figure[] = [
   },
 ];
 
+const refusals: readonly Figure[] = [
+  { label: ['reason', 'denied'], valueOf: (stats) => stats.sessionsDenied },
+  { label: ['reason', 'limit'], valueOf: (stats) => stats.sessionsOverLimit },
+  { label: ['reason', 'rate'], valueOf: (stats) => stats.sessionsOverRate },
+];
+
 /** Every metric of a forward, but the histogram. */
 const RULES: readonly MetricRule[] = [
   {
@@ -89,6 +95,13 @@ const RULES: readonly MetricRule[] = [
     figures: [{ valueOf: (stats) => stats.pipeFallbacks }],
   },
   {
+    name: 'spliceport_sessions_refused_total',
+    help: 'TCP connections that the forward does not let in; they were reset.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: refusals,
+  },
+  {
     name: 'spliceport_proxy_refused_total',
     help: 'Connections and datagrams refused for want of a right PROXY header from a trusted load balancer.',
     kind: 'counter',
@@ -132,6 +145,13 @@ const RULES: readonly MetricRule[] = [
     kind: 'counter',
     protocol: 'udp',
     figures: directions('datagramsToContainer', 'datagramsToHost'),
+  },
+  {
+    name: 'spliceport_datagrams_refused_total',
+    help: 'Datagrams of clients whom the forward does not let in.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: refusals,
   },
   {
     name: 'spliceport_datagrams_dropped_total',

@@ -5,7 +5,7 @@ import * as z from 'zod/mini';
 import type { Forward, ForwardSpec, SpliceportError } from '../index.js';
 import { bindFailure } from '../rootlessport/failures.js';
 import { check } from '../rootlessport/ports.js';
-import { checked } from './bodies.js';
+import { admission, checked } from './bodies.js';
 import { Problem } from './problem.js';
 import type { Context } from './context.js';
 
@@ -29,6 +29,9 @@ const portSpec = z.object({
   childPort: port,
   childIP: text,
 });
+
+/** What may be asked for besides, in the project's own words: no client of RootlessKit's sends any of it. */
+const extension = z.object(admission);
 
 type PortSpec = z.infer<typeof portSpec>;
 
@@ -71,6 +74,7 @@ export class RootlessKit {
   async add(body: unknown): Promise<PortStatus> {
     const { forwarder, targetFor } = this.#context;
     const asked = checked(portSpec, body, 'body');
+    const limits = checked(extension, body, 'body');
     const { proto, parentIP, parentPort, childPort, childIP } = asked;
     const wanted = {
       protocol: proto,
@@ -83,7 +87,7 @@ export class RootlessKit {
     const [range] = ranges;
     if (failure !== undefined || range === undefined) throw new Problem(400, failure ?? 'no port');
     const address = childIP === '' ? targetFor(range.host.address) : childIP;
-    const spec: ForwardSpec = { ...range.spec, container: { address, port: childPort } };
+    const spec: ForwardSpec = { ...range.spec, container: { address, port: childPort }, ...limits };
     try {
       const forward = await forwarder.add(spec);
       this.#asked.set(forward.id, { spec: asked, forward });

@@ -1,6 +1,7 @@
 // change.ts: `spliceport add`, `rm` and `drain`, which change running forwarders.
 
 import type { DrainReport, Forward } from '../api/types.js';
+import { withAdmission, type AdmissionOptions } from './admission.js';
 import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { CliFailure, exitCodes, failureOf, usageFailure } from './failure.js';
 import { print, printJson } from './output.js';
@@ -17,14 +18,14 @@ import { describeForward } from './describe.js';
 import { count } from './units.js';
 
 /** Options of `add`. */
-export interface AddOptions extends ClientAddressOptions {
+export interface AddOptions extends ClientAddressOptions, AdmissionOptions {
   readonly to?: string;
   readonly json?: boolean;
 }
 
 /** Adds forwards to a running forwarder: all or none. */
 export async function add(texts: readonly string[], options: AddOptions): Promise<void> {
-  const specs = withClientAddress(parseSpecs(texts), options);
+  const specs = withAdmission(withClientAddress(parseSpecs(texts), options), options);
   const forwarder = pickForwarder(await findRunning(), options.to);
   let added: Forward[];
   try {

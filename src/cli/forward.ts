@@ -1,6 +1,7 @@
 // forward.ts: `spliceport forward`: a forwarder in the foreground.
 
 import { Forwarder, type Forward, type ForwardSpec } from '../index.js';
+import { withAdmission, type AdmissionOptions } from './admission.js';
 import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { openControl } from './control.js';
 import { EndRequests } from './end-requests.js';
@@ -20,7 +21,7 @@ const TERMINAL_INTERVAL_SECONDS = 1;
 const LOG_INTERVAL_SECONDS = 60;
 
 /** Options of `forward`. */
-export interface ForwardOptions extends TargetOptions, ClientAddressOptions {
+export interface ForwardOptions extends TargetOptions, ClientAddressOptions, AdmissionOptions {
   /** Unit: seconds. */
   readonly drain: number;
   /** How often traffic is told. Unit: seconds. 0: never. */
@@ -34,7 +35,7 @@ export interface ForwardOptions extends TargetOptions, ClientAddressOptions {
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
   try {
-    const specs = withClientAddress(parseSpecs(texts), options);
+    const specs = withAdmission(withClientAddress(parseSpecs(texts), options), options);
     const entered = enteredTarget();
     const target = entered ?? (await resolveTarget(options));
     if (entered === undefined && isForbidden(target)) return await reenter(target);

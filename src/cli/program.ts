@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { addAdmissionOptions } from './admission.js';
 import { addClientAddressOptions } from './client-address.js';
 import type { AddOptions, DrainOptions, RemoveOptions } from './change.js';
 import type { ForwardOptions } from './forward.js';
@@ -59,6 +60,29 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
+const forwardExamples: readonly Example[] = [
+  {
+    command: 'spliceport forward 8080:80 --container web',
+    effect: 'port 8080 of the host leads to port 80 of a container',
+  },
+  {
+    command: 'spliceport forward 127.0.0.1:0:80 --pid 4281',
+    effect: 'a free port of the loopback, which is printed',
+  },
+  {
+    command: "spliceport forward 8000-8009:80-89 '[::1]:5353:53/udp' --netns /run/netns/web",
+    effect: 'ten TCP ports, and a UDP port of IPv6',
+  },
+  {
+    command: 'spliceport forward 8080:80 --container web --source-address proxy-v2',
+    effect: 'the server, which expects PROXY headers, learns who its clients are',
+  },
+  {
+    command: 'spliceport forward 8080:80 --container web --allow 192.168.0.0/16 --max-sessions 100',
+    effect: 'a hundred clients at a time, of the local network alone',
+  },
+];
+
 function addForward(program: Command, setExitCode: SetExitCode): void {
   const others = (own: string): string[] =>
     ['netns', 'pid', 'container'].filter((name) => name !== own);
@@ -99,24 +123,8 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
       setExitCode(await forward(specs, options));
     });
   addClientAddressOptions(command);
-  give(command, [
-    {
-      command: 'spliceport forward 8080:80 --container web',
-      effect: 'port 8080 of the host leads to port 80 of a container',
-    },
-    {
-      command: 'spliceport forward 127.0.0.1:0:80 --pid 4281',
-      effect: 'a free port of the loopback, which is printed',
-    },
-    {
-      command: "spliceport forward 8000-8009:80-89 '[::1]:5353:53/udp' --netns /run/netns/web",
-      effect: 'ten TCP ports, and a UDP port of IPv6',
-    },
-    {
-      command: 'spliceport forward 8080:80 --container web --source-address proxy-v2',
-      effect: 'the server, which expects PROXY headers, learns who its clients are',
-    },
-  ]);
+  addAdmissionOptions(command);
+  give(command, forwardExamples);
 }
 
 function addLists(program: Command): void {
@@ -177,6 +185,7 @@ function addChanges(program: Command): void {
       (await import('./change.js')).add(specs, options),
     );
   addClientAddressOptions(add);
+  addAdmissionOptions(add);
   give(add, [{ command: 'spliceport add 8443:443 --to 4281', effect: 'one port more' }]);
 
   const remove = program

@@ -25,8 +25,9 @@ const cases: [line: string, words: readonly string[]][] = [
   [
     'spliceport forward --',
     [
-      ...['--accept-proxy', '--container', '--drain', '--help', '--interval', '--json', '--netns'],
-      ...['--pid', '--source-address', '--trusted-proxy'],
+      ...['--accept-proxy', '--allow', '--container', '--deny', '--drain', '--help', '--interval'],
+      ...['--json', '--max-rate', '--max-sessions', '--netns', '--pid', '--source-address'],
+      '--trusted-proxy',
     ],
   ],
   ['spliceport forward 8080:80 --container ', ['db', 'other', 'web']],

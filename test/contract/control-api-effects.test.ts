@@ -4,9 +4,17 @@ import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Forward, Session, StatsReport } from '../../src/api/types.js';
 import { Container, type TcpService } from '../helpers/container.js';
-import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
+import {
+  askTcp,
+  connectTcp,
+  endingOf,
+  isRefused,
+  isServed,
+  nextText,
+} from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import { Controlled } from './helpers/control.js';
+import { freePort } from './helpers/run.js';
 
 let container: Container;
 let echo: TcpService;
@@ -115,6 +123,23 @@ describe('a call', () => {
       [other.id, 0],
     ]);
     client.destroy();
+  });
+
+  test('limits whom a port of RootlessKit’s lets in, and counts whom it kept out', async () => {
+    const port = await freePort();
+    const spec = { proto: 'tcp', parentIP: '127.0.0.1', parentPort: port, childPort: echo.port };
+    const limits = { maxSessions: 7, maxSessionsPerSecond: 7, deny: ['127.0.0.1'] };
+    const added = await controlled.call('POST', '/v1/ports', { ...spec, ...limits });
+    expect({ status: added.status, json: added.json }).toEqual({
+      status: 201,
+      json: { id: 2, spec },
+    });
+    expect(await isServed({ port })).toBe(false);
+    const { forwards } = (await controlled.call('GET', '/v1/stats')).json as StatsReport;
+    expect(forwards[1]?.stats).toMatchObject({ sessionsDenied: 1, sessionsTotal: 0 });
+    const { text } = await controlled.call('GET', '/metrics');
+    const labels = `forward="2",protocol="tcp",host="127.0.0.1:${port}",reason="denied"`;
+    expect(text).toContain(`\nspliceport_sessions_refused_total{${labels}} 1\n`);
   });
 
   test('tells what the process told of itself', async () => {

@@ -186,6 +186,7 @@ function messageLike(text: string): unknown {
 }
 
 describe('a body', () => {
+  const port = { proto: 'tcp', parentIP: '127.0.0.1', parentPort: 64_001, childPort: 80 };
   const spec = { host: { port: 0 }, container: { port: 80 } };
   const whole = {
     protocol: 'udp',
@@ -199,6 +200,10 @@ describe('a body', () => {
     acceptProxy: true,
     trustedProxies: ['127.0.0.1', 'fd00::/8'],
     proxyHeaderTimeoutMs: 1,
+    maxSessions: 1,
+    maxSessionsPerSecond: 1,
+    allow: ['10.0.0.0/8'],
+    deny: [],
   };
 
   test.each<[method: string, path: string, schema: string, body: unknown]>([
@@ -243,6 +248,12 @@ describe('a body', () => {
       'sourceAddress',
     ],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, acceptProxy: 1 }] }, 'acceptProxy'],
+    ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, allow: [] }] }, 'allow'],
+    ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, deny: '::1' }] }, 'deny'],
+    ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, maxSessions: 0 }] }, 'maxSessions'],
+    ['POST', '/v1/ports', 'AddPortRequest', { ...port, maxSessions: 0 }, 'maxSessions'],
+    ['POST', '/v1/ports', 'AddPortRequest', { ...port, maxSessionsPerSecond: 'x' }, 'PerSecond'],
+    ['POST', '/v1/ports', 'AddPortRequest', { ...port, allow: '::1' }, 'allow'],
     ['PATCH', '/v1/ports/1', 'TargetChange', { port: 0 }, 'port'],
     ['PATCH', '/v1/ports/1', 'TargetChange', { port: 65_536 }, 'port'],
     ['PATCH', '/v1/ports/1', 'TargetChange', { address: 1 }, 'body.address'],

@@ -87,3 +87,24 @@ export async function isRefused({ address: host = '127.0.0.1', port }: Where): P
     socket.destroy();
   }
 }
+
+/** Whether a client is answered; one that is refused is reset, perhaps before it knows that it has connected. */
+export async function isServed(
+  { address: host = '127.0.0.1', port }: Where,
+  clients: Socket[] = [],
+): Promise<boolean> {
+  const socket = createConnection({ host, port, noDelay: true });
+  clients.push(socket);
+  socket.write('x');
+  const [fate] = (await within(
+    Promise.race([
+      once(socket, 'data'),
+      new Promise((resolve) => socket.once('error', (error) => resolve([error]))),
+    ]),
+    'an answer or a reset',
+  )) as [Buffer | NodeJS.ErrnoException];
+  socket.on('error', () => undefined);
+  if (Buffer.isBuffer(fate)) return true;
+  if (fate.code === 'ECONNRESET' || fate.code === 'EPIPE') return false;
+  throw fate;
+}

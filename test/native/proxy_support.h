@@ -25,7 +25,7 @@ inline ForwardConfig Believing(TargetPtr target, Protocol protocol = Protocol::k
                                const std::string& trusted = "127.0.0.0/8") {
   ForwardConfig config = Writing(SourceAddress::kProxyV2, std::move(target), protocol);
   auto trust = std::make_shared<ProxyTrust>();
-  trust->sources.push_back(*Cidr::Parse(trusted));
+  trust->sources = CidrList({*Cidr::Parse(trusted)});
   trust->header_timeout_micros = 300'000;
   config.accept_proxy = trust;
   return config;

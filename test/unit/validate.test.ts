@@ -95,6 +95,7 @@ describe('a forward', () => {
       limits: { connectTimeoutMs: 10_000, udpTimeoutMs: 90_000, maxFlows: 16_384 },
       sourceAddress: 'container',
       acceptedProxies: { trustedProxies: [], proxyHeaderTimeoutMs: 3_000 },
+      admission: { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 },
     });
   });
 
@@ -110,6 +111,10 @@ describe('a forward', () => {
       acceptProxy: true,
       trustedProxies: ['10.0.0.0/8', 'FD00::0'],
       proxyHeaderTimeoutMs: 1,
+      allow: ['::ffff:10.0.0.0/104'],
+      deny: ['10.1.2.3', '::/0'],
+      maxSessions: 1_048_576,
+      maxSessionsPerSecond: 100_000,
     };
     expect(resolveSingle(spec, netns)).toEqual({
       host: { protocol: 'udp', address: '::1', port: 0, dualStack: false },
@@ -121,6 +126,12 @@ describe('a forward', () => {
       acceptedProxies: {
         trustedProxies: ['10.0.0.0/8', 'fd00::'],
         proxyHeaderTimeoutMs: 1,
+      },
+      admission: {
+        allow: ['10.0.0.0/8'],
+        deny: ['10.1.2.3', '::/0'],
+        maxSessions: 1_048_576,
+        maxSessionsPerSecond: 100_000,
       },
     });
   });
@@ -187,6 +198,17 @@ describe('a forward', () => {
     [{ ...minimal, sourceAddress: 1 }, type, 'specs[1].sourceAddress'],
     [{ ...minimal, sourceAddress: 'client' }, range, 'specs[1].sourceAddress'],
     [{ ...minimal, protocol: 'udp', sourceAddress: 'proxy-v1' }, range, 'specs[1].sourceAddress'],
+    [{ ...minimal, maxSessions: '1' }, type, 'specs[1].maxSessions'],
+    [{ ...minimal, maxSessions: 0 }, range, 'specs[1].maxSessions'],
+    [{ ...minimal, maxSessions: 1.5 }, range, 'specs[1].maxSessions'],
+    [{ ...minimal, maxSessions: 1_048_577 }, range, 'specs[1].maxSessions'],
+    [{ ...minimal, maxSessionsPerSecond: 0 }, range, 'specs[1].maxSessionsPerSecond'],
+    [{ ...minimal, maxSessionsPerSecond: 100_001 }, range, 'specs[1].maxSessionsPerSecond'],
+    [{ ...minimal, allow: '10.0.0.0/8' }, type, 'specs[1].allow'],
+    [{ ...minimal, allow: [] }, range, 'specs[1].allow'],
+    [{ ...minimal, allow: ['10.0.0.0/33'] }, range, 'specs[1].allow[0]'],
+    [{ ...minimal, deny: ['::1', 1] }, type, 'specs[1].deny[1]'],
+    [{ ...minimal, deny: ['lan'] }, range, 'specs[1].deny[0]'],
     [{ ...minimal, acceptProxy: 'yes' }, type, 'specs[1].acceptProxy'],
     [{ ...minimal, acceptProxy: true }, type, 'specs[1].trustedProxies'],
     [{ ...minimal, acceptProxy: true, trustedProxies: [] }, range, 'specs[1].trustedProxies'],
