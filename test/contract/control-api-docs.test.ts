@@ -1,11 +1,10 @@
-// Holds docs/control-api.md against the server, its metrics and the types. Its example is run by api-docs.test.ts.
+// Holds docs/control-api.md against the server and the types. Its example is run by api-docs.test.ts.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ControlClient } from '../../src/api/client.js';
 import * as control from '../../src/api/control.js';
-import { Controlled } from './helpers/control.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(`${root}docs/control-api.md`, 'utf8');
@@ -26,13 +25,6 @@ function rowsOf(title: string): string[][] {
 const codeIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
 
 describe('docs/control-api.md', () => {
-  let controlled: Controlled;
-  beforeAll(async () => {
-    controlled = new Controlled('/proc/self/ns/net');
-    await controlled.forwarder.addAll(['127.0.0.1:0:80', '127.0.0.1:0:53/udp']);
-  });
-  afterAll(() => controlled[Symbol.asyncDispose]());
-
   test('lists every call of the description, and no other', () => {
     const description = JSON.parse(readFileSync(`${root}docs/openapi.json`, 'utf8')) as {
       readonly paths: Readonly<Record<string, object>>;
@@ -45,27 +37,6 @@ describe('docs/control-api.md', () => {
     expect(calls.length).toBeGreaterThan(10);
     const listed = rowsOf('Calls').map(([call]) => codeIn(call)[0]);
     expect(listed.sort()).toEqual(calls.sort());
-  });
-
-  test('lists every metric with its type, its labels and their values, and no other', async () => {
-    const { text } = await controlled.call('GET', '/metrics');
-    const served = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => {
-      const labels = new Map<string, Set<string>>();
-      for (const [, list = ''] of text.matchAll(new RegExp(`^${name}\\{(.*)\\}`, 'gm'))) {
-        for (const [, label = '', value = ''] of list.matchAll(/(\w+)="([^"]*)"/g)) {
-          if (['forward', 'protocol', 'host', 'le'].includes(label)) continue;
-          labels.set(label, (labels.get(label) ?? new Set()).add(value));
-        }
-      }
-      const values = (label: string) => (label === 'version' ? [] : [...(labels.get(label) ?? [])]);
-      return [name, type, [...labels.keys()].flatMap((label) => [label, ...values(label)])];
-    });
-    const listed = rowsOf('Metrics').map(([name, type, labels]) => [
-      ...codeIn(name),
-      type,
-      codeIn(labels),
-    ]);
-    expect(listed.sort()).toEqual(served.sort());
   });
 
   test('lists every option, every export and every method of the client', () => {

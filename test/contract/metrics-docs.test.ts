@@ -1,0 +1,195 @@
+// Holds docs/metrics.md and docs/grafana-dashboard.json against the metrics of a real forwarder.
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parser } from '@prometheus-io/lezer-promql';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Controlled } from './helpers/control.js';
+
+const docs = fileURLToPath(new URL('../../docs/', import.meta.url));
+const page = readFileSync(`${docs}metrics.md`, 'utf8');
+
+/** The labels of every metric of a forward, which the page tells of ahead of its table. */
+const COMMON_LABELS = ['forward', 'protocol', 'host'];
+
+interface Target {
+  readonly expr: string;
+  readonly legendFormat: string;
+}
+
+interface Panel {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number };
+  readonly targets?: readonly Target[];
+}
+
+interface Dashboard {
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly definition?: string }[];
+  };
+  readonly panels: readonly Panel[];
+}
+
+const dashboard = JSON.parse(readFileSync(`${docs}grafana-dashboard.json`, 'utf8')) as Dashboard;
+
+/** The cells of the rows of the table in the section of this title. */
+function rowsOf(title: string): string[][] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? '';
+  const lines = section.match(/^\| .*\|$/gm) ?? [];
+  return lines.slice(1).map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  );
+}
+
+const codeIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+
+const alerts = rowsOf('Alerts worth having').map(([, expression]) => codeIn(expression)[0] ?? '');
+const targets = dashboard.panels.flatMap(({ title, targets: list = [] }) =>
+  list.map((target) => ({ ...target, title })),
+);
+
+/** As Grafana fills in what it knows. */
+const filled = (expression: string) =>
+  expression.replaceAll('$__rate_interval', '1m').replaceAll('$host', '.*');
+
+/** What an expression names, by the grammar of Prometheus. */
+function namesIn(expression: string): { metrics: string[]; labels: string[]; faults: string[] } {
+  const found: Record<string, string[]> = { Identifier: [], LabelName: [], '⚠': [] };
+  parser.parse(expression).iterate({
+    enter: ({ name, type, from, to }) => {
+      const key = type.isError ? '⚠' : name;
+      found[key]?.push(expression.slice(from, to));
+    },
+  });
+  const { Identifier: metrics = [], LabelName: labels = [], '⚠': faults = [] } = found;
+  return { metrics, labels, faults };
+}
+
+let controlled: Controlled;
+/** Each metric with its type and its own labels and their values. */
+let served: [name: string, type: string, labels: string[]][];
+/** The labels of each sample, by its name: those of a histogram have three. */
+const samples = new Map<string, Set<string>>();
+
+beforeAll(async () => {
+  controlled = new Controlled('/proc/self/ns/net');
+  await controlled.forwarder.addAll(['127.0.0.1:0:80', '127.0.0.1:0:53/udp']);
+  const { text } = await controlled.call('GET', '/metrics');
+  for (const [, sample = '', list = ''] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
+    const labels = samples.get(sample) ?? new Set();
+    for (const [, label = ''] of list.matchAll(/(\w+)="/g)) labels.add(label);
+    samples.set(sample, labels);
+  }
+  served = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => {
+    const labels = new Map<string, Set<string>>();
+    for (const [, list = ''] of text.matchAll(new RegExp(`^${name}\\{(.*)\\}`, 'gm'))) {
+      for (const [, label = '', value = ''] of list.matchAll(/(\w+)="([^"]*)"/g)) {
+        if (COMMON_LABELS.includes(label)) continue;
+        labels.set(label, (labels.get(label) ?? new Set()).add(value));
+      }
+    }
+    const values = (label: string) => (label === 'version' ? [] : [...(labels.get(label) ?? [])]);
+    return [name, type, [...labels.keys()].flatMap((label) => [label, ...values(label)])];
+  });
+});
+afterAll(() => controlled[Symbol.asyncDispose]());
+
+/** What is wrong with an expression. */
+function faultsOf(expression: string): string[] {
+  const { metrics, labels, faults } = namesIn(expression);
+  const known = new Set(metrics.flatMap((name) => [...(samples.get(name) ?? [])]));
+  return [
+    ...faults.map((fault) => `cannot be read at ${JSON.stringify(fault)}`),
+    ...metrics.filter((name) => !samples.has(name)).map((name) => `${name} is not served`),
+    ...labels.filter((label) => !known.has(label)).map((label) => `there is no label ${label}`),
+    ...(metrics.length === 0 ? ['names no metric'] : []),
+  ];
+}
+
+describe('the rule for expressions', () => {
+  test.each([
+    'spliceport_nothing_total',
+    'rate(spliceport_bytes_total[5m]',
+    'sum by (reason) (rate(spliceport_bytes_total[5m]))',
+    'spliceport_bytes_total{port="1"}',
+    'spliceport_connect_duration_seconds',
+    '1',
+  ])('finds fault with %s', (expression) => {
+    expect(faultsOf(expression)).not.toEqual([]);
+  });
+});
+
+describe('docs/metrics.md', () => {
+  test('lists every metric with its type, its labels and their values, and no other', () => {
+    const listed = rowsOf('Every metric').map(([name, type, labels]) => [
+      ...codeIn(name),
+      type,
+      codeIn(labels),
+    ]);
+    const scraped = served.filter(([, type]) => type !== 'histogram');
+    const [histogram] = served.filter(([, type]) => type === 'histogram');
+    expect(histogram?.[0]).toBe('spliceport_connect_duration_seconds');
+    expect(listed.sort()).toEqual(
+      [...scraped, ['spliceport_connect_duration_seconds', 'histogram', []]].sort(),
+    );
+  });
+
+  test('tells for which protocol a metric is', async () => {
+    const { text } = await controlled.call('GET', '/metrics');
+    for (const [metric, , , , meaning = ''] of rowsOf('Every metric')) {
+      const [name = ''] = codeIn(metric);
+      const has = (protocol: string) =>
+        new RegExp(`^${name}(?:_count)?\\{.*protocol="${protocol}"`, 'm').test(text);
+      const told = /^(TCP|UDP): /.exec(meaning)?.[1]?.toLowerCase();
+      if (meaning.endsWith('not of a forward')) expect(has('tcp') || has('udp'), name).toBe(false);
+      else expect([name, has('tcp'), has('udp')]).toEqual([name, told !== 'udp', told !== 'tcp']);
+    }
+  });
+
+  test('has alerts', () => {
+    expect(alerts.length).toBeGreaterThan(5);
+  });
+  test.each(alerts)('has an alert that can be asked for: %s', (expression) => {
+    expect(faultsOf(expression)).toEqual([]);
+  });
+});
+
+describe('docs/grafana-dashboard.json', () => {
+  test.each(targets)('asks in "$title" for what there is: $expr', ({ expr, legendFormat }) => {
+    expect(faultsOf(filled(expr))).toEqual([]);
+    // What the legend names must be left after the sum.
+    for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
+      const kept = /\bby \(([^)]*)\)/.exec(expr)?.[1]?.split(', ');
+      if (kept !== undefined) expect(kept).toContain(label);
+      else expect(samples.get(namesIn(expr).metrics[0] ?? '')).toContain(label);
+    }
+  });
+
+  test('asks for every metric', () => {
+    const asked = targets.flatMap(({ expr }) => namesIn(filled(expr)).metrics);
+    const wanted = served.map(([name]) => name);
+    const bases = asked.map((name) => name.replace(/(_seconds)_(?:bucket|sum|count)$/, '$1'));
+    expect([...new Set(bases)].sort()).toEqual([...wanted].sort());
+  });
+
+  test('lets choose by a label that there is', () => {
+    const [, metric = '', label = ''] =
+      dashboard.templating.list
+        .map(({ definition = '' }) => /^label_values\((\w+), (\w+)\)$/.exec(definition))
+        .find((match) => match !== null) ?? [];
+    expect([...(samples.get(metric) ?? [])]).toContain(label);
+  });
+
+  test('has panels of their own ids and places', () => {
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const places = dashboard.panels.map(({ gridPos: { x, y } }) => `${x} ${y}`);
+    expect(new Set(places).size).toBe(places.length);
+    for (const { gridPos } of dashboard.panels) expect(gridPos.x + gridPos.w).toBeLessThan(25);
+  });
+});
