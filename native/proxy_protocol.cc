@@ -55,7 +55,7 @@ bool BeginsLike(std::string_view text, std::string_view signature) {
 
 // Nobody is at 0.0.0.0: no client has that address.
 ProxyReading Whole(size_t size, ProxyHeader header) {
-  if (header.ends && header.ends->client.is_unspecified()) return {};
+  if (header.ends && header.ends->client.Unmapped().is_unspecified()) return {};
   return {ProxyVerdict::kWhole, size, std::move(header)};
 }
 
@@ -250,7 +250,8 @@ std::string WriteProxyHeader(ProxyVersion version, Protocol protocol, const Prox
   std::optional<ProxyEnds> ends;
   if (header.ends) ends = {header.ends->client.Unmapped(), header.ends->destination.Unmapped()};
   // A header has room for one family.
-  if (ends && ends->client.is_v6() != ends->destination.is_v6()) ends.reset();
+  if (ends && ends->client.is_v6() != ends->destination.is_v6())
+    ends = {ends->client.MappedToV6(), ends->destination.MappedToV6()};
   if (version == ProxyVersion::k2) return WriteVersion2(protocol, ends, header.unique_id);
   return ends ? WriteVersion1(*ends) : std::string(kUnknown1) + "\r\n";
 }

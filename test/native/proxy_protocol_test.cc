@@ -86,7 +86,7 @@ TEST_CASE("proxy: headers are written as the specification has them") {
                          HeaderOf("::ffff:192.0.2.1", "::ffff:198.51.100.7")) ==
         "PROXY TCP4 192.0.2.1 198.51.100.7 51000 443\r\n");
   CHECK(WriteProxyHeader(ProxyVersion::k1, Protocol::kTcp, HeaderOf("192.0.2.1", "::1")) ==
-        "PROXY UNKNOWN\r\n");
+        "PROXY TCP6 ::ffff:192.0.2.1 ::1 51000 443\r\n");
   const std::string ends = "\xc0\x00\x02\x01\xc6\x33\x64\x07\xc7\x38\x01\xbb"s;
   CHECK(WriteProxyHeader(ProxyVersion::k2, Protocol::kTcp, v4) == Version2(0x21, 0x11, ends));
   CHECK(WriteProxyHeader(ProxyVersion::k2, Protocol::kUdp, v4) == Version2(0x21, 0x12, ends));
