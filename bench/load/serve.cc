@@ -3,7 +3,10 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "counters.h"
 #include "epoll.h"
@@ -19,6 +22,17 @@ constexpr size_t kScratchBytes = 128 << 10;
 constexpr uint64_t kListenerToken = 0;
 constexpr uint64_t kUdpToken = 1;
 constexpr int kAcceptsPerWake = 64;
+
+// Of the PROXY header that some forwarders send ahead, whole with the first bytes.
+size_t ProxyHeaderBytes(std::string_view bytes) {
+  constexpr std::string_view kSignature2{"\r\n\r\n\0\r\nQUIT\n", 12};
+  if (bytes.starts_with("PROXY ")) return std::min(bytes.find('\n') + 1, bytes.size());
+  if (bytes.size() < 16 || !bytes.starts_with(kSignature2)) return 0;
+  const auto length = [&](size_t at) {
+    return static_cast<size_t>(static_cast<uint8_t>(bytes[at]));
+  };
+  return std::min(16 + (length(14) << 8 | length(15)), bytes.size());
+}
 
 class Connection {
  public:
@@ -41,8 +55,14 @@ class Connection {
     const ssize_t count = recv(fd_.get(), scratch_, kScratchBytes, 0);
     if (count < 0) return errno == EAGAIN;
     if (count == 0) return false;
+    const char* bytes = scratch_;
     size_t rest = static_cast<size_t>(count);
-    if (hello_bytes_ < sizeof(hello_)) rest -= TakeHello(rest);
+    if (std::exchange(is_new_, false)) {
+      const size_t header = ProxyHeaderBytes({bytes, rest});
+      bytes += header;
+      rest -= header;
+    }
+    if (hello_bytes_ < sizeof(hello_)) rest -= TakeHello(bytes, rest);
     if (hello_bytes_ < sizeof(hello_)) return true;
     switch (hello_.kind) {
       case Hello::kSink:
@@ -57,9 +77,9 @@ class Connection {
     }
   }
 
-  size_t TakeHello(size_t available) {
+  size_t TakeHello(const char* bytes, size_t available) {
     const size_t taken = std::min(available, sizeof(hello_) - hello_bytes_);
-    memcpy(reinterpret_cast<char*>(&hello_) + hello_bytes_, scratch_, taken);
+    memcpy(reinterpret_cast<char*>(&hello_) + hello_bytes_, bytes, taken);
     hello_bytes_ += taken;
     if (hello_bytes_ == sizeof(hello_) && hello_.kind == Hello::kSource) owed_bytes_ = UINT64_MAX;
     return taken;
@@ -98,6 +118,7 @@ class Connection {
   char* const scratch_;  // Shared by all connections: nothing in it outlives a call.
   Hello hello_ = {};
   size_t hello_bytes_ = 0;
+  bool is_new_ = true;
   uint64_t request_progress_ = 0;
   uint64_t owed_bytes_ = 0;
   bool wants_output_ = false;
