@@ -29,10 +29,10 @@ std::string TextAt(const Napi::Object& object, const char* key);
 bool FlagAt(const Napi::Object& object, const char* key);
 SourceAddress SourceAddressAt(const Napi::Object& object, const char* key);
 Protocol ProtocolAt(const Napi::Object& object, const char* key);
-// From its `trustedProxies` and `proxyHeaderTimeoutMs`; null where it trusts none.
 CidrList CidrListAt(const Napi::Object& object, const char* key);
 // Null where nothing is limited.
 AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object);
+// From its `trustedProxies` and `proxyHeaderTimeoutMs`; null where it trusts none.
 ProxyTrustPtr ProxyTrustOf(const Napi::Object& object);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);
