@@ -47,6 +47,7 @@ struct ForwardCounters {
   Counter proxy_sources_untrusted;
   Counter proxy_headers_malformed;
   Counter proxy_headers_late;
+  Counter source_address_fallbacks;
   Counter connect_micros;
   std::array<Counter, kLatencyBucketsMicros.size() + 1> connect_latency;
 
@@ -86,6 +87,7 @@ inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
     &ForwardCounters::sessions_denied,
     &ForwardCounters::sessions_over_limit,
     &ForwardCounters::sessions_over_rate,
+    &ForwardCounters::source_address_fallbacks,
 };
 
 inline void ForwardCounters::Merge(const ForwardCounters& other) {

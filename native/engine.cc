@@ -22,7 +22,7 @@ Engine::Engine(EngineEvents& events, const Settings& settings)
 Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
   std::unique_ptr<Engine> engine(new Engine(events, settings));
   for (size_t index = 0; index < static_cast<size_t>(settings.workers); ++index) {
-    auto worker = Worker::Start(index, settings, engine->balance_, *engine);
+    auto worker = Worker::Start(index, settings, engine->balance_, engine->routes_, *engine);
     if (!worker.ok()) return worker.error();
     engine->workers_.push_back(std::move(worker.value()));
   }
@@ -188,6 +188,7 @@ void Engine::Close() {
   for (auto& worker : workers_)
     worker->Stop();
   workers_.clear();
+  routes_.RemoveIdle();
 }
 
 }  // namespace spliceport

@@ -70,6 +70,7 @@ class Engine final : private WorkerPeers {
   EngineEvents& events_;
   const size_t acceptors_;
   Balance balance_;
+  RouteRegistry routes_;
   std::vector<std::weak_ptr<const Netns>> netns_;
   // Guards records_ and retired_: workers take a record out when its forward is done.
   std::mutex mutex_;

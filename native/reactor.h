@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "balance.h"
+#include "client_routes.h"
 #include "epoll.h"
 #include "pipe.h"
 #include "setns.h"
@@ -71,12 +72,14 @@ class Mortal {
 
 class Reactor {
  public:
-  // `worker_index` is the worker's place among those that share `bulk_balance`.
-  Reactor(Epoll poll, const Settings& settings, Balance& bulk_balance, size_t worker_index)
+  // `worker_index` is the worker's place among those that share `bulk_balance` and `routes`.
+  Reactor(Epoll poll, const Settings& settings, Balance& bulk_balance, RouteRegistry& routes,
+          size_t worker_index)
       : epoll(std::move(poll)),
         pipes(settings.pipe_capacity_bytes),
         balance(bulk_balance),
         worker(worker_index),
+        client_routes(timers, routes),
         near_rtt_micros(settings.near_rtt_micros) {}
 
   void QueueTurn(Runnable& runnable) {
@@ -123,6 +126,7 @@ class Reactor {
   UniqueIds unique_ids;
   Balance& balance;
   const size_t worker;
+  ClientRoutes client_routes;
   const uint32_t near_rtt_micros;
 
  private:

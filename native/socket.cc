@@ -102,21 +102,33 @@ Result<Address> LocalAddress(int fd) {
   return Address::FromKernel(bytes);
 }
 
+Address SourceOf(const UniqueFd& fd) {
+  if (!fd.valid()) return {};
+  auto address = LocalAddress(fd.get());
+  return address.ok() ? address.value() : Address();
+}
+
 Result<UniqueFd> OpenStreamSocket(bool v6) {
   UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return LastError("socket");
   return fd;
 }
 
-Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target) {
-  UniqueFd fd(
-      socket(target.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<UniqueFd> OpenDatagramSocket(bool v6) {
+  UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return LastError("socket");
   TryOption(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
   TryOption(fd.get(), SOL_SOCKET, SO_RXQ_OVFL, 1);
   EnlargeDatagramBuffers(fd.get());
-  if (connect(fd.get(), target.bytes(), target.size()) != 0) return LastError("connect");
   return fd;
+}
+
+Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target) {
+  auto opened = OpenDatagramSocket(target.is_v6());
+  if (!opened.ok()) return opened;
+  const auto connected = StartConnect(opened.value().get(), target);
+  if (!connected.ok()) return connected.error();
+  return opened;
 }
 
 Result<void> StartConnect(int fd, const Address& target) {

@@ -32,10 +32,14 @@ bool IsExhaustion(int error);
 // accepts; UDP gets packet info, UDP_GRO and the kernel's drop count.
 Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only);
 Result<Address> LocalAddress(int fd);
+// Where the other end sees it come from; unspecified when there is no such thing yet.
+Address SourceOf(const UniqueFd& fd);
 
 // An unconnected, unbound stream socket in the calling thread's namespace.
 Result<UniqueFd> OpenStreamSocket(bool v6);
-// Connected, in the calling thread's namespace, with UDP_GRO and the kernel's drop count.
+// The same for datagrams, with UDP_GRO and the kernel's drop count.
+Result<UniqueFd> OpenDatagramSocket(bool v6);
+// Connected at once.
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target);
 // What has gone wrong with the connection and was not told yet, 0 for nothing; this tells it. SO_ERROR in socket(7).
 int TakeError(int fd);

@@ -34,6 +34,8 @@ struct SessionInfo {
   SessionState state = SessionState::kOpen;
   Address client;
   Address target;
+  // Where the server sees it come from; unspecified before it is connected.
+  Address source;
   uint64_t bytes_to_container = 0;
   uint64_t bytes_to_host = 0;
   int64_t age_micros = 0;

@@ -52,6 +52,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   // By its address; counts it where it may not.
   bool Permits(const Address& client);
   const ProxyTrust* accept_proxy() const { return accept_proxy_.get(); }
+  SourceAddress source_address() const { return source_address_; }
   // Stops accepting for a moment, because something has run out.
   void Rest();
   void Release(TcpSession& session);

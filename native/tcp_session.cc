@@ -112,14 +112,29 @@ void TcpSession::Connect() {
   target_ = forward_->target();
   const auto entered = reactor.netns.Enter(target_->netns);
   if (!entered.ok()) return RetryConnect(-entered.error().code);
-  auto opened = OpenStreamSocket(target_->address.is_v6());
+  const auto opened = OpenContainerSide();
   if (!opened.ok()) return RetryConnect(-opened.error().code);
-  container_.fd = std::move(opened.value());
-  const auto started = StartConnect(container_.fd.get(), target_->address);
-  if (!started.ok()) return RetryConnect(-started.error().code);
   const auto added = reactor.epoll.Add(container_.fd.get(), kEvents, container_);
   if (!added.ok()) return RetryConnect(-added.error().code);
   reactor.timers.Arm(*this, deadline_micros_);
+}
+
+Result<void> TcpSession::OpenContainerSide() {
+  if (forward_->source_address() == SourceAddress::kTransparent) {
+    auto as_client = ConnectAsClient(forward_->reactor().client_routes, target_->netns,
+                                     Protocol::kTcp, client_.Unmapped(), target_->address);
+    if (as_client.ok()) {
+      container_.fd = std::move(as_client.value().fd);
+      lease_ = std::move(as_client.value().lease);
+      return {};
+    }
+    lease_.reset();
+    if (IsExhaustion(-as_client.error().code)) return as_client.error();
+  }
+  auto opened = OpenStreamSocket(target_->address.is_v6());
+  if (!opened.ok()) return opened.error();
+  container_.fd = std::move(opened.value());
+  return StartConnect(container_.fd.get(), target_->address);
 }
 
 void TcpSession::RetryConnect(int error) {
@@ -170,6 +185,8 @@ bool TcpSession::Open() {
   forward_->reactor().timers.Cancel(*this);
   forward_->counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
   state_ = State::kOpen;
+  if (forward_->source_address() == SourceAddress::kTransparent && !lease_)
+    forward_->counters().source_address_fallbacks.Add();
   const auto added = forward_->reactor().epoll.Add(host_.fd.get(), kEvents, host_);
   if (!added.ok()) {
     GiveUpConnecting();
@@ -218,7 +235,10 @@ void TcpSession::Advance() {
   if (!RunPump(to_container_, host_, container_, container_got_end_)) return;
   if (!RunPump(to_host_, container_, host_, host_got_end_)) return;
   Count();
-  if (container_got_end_ && host_got_end_) return End();
+  if (container_got_end_ && host_got_end_) {
+    if (lease_) KeepWayBack();
+    return End();
+  }
   NoteBulk();
 }
 
@@ -248,6 +268,15 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
       return false;
   }
   return true;
+}
+
+// After a close the kernel still has to bring what was sent to the server, whose acknowledgements need the lease.
+void TcpSession::KeepWayBack() {
+  if (UnacknowledgedBytes(container_.fd.get()) == 0) return;
+  ShutdownWrite(container_.fd.get());
+  forward_->reactor().epoll.Remove(container_.fd.get());
+  forward_->reactor().client_routes.KeepUntilAcknowledged(std::move(container_.fd),
+                                                         std::move(lease_));
 }
 
 void TcpSession::BeginReset(Side& dead) {
@@ -315,6 +344,7 @@ void TcpSession::Close() {
   forward_->reactor().epoll.Forget(container_);
   host_.fd.Reset();
   container_.fd.Reset();
+  lease_.reset();
 }
 
 void TcpSession::End() {
@@ -334,6 +364,7 @@ SessionInfo TcpSession::Describe() const {
           state,
           client_.Unmapped(),
           target_->address,
+          SourceOf(container_.fd),
           to_container_.bytes(),
           to_host_.bytes(),
           NowMicros() - begun_micros_};

@@ -11,6 +11,7 @@
 #include "proxy_protocol.h"
 #include "pump.h"
 #include "target.h"
+#include "transparent.h"
 
 namespace spliceport {
 
@@ -52,6 +53,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void TakeHeader();
   void Refuse();
   void Connect();
+  // Gives the container side a socket that connects.
+  Result<void> OpenContainerSide();
   void RetryConnect(int error);
   void GiveUpConnecting();
   void OnConnectEvent(uint32_t events);
@@ -64,6 +67,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void NoteBulk();
   void MoveTo(size_t worker);
   void HoldSendBuffer(Side& side);
+  void KeepWayBack();
   void BeginReset(Side& dead);
   void AdvanceReset();
   void ResetBoth();
@@ -76,6 +80,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   Address client_;
   Side host_;
   Side container_;
+  // Null unless the server sees the client's own address.
+  ClientLeasePtr lease_;
   Pump to_container_;
   Pump to_host_;
   int64_t begun_micros_;

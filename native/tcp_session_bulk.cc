@@ -43,11 +43,13 @@ void TcpSession::MoveTo(size_t worker) {
   }
   reactor.balance.End(reactor.worker);
   reactor.balance.Begin(worker);
+  if (lease_) lease_->BelongTo(nullptr);
   // The other worker may have it before this returns.
   forward_->Move(*this, worker);
 }
 
 void TcpSession::Resume() {
+  if (lease_) lease_->BelongTo(&forward_->reactor().client_routes);
   for (Side* side : {&host_, &container_}) {
     if (!forward_->reactor().epoll.Add(side->fd.get(), kEvents, *side).ok()) {
       ResetBoth();

@@ -12,6 +12,7 @@
 
 #include "reactor.h"
 #include "target.h"
+#include "transparent.h"
 #include "udp_batch.h"
 
 namespace spliceport {
@@ -41,6 +42,8 @@ struct UdpFlow final : public Mortal, public EventHandler {
   TargetPtr target;  // What fd is connected to.
   std::string
       introduction;  // The PROXY header ahead of each datagram to the container, if there is one.
+  // Null unless the server sees the client's own address.
+  ClientLeasePtr lease;
   DatagramRoute to_container;
   DatagramRoute to_client;
   int64_t begun_micros = 0;

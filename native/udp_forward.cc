@@ -130,7 +130,7 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   const ReceivedTrain& train = arrival.train;
   UdpFlow* found = flows_.Find(key);
   if (found != nullptr) {
-    if (found->target == target_) return found;
+    if (found->target == target_ && found->fd.valid()) return found;
     // What waits at the socket that is given up.
     OnFlowReadable(*found);
     return Connect(*found) ? found : nullptr;
@@ -167,7 +167,7 @@ std::string UdpForward::IntroductionOf(const FlowKey& key, const Arrival& arriva
 
 bool UdpForward::Connect(UdpFlow& flow) {
   if (!reactor_.netns.Enter(target_->netns).ok()) return false;
-  auto opened = OpenConnectedDatagramSocket(target_->address);
+  auto opened = OpenContainerSide(flow);
   if (!opened.ok()) return false;
   if (!reactor_.epoll.Add(opened.value().get(), EPOLLIN, flow).ok()) return false;
   flow.fd = std::move(opened.value());
@@ -175,6 +175,29 @@ bool UdpForward::Connect(UdpFlow& flow) {
   flow.to_container = {.prefix = flow.introduction};
   flow.kernel_drops = 0;
   return true;
+}
+
+Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
+  if (source_address_ == SourceAddress::kTransparent) {
+    // A flow that moves to another target cannot have the client's port twice.
+    flow.fd.Reset();
+    flow.lease.reset();
+    auto as_client = ConnectAsClient(reactor_.client_routes, target_->netns, Protocol::kUdp,
+                                     flow.key.client.Unmapped(), target_->address);
+    if (as_client.ok()) {
+      flow.lease = std::move(as_client.value().lease);
+      return std::move(as_client.value().fd);
+    }
+    counters_.source_address_fallbacks.Add();
+  }
+  return OpenConnectedDatagramSocket(target_->address);
+}
+
+void UdpForward::Retarget(TargetPtr target) {
+  target_ = std::move(target);
+  for (UdpFlow* flow = flows_.oldest(); flow != nullptr; flow = flow->newer) {
+    if (flow->lease) flow->lease->LetGoOfSource();
+  }
 }
 
 void UdpForward::SendToContainer(UdpFlow& flow) {
@@ -240,6 +263,7 @@ void UdpForward::EndFlow(UdpFlow& flow) {
   if (admission_) admission_->Leave();
   reactor_.epoll.Forget(flow);
   flow.fd.Reset();
+  flow.lease.reset();
   reactor_.Bury(flows_.Remove(flow));
 }
 
@@ -263,8 +287,8 @@ void UdpForward::Describe(std::vector<SessionInfo>& sessions) const {
   const int64_t now = NowMicros();
   for (const UdpFlow* flow = flows_.oldest(); flow != nullptr; flow = flow->newer) {
     sessions.push_back({id_, Protocol::kUdp, SessionState::kOpen, flow->key.client.Unmapped(),
-                        flow->target->address, flow->bytes_to_container, flow->bytes_to_host,
-                        now - flow->begun_micros});
+                        flow->target->address, SourceOf(flow->fd), flow->bytes_to_container,
+                        flow->bytes_to_host, now - flow->begun_micros});
   }
 }
 

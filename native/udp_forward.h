@@ -20,7 +20,7 @@ class UdpForward final : public Forward,
   UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCounters& counters);
   Result<void> Start();
 
-  void Retarget(TargetPtr target) override { target_ = std::move(target); }
+  void Retarget(TargetPtr target) override;
   void StopAccepting(bool drain) override;
   void CloseAll() override;
   bool Done() const override { return !host_socket_; }
@@ -51,6 +51,7 @@ class UdpForward final : public Forward,
   UdpFlow* FlowFor(const FlowKey& key, const Arrival& arrival);
   std::string IntroductionOf(const FlowKey& key, const Arrival& arrival);
   bool Connect(UdpFlow& flow);
+  Result<UniqueFd> OpenContainerSide(UdpFlow& flow);
   void SendToContainer(UdpFlow& flow);
   void EndFlow(UdpFlow& flow);
   void ArmForOldest();

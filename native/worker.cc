@@ -43,12 +43,13 @@ std::thread StartWithoutSignals(std::function<void()> body) {
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& settings,
-                                              Balance& balance, WorkerPeers& peers) {
+                                              Balance& balance, RouteRegistry& routes,
+                                              WorkerPeers& peers) {
   auto epoll = Epoll::Create();
   if (!epoll.ok()) return epoll.error();
   auto waker = Waker::Create();
   if (!waker.ok()) return waker.error();
-  std::unique_ptr<Worker> worker(new Worker(index, settings, balance, peers,
+  std::unique_ptr<Worker> worker(new Worker(index, settings, balance, routes, peers,
                                             std::move(epoll.value()), std::move(waker.value())));
   const auto added = worker->reactor_.epoll.Add(worker->waker_.fd(), EPOLLIN, *worker);
   if (!added.ok()) return added.error();
@@ -60,12 +61,12 @@ Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& sett
   return worker;
 }
 
-Worker::Worker(size_t index, const Settings& settings, Balance& balance, WorkerPeers& peers,
-               Epoll epoll, Waker waker)
+Worker::Worker(size_t index, const Settings& settings, Balance& balance, RouteRegistry& routes,
+               WorkerPeers& peers, Epoll epoll, Waker waker)
     : settings_(settings),
       peers_(peers),
       waker_(std::move(waker)),
-      reactor_(std::move(epoll), settings, balance, index) {}
+      reactor_(std::move(epoll), settings, balance, routes, index) {}
 
 Worker::~Worker() { Stop(); }
 
@@ -157,6 +158,8 @@ void Worker::Retarget(int id, const TargetPtr& target) {
   if (found == forwards_.end()) return;
   const NetnsPtr old_netns = found->second.forward->target()->netns;
   found->second.forward->Retarget(target);
+  // Retargets come with changes of the container's networks.
+  reactor_.client_routes.DoubtAll();
   LeaveUnusedNetns(old_netns);
 }
 

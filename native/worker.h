@@ -38,9 +38,10 @@ class WorkerPeers {
 
 class Worker final : private EventHandler, private ForwardOwner, private ForwardParts {
  public:
-  // `index` is its place among the workers that share `balance`.
+  // `index` is its place among the workers that share `balance` and `routes`.
   static Result<std::unique_ptr<Worker>> Start(size_t index, const Settings& settings,
-                                               Balance& balance, WorkerPeers& peers);
+                                               Balance& balance, RouteRegistry& routes,
+                                               WorkerPeers& peers);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -69,8 +70,8 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
     std::unique_ptr<DrainTimer> drain;
   };
 
-  Worker(size_t index, const Settings& settings, Balance& balance, WorkerPeers& peers, Epoll epoll,
-         Waker waker);
+  Worker(size_t index, const Settings& settings, Balance& balance, RouteRegistry& routes, WorkerPeers& peers,
+         Epoll epoll, Waker waker);
   void OnEvents(uint32_t events) override;
   void OnForwardDone(int id) override;
   void ShareCrowd(int id) override;

@@ -75,6 +75,7 @@ export interface NativeSession {
   readonly protocol: Protocol;
   readonly client: Endpoint;
   readonly target: Endpoint;
+  readonly source?: Endpoint;
   readonly state: SessionState;
   readonly bytesToContainer: number;
   readonly bytesToHost: number;
@@ -136,6 +137,11 @@ export interface Binding {
   openHostSockets(requests: readonly HostSocketRequest[]): HostSockets | NativeFailure;
   /** Enters the namespace on a thread of its own, to find out whether it can be entered. */
   probeNetns(fd: number): NativeFailure | undefined;
+  /**
+   * Finds out, on a thread of its own, whether sockets in the namespace may bear clients' addresses. Takes away the routes
+   * and rules that forwarders have left there which were killed.
+   */
+  prepareTransparency(fd: number): NativeFailure | undefined;
   /** Sets up the named interface of the calling thread's namespace (`lo`, say). @see netdevice(7) */
   setInterfaceUp(name: string): NativeFailure | undefined;
   /** dup2(2): makes `target` a copy of `fd`. */

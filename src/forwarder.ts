@@ -8,12 +8,14 @@ import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } fr
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
 import { NetnsTable, type Netns } from './netns.js';
+import { Transparency } from './transparency.js';
 import type {
   CloseOptions,
   Forward,
   ForwarderOptions,
   ForwardSpec,
   Session,
+  SourceAddress,
   Stats,
   TargetChange,
 } from './types.js';
@@ -41,6 +43,7 @@ import {
 export class Forwarder {
   readonly #engine: NativeEngine;
   readonly #namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
+  readonly #transparency = new Transparency();
   readonly #defaultNetnsPath: string | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #entries = new Map<number, Entry>();
@@ -134,14 +137,17 @@ export class Forwarder {
     const acquired =
       netnsPath === undefined ? [] : this.#namespaces.acquire(entries.map(() => netnsPath));
     const changes = entries.map((entry, index) => {
-      const { container, ...forward } = entry.forward;
+      const { container, warning: _, ...forward } = entry.forward;
+      const netns = acquired[index] ?? entry.netns;
+      const path = netnsPath ?? forward.netnsPath;
       return {
         entry,
-        netns: acquired[index] ?? entry.netns,
+        netns,
         forward: freezeForward({
           ...forward,
           container: { address: address ?? container.address, port: port ?? container.port },
-          netnsPath: netnsPath ?? forward.netnsPath,
+          netnsPath: path,
+          ...this.#warningFor(forward.sourceAddress, netns, path),
         }),
       };
     });
@@ -284,12 +290,19 @@ export class Forwarder {
         container: target,
         netnsPath,
         sourceAddress,
+        ...this.#warningFor(sourceAddress, netns, netnsPath),
       });
       const hostKey = keyOf(protocol, host);
       this.#entries.set(id, { forward, netns, hostKey });
       this.#idByHostKey.set(hostKey, id);
       return forward;
     });
+  }
+
+  #warningFor(sourceAddress: SourceAddress, netns: Netns, path: string): { warning?: string } {
+    if (sourceAddress !== 'transparent') return {};
+    const warning = this.#transparency.warningFor(netns, path);
+    return warning === undefined ? {} : { warning };
   }
 
   /** The system would refuse a port that is forwarded already, too; but it does not know by which forward. */

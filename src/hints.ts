@@ -43,6 +43,15 @@ export function netnsHint(failure: {
   return fileLimitHint(code);
 }
 
+/** Advice on a namespace where servers cannot be shown their clients' addresses. */
+export function transparencyHint(failure: { readonly errno: number }): string {
+  const { code } = describeErrno(failure.errno);
+  if (code === 'EPERM' || code === 'EACCES') {
+    return 'It takes CAP_NET_ADMIN in the user namespace that owns the network namespace.';
+  }
+  return 'It takes Linux 4.17 with policy routing (CONFIG_IP_MULTIPLE_TABLES).';
+}
+
 function privilegedPortHint(port: number): string | undefined {
   const lowest = Number(readSetting('/proc/sys/net/ipv4/ip_unprivileged_port_start'));
   if (!(port < lowest)) return undefined;

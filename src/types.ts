@@ -145,6 +145,8 @@ export interface Forward {
   readonly netnsPath: string;
   /** Whose address the server sees, as it was asked for. */
   readonly sourceAddress: SourceAddress;
+  /** Why it is the container's all the same; a sentence. Absent when there is nothing to say. */
+  readonly warning?: string;
 }
 
 /** A new target for {@link Forwarder.retarget}; what is left out stays as it is. */
@@ -196,6 +198,11 @@ export interface Stats {
   readonly sessionsOverLimit: number;
   /** Connections, and datagrams, of clients beyond {@link ForwardSpec.maxSessionsPerSecond}; refused. */
   readonly sessionsOverRate: number;
+  /**
+   * Sessions and flows of `transparent` forwards whose servers were shown the container's own address, as clients on the
+   * container's own networks and on the loopback always are.
+   */
+  readonly sourceAddressFallbacks: number;
   /** Connections, and datagrams, from others than {@link ForwardSpec.trustedProxies}; refused. */
   readonly proxySourcesUntrusted: number;
   /** Connections that began, and datagrams that came, without a right PROXY header; refused. */
@@ -222,6 +229,8 @@ export interface Session {
   readonly protocol: Protocol;
   readonly client: Endpoint;
   readonly target: Endpoint;
+  /** Where the server sees it come from. Absent until there is a connection to the server. */
+  readonly source?: Endpoint;
   readonly state: SessionState;
   readonly bytesToContainer: number;
   readonly bytesToHost: number;

@@ -73,6 +73,7 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("proxySourcesUntrusted", counters.proxy_sources_untrusted.Get());
   set("proxyHeadersMalformed", counters.proxy_headers_malformed.Get());
   set("proxyHeadersLate", counters.proxy_headers_late.Get());
+  set("sourceAddressFallbacks", counters.source_address_fallbacks.Get());
   auto latency = Napi::Array::New(env, counters.connect_latency.size());
   uint32_t index = 0;
   for (const Counter& bucket : counters.connect_latency)
@@ -91,6 +92,7 @@ Napi::Array ToSessions(Napi::Env env, const std::vector<SessionInfo>& sessions) 
     session.Set("protocol", info.protocol == Protocol::kTcp ? "tcp" : "udp");
     session.Set("client", ToEndpoint(env, info.client));
     session.Set("target", ToEndpoint(env, info.target));
+    if (info.source.port() != 0) session.Set("source", ToEndpoint(env, info.source));
     session.Set("state", Name(info.state));
     session.Set("bytesToContainer", ToNumber(env, info.bytes_to_container));
     session.Set("bytesToHost", ToNumber(env, info.bytes_to_host));

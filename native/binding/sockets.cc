@@ -15,6 +15,7 @@
 #include "link.h"
 #include "setns.h"
 #include "socket.h"
+#include "transparent.h"
 #include "unique_fd.h"
 #include "unix_socket.h"
 
@@ -129,6 +130,10 @@ Napi::Value Probe(const Napi::CallbackInfo& info) {
   return ToOutcome(info.Env(), ProbeNetns(ToInt(info[0])));
 }
 
+Napi::Value Transparency(const Napi::CallbackInfo& info) {
+  return ToOutcome(info.Env(), PrepareTransparency(ToInt(info[0])));
+}
+
 Napi::Value InterfaceUp(const Napi::CallbackInfo& info) {
   return ToOutcome(info.Env(), SetInterfaceUp(info[0].As<Napi::String>().Utf8Value()));
 }
@@ -203,6 +208,7 @@ Napi::Value SendAll(const Napi::CallbackInfo& info) {
 void DefineSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("openHostSockets", Napi::Function::New<OpenHostSockets>(env));
   exports.Set("probeNetns", Napi::Function::New<Probe>(env));
+  exports.Set("prepareTransparency", Napi::Function::New<Transparency>(env));
   exports.Set("setInterfaceUp", Napi::Function::New<InterfaceUp>(env));
   exports.Set("replaceFd", Napi::Function::New<ReplaceFd>(env));
   exports.Set("raiseFileLimit", Napi::Function::New<RaiseFileLimit>(env));

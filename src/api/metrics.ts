@@ -112,6 +112,12 @@ const RULES: readonly MetricRule[] = [
     ],
   },
   {
+    name: 'spliceport_source_address_fallbacks_total',
+    help: "Sessions and flows of transparent forwards whose servers were shown the container's own address.",
+    kind: 'counter',
+    figures: [{ valueOf: (stats) => stats.sourceAddressFallbacks }],
+  },
+  {
     name: 'spliceport_flows_open',
     help: 'UDP flows that are open now.',
     kind: 'gauge',

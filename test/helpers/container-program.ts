@@ -3,10 +3,14 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createConnection, type Socket } from 'node:net';
 import { binding } from '../../src/binding.js';
 import { serve } from './rpc.js';
+import { nextText } from './tcp-client.js';
 import { TcpServer, type TcpSeen, type TcpServerOptions } from './tcp-server.js';
 import { UdpSocket, type UdpSocketOptions } from './udp-socket.js';
+import { within } from './wait.js';
 
 /** A datagram, as the server that received it tells of it. */
 export interface UdpSeen {
@@ -36,6 +40,15 @@ if (failure !== undefined) throw new Error(`${failure.syscall}: ${failure.errno}
 let lastId = 0;
 const tcpServers = new Map<number, TcpServer>();
 const udpServers = new Map<number, UdpSocket>();
+const clients = new Map<string, Socket>();
+
+/** Where to, and from where. */
+interface Where {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string;
+  readonly localPort?: number;
+}
 
 function find<T>(servers: Map<number, T>, id: number): T {
   const server = servers.get(id);
@@ -95,6 +108,22 @@ const handlers = {
     using socket = await UdpSocket.bind({ address: from });
     const data = Buffer.alloc(bytes, 'f');
     await Promise.all(Array.from({ length: count }, () => socket.send(data, port, to)));
+  },
+  /** Sends from a server's own socket to anyone. */
+  async udpSend({ id, text, ...to }: Where & { id: number; text: string }): Promise<void> {
+    await find(udpServers, id).send(text, to.port, to.address);
+  },
+  /** Opens a connection as a client, which stays open; what the server says first. */
+  async tcpOpen({ id, ...where }: Where & { id: string }): Promise<string> {
+    const socket = createConnection({ host: where.address, ...where, family: 0 });
+    clients.set(id, socket);
+    await within(once(socket, 'connect'), `a connection to ${where.address} port ${where.port}`);
+    socket.on('error', () => undefined);
+    return nextText(socket);
+  },
+  tcpEnd({ id }: { id: string }): void {
+    clients.get(id)?.destroy();
+    clients.delete(id);
   },
   udpClose({ id }: { id: number }): void {
     find(udpServers, id).close();

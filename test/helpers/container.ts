@@ -31,6 +31,7 @@ export interface UdpService {
   seenCount(count: number): Promise<UdpSeen[]>;
   /** Sends to whoever sent the last datagram. */
   reply(text: string): Promise<void>;
+  send(text: string, to: { readonly address: string; readonly port: number }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -89,6 +90,7 @@ export class Container {
           return seen.length >= count ? seen : undefined;
         }, `${count} datagrams in the container`),
       reply: (text) => api.udpReply({ id, text }),
+      send: (text, to) => api.udpSend({ id, text, ...to }),
       close: () => api.udpClose({ id }),
     };
   }
@@ -101,6 +103,15 @@ export class Container {
   /** Sends `count` datagrams from the namespace at once. */
   async floodUdp(question: UdpQuestion & { readonly count: number }): Promise<void> {
     await this.#api.udpFlood(question);
+  }
+
+  /** Connects as a client; what the server says first. The connection stays open until `tcpEnd`. */
+  tcpOpen(where: Parameters<ContainerApi['tcpOpen']>[0]): Promise<string> {
+    return this.#api.tcpOpen(where);
+  }
+
+  tcpEnd(id: string): Promise<void> {
+    return this.#api.tcpEnd({ id });
   }
 
   /** Runs a command in the namespace; its output. */

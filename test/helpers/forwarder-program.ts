@@ -8,10 +8,13 @@ import {
   type Forward,
   type ForwarderOptions,
   type ForwardSpec,
+  type Session,
   type Stats,
+  type TargetChange,
 } from '../../src/index.js';
 import { describeFds, openFds, privateMemoryKiB } from './process-facts.js';
 import { serve } from './rpc.js';
+import { connectTcp, nextText, type Where } from './tcp-client.js';
 import { UdpSocket } from './udp-socket.js';
 
 let forwarder: Forwarder | undefined;
@@ -34,6 +37,15 @@ const handlers = {
   stats(): Stats {
     return current().stats();
   },
+  list(): Forward[] {
+    return current().list();
+  },
+  sessions(): Session[] {
+    return current().sessions();
+  },
+  retarget({ id, ...change }: TargetChange & { id: number }): Promise<void> {
+    return current().retarget(id, change);
+  },
   close(options: CloseOptions): Promise<void> {
     return current().close(options);
   },
@@ -46,6 +58,13 @@ const handlers = {
     binding.setInterfaceUp('lo');
     const [file = '', ...args] = command;
     return execFileSync(file, args, { encoding: 'utf8' });
+  },
+  /** Connects from this side; what the server says first. */
+  async askTcp(where: Where & { port: number }): Promise<string> {
+    const socket = await connectTcp(where);
+    const text = await nextText(socket);
+    socket.destroy();
+    return text;
   },
   /** Sends a datagram from this side and tells who answered. */
   async askUdp({ from, to, port }: { from: string; to: string; port: number }): Promise<string> {

@@ -26,6 +26,10 @@ export interface ProgramOptions {
   readonly nodeArgs?: readonly string[];
   /** A network namespace of its own. Default: false. */
   readonly ownNetns?: boolean;
+  /** The network namespace of another process. */
+  readonly netnsOf?: number;
+  /** Capabilities that it does without, as setpriv(1) takes them. */
+  readonly without?: readonly string[];
   /** Limit on open files, soft and hard. */
   readonly maxOpenFiles?: number;
 }
@@ -67,7 +71,11 @@ export function bundle(source: URL): string {
 function commandLine(source: URL, options: ProgramOptions): string[] {
   const line = [process.execPath, ...(options.nodeArgs ?? []), bundle(source)];
   line.push(...(options.args ?? []));
+  if (options.without !== undefined) {
+    line.unshift('setpriv', `--bounding-set=${options.without.map((one) => `-${one}`).join(',')}`);
+  }
   if (options.ownNetns === true) line.unshift('unshare', '--net');
+  if (options.netnsOf !== undefined) line.unshift('nsenter', '-t', `${options.netnsOf}`, '--net');
   if (options.maxOpenFiles === undefined) return line;
   return ['sh', '-c', `ulimit -n ${options.maxOpenFiles} && exec "$@"`, 'sh', ...line];
 }

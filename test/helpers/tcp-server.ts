@@ -19,6 +19,8 @@ export type TcpBehavior =
   | { readonly kind: 'source'; readonly bytes: number; readonly after?: 'connect' | 'end' }
   /** Sends a text and ends. */
   | { readonly kind: 'greet'; readonly text: string }
+  /** Sends the client's address and port, and ends when the client does. */
+  | { readonly kind: 'whoami' }
   /** Reads, and resets after the first bytes. */
   | { readonly kind: 'reset' };
 
@@ -138,6 +140,10 @@ export class TcpServer {
       case 'greet':
         socket.end(behavior.text);
         socket.resume();
+        return;
+      case 'whoami':
+        socket.write(connection.from);
+        socket.on('end', () => socket.end()).resume();
         return;
       case 'reset':
         socket.once('data', () => socket.resetAndDestroy());

@@ -1,0 +1,393 @@
+#include "rtnetlink.h"
+
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#ifndef NETLINK_CAP_ACK
+#define NETLINK_CAP_ACK 10
+#endif
+#ifndef RTM_F_FIB_MATCH
+#define RTM_F_FIB_MATCH 0x2000
+#endif
+
+namespace spliceport {
+
+namespace {
+
+// The mark of what this project has made, RTA_PROTOCOL and FRA_PROTOCOL; no routing daemon is registered with it.
+constexpr uint8_t kMark = 115;
+// Right behind the rule of the kernel's own local table: all that is sent is to reach the live clients' routes before any
+// other rule of the namespace.
+constexpr uint32_t kRulePriority = 1;
+// lo has it in every namespace.
+constexpr uint32_t kLoopbackIndex = 1;
+// Requests per sendmsg: their answers, an error each at worst, fit into the socket's receive buffer.
+constexpr size_t kMostPerSend = 128;
+constexpr size_t kAnswerBytes = 32 << 10;
+
+// As linux/fib_rules.h has them since 4.17.
+constexpr uint16_t kRuleProtocol = 21;
+constexpr uint16_t kRuleIpProtocol = 22;
+constexpr uint16_t kRuleSourcePorts = 23;
+struct PortRange {
+  uint16_t first;
+  uint16_t last;
+};
+
+uint8_t FamilyOf(bool v6) { return v6 ? AF_INET6 : AF_INET; }
+uint8_t NumberOf(Protocol protocol) {
+  return protocol == Protocol::kTcp ? uint8_t{IPPROTO_TCP} : uint8_t{IPPROTO_UDP};
+}
+
+// Attributes of a message, by type; later ones win.
+template <size_t kTypes>
+class Attributes {
+ public:
+  Attributes(const char* bytes, size_t size) {
+    while (size >= sizeof(rtattr)) {
+      rtattr head;
+      std::memcpy(&head, bytes, sizeof(head));
+      if (head.rta_len < sizeof(head) || head.rta_len > size) return;
+      const size_t type = head.rta_type & NLA_TYPE_MASK;
+      if (type < kTypes) values_[type] = {bytes + sizeof(head), head.rta_len - sizeof(head)};
+      const size_t step = std::min<size_t>(RTA_ALIGN(head.rta_len), size);
+      bytes += step;
+      size -= step;
+    }
+  }
+  bool Has(size_t type) const { return values_[type].data() != nullptr; }
+  // Zero when it is absent or too short.
+  template <typename T>
+  T Get(size_t type) const {
+    T value{};
+    if (values_[type].size() >= sizeof(T)) std::memcpy(&value, values_[type].data(), sizeof(T));
+    return value;
+  }
+
+ private:
+  std::span<const char> values_[kTypes];
+};
+using RouteAttributes = Attributes<RTA_MAX + 1>;
+using RuleAttributes = Attributes<kRuleSourcePorts + 1>;
+
+Address AddressFrom(bool v6, const RouteAttributes& attributes, size_t type) {
+  sockaddr_storage bytes{};
+  if (v6) {
+    auto& v6_bytes = reinterpret_cast<sockaddr_in6&>(bytes);
+    v6_bytes.sin6_family = AF_INET6;
+    v6_bytes.sin6_addr = attributes.Get<in6_addr>(type);
+  } else {
+    auto& v4_bytes = reinterpret_cast<sockaddr_in&>(bytes);
+    v4_bytes.sin_family = AF_INET;
+    v4_bytes.sin_addr = attributes.Get<in_addr>(type);
+  }
+  return Address::FromKernel(bytes);
+}
+
+// Calls `visit` with each message and its body, until that gives false.
+template <typename Visit>
+void ForEachMessage(const char* bytes, size_t size, Visit visit) {
+  while (size >= sizeof(nlmsghdr)) {
+    nlmsghdr head;
+    std::memcpy(&head, bytes, sizeof(head));
+    if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > size) return;
+    const char* body = bytes + NLMSG_HDRLEN;
+    if (!visit(head, body, head.nlmsg_len - NLMSG_HDRLEN)) return;
+    const size_t step = std::min<size_t>(NLMSG_ALIGN(head.nlmsg_len), size);
+    bytes += step;
+    size -= step;
+  }
+}
+
+int ErrorIn(const char* body, size_t size) {
+  int32_t error = -EBADMSG;
+  if (size >= sizeof(error)) std::memcpy(&error, body, sizeof(error));
+  return error;
+}
+
+bool WasSoAlready(int error) { return error == -EEXIST || error == -ENOENT || error == -ESRCH; }
+
+Reach ReachFrom(const rtmsg& route, const RouteAttributes& attributes) {
+  switch (route.rtm_type) {
+    case RTN_LOCAL:
+    case RTN_BROADCAST:
+    case RTN_ANYCAST:
+    case RTN_MULTICAST:
+      return Reach::kOwn;
+    case RTN_UNICAST:
+      break;
+    default:
+      return Reach::kBeyond;
+  }
+  // A default route without a gateway is a tunnel's.
+  const bool has_gateway = attributes.Has(RTA_GATEWAY) || attributes.Has(RTA_VIA) ||
+                           attributes.Has(RTA_MULTIPATH) || attributes.Has(RTA_NH_ID);
+  return has_gateway || route.rtm_dst_len == 0 ? Reach::kBeyond : Reach::kNear;
+}
+
+bool HasNoWay(int error) {
+  return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES || error == -EINVAL ||
+         error == -ESRCH;
+}
+
+}  // namespace
+
+void RouteBatch::Begin(uint16_t type, uint16_t flags) {
+  starts_.push_back(bytes_.size());
+  nlmsghdr head{};
+  head.nlmsg_len = NLMSG_HDRLEN;
+  head.nlmsg_type = type;
+  head.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
+  const auto* begin = reinterpret_cast<const char*>(&head);
+  bytes_.insert(bytes_.end(), begin, begin + NLMSG_HDRLEN);
+}
+
+// Appends to the message begun last.
+void RouteBatch::Body(const void* body, size_t size) {
+  const auto* begin = static_cast<const char*>(body);
+  bytes_.insert(bytes_.end(), begin, begin + size);
+  bytes_.resize(NLMSG_ALIGN(bytes_.size()));
+  const auto length = static_cast<uint32_t>(bytes_.size() - starts_.back());
+  std::memcpy(&bytes_[starts_.back()], &length, sizeof(length));
+}
+
+void RouteBatch::Attribute(uint16_t type, const void* value, size_t size) {
+  const rtattr head{static_cast<uint16_t>(RTA_LENGTH(size)), type};
+  const auto* begin = reinterpret_cast<const char*>(&head);
+  bytes_.insert(bytes_.end(), begin, begin + sizeof(head));
+  Body(value, size);
+}
+
+void RouteBatch::IpAddress(uint16_t type, const Address& address) {
+  if (address.is_v6()) return Attribute(type, &address.v6(), sizeof(in6_addr));
+  Attribute(type, &address.v4(), sizeof(in_addr));
+}
+
+void RouteBatch::AppendRule(uint16_t type, uint16_t flags, const SourceRule& rule) {
+  Begin(type, flags);
+  fib_rule_hdr head{};
+  head.family = FamilyOf(rule.v6);
+  head.action = FR_ACT_TO_TBL;
+  Body(&head, sizeof(head));
+  Number(FRA_PRIORITY, kRulePriority);
+  Number(FRA_TABLE, rule.table);
+  Attribute(kRuleProtocol, &kMark, sizeof(kMark));
+  const uint8_t protocol = NumberOf(rule.protocol);
+  Attribute(kRuleIpProtocol, &protocol, sizeof(protocol));
+  const PortRange ports{rule.port, rule.port};
+  Attribute(kRuleSourcePorts, &ports, sizeof(ports));
+}
+
+void RouteBatch::AppendRoute(uint16_t type, uint16_t flags, const LocalRoute& route) {
+  Begin(type, flags);
+  rtmsg head{};
+  const bool v6 = route.client.is_v6();
+  head.rtm_family = FamilyOf(v6);
+  head.rtm_dst_len = v6 ? 128 : 32;
+  head.rtm_protocol = kMark;
+  head.rtm_type = RTN_LOCAL;
+  head.rtm_scope = v6 ? uint8_t{RT_SCOPE_UNIVERSE} : uint8_t{RT_SCOPE_HOST};
+  Body(&head, sizeof(head));
+  IpAddress(RTA_DST, route.client);
+  if (!route.source.is_unspecified()) IpAddress(RTA_PREFSRC, route.source);
+  Number(RTA_OIF, kLoopbackIndex);
+  Number(RTA_TABLE, route.table);
+}
+
+void RouteBatch::Add(const SourceRule& rule) {
+  AppendRule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
+}
+
+void RouteBatch::Remove(const SourceRule& rule) { AppendRule(RTM_DELRULE, 0, rule); }
+
+void RouteBatch::Put(const LocalRoute& route) {
+  AppendRoute(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+}
+
+void RouteBatch::Remove(const LocalRoute& route) { AppendRoute(RTM_DELROUTE, 0, route); }
+
+Result<RouteSocket> RouteSocket::Open() {
+  UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  if (!fd.valid()) return LastError("socket");
+  const int on = 1;
+  // Short error messages, and dumps of the one table that is asked for; without them all works the same, at more cost.
+  (void)setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+  RouteSocket opened(std::move(fd));
+  opened.answers_.resize(kAnswerBytes);
+  return opened;
+}
+
+Result<void> RouteSocket::Send(const char* bytes, size_t size) {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  for (;;) {
+    const ssize_t sent =
+        sendto(fd_.get(), bytes, size, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof(kernel));
+    if (sent >= 0) return {};
+    if (errno != EINTR) return LastError("sendto");
+  }
+}
+
+Result<size_t> RouteSocket::Read() {
+  for (;;) {
+    const ssize_t count = recv(fd_.get(), answers_.data(), answers_.size(), 0);
+    if (count >= 0) return static_cast<size_t>(count);
+    if (errno != EINTR) return LastError("recv");
+  }
+}
+
+Result<void> RouteSocket::Commit(const RouteBatch& batch) {
+  Result<void> outcome;
+  for (size_t first = 0; first < batch.size(); first += kMostPerSend) {
+    const size_t count = std::min(kMostPerSend, batch.size() - first);
+    const auto committed = CommitSome(batch, first, count);
+    if (outcome.ok()) outcome = committed;
+  }
+  return outcome;
+}
+
+// The last one is acknowledged in any case, so that its answer is the last; the others speak up if they fail.
+Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size_t count) {
+  const size_t begin = batch.starts_[first];
+  const size_t end =
+      first + count < batch.size() ? batch.starts_[first + count] : batch.bytes_.size();
+  std::vector<char> bytes(batch.bytes_.begin() + static_cast<ptrdiff_t>(begin),
+                          batch.bytes_.begin() + static_cast<ptrdiff_t>(end));
+  for (size_t i = first; i < first + count; ++i) {
+    nlmsghdr head;
+    char* place = &bytes[batch.starts_[i] - begin];
+    std::memcpy(&head, place, sizeof(head));
+    head.nlmsg_seq = ++sequence_;
+    if (i + 1 == first + count) head.nlmsg_flags |= NLM_F_ACK;
+    std::memcpy(place, &head, sizeof(head));
+  }
+  auto sent = Send(bytes.data(), bytes.size());
+  if (!sent.ok()) return sent;
+  Result<void> outcome;
+  for (bool done = false; !done;) {
+    auto read = Read();
+    if (!read.ok()) return read.error();
+    ForEachMessage(answers_.data(), read.value(),
+                   [&](const nlmsghdr& head, const char* body, size_t size) {
+                     if (head.nlmsg_type != NLMSG_ERROR) return true;
+                     const int error = ErrorIn(body, size);
+                     if (error != 0 && !WasSoAlready(error) && outcome.ok())
+                       outcome = SysError{error, "rtnetlink"};
+                     done = done || head.nlmsg_seq == sequence_;
+                     return true;
+                   });
+  }
+  return outcome;
+}
+
+Result<Reach> RouteSocket::ReachOf(const Address& address) {
+  RouteBatch batch;
+  batch.Begin(RTM_GETROUTE, 0);
+  rtmsg question{};
+  question.rtm_family = FamilyOf(address.is_v6());
+  question.rtm_dst_len = address.is_v6() ? 128 : 32;
+  question.rtm_flags = RTM_F_FIB_MATCH;
+  batch.Body(&question, sizeof(question));
+  batch.IpAddress(RTA_DST, address);
+  auto& sequence = reinterpret_cast<nlmsghdr*>(batch.bytes_.data())->nlmsg_seq;
+  sequence = ++sequence_;
+  auto sent = Send(batch.bytes_.data(), batch.bytes_.size());
+  if (!sent.ok()) return sent.error();
+  std::optional<Result<Reach>> reach;
+  while (!reach) {
+    auto read = Read();
+    if (!read.ok()) return read.error();
+    ForEachMessage(answers_.data(), read.value(),
+                   [&](const nlmsghdr& head, const char* body, size_t size) {
+                     if (head.nlmsg_seq != sequence_) return true;
+                     if (head.nlmsg_type == NLMSG_ERROR) {
+                       const int error = ErrorIn(body, size);
+                       if (HasNoWay(error))
+                         reach = Reach::kBeyond;
+                       else
+                         reach = SysError{error, "rtnetlink"};
+                     } else if (size >= sizeof(rtmsg)) {
+                       rtmsg route;
+                       std::memcpy(&route, body, sizeof(route));
+                       const size_t skip = NLMSG_ALIGN(sizeof(route));
+                       reach = ReachFrom(route, RouteAttributes(body + skip, size - skip));
+                     }
+                     return false;
+                   });
+  }
+  return *reach;
+}
+
+template <typename Visit>
+Result<void> RouteSocket::Dump(bool v6, uint16_t type, Visit visit) {
+  RouteBatch batch;
+  batch.Begin(type, NLM_F_DUMP);
+  // rtmsg and fib_rule_hdr have the same size, and the family in the same place.
+  rtmsg question{};
+  question.rtm_family = FamilyOf(v6);
+  batch.Body(&question, sizeof(question));
+  reinterpret_cast<nlmsghdr*>(batch.bytes_.data())->nlmsg_seq = ++sequence_;
+  auto sent = Send(batch.bytes_.data(), batch.bytes_.size());
+  if (!sent.ok()) return sent;
+  Result<void> outcome;
+  for (bool done = false; !done;) {
+    auto read = Read();
+    if (!read.ok()) return read.error();
+    ForEachMessage(answers_.data(), read.value(),
+                   [&](const nlmsghdr& head, const char* body, size_t size) {
+                     if (head.nlmsg_seq != sequence_) return true;
+                     if (head.nlmsg_type == NLMSG_DONE || head.nlmsg_type == NLMSG_ERROR) {
+                       if (head.nlmsg_type == NLMSG_ERROR)
+                         outcome = SysError{ErrorIn(body, size), "rtnetlink"};
+                       done = true;
+                       return false;
+                     }
+                     if (size >= sizeof(rtmsg)) visit(body, size);
+                     return true;
+                   });
+  }
+  return outcome;
+}
+
+Result<std::vector<SourceRule>> RouteSocket::Rules() {
+  std::vector<SourceRule> rules;
+  for (const bool v6 : {false, true}) {
+    const auto dumped = Dump(v6, RTM_GETRULE, [&](const char* body, size_t size) {
+      const size_t skip = NLMSG_ALIGN(sizeof(fib_rule_hdr));
+      const RuleAttributes attributes(body + skip, size - skip);
+      if (attributes.Get<uint8_t>(kRuleProtocol) != kMark) return;
+      const auto protocol = attributes.Get<uint8_t>(kRuleIpProtocol);
+      rules.push_back({v6, protocol == IPPROTO_UDP ? Protocol::kUdp : Protocol::kTcp,
+                       attributes.Get<PortRange>(kRuleSourcePorts).first,
+                       attributes.Get<uint32_t>(FRA_TABLE)});
+    });
+    // A kernel without IPv6 has no rules of it.
+    if (!dumped.ok() && !(v6 && dumped.error().code == -EOPNOTSUPP)) return dumped.error();
+  }
+  return rules;
+}
+
+Result<std::vector<LocalRoute>> RouteSocket::Routes(uint32_t table) {
+  std::vector<LocalRoute> routes;
+  for (const bool v6 : {false, true}) {
+    const auto dumped = Dump(v6, RTM_GETROUTE, [&](const char* body, size_t size) {
+      rtmsg head;
+      std::memcpy(&head, body, sizeof(head));
+      const size_t skip = NLMSG_ALIGN(sizeof(head));
+      const RouteAttributes attributes(body + skip, size - skip);
+      if (head.rtm_protocol != kMark || attributes.Get<uint32_t>(RTA_TABLE) != table) return;
+      routes.push_back(
+          {AddressFrom(v6, attributes, RTA_DST), AddressFrom(v6, attributes, RTA_PREFSRC), table});
+    });
+    if (!dumped.ok() && !(v6 && dumped.error().code == -EOPNOTSUPP)) return dumped.error();
+  }
+  return routes;
+}
+
+}  // namespace spliceport

@@ -1,0 +1,95 @@
+// rtnetlink.h: the routing table of one network namespace, as far as transparent forwarding changes it: rules that pick
+//              a table by protocol and source port, and host routes in such a table.
+// Owns:   its netlink socket, which keeps the namespace of the thread that opened it.
+// Thread: one at a time.
+// Kernel: rtnetlink(7). A request is carried out before sendmsg(2) returns, and its answer waits to be read: no call here
+//         waits for anything but the kernel's own lock. Rules by port need Linux 4.17.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "address.h"
+#include "result.h"
+#include "socket.h"
+#include "unique_fd.h"
+
+namespace spliceport {
+
+// What is sent from `port` is looked up in `table`.
+struct SourceRule {
+  bool v6 = false;
+  Protocol protocol = Protocol::kTcp;
+  uint16_t port = 0;
+  uint32_t table = 0;
+};
+
+// What is sent to the address of `client` is delivered to this namespace itself.
+struct LocalRoute {
+  Address client;
+  // Where it is sent from, unless its socket says so; unspecified when only `client` and `table` matter.
+  Address source;
+  uint32_t table = 0;
+};
+
+// Requests to be carried out together, in order.
+class RouteBatch {
+ public:
+  void Add(const SourceRule& rule);
+  void Remove(const SourceRule& rule);
+  // In place of what the table has for this client.
+  void Put(const LocalRoute& route);
+  void Remove(const LocalRoute& route);
+  size_t size() const { return starts_.size(); }
+
+ private:
+  friend class RouteSocket;
+  void Begin(uint16_t type, uint16_t flags);
+  void Body(const void* body, size_t size);
+  void Attribute(uint16_t type, const void* value, size_t size);
+  void Number(uint16_t type, uint32_t value) { Attribute(type, &value, sizeof(value)); }
+  void IpAddress(uint16_t type, const Address& address);
+  void AppendRule(uint16_t type, uint16_t flags, const SourceRule& rule);
+  void AppendRoute(uint16_t type, uint16_t flags, const LocalRoute& route);
+
+  std::vector<char> bytes_;
+  std::vector<size_t> starts_;
+};
+
+// How a namespace would reach an address.
+enum class Reach : uint8_t {
+  kBeyond,  // By a gateway, by the default route, or not at all.
+  kNear,    // On a network that it is on.
+  kOwn,     // It is its own, or no host's.
+};
+
+class RouteSocket {
+ public:
+  // In the calling thread's namespace.
+  static Result<RouteSocket> Open();
+
+  // Carries out all, also after a failure; the first failure, but for what was so already.
+  Result<void> Commit(const RouteBatch& batch);
+  Result<Reach> ReachOf(const Address& address);
+  // Those that bear this project's mark, of both families.
+  Result<std::vector<SourceRule>> Rules();
+  // Of one table, with this project's mark.
+  Result<std::vector<LocalRoute>> Routes(uint32_t table);
+
+ private:
+  explicit RouteSocket(UniqueFd fd) : fd_(std::move(fd)) {}
+  Result<void> Send(const char* bytes, size_t size);
+  // The next bunch of messages; their number of bytes.
+  Result<size_t> Read();
+  template <typename Visit>
+  Result<void> Dump(bool v6, uint16_t type, Visit visit);
+  Result<void> CommitSome(const RouteBatch& batch, size_t first, size_t count);
+
+  UniqueFd fd_;
+  uint32_t sequence_ = 0;
+  std::vector<char> answers_;
+};
+
+}  // namespace spliceport

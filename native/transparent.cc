@@ -1,0 +1,70 @@
+#include "transparent.h"
+
+#include <netinet/in.h>
+#include <sched.h>
+
+#include <thread>
+
+#include "route_tables.h"
+
+namespace spliceport {
+
+namespace {
+
+Result<void> MakeTransparent(int fd, bool v6) {
+  const int on = 1;
+  const int outcome = v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on))
+                         : setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on));
+  if (outcome != 0) return LastError("setsockopt");
+  return {};
+}
+
+bool IsLoopback(const Address& address) {
+  if (address.is_v6()) return IN6_IS_ADDR_LOOPBACK(&address.v6());
+  return (ntohl(address.v4().s_addr) >> 24) == IN_LOOPBACKNET;
+}
+
+Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
+  const auto transparent = MakeTransparent(fd, client.is_v6());
+  if (!transparent.ok()) return transparent;
+  // A client may use one port for connections to several. On UDP nothing would tell two such flows apart.
+  const int on = 1;
+  if (protocol == Protocol::kTcp) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(fd, client.bytes(), client.size()) != 0) return LastError("bind");
+  return {};
+}
+
+}  // namespace
+
+Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns, Protocol protocol,
+                                     const Address& client, const Address& target) {
+  if (client.is_v6() != target.is_v6()) return SysError{-EAFNOSUPPORT, "connect"};
+  if (IsLoopback(client)) return SysError{-EHOSTUNREACH, "connect"};
+  auto lease = routes.Acquire(netns, protocol, client, target);
+  if (!lease.ok()) return lease.error();
+  auto opened = protocol == Protocol::kTcp ? OpenStreamSocket(client.is_v6())
+                                           : OpenDatagramSocket(client.is_v6());
+  if (!opened.ok()) return opened.error();
+  const int fd = opened.value().get();
+  const auto bound = BindTo(fd, protocol, client);
+  if (!bound.ok()) return bound.error();
+  const auto started = StartConnect(fd, target);
+  if (!started.ok()) return started.error();
+  return ClientSocket{std::move(opened.value()), std::move(lease.value())};
+}
+
+Result<void> PrepareTransparency(int netns_fd) {
+  Result<void> outcome;
+  std::thread([&] {
+    if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) {
+      outcome = LastError("setns");
+      return;
+    }
+    auto opened = OpenStreamSocket(false);
+    outcome = opened.ok() ? MakeTransparent(opened.value().get(), false) : opened.error();
+    if (outcome.ok()) outcome = PrepareRoutes();
+  }).join();
+  return outcome;
+}
+
+}  // namespace spliceport

@@ -1,0 +1,188 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { TcpService } from '../helpers/container.js';
+import { at, Network } from '../helpers/network.js';
+import { iproute2, isMissing } from '../helpers/tools.js';
+
+let network: Network;
+let service: TcpService;
+
+/** Forwards a port of every address of the host; the port. */
+async function forward(address: string, port: number): Promise<{ id: number; port: number }> {
+  const { id, host } = await network.forwarder.add({
+    host: { port: 0 },
+    container: { address, port },
+    sourceAddress: 'transparent',
+  });
+  return { id, port: host.port };
+}
+
+let lastClient = 0;
+
+/** What the server says when a client connects; `end` closes the connection. */
+async function ask(
+  where: { address: string; port: number; localAddress?: string; localPort?: number },
+  from = network.client,
+): Promise<{ said: string; end: () => Promise<void> }> {
+  const id = `client ${(lastClient += 1)}`;
+  return { said: await from.tcpOpen({ id, ...where }), end: () => from.tcpEnd(id) };
+}
+
+async function fallbacks(): Promise<number> {
+  return (await network.forwarder.stats()).sourceAddressFallbacks;
+}
+
+describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a client over TCP', () => {
+  beforeAll(async () => {
+    network = await Network.start();
+    service = await network.container.tcp({ kind: 'whoami' }, { address: '0.0.0.0', port: 8080 });
+    await network.container.tcp({ kind: 'whoami' }, { address: '::', port: 8080 });
+    await network.container.tcp({ kind: 'whoami' }, { address: '0.0.0.0', port: 8081 });
+  });
+  afterEach(() => network.removeAll());
+  afterAll(() => network.stop());
+
+  test('tcp/ipv4: the server sees its address and port, and the session tells so', async () => {
+    const before = await fallbacks();
+    const { port } = await forward(at.container, service.port);
+    const { said, end } = await ask({ address: at.host, port, localPort: 40_001 });
+    expect(said).toBe(`${at.client} 40001`);
+    const [session] = await network.forwarder.sessions();
+    expect(session?.client).toEqual({ address: at.client, port: 40_001 });
+    expect(session?.source).toEqual(session?.client);
+    await end();
+    expect(await fallbacks()).toBe(before);
+  });
+
+  test('tcp/ipv6: the server sees its address and port', async () => {
+    const { port } = await forward(at.container6, service.port);
+    const { said, end } = await ask({ address: at.host6, port, localPort: 40_002 });
+    expect(said).toBe(`${at.client6} 40002`);
+    await end();
+  });
+
+  test('a server on the container’s own loopback sees it as well', async () => {
+    const { port } = await forward('127.0.0.1', service.port);
+    const { said, end } = await ask({ address: at.host, port, localPort: 40_003 });
+    expect(said).toBe(`${at.client} 40003`);
+    await end();
+  });
+
+  test('one port of a client may lead to two servers', async () => {
+    const [one, other] = [await forward(at.container, 8080), await forward(at.container, 8081)];
+    const first = await ask({ address: at.host, port: one.port, localPort: 40_004 });
+    // Of another address of the client’s, and of the same.
+    const second = await ask({
+      address: at.host,
+      port: other.port,
+      localAddress: at.otherClient,
+      localPort: 40_004,
+    });
+    expect([first.said, second.said]).toEqual([`${at.client} 40004`, `${at.otherClient} 40004`]);
+    await Promise.all([first.end(), second.end()]);
+  });
+
+  test('a server that refuses is tried again, and then the client is reset', async () => {
+    const { port } = await forward(at.container, 8099);
+    await expect(ask({ address: at.host, port })).rejects.toThrow();
+    expect((await network.forwarder.stats()).connectRetries).toBeGreaterThan(0);
+  });
+
+  describe('goes the ordinary way, and is counted,', () => {
+    test('when its address is of another family than the target’s', async () => {
+      const before = await fallbacks();
+      const { port } = await forward(at.container, service.port);
+      const { said, end } = await ask({ address: at.host6, port, localPort: 40_005 });
+      expect(said.split(' ')[0]).toBe(at.container);
+      const sessions = await network.forwarder.sessions();
+      const session = sessions.find(({ client }) => client.port === 40_005);
+      expect(session?.source?.address).toBe(at.container);
+      await end();
+      expect(await fallbacks()).toBe(before + 1);
+    });
+
+    test('when it comes from the host’s loopback', async () => {
+      const before = await fallbacks();
+      const { port } = await forward(at.container, service.port);
+      const answer = await network.forwarder.askTcp({ address: '127.0.0.1', port });
+      expect(answer.split(' ')[0]).toBe(at.container);
+      expect(await fallbacks()).toBe(before + 1);
+    });
+
+    test('when it is on a network that the container is on', async () => {
+      const before = await fallbacks();
+      const { port } = await forward(at.container, service.port);
+      const { said, end } = await ask({ address: at.gateway, port }, network.neighbor);
+      expect(said.split(' ')[0]).toBe(at.container);
+      await end();
+      expect(await fallbacks()).toBe(before + 1);
+    });
+
+    test('when its port is taken in the container', async () => {
+      const taken = await network.container.tcp({ kind: 'echo' }, { address: '0.0.0.0' });
+      const before = await fallbacks();
+      const { port } = await forward(at.container, service.port);
+      const { said, end } = await ask({ address: at.host, port, localPort: taken.port });
+      expect(said.split(' ')[0]).toBe(at.container);
+      await end();
+      expect(await fallbacks()).toBe(before + 1);
+      await taken.close();
+    });
+  });
+
+  test('several forwards lead to one port of the container', async () => {
+    const [one, other] = [await forward(at.container, 8080), await forward(at.container, 8080)];
+    const first = await ask({ address: at.host, port: one.port });
+    const second = await ask({ address: at.host, port: other.port });
+    expect(first.said.split(' ')[0]).toBe(at.client);
+    expect(second.said.split(' ')[0]).toBe(at.client);
+    await network.forwarder.remove({ id: one.id });
+    const third = await ask({ address: at.host, port: other.port });
+    expect(third.said.split(' ')[0]).toBe(at.client);
+    await Promise.all([first.end(), second.end(), third.end()]);
+  });
+
+  test('the container’s way to the client without a forwarder stays as it was', async () => {
+    const direct = await network.client.tcp({ kind: 'whoami' }, { address: at.client });
+    const { port } = await forward(at.container, service.port);
+    const { end } = await ask({ address: at.host, port });
+    const own = await ask({ address: at.client, port: direct.port }, network.container);
+    expect(own.said.split(' ')[0]).toBe(at.container);
+    await Promise.all([end(), own.end()]);
+  });
+
+  test('the container gets another address while it is served', async () => {
+    const { id, port } = await forward(at.container, service.port);
+    const before = await ask({ address: at.host, port });
+    await network.ip(network.container, `address add ${at.secondOfContainer}/24 dev eth0`);
+    await network.forwarder.retarget({ id, address: at.secondOfContainer });
+    await network.ip(
+      network.container,
+      `address delete ${at.container}/24 dev eth0`,
+      `address replace ${at.secondOfContainer}/24 dev eth0`,
+      `route replace default via ${at.gateway}`,
+    );
+    const after = await ask({ address: at.host, port });
+    expect(after.said.split(' ')[0]).toBe(at.client);
+    await Promise.all([before.end(), after.end()]);
+    await network.ip(network.container, `address replace ${at.container}/24 dev eth0`);
+    await network.forwarder.retarget({ id, address: at.container });
+    const back = await ask({ address: at.host, port });
+    expect(back.said.split(' ')[0]).toBe(at.client);
+    await back.end();
+  });
+
+  test('a network without a default route is enough', async () => {
+    await network.ip(network.container, 'route delete default', '-6 route delete default');
+    const [v4, v6] = [await forward(at.container, 8080), await forward(at.container6, 8080)];
+    const first = await ask({ address: at.host, port: v4.port });
+    const second = await ask({ address: at.host6, port: v6.port });
+    expect(first.said.split(' ')[0]).toBe(at.client);
+    expect(second.said.split(' ')[0]).toBe(at.client6);
+    await Promise.all([first.end(), second.end()]);
+    await network.ip(
+      network.container,
+      `route add default via ${at.gateway}`,
+      '-6 route add default via fd88::1',
+    );
+  });
+});
