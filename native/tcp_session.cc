@@ -276,7 +276,7 @@ void TcpSession::KeepWayBack() {
   ShutdownWrite(container_.fd.get());
   forward_->reactor().epoll.Remove(container_.fd.get());
   forward_->reactor().client_routes.KeepUntilAcknowledged(std::move(container_.fd),
-                                                         std::move(lease_));
+                                                          std::move(lease_));
 }
 
 void TcpSession::BeginReset(Side& dead) {
@@ -359,15 +359,9 @@ SessionInfo TcpSession::Describe() const {
   if (state_ == State::kOpen && (container_got_end_ || host_got_end_))
     state = SessionState::kHalfClosed;
   if (state_ == State::kResetting) state = SessionState::kResetting;
-  return {forward_->id(),
-          Protocol::kTcp,
-          state,
-          client_.Unmapped(),
-          target_->address,
-          SourceOf(container_.fd),
-          to_container_.bytes(),
-          to_host_.bytes(),
-          NowMicros() - begun_micros_};
+  return {forward_->id(),        Protocol::kTcp,   state,
+          client_.Unmapped(),    target_->address, SourceOf(container_.fd),
+          to_container_.bytes(), to_host_.bytes(), NowMicros() - begun_micros_};
 }
 
 }  // namespace spliceport

@@ -70,8 +70,8 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
     std::unique_ptr<DrainTimer> drain;
   };
 
-  Worker(size_t index, const Settings& settings, Balance& balance, RouteRegistry& routes, WorkerPeers& peers,
-         Epoll epoll, Waker waker);
+  Worker(size_t index, const Settings& settings, Balance& balance, RouteRegistry& routes,
+         WorkerPeers& peers, Epoll epoll, Waker waker);
   void OnEvents(uint32_t events) override;
   void OnForwardDone(int id) override;
   void ShareCrowd(int id) override;

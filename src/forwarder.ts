@@ -8,7 +8,7 @@ import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } fr
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
 import { NetnsTable, type Netns } from './netns.js';
-import { Transparency } from './transparency.js';
+import { endAtExit, forgetAtExit, Transparency } from './transparency.js';
 import type {
   CloseOptions,
   Forward,
@@ -67,7 +67,7 @@ export class Forwarder {
     binding.raiseFileLimit();
     this.#engine = new binding.Engine(engine, this.#onEvent);
     this.#engine.unref();
-    signal?.addEventListener('abort', this.#onAbort);
+    signal?.addEventListener('abort', this.#onEnd);
     if (signal?.aborted === true) this.#end();
   }
 
@@ -301,6 +301,7 @@ export class Forwarder {
 
   #warningFor(sourceAddress: SourceAddress, netns: Netns, path: string): { warning?: string } {
     if (sourceAddress !== 'transparent') return {};
+    endAtExit(this.#onEnd);
     const warning = this.#transparency.warningFor(netns, path);
     return warning === undefined ? {} : { warning };
   }
@@ -349,7 +350,7 @@ export class Forwarder {
     this.#updateRef();
   };
 
-  readonly #onAbort = (): void => {
+  readonly #onEnd = (): void => {
     this.#end();
   };
 
@@ -357,7 +358,8 @@ export class Forwarder {
     this.#closed = true;
     if (this.#finalStats !== undefined) return;
     this.#finalStats = freezeStats({ ...this.#engine.stats(), sessionsOpen: 0 });
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#signal?.removeEventListener('abort', this.#onEnd);
+    forgetAtExit(this.#onEnd);
     this.#engine.close();
     this.#namespaces.close();
     for (const { removal } of this.#entries.values()) removal?.resolve();

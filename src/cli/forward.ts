@@ -54,6 +54,8 @@ async function serve(
   options: ForwardOptions,
 ): Promise<void> {
   const { netnsPath } = target;
+  // A warning of the library's, such as that servers cannot see their clients, in the words of this program.
+  process.removeAllListeners('warning').on('warning', ({ message }) => remark(message));
   // From here on a signal is a request to end in order.
   using requests = new EndRequests();
   await using forwarder = new Forwarder({ netns: { path: netnsPath } });

@@ -38,7 +38,11 @@ export async function list({ json = false, quiet = false }: ListOptions): Promis
   }
   if (listed.length === 0) remark('No forwarder of this user is running.');
   else for (const line of tableLines(columns, listed.flatMap(rowsOf))) print(line);
-  for (const { id, info } of running) for (const notice of info.notices) remark(`${id}: ${notice}`);
+  for (const { forwarder, forwards } of listed) {
+    const warnings = forwards.flatMap(({ warning }) => warning ?? []);
+    for (const text of new Set([...forwarder.info.notices, ...warnings]))
+      remark(`${forwarder.id}: ${text}`);
+  }
 }
 
 const columns = ['ID', 'PROTOCOL', 'HOST', 'TARGET', 'IN', 'PROGRAM', 'UP'].map((title) => ({

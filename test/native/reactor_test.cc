@@ -8,8 +8,8 @@ namespace spliceport {
 
 namespace {
 
-struct LoneReactor : private Balance, public Reactor {
-  LoneReactor(Epoll poll) : Balance(1), Reactor(std::move(poll), Settings{}, *this, 0) {}
+struct LoneReactor : private Balance, private RouteRegistry, public Reactor {
+  LoneReactor(Epoll poll) : Balance(1), Reactor(std::move(poll), Settings{}, *this, *this, 0) {}
 };
 
 LoneReactor NewReactor() {

@@ -20,7 +20,8 @@ TEST_CASE("flows are in the order of their last use, as in a list that is kept b
   auto poll = Epoll::Create();
   REQUIRE(poll.ok());
   Balance balance(1);
-  Reactor reactor(std::move(poll.value()), Settings{}, balance, 0);
+  RouteRegistry routes;
+  Reactor reactor(std::move(poll.value()), Settings{}, balance, routes, 0);
   ForwardCounters counters;
   UdpForward forward(reactor, ForwardConfig{}, counters);
   UdpFlows flows;
@@ -59,7 +60,8 @@ TEST_CASE("one client has a flow for each address that it sends to") {
   auto poll = Epoll::Create();
   REQUIRE(poll.ok());
   Balance balance(1);
-  Reactor reactor(std::move(poll.value()), Settings{}, balance, 0);
+  RouteRegistry routes;
+  Reactor reactor(std::move(poll.value()), Settings{}, balance, routes, 0);
   ForwardCounters counters;
   UdpForward forward(reactor, ForwardConfig{}, counters);
   UdpFlows flows;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { at, Network } from '../helpers/network.js';
-import { Program } from '../helpers/program.js';
+import type { Program } from '../helpers/program.js';
 import { iproute2, isMissing, setpriv } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 

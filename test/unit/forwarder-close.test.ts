@@ -227,6 +227,7 @@ describe('stats and sessions', () => {
         protocol: 'tcp',
         client: { address: '127.0.0.1', port: socket.localPort },
         target: forward.container,
+        source: { address: '127.0.0.1', port: expect.any(Number) as number },
         state: 'open',
         bytesToContainer: 5,
         bytesToHost: 5,
