@@ -197,7 +197,7 @@ describe('spliceport sessions', () => {
     const { stdout } = await cli(['sessions']);
     expect(stdout.split('\n')[1]).toMatch(
       new RegExp(
-        `^${run.pid}/1 +tcp +127\\.0\\.0\\.1:${localPort} +127\\.0\\.0\\.1:${port} +open +\\d+s +4 B +4 B$`,
+        `^${run.pid}/1 +tcp +127\\.0\\.0\\.1:${localPort} +127\\.0\\.0\\.1:${port} +127\\.0\\.0\\.1:\\d+ +open +\\d+s +4 B +4 B$`,
       ),
     );
     const session = {
