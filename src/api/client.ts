@@ -173,12 +173,17 @@ interface CallOptions {
   readonly extraMs?: number;
 }
 
+/** Codes of calls to forwarders that have ended, before the call or during it. */
+const ENDED: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'];
+
 /**
- * Every forwarder of this user that answers, by pid. Sockets that nobody answers at are passed over.
+ * Every forwarder of this user that answers, by pid.
  * @param folders - Where to look. Default: every folder that forwarders of this user use by default.
+ * @param onSilent - Told of each that runs, as far as can be seen, and does not answer.
  */
 export async function listForwarders(
   folders: readonly string[] = controlFolders(),
+  onSilent: (socketPath: string, failure: ControlError) => void = () => undefined,
 ): Promise<RunningForwarder[]> {
   const paths = folders.flatMap(socketsIn);
   const found = await Promise.all(
@@ -186,7 +191,9 @@ export async function listForwarders(
       const client = new ControlClient(socketPath, { timeoutMs: 2_000 });
       try {
         return { socketPath, info: await client.info(), client: new ControlClient(socketPath) };
-      } catch {
+      } catch (error) {
+        const failure = error as ControlError;
+        if (!ENDED.includes(failure.code ?? '')) onSilent(socketPath, failure);
         return undefined;
       }
     }),

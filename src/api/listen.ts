@@ -20,7 +20,7 @@ import type { ContainerInfo } from './types.js';
 const ACCEPT_REST_MS = 100;
 const MAX_SOCKETS_PER_PROCESS = 1_000;
 /** How often the folder is made, where another process removes it because it is empty. */
-const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 20;
 
 /** What a control socket tells of its process, and where it is. */
 export interface ControlOptions {
@@ -75,12 +75,21 @@ class Listener implements ControlSocket {
     this.#forwarder = forwarder;
     this.#options = options;
     this.#folder = resolve(options.folder ?? controlFolder(options.fallbackFolder));
-    const { fd, name } = listenIn(this.#folder);
+    const { fd, name } = this.#listen();
     this.#fd = fd;
     this.path = `${this.#folder}/${name}`;
     this.#identity = identityOf(this.path);
     this.#watch();
     process.on('exit', this.#onExit);
+  }
+
+  #listen(): { readonly fd: number; readonly name: string } {
+    try {
+      return listenIn(this.#folder);
+    } catch (error) {
+      this.#removeFolder();
+      throw error;
+    }
   }
 
   close(): void {
@@ -100,13 +109,23 @@ class Listener implements ControlSocket {
     this.close();
   }
 
-  /** Removes the socket, unless it is another's by now, and the folder if nobody chose it. */
+  /** Removes the socket, unless it is another's by now. */
   #removeFiles(): void {
     try {
       if (identityOf(this.path) === this.#identity) unlinkSync(this.path);
-      if (this.#options.folder === undefined) rmdirSync(this.#folder);
     } catch {
-      // The folder is gone, or another forwarder has its socket there.
+      // It is gone, and perhaps the folder with it.
+    }
+    this.#removeFolder();
+  }
+
+  /** Removes the folder if it is empty and nobody chose it. */
+  #removeFolder(): void {
+    if (this.#options.folder !== undefined) return;
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // It is gone, or another forwarder has its socket there.
     }
   }
 
@@ -174,15 +193,16 @@ function strangerAt(fd: number): string | undefined {
 
 function listenIn(folder: string): { readonly fd: number; readonly name: string } {
   for (let attempt = 1; ; attempt++) {
-    const folderFd = openFolder(folder);
+    let folderFd: number | undefined;
     try {
+      folderFd = openFolder(folder);
       removeStaleSockets(folderFd);
       return listenUnderFreeName(folderFd);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
     } finally {
-      closeSync(folderFd);
+      if (folderFd !== undefined) closeSync(folderFd);
     }
   }
 }
@@ -203,6 +223,7 @@ function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly 
     return { fd, name };
   } catch (error) {
     closeSync(fd);
+    rmSync(`${folder}/${hidden}`, { force: true });
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { listForwarders, type RunningForwarder } from '../api/client.js';
 import type { Forward } from '../api/types.js';
 import { CliFailure, exitCodes, usageFailure } from './failure.js';
+import { remark } from './output.js';
 
 /** A forwarder that answered. */
 export interface Running extends RunningForwarder {
@@ -17,10 +18,23 @@ export interface RunningForward {
   readonly number: number;
 }
 
-/** Every forwarder of this user that answers. */
-export async function findRunning(): Promise<Running[]> {
-  const found = await listForwarders();
-  return found.map((forwarder) => ({ ...forwarder, id: basename(forwarder.socketPath, '.sock') }));
+/**
+ * Every forwarder of this user that answers.
+ * @param onSilent - Told of each that does not. Default: says so.
+ */
+export async function findRunning(onSilent = remarkSilent): Promise<Running[]> {
+  const found = await listForwarders(undefined, (socketPath, { message }) => {
+    onSilent(idOf(socketPath), message);
+  });
+  return found.map((forwarder) => ({ ...forwarder, id: idOf(forwarder.socketPath) }));
+}
+
+function remarkSilent(id: string, message: string): void {
+  remark(`Forwarder ${id} is left out: ${message}`);
+}
+
+function idOf(socketPath: string): string {
+  return basename(socketPath, '.sock');
 }
 
 /** What the command line calls a forward. */

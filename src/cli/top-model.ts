@@ -24,10 +24,18 @@ export interface TopRow {
 /** Looks at all forwarders of this user. */
 export class TopModel {
   #meters = new Map<string, TrafficMeter>();
+  #silent = 0;
+
+  /** How many forwarders did not answer at the last look. */
+  get silent(): number {
+    return this.#silent;
+  }
 
   /** One row for each forward. Rates are those since the look before. */
   async look(): Promise<TopRow[]> {
-    const running = await findRunning();
+    let silent = 0;
+    const running = await findRunning(() => void (silent += 1));
+    this.#silent = silent;
     const meters = new Map<string, TrafficMeter>();
     const rows = await Promise.all(
       // One that ends meanwhile has no rows.

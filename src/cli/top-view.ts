@@ -57,8 +57,16 @@ export function moveSorting({ key }: Sorting, step: 1 | -1): Sorting {
   return { key: sortKeys[index] ?? key, reversed: false };
 }
 
-/** Every line of the screen. */
-export function render(rows: readonly TopRow[], state: ViewState, size: Size): ViewLine[] {
+/**
+ * Every line of the screen.
+ * @param silent - How many forwarders do not answer.
+ */
+export function render(
+  rows: readonly TopRow[],
+  state: ViewState,
+  size: Size,
+  silent = 0,
+): ViewLine[] {
   const offset = clampOffset(state.offset, rows.length, size);
   const shown = sortRows(rows, state.sorting).slice(offset, offset + pageSize(size));
   const mark = state.sorting.reversed ? '▲' : '▼';
@@ -73,18 +81,19 @@ export function render(rows: readonly TopRow[], state: ViewState, size: Size): V
   const blank = new Array<string>(Math.max(pageSize(size) - body.length, 0)).fill('');
   const empty = rows.length === 0 ? ['No forward of this user is running.'] : [];
   return [
-    { text: fit(summary(rows)) },
+    { text: fit(summary(rows, silent)) },
     { text: fit(title).padEnd(width), isTitle: true },
     ...[...body, ...empty, ...blank].slice(0, pageSize(size)).map((text) => ({ text: fit(text) })),
     { text: fit(footer(offset, shown.length, rows.length)) },
   ].slice(0, size.rows);
 }
 
-function summary(rows: readonly TopRow[]): string {
+function summary(rows: readonly TopRow[], silent: number): string {
   const sum = (figure: (row: TopRow) => number): number =>
     rows.reduce((total, row) => total + figure(row), 0);
   return [
     count(rows.length, 'forward'),
+    ...(silent > 0 ? [`no answer from ${count(silent, 'forwarder')}`] : []),
     `to container ${formatRate(sum((row) => row.toContainerPerSecond))}`,
     `to host ${formatRate(sum((row) => row.toHostPerSecond))}`,
     `${sum((row) => row.open)} open`,

@@ -27,7 +27,7 @@ export async function top({ interval, sort }: TopOptions): Promise<void> {
   const model = new TopModel();
   let rows: readonly TopRow[] = [];
   let state: ViewState = { sorting: { key: sort, reversed: false }, offset: 0 };
-  const draw = (): void => screen.draw(render(rows, state, screen.size));
+  const draw = (): void => screen.draw(render(rows, state, screen.size, model.silent));
   using screen = new Screen({
     onKey: (key) => {
       if (isQuit(key)) end();

@@ -138,7 +138,7 @@ function conflictWith(id: number | undefined): string | undefined {
 }
 
 function protocolProblem(protocol: string, { family, address }: IpAddress): string | undefined {
-  if (protocol.startsWith('sctp')) return `unsupported port protocol ${protocol}`;
+  if (protocol.startsWith('sctp')) return 'unsupported port protocol sctp';
   const wantedFamily = protocol.slice(3);
   return wantedFamily === '' || wantedFamily === String(family)
     ? undefined

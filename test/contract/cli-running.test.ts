@@ -91,6 +91,18 @@ describe('spliceport ls', () => {
     expect((await cli(['ls', '--quiet'])).stdout).toBe(`${run.pid}/1\n`);
   });
 
+  test('says of a forwarder that does not answer that it is left out', async () => {
+    await using other = start();
+    await other.event('ready');
+    other.kill('SIGSTOP');
+    const { code, stdout, stderr } = await cli(['ls', '--quiet']);
+    other.kill('SIGCONT');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${run.pid}/1\n` });
+    expect(stderr).toMatch(
+      new RegExp(`^Forwarder ${other.pid} is left out: .*no answer within 2000 ms\n$`),
+    );
+  });
+
   test('says that there is none', async () => {
     await run.end();
     expect(await cli(['ls'])).toMatchObject({

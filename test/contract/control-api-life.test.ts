@@ -1,7 +1,7 @@
 // The control socket from its making to its end: where it is, who may open it, what is loaded when, and that nothing of it
 // is left. With real processes, of the library and of the helper.
 
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -21,64 +21,27 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ControlClient, ControlError, listForwarders } from '../../src/api/client.js';
+import { ControlClient } from '../../src/api/client.js';
 import { openControlSocket } from '../../src/api/listen.js';
 import { Forwarder } from '../../src/index.js';
 import { openFds } from '../helpers/process-facts.js';
 import { until, within } from '../helpers/wait.js';
-import { call, Controlled, RawClient } from './helpers/control.js';
+import { call, RawClient } from './helpers/control.js';
+import {
+  ControlledProcess,
+  controlledProgram,
+  type ControlledRole,
+} from './helpers/controlled-process.js';
 import { Caller, executable, freePort, Run, type RunOptions } from './helpers/run.js';
 
-const source = fileURLToPath(new URL('./programs/controlled.mjs', import.meta.url));
+const runProgram = promisify(execFile);
 
-interface Told {
-  readonly path: string;
-  readonly hasHttp: boolean;
-}
-
-/** A process with a control socket, and what it says. */
-class Process implements AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly exited: Promise<unknown[]>;
-  readonly #lines: Interface;
-  readonly #told: Told[] = [];
-
-  constructor(what: 'ends' | 'exits' | 'stays' | 'throws', env: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, [source, what], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-      env: { ...process.env, SPLICEPORT_CONTROL_DIR: folder, ...env },
-    });
-    this.exited = once(this.child, 'exit');
-    if (this.child.stdout === null) throw new Error('no output');
-    this.#lines = createInterface({ input: this.child.stdout });
-    this.#lines.on('line', (line) => this.#told.push(JSON.parse(line) as Told));
-  }
-
-  get socketName(): string {
-    return `${this.child.pid ?? 0}.sock`;
-  }
-
-  /** What it says next. */
-  next(): Promise<Told> {
-    return until(() => this.#told.shift(), 'a word of the process');
-  }
-
-  /** Tells it something; what it says to that. */
-  ask(what: 'again' | 'close' | 'load'): Promise<Told> {
-    this.child.stdin?.write(`${what}\n`);
-    return this.next();
-  }
-
-  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<unknown[]> {
-    this.child.kill(signal);
-    return within(this.exited, 'the end of the process');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end();
+/** One that looks for its folder in this file's. */
+class Process extends ControlledProcess {
+  constructor(what: ControlledRole, env: NodeJS.ProcessEnv = {}) {
+    super(what, { SPLICEPORT_CONTROL_DIR: folder, ...env });
   }
 }
 
@@ -190,6 +153,33 @@ describe('what is left at the end', () => {
     expect(process.child.exitCode).toBeNull();
   });
 
+  test('is nothing where there was no descriptor left for the socket', async () => {
+    rmSync(folder, { recursive: true });
+    const command = [
+      '-c',
+      `ulimit -n 64; exec "$@"`,
+      'sh',
+      process.execPath,
+      controlledProgram,
+      'starves',
+    ];
+    const { stdout } = await runProgram('sh', command, {
+      env: { ...process.env, SPLICEPORT_CONTROL_DIR: folder },
+    });
+    expect(JSON.parse(stdout)).toEqual({ code: 'EMFILE' });
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('is taken away under nobody who starts at that moment', async () => {
+    rmSync(folder, { recursive: true });
+    const env = { ...process.env, SPLICEPORT_CONTROL_DIR: folder };
+    const churning = [1, 2, 3].map(() =>
+      runProgram(process.execPath, [controlledProgram, 'churns'], { env }),
+    );
+    await expect(Promise.all(churning)).resolves.toHaveLength(3);
+    expect(existsSync(folder)).toBe(false);
+  });
+
   test('is not another’s socket that has the name by then', () => {
     const socket = openControlSocket(new Forwarder(), { folder });
     rmSync(socket.path);
@@ -241,72 +231,6 @@ describe('what answers calls', () => {
     expect(await process.ask('load')).toMatchObject({ hasHttp: false });
     expect((await call(path, 'GET', '/v1/info')).status).toBe(200);
     expect(await process.ask('load')).toMatchObject({ hasHttp: true });
-  });
-});
-
-describe('the client', () => {
-  test('lists every forwarder of the folder that answers, and passes over the others', async () => {
-    await using first = new Process('stays');
-    await using second = new Process('stays');
-    await using stopped = new Process('stays');
-    const killed = new Process('stays');
-    for (const each of [first, second, stopped, killed]) await each.next();
-    await killed.end();
-    stopped.child.kill('SIGSTOP');
-    const found = await listForwarders([folder, join(folder, 'nowhere')]);
-    const pids = [first.child.pid, second.child.pid].sort(
-      (one, other) => Number(one) - Number(other),
-    );
-    expect(found.map(({ info }) => info.pid)).toEqual(pids);
-    expect(await found[0]?.client.forwards()).toEqual([]);
-    stopped.child.kill('SIGCONT');
-  });
-
-  test('does all that the API does', async () => {
-    await using controlled = new Controlled('/proc/self/ns/net');
-    const client = new ControlClient(controlled.path);
-    const [one, two] = await client.add([
-      '127.0.0.1:0:80',
-      { host: { port: 0 }, container: { port: 81 } },
-    ]);
-    expect(await client.forwards()).toEqual([one, two]);
-    expect((await client.retarget(1, { port: 82 })).container.port).toBe(82);
-    await client.remove(2, { drainMs: 10 });
-    expect(await client.forwards()).toHaveLength(1);
-    expect(await client.sessions()).toEqual([]);
-    expect(await client.sessions(1)).toEqual([]);
-    expect((await client.stats()).forwards.map(({ id }) => id)).toEqual([1]);
-    expect(await client.metrics()).toContain('spliceport_forwards 1');
-    expect(await client.drain({ drainMs: 0 })).toMatchObject({ forwards: 1 });
-    expect(await client.forwards()).toEqual([]);
-  });
-
-  test('tells what failed, by which code, and what to do', async () => {
-    await using controlled = new Controlled('/proc/self/ns/net');
-    const client = new ControlClient(controlled.path);
-    const failure = await client.add(['192.0.2.1:1:80']).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(ControlError);
-    expect(failure).toMatchObject({
-      status: 409,
-      code: 'EADDRNOTAVAIL',
-      hint: expect.stringContaining('ip address') as string,
-    });
-    const nobody = new ControlClient(join(folder, '1.sock'));
-    await expect(nobody.info()).rejects.toMatchObject({
-      code: 'ENOENT',
-      hint: expect.stringContaining('has ended') as string,
-    });
-  });
-
-  test('gives up on a forwarder that does not answer', async () => {
-    await using stopped = new Process('stays');
-    const { path } = await stopped.next();
-    stopped.child.kill('SIGSTOP');
-    await expect(new ControlClient(path, { timeoutMs: 100 }).info()).rejects.toMatchObject({
-      message: expect.stringContaining('no answer within 100 ms') as string,
-      hint: expect.stringContaining('stopped') as string,
-    });
-    stopped.child.kill('SIGCONT');
   });
 });
 

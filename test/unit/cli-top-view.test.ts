@@ -24,6 +24,14 @@ const ids = (rows: readonly TopRow[]): string[] => rows.map(({ id }) => id);
 const size = { columns: 120, rows: 6 };
 const byId = { key: 'id', reversed: false } as const;
 
+describe('the summary', () => {
+  test('tells of forwarders that do not answer', () => {
+    const state = { sorting: byId, offset: 0 };
+    expect(render([row('1/1')], state, size, 2)[0]?.text).toContain('no answer from 2 forwarders');
+    expect(render([row('1/1')], state, size)[0]?.text).not.toContain('no answer');
+  });
+});
+
 describe('sortRows', () => {
   test('sorts figures from the largest, and equal ones by id', () => {
     const rows = [row('9/10'), row('9/9', { open: 2 }), row('9/2'), row('10/1')];

@@ -1,8 +1,9 @@
 // controlled.mjs: a forwarder with a control socket, as a user of the library writes it. Prints a line of JSON for what it
 // does; ends when told to, or by itself.
 //
-//   node controlled.mjs <'ends' | 'stays' | 'throws' | 'exits'> [folder]
+//   node controlled.mjs <'ends' | 'stays' | 'throws' | 'exits' | 'churns' | 'starves'> [folder]
 
+import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Forwarder } from '../../../lib/index.js';
 import { openControlSocket } from '../../../lib/api/control.js';
@@ -12,6 +13,28 @@ const tell = (value) => console.log(JSON.stringify(value));
 const hasHttp = () => process.moduleLoadList.includes('NativeModule http');
 
 const forwarder = new Forwarder();
+if (what === 'churns') {
+  for (let round = 0; round < 300; round++) openControlSocket(forwarder).close();
+  process.exit();
+}
+if (what === 'starves') {
+  const fds = [];
+  try {
+    for (;;) fds.push(openSync('/dev/null'));
+  } catch {
+    // That was the last. One is given back, for the folder.
+    closeSync(fds.pop());
+  }
+  let code;
+  try {
+    openControlSocket(forwarder);
+  } catch (error) {
+    code = error.code;
+  }
+  for (const fd of fds) closeSync(fd);
+  tell({ code });
+  process.exit();
+}
 const socket = openControlSocket(forwarder, { program: what, ...(folder && { folder }) });
 tell({ path: socket.path, hasHttp: hasHttp() });
 
