@@ -139,16 +139,18 @@ void ReceiveBatch::Read(int index, bool connected) {
 }
 
 void SendBatch::Add(DatagramRoute& route, const Train& train) {
-  if (train.datagrams() == 1 || (route.segmentation && route.prefix.empty())) {
-    if (!Join(route, train)) Append(messages_, route, train);
-    return;
-  }
+  if (train.datagrams() == 1 || (route.segmentation && route.prefix.empty()))
+    return AddWhole(route, train);
   // With a prefix ahead of each, they may make a train again.
   for (std::span<const char> rest = train.bytes; !rest.empty();) {
     const size_t size = std::min(rest.size(), train.segment_bytes);
-    Add(route, {rest.first(size), 0});
+    AddWhole(route, {rest.first(size), 0});
     rest = rest.subspan(size);
   }
+}
+
+void SendBatch::AddWhole(DatagramRoute& route, const Train& train) {
+  if (!Join(route, train)) Append(messages_, route, train);
 }
 
 void SendBatch::Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train) {

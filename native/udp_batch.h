@@ -100,6 +100,7 @@ class SendBatch {
     size_t datagrams;
     bool closed;  // Ends with a short datagram, so nothing can follow.
   };
+  void AddWhole(DatagramRoute& route, const Train& train);
   void Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train);
   void AppendSingles(std::vector<Message>& messages, DatagramRoute& route,
                      std::span<const char> bytes, size_t segment_bytes);

@@ -39,7 +39,7 @@ class UdpForward final : public Forward,
   // How a datagram, or a train, came.
   struct Arrival {
     const ReceivedTrain& train;
-    int64_t now;
+    int64_t now = 0;
     const ProxyHeader* told = nullptr;  // What a load balancer said of it.
   };
   // Adds to what waits for `current`, or sends that off when `key` is of another flow, which is current then.
