@@ -1,0 +1,96 @@
+// A client in a network namespace of its own, which is on a network with the machine's host, as containers see it.
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Container } from '../helpers/container.js';
+import { installPackage } from '../helpers/installed-package.js';
+import { server } from './harness/podman-host.js';
+import { describePodman } from './harness/suite.js';
+
+const installed = '/run/spliceport';
+const hostAddress = '198.51.100.1';
+const clientAddress = '198.51.100.2';
+
+describePodman('a transparent forward of podman’s helper', (host) => {
+  let client: Container;
+
+  beforeAll(async () => {
+    installPackage(host().machine.outside(installed));
+    client = await Container.start();
+    const inHost = (line: string) =>
+      execFileSync('nsenter', ['-t', `${host().machine.pid}`, '-n', 'ip', ...line.split(' ')]);
+    inHost(`link add lan0 type veth peer name eth0 netns ${client.pid}`);
+    inHost(`address add ${hostAddress}/24 dev lan0`);
+    inHost('link set lan0 up');
+    await client.run('ip', 'address', 'add', `${clientAddress}/24`, 'dev', 'eth0');
+    await client.run('ip', 'link', 'set', 'eth0', 'up');
+  });
+  afterAll(() => client.stop());
+
+  async function add(spec: string): Promise<number> {
+    const { code, stdout, stderr } = await host().machine.asUser([
+      '/run/test/node',
+      `${installed}/lib/cli/main.js`,
+      'add',
+      '--json',
+      '--source-address',
+      'transparent',
+      spec,
+    ]);
+    expect(code, stderr).toBe(0);
+    const [forward] = JSON.parse(stdout) as { host: { port: number }; warning?: string }[];
+    expect(forward?.warning).toBeUndefined();
+    return forward?.host.port ?? 0;
+  }
+
+  let lastClient = 0;
+  const seenByTcp = (port: number): Promise<string> =>
+    client.tcpOpen({ id: `client ${(lastClient += 1)}`, address: hostAddress, port });
+
+  async function expectSeenByUdp(port: number): Promise<void> {
+    const socket = await client.udp({ address: clientAddress });
+    await socket.send('whoami', { address: hostAddress, port });
+    const [reply] = await socket.seenCount(1);
+    expect(reply?.from).toBe(`${hostAddress} ${port}`);
+    expect(reply?.sha256).toBe(createHash('sha256').update(clientAddress).digest('hex'));
+    await socket.close();
+  }
+
+  const addressIn = async (network: string): Promise<string> =>
+    host().podman(
+      'inspect',
+      '--format',
+      `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`,
+      'web',
+    );
+
+  describe.each([
+    ['with a way out', []],
+    ['without one', ['--internal']],
+  ])('on a network %s', (_, options) => {
+    it('shows the client to servers of TCP and UDP, also after the container has moved', async () => {
+      for (const n of ['1', '2']) {
+        const subnet = `172.30.${n}.0/24`;
+        await host().podman('network', 'create', ...options, '--subnet', subnet, `n${n}`);
+      }
+      const port = await host().sockets.freePorts();
+      const services = server('whoami:8080', 'udp:5353');
+      await host().run('--name', 'web', '--network', 'n1', '-p', `${port}:8080`, ...services);
+      expect(host().isForwarded(port)).toBe(true);
+      const address = await addressIn('n1');
+      const tcp = await add(`0:${address}:8080`);
+      const udp = await add(`0:${address}:5353/udp`);
+
+      expect(await seenByTcp(tcp)).toBe(clientAddress);
+      await expectSeenByUdp(udp);
+
+      await host().podman('network', 'connect', 'n2', 'web');
+      await host().podman('network', 'disconnect', 'n1', 'web');
+      expect(await seenByTcp(tcp)).toBe(clientAddress);
+      await expectSeenByUdp(udp);
+      // And as it always was, where it is not asked for.
+      expect(await seenByTcp(port)).toBe(await addressIn('n2'));
+    });
+  });
+});
