@@ -103,8 +103,9 @@ bool TcpForward::Permits(const Address& client) {
 }
 
 void TcpForward::CountOut() {
-  counters_.sessions_closed.Add();
+  // First, so that who sees it counted finds its place free.
   if (admission_) admission_->Leave();
+  counters_.sessions_closed.Add();
 }
 
 std::string TcpForward::IntroductionOf(const Address& client, int fd, const ProxyHeader* told) {

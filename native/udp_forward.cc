@@ -259,8 +259,8 @@ void UdpForward::ArmForOldest() {
 void UdpForward::EndFlow(UdpFlow& flow) {
   // Its route may be named by replies that wait.
   if (reactor_.Datagrams().replies_of == this) SendReplies();
-  counters_.sessions_closed.Add();
   if (admission_) admission_->Leave();
+  counters_.sessions_closed.Add();
   reactor_.epoll.Forget(flow);
   flow.fd.Reset();
   flow.lease.reset();

@@ -72,6 +72,26 @@ TEST_CASE("sessions in bulk move to other workers, and lose nothing on the way")
   CHECK(harness.Count(&ForwardCounters::bytes_to_host) == 6 * (8 << 20));
 }
 
+TEST_CASE("sessions that have moved give back the places that they were let in to") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  AdmissionRules rules;
+  rules.most_sessions = 6;
+  ForwardConfig config;
+  config.id = 1;
+  config.target = harness.TargetAt(server.address());
+  config.admission =
+      std::make_shared<Admission>(std::make_shared<const AdmissionRules>(std::move(rules)));
+  const Address host = harness.Add(config);
+  for (int round = 0; round < 2; ++round) {
+    for (const Outcome& outcome : ExchangeAtOnce(host, 6, 8 << 20))
+      CHECK(outcome.exact);
+    CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+  }
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) >= 2);
+  CHECK(harness.Count(&ForwardCounters::sessions_over_limit) == 0);
+}
+
 TEST_CASE("a lone session in bulk stays where it is") {
   Harness harness(kOneAcceptor);
   Server server(harness.netns(), Echo);
