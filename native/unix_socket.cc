@@ -15,14 +15,25 @@ struct Endpoint {
   sockaddr_un address{};
 };
 
+int KindOf(UnixType type) {
+  switch (type) {
+    case UnixType::kStream:
+      return SOCK_STREAM;
+    case UnixType::kSeqpacket:
+      return SOCK_SEQPACKET;
+    case UnixType::kDatagram:
+      return SOCK_DGRAM;
+  }
+  return -1;
+}
+
 Result<Endpoint> Open(UnixType type, int directory_fd, const std::string& name) {
   Endpoint endpoint;
   const std::string path = "/proc/self/fd/" + std::to_string(directory_fd) + "/" + name;
   if (path.size() >= sizeof(endpoint.address.sun_path)) return SysError{-ENAMETOOLONG, "bind"};
   endpoint.address.sun_family = AF_UNIX;
   std::copy(path.begin(), path.end(), endpoint.address.sun_path);
-  const int kind = type == UnixType::kStream ? SOCK_STREAM : SOCK_SEQPACKET;
-  endpoint.fd.Reset(socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  endpoint.fd.Reset(socket(AF_UNIX, KindOf(type) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!endpoint.fd.valid()) return LastError("socket");
   return endpoint;
 }

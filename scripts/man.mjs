@@ -116,7 +116,10 @@ const page = [
     ...[
       [0, 'Done. "spliceport forward" was ended by SIGINT, SIGTERM, SIGHUP or "spliceport drain".'],
       [1, 'Failed, for a reason that has no number of its own.'],
-      [2, 'Used wrongly: a word on the command line is missing, unknown or cannot be read.'],
+      [
+        2,
+        'Used wrongly: a word on the command line is missing, unknown or cannot be read, or the settings file is wrong.',
+      ],
       [3, 'Not found: the container, process, namespace, forwarder or forward.'],
       [4, 'Not allowed: a privilege is missing.'],
       [5, 'The port of the host is taken.'],
@@ -132,7 +135,26 @@ const page = [
       bold('XDG_RUNTIME_DIR'),
       'Control sockets are in its folder spliceport; without it in /run/user/UID/spliceport or /tmp/spliceport-UID.',
     ),
+    ...entry(
+      bold('SPLICEPORT_CONFIG'),
+      'The settings file, in place of the others; /dev/null for none.',
+    ),
+    ...entry(
+      bold('XDG_CONFIG_HOME'),
+      'The settings file is spliceport/config.json in it; without it in ~/.config.',
+    ),
     ...entry(bold('NO_COLOR'), 'Set to anything: no colors.'),
+  ),
+  ...section(
+    'FILES',
+    ...entry(
+      bold('~/.config/spliceport/config.json'),
+      'Settings of this user, for all forwarders. A helper whose file is wrong goes on without it.',
+    ),
+    ...entry(
+      bold('/etc/spliceport/config.json'),
+      'Settings of users who have no file of their own.',
+    ),
   ),
   ...section(
     'SEE ALSO',

@@ -156,7 +156,7 @@ export interface Binding {
   ): number | NativeFailure;
   /** A connected unix socket; the path as for {@link Binding.listenUnix}. */
   connectUnix(
-    type: 'seqpacket' | 'stream',
+    type: 'dgram' | 'seqpacket' | 'stream',
     directoryFd: number,
     name: string,
   ): number | NativeFailure;

@@ -48,7 +48,11 @@ export function listenUnix(type: UnixSocketType, directoryFd: number, name: stri
  * @returns A descriptor that the caller closes. It does not block.
  * @throws SpliceportSystemError such as `ECONNREFUSED`
  */
-export function connectUnix(type: UnixSocketType, directoryFd: number, name: string): number {
+export function connectUnix(
+  type: UnixSocketType | 'dgram',
+  directoryFd: number,
+  name: string,
+): number {
   return unwrap(binding.connectUnix(type, directoryFd, name), name);
 }
 

@@ -152,7 +152,9 @@ Napi::Value RaiseFileLimit(const Napi::CallbackInfo& info) {
 }
 
 UnixType TypeFrom(const Napi::Value& name) {
-  return name.As<Napi::String>().Utf8Value() == "stream" ? UnixType::kStream : UnixType::kSeqpacket;
+  const std::string text = name.As<Napi::String>().Utf8Value();
+  if (text == "dgram") return UnixType::kDatagram;
+  return text == "stream" ? UnixType::kStream : UnixType::kSeqpacket;
 }
 
 Napi::Value ToFd(Napi::Env env, Result<UniqueFd> opened) {

@@ -12,6 +12,15 @@ export interface Control extends Disposable {
   readonly drained: Promise<void>;
 }
 
+/** In place of one that is not wanted. */
+export function withoutControl(): Control {
+  return {
+    path: undefined,
+    drained: new Promise(() => undefined),
+    [Symbol.dispose]: () => undefined,
+  };
+}
+
 /**
  * Opens it. A forwarder works without one, too.
  * @param onFailure - Told why there is none.

@@ -1,6 +1,8 @@
 // forward-reports.ts: how `spliceport forward` tells what happens: as JSON, on a terminal, or as log lines.
 
 import type { Forward, Stats } from '../index.js';
+import type { Trouble } from '../log/troubles.js';
+import type { Log } from '../log/types.js';
 import { describeForward } from './describe.js';
 import type { CliFailure } from './failure.js';
 import type { LiveLine } from './live-line.js';
@@ -24,6 +26,7 @@ export type ForwardEvent =
       readonly sessionsOpen: number;
       readonly sessionsTotal: number;
     } & Traffic)
+  | ({ readonly event: 'troubles' } & Trouble)
   | { readonly event: 'draining'; readonly sessionsOpen: number; readonly drainMs: number }
   | { readonly event: 'closed'; readonly stats: Stats }
   | {
@@ -36,12 +39,6 @@ export type ForwardEvent =
 
 /** Takes what happens. */
 export type Report = (event: ForwardEvent) => void;
-
-/** What log lines are written with. */
-export interface Log {
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-}
 
 /** One line of JSON for each event, on standard output. */
 export function jsonReport(event: ForwardEvent): void {
@@ -60,8 +57,8 @@ export function failedEvent({ message, exitCode, code, hint }: CliFailure): Forw
   };
 }
 
-/** Lines for a person, above one that shows the traffic. */
-export function terminalReport(line: LiveLine): Report {
+/** Lines for a person, above one that shows the traffic. What goes wrong is in the log. */
+export function terminalReport(line: LiveLine, log: Log): Report {
   return (event) => {
     switch (event.event) {
       case 'ready':
@@ -76,6 +73,9 @@ export function terminalReport(line: LiveLine): Report {
         return;
       case 'traffic':
         line.show(describeTraffic(event));
+        return;
+      case 'troubles':
+        log.warn({ event: 'troubles', ...event.facts }, event.message);
         return;
       case 'draining':
         line.show(`${describeDraining(event)}; Ctrl-C ends them at once`);
@@ -106,6 +106,9 @@ export function logReport(log: Log): Report {
         return;
       case 'traffic':
         log.info({ event: name, ...facts }, describeTraffic(event));
+        return;
+      case 'troubles':
+        log.warn({ event: name, ...event.facts }, event.message);
         return;
       case 'draining':
         log.info({ event: name, ...facts }, describeDraining(event));

@@ -1,11 +1,13 @@
 // forward-watch.ts: looks at a forwarder from time to time and reports what has happened to it.
 
 import type { Forward, Forwarder } from '../index.js';
+import { Troubles } from '../log/troubles.js';
 import type { Report } from './forward-reports.js';
 import { TrafficMeter } from './traffic.js';
 
 const CHANGES_INTERVAL_MS = 500;
 const DRAIN_INTERVAL_MS = 1_000;
+const TROUBLES_INTERVAL_MS = 60_000;
 
 /** How to watch. */
 export interface WatchOptions {
@@ -14,6 +16,8 @@ export interface WatchOptions {
   readonly intervalSeconds: number;
   /** Traffic is reported also when there is none. */
   readonly isLive: boolean;
+  /** How often what went wrong is summed up. */
+  readonly summaryIntervalMs?: number | undefined;
 }
 
 /** Reports changes, which others make through the control socket, and traffic. */
@@ -21,6 +25,7 @@ export class ForwardWatch {
   readonly #forwarder: Forwarder;
   readonly #report: Report;
   readonly #isLive: boolean;
+  readonly #troubles = new Troubles();
   readonly #meter = new TrafficMeter();
   readonly #timers: NodeJS.Timeout[] = [];
   #known: ReadonlyMap<number, Forward>;
@@ -32,6 +37,7 @@ export class ForwardWatch {
     this.#isLive = options.isLive;
     this.#known = byId(forwards);
     this.#every(CHANGES_INTERVAL_MS, () => this.changes());
+    this.#every(options.summaryIntervalMs ?? TROUBLES_INTERVAL_MS, () => this.troubles());
     if (options.intervalSeconds <= 0) return;
     this.#traffic();
     this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
@@ -50,6 +56,12 @@ export class ForwardWatch {
       else if (before !== forward) this.#report({ event: 'retargeted', forward });
     }
     this.#known = now;
+  }
+
+  /** Reports what has gone wrong since the last time, if anything has. */
+  troubles(): void {
+    const trouble = this.#troubles.since(this.#forwarder.stats());
+    if (trouble !== undefined) this.#report({ event: 'troubles', ...trouble });
   }
 
   /** Reports how the forwarder drains, in place of its traffic. */

@@ -3,14 +3,16 @@
 import { Forwarder, type Forward, type ForwardSpec } from '../index.js';
 import { withAdmission, type AdmissionOptions } from './admission.js';
 import { withClientAddress, type ClientAddressOptions } from './client-address.js';
-import { openControl } from './control.js';
+import { findSettingsFile } from '../settings/find.js';
+import type { ForwarderSettings, LogSettings } from '../settings/types.js';
+import { openControl, withoutControl } from './control.js';
 import { EndRequests } from './end-requests.js';
 import { exitCodes, failureOf } from './failure.js';
 import { failedEvent, jsonReport, logReport, terminalReport } from './forward-reports.js';
 import { ForwardWatch, type WatchOptions } from './forward-watch.js';
 import { LiveLine } from './live-line.js';
 import { remark } from './output.js';
-import { plainLog } from './plain-log.js';
+import { openLog, type LogOptions } from './forward-log.js';
 import { enteredTarget } from './outer-process.js';
 import { withPortOwner } from './port-owner.js';
 import { isForbidden, reenter } from './reenter.js';
@@ -21,7 +23,8 @@ const TERMINAL_INTERVAL_SECONDS = 1;
 const LOG_INTERVAL_SECONDS = 60;
 
 /** Options of `forward`. */
-export interface ForwardOptions extends TargetOptions, ClientAddressOptions, AdmissionOptions {
+export interface ForwardOptions
+  extends TargetOptions, ClientAddressOptions, AdmissionOptions, LogOptions {
   /** Unit: seconds. */
   readonly drain: number;
   /** How often traffic is told. Unit: seconds. 0: never. */
@@ -36,10 +39,11 @@ export interface ForwardOptions extends TargetOptions, ClientAddressOptions, Adm
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
   try {
     const specs = withAdmission(withClientAddress(parseSpecs(texts), options), options);
+    const settings = await findSettings();
     const entered = enteredTarget();
     const target = entered ?? (await resolveTarget(options));
     if (entered === undefined && isForbidden(target)) return await reenter(target);
-    await serve(target, specs, options);
+    await serve(target, specs, options, settings(target));
     return exitCodes.done;
   } catch (error) {
     const failure = failureOf(error);
@@ -48,22 +52,48 @@ export async function forward(texts: readonly string[], options: ForwardOptions)
   }
 }
 
+/** What the settings file says for a target. */
+interface OwnSettings {
+  readonly forwarder: ForwarderSettings;
+  /** Gives forwards their settings. */
+  readonly specsFor: (specs: readonly ForwardSpec[]) => readonly ForwardSpec[];
+}
+
+/** Reads the settings file, before anything is done. What checks it is loaded only where there is one. */
+async function findSettings(): Promise<(target: Target) => OwnSettings> {
+  const none = { forwarder: {}, specsFor: (specs: readonly ForwardSpec[]) => specs };
+  if (findSettingsFile() === undefined) return () => none;
+  const [{ requireSettings }, { forwarderSettings, withSettings }] = await Promise.all([
+    import('./settings.js'),
+    import('../settings/apply.js'),
+  ]);
+  const file = requireSettings()?.file ?? {};
+  return ({ containerId }) => ({
+    forwarder: forwarderSettings(file, containerId),
+    specsFor: (specs) => withSettings(file, specs, containerId),
+  });
+}
+
 async function serve(
   target: Target,
   specs: readonly ForwardSpec[],
   options: ForwardOptions,
+  settings: OwnSettings,
 ): Promise<void> {
   const { netnsPath } = target;
   // A warning of the library's, such as that servers cannot see their clients, in the words of this program.
   process.removeAllListeners('warning').on('warning', ({ message }) => remark(message));
   // From here on a signal is a request to end in order.
   using requests = new EndRequests();
-  await using forwarder = new Forwarder({ netns: { path: netnsPath } });
-  const forwards = await addAll(forwarder, specs);
-  using control = openControl(forwarder, target, (reason) => {
-    remark(`Without a control socket "spliceport ls" does not show this forwarder: ${reason}`);
-  });
-  const watching = reporting(options);
+  const { controlSocket = true, log, reloadSocket: _, ...own } = settings.forwarder;
+  await using forwarder = new Forwarder({ netns: { path: netnsPath }, ...own });
+  const forwards = await addAll(forwarder, settings.specsFor(specs));
+  using control = controlSocket
+    ? openControl(forwarder, target, (reason) => {
+        remark(`Without a control socket "spliceport ls" does not show this forwarder: ${reason}`);
+      })
+    : withoutControl();
+  const watching = await reporting(options, log);
   const { report } = watching;
   report({
     event: 'ready',
@@ -75,6 +105,7 @@ async function serve(
   using watch = new ForwardWatch(forwarder, forwards, watching);
   await Promise.race([requests.next(), control.drained]);
   watch.changes();
+  watch.troubles();
   await close(forwarder, options.drain * 1_000, { requests, watch });
   report({ event: 'closed', stats: forwarder.stats() });
 }
@@ -87,16 +118,25 @@ async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Prom
   }
 }
 
-function reporting(options: ForwardOptions): WatchOptions {
+async function reporting(
+  options: ForwardOptions,
+  settings: LogSettings | undefined,
+): Promise<WatchOptions> {
   const { json = false, interval } = options;
   // Not every stream is a terminal, whatever its type says.
   const isTerminal: boolean | undefined = process.stderr.isTTY;
   const isLive = !json && isTerminal;
   const intervalSeconds = interval ?? (isLive ? TERMINAL_INTERVAL_SECONDS : LOG_INTERVAL_SECONDS);
-  const watching = { intervalSeconds, isLive };
+  const { summaryIntervalMs } = settings ?? {};
+  const watching = { intervalSeconds, isLive, summaryIntervalMs };
   if (json) return { report: jsonReport, ...watching };
-  const report = isLive ? terminalReport(new LiveLine(process.stderr)) : logReport(plainLog);
-  return { report, ...watching };
+  if (!isLive) {
+    const log = await openLog(options, settings);
+    return { report: logReport(log), ...watching };
+  }
+  const line = new LiveLine(process.stderr);
+  const log = await openLog(options, settings, (write) => line.above(write));
+  return { report: terminalReport(line, log), ...watching };
 }
 
 /** Drains; a second request ends what is left at once. */

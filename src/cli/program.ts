@@ -7,7 +7,9 @@ import { addAdmissionOptions } from './admission.js';
 import { addClientAddressOptions } from './client-address.js';
 import type { AddOptions, DrainOptions, RemoveOptions } from './change.js';
 import type { ForwardOptions } from './forward.js';
+import { addLogOptions } from './log-options.js';
 import type { ListOptions } from './ls.js';
+import { settingsActions, type SettingsOptions } from './settings-actions.js';
 import { sortKeys } from './sort-keys.js';
 import type { TopOptions } from './top.js';
 
@@ -51,6 +53,7 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addLists(program);
   addChanges(program);
   addTop(program);
+  addSettings(program, setExitCode);
   addCompletion(program);
   return program;
 }
@@ -124,6 +127,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
     });
   addClientAddressOptions(command);
   addAdmissionOptions(command);
+  addLogOptions(command);
   give(command, forwardExamples);
 }
 
@@ -241,6 +245,28 @@ function addTop(program: Command): void {
   give(command, [
     { command: 'spliceport top', effect: 'the busiest first' },
     { command: 'spliceport top --sort open', effect: 'those with the most sessions first' },
+  ]);
+}
+
+function addSettings(program: Command, setExitCode: SetExitCode): void {
+  const command = program
+    .command('settings')
+    .summary('check the settings file, or show what holds')
+    .description(
+      'Checks the settings file, or shows what holds: what it says, and defaults for all else. ' +
+        'Without a FILE it is the one that forwarders of this user read.',
+    )
+    .addArgument(program.createArgument('<action>', 'what to do').choices(settingsActions))
+    .argument('[file]', 'a settings file')
+    .option('--json', 'print JSON')
+    .action(async (action: string, file: string | undefined, options: SettingsOptions) => {
+      const { settings } = await import('./settings.js');
+      setExitCode(settings(action, file, options));
+    });
+  give(command, [
+    { command: 'spliceport settings check', effect: 'where it is wrong, by line and column' },
+    { command: 'spliceport settings check draft.json', effect: 'a file before it is in its place' },
+    { command: 'spliceport settings show --json', effect: 'what holds, for a program' },
   ]);
 }
 

@@ -1,10 +1,10 @@
 // main.ts: the helper that Podman starts for a container with published ports. It reads a configuration, forwards the
 // ports, says that it is ready, and lives until its caller lets go of it. The order of the steps is Podman's contract.
 
-import { fail } from './last-words.js';
+import { fail, oneLine } from './last-words.js';
 import { constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Forwarder } from '../index.js';
+import { Forwarder, SpliceportSystemError, type ForwardSpec } from '../index.js';
 import { probeNetns, raiseFileLimit, type UnixSocketType } from '../system.js';
 import { decodeConfig, type Config, type Mapping } from './config.js';
 import { isPassed, onEnd, releaseOutput, signalReady, takeInheritedFds } from './descriptors.js';
@@ -13,13 +13,14 @@ import { bindFailure, netnsFailure } from './failures.js';
 import { check, expand } from './ports.js';
 import { ReloadSocket } from './reload-socket.js';
 import { reload } from './reload.js';
+import { helperSettings, type HelperSettings } from './settings.js';
 import { readAll } from './streams.js';
 import { targetRule } from './target.js';
 
-/** Settles the type of the reload socket: `seqpacket` or `stream`. */
+/** Settles the type of the reload socket, `seqpacket` or `stream`, whatever the settings file says. */
 const RELOAD_SOCKET = 'SPLICEPORT_RELOAD_SOCKET';
 
-// The bundles that are loaded after ready have no library of their own.
+// The bundles that are loaded later have no library of their own.
 export * from '../index.js';
 export * from '../system.js';
 
@@ -29,32 +30,63 @@ async function run(): Promise<void> {
   checkConfig(config, inherited);
   const folder = makeFolder(config.folder);
 
-  const forwarder = new Forwarder({ netns: { path: config.netnsPath } });
+  const settings = await helperSettings(config.containerId);
+  const { log } = settings;
+  try {
+    await serve(config, folder, settings);
+  } catch (error) {
+    log?.error(
+      { event: 'failed' },
+      oneLine(error instanceof Error ? error.message : String(error)),
+    );
+    throw error;
+  }
+}
+
+/** Forwards, says that it is ready, and returns when all that comes later is arranged. */
+async function serve(config: Config, folder: string, settings: HelperSettings): Promise<void> {
+  const { log } = settings;
+  const forwarder = new Forwarder({ netns: { path: config.netnsPath }, ...settings.options });
   let reloadSocket: ReloadSocket | undefined;
   process.on('exit', () => {
     reloadSocket?.close();
     void forwarder.close();
+    log?.info({ event: 'closed', stats: forwarder.stats() }, 'ended');
   });
   const stop = () => process.exit(0);
   process.on('SIGTERM', stop).on('SIGINT', stop);
 
-  await forwardAll(forwarder, config);
+  await forwardAll(forwarder, config, settings);
   onEnd(config.exitFd, stop);
   let { containerAddress } = config;
   if (config.wantsReloadSocket) {
-    reloadSocket = openReloadSocket(folder, config, (request) =>
-      reload(request, forwarder, (address) => (containerAddress = address)),
-    );
+    const type = reloadSocketType(config.mappings, settings.reloadSocket);
+    reloadSocket = openReloadSocket(folder, config, type, async (request) => {
+      const reply = await reload(request, forwarder, (address) => (containerAddress = address));
+      if (reply !== 'OK') log?.warn({ event: 'reload-refused' }, reply);
+      return reply;
+    });
   }
+  const forwards = log === undefined ? [] : forwarder.list();
+  log?.info(
+    { event: 'ready', forwards },
+    forwards.length === 1 ? '1 port is forwarded' : `${forwards.length} ports are forwarded`,
+  );
   releaseOutput();
   signalReady(config.readyFd);
-  await openControl(forwarder, config, (hostAddress) => targetRule(containerAddress)(hostAddress));
+  log?.leaveStandardError();
+  log?.watch(forwarder);
+  if (!settings.controlSocket) return;
+  await openControl(forwarder, config, settings.notices, (hostAddress) =>
+    targetRule(containerAddress)(hostAddress),
+  );
 }
 
 /** Lets the user see and steer the helper. It is nothing to fail for: the container's ports are open. */
 async function openControl(
   forwarder: Forwarder,
   { containerId, folder }: Config,
+  notices: readonly string[],
   targetFor: (hostAddress: string) => string,
 ): Promise<void> {
   try {
@@ -63,6 +95,7 @@ async function openControl(
       program: 'rootlessport',
       ...(containerId !== '' && { container: { id: containerId } }),
       fallbackFolder: join(folder, 'spliceport'),
+      notices,
       targetFor,
     });
   } catch {
@@ -111,10 +144,15 @@ function makePath(path: string, hasParent = false): void {
 async function forwardAll(
   forwarder: Forwarder,
   { mappings, containerAddress, netnsPath }: Config,
+  settings: HelperSettings,
 ): Promise<void> {
   const { ranges, failure } = check(expand(mappings), containerAddress, raiseFileLimit());
   try {
-    await forwarder.addAll(ranges.map(({ spec }) => spec));
+    await addAll(
+      forwarder,
+      ranges.map(({ spec }) => spec),
+      settings,
+    );
     if (ranges.length === 0) probeNetns(netnsPath);
   } catch (error) {
     const text = bindFailure(error, ranges) ?? failure ?? netnsFailure(error, netnsPath);
@@ -123,15 +161,35 @@ async function forwardAll(
   if (failure !== undefined) throw new Error(failure);
 }
 
+/** Adds forwards with their settings; without them where the system does not take them, such as in an old kernel. */
+async function addAll(
+  forwarder: Forwarder,
+  specs: readonly ForwardSpec[],
+  settings: HelperSettings,
+): Promise<void> {
+  const { specsFor } = settings;
+  if (specsFor === undefined) {
+    await forwarder.addAll(specs);
+    return;
+  }
+  try {
+    await forwarder.addAll(specsFor(specs));
+  } catch (error) {
+    if (error instanceof SpliceportSystemError && error.side === 'host') throw error;
+    await forwarder.addAll(specs);
+    settings.tell(`the settings of forwards cannot be had: ${(error as Error).message}`);
+  }
+}
+
 function openReloadSocket(
   folder: string,
-  { containerId, mappings }: Config,
+  { containerId }: Config,
+  type: UnixSocketType,
   answer: (request: string) => Promise<string>,
 ): ReloadSocket {
   if (['', '.', '..'].includes(containerId) || /[/\0]/.test(containerId)) {
     throw new Error(`invalid ContainerID: ${quote(containerId)}`);
   }
-  const type = reloadSocketType(mappings);
   try {
     const folderFd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     return new ReloadSocket(type, folderFd, containerId, answer);
@@ -141,12 +199,16 @@ function openReloadSocket(
 }
 
 /** Podman 4 and later, which has ranges, speaks in packets; Podman 3 in a stream. */
-function reloadSocketType(mappings: readonly Mapping[]): UnixSocketType {
+function reloadSocketType(
+  mappings: readonly Mapping[],
+  fromSettings: UnixSocketType | undefined,
+): UnixSocketType {
   const forced = process.env[RELOAD_SOCKET];
   if (forced === 'seqpacket' || forced === 'stream') return forced;
   if (forced !== undefined) {
     throw new Error(`${RELOAD_SOCKET} is neither seqpacket nor stream: ${quote(forced)}`);
   }
+  if (fromSettings !== undefined) return fromSettings;
   const speaksStream = mappings.length > 0 && mappings.every(({ shape }) => shape === 'single');
   return speaksStream ? 'stream' : 'seqpacket';
 }

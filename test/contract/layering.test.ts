@@ -27,8 +27,10 @@ const publicModules = ['../index.js', '../system.js'];
 /** What single folders may use beyond that: other folders, and packages. */
 const furtherImports: Readonly<Record<string, readonly string[]>> = {
   api: ['../rootlessport/', 'prom-client', 'spliceport/package.json', 'zod/'],
-  cli: ['../api/', 'cli-table3', 'commander'],
-  rootlessport: ['../api/'],
+  cli: ['../api/', '../log/', '../settings/', 'cli-table3', 'commander'],
+  log: ['pino'],
+  rootlessport: ['../api/', '../log/', '../settings/'],
+  settings: ['jsonc-parser', 'zod/'],
 };
 const nodeHeaders = /^(napi|node|node_api|js_native_api|uv|v8)\b/;
 

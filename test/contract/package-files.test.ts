@@ -54,9 +54,10 @@ describe('the package', () => {
     const expected = [
       ...compiled,
       ...['lib/rootlessport.cjs', 'lib/api/listen.cjs', 'lib/api/server.cjs'],
+      ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
       ...['libexec', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'],
-      'docs/spliceport.1',
+      ...['docs/settings.schema.json', 'docs/spliceport.1'],
       ...['scripts/install.mjs', 'scripts/node-path.mjs', 'sources.gypi'],
     ];
     expect(paths).toEqual(expected.sort());

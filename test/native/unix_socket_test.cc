@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -92,6 +93,26 @@ TEST_CASE("a peer that does not read makes a send fail, not wait") {
     last = SendWhole(ends.client.get(), block);
   REQUIRE_FALSE(last.ok());
   CHECK(last.error().code == -EAGAIN);
+}
+
+TEST_CASE("datagrams keep their boundaries, and an end that is gone is a failure") {
+  const Folder folder;
+  const std::string path = "/proc/self/fd/" + std::to_string(folder.fd()) + "/socket";
+  UniqueFd receiver(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  REQUIRE(bind(receiver.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
+  auto sender = ConnectUnix(UnixType::kDatagram, folder.fd(), "socket");
+  REQUIRE(sender.ok());
+  REQUIRE(SendWhole(sender.value().get(), std::string("one")).ok());
+  REQUIRE(SendWhole(sender.value().get(), std::string("two")).ok());
+  char buffer[16];
+  CHECK(Receive(receiver.get(), buffer).count == 3);
+  receiver.Reset();
+  const auto last = SendWhole(sender.value().get(), std::string("three"));
+  REQUIRE_FALSE(last.ok());
+  CHECK(last.error().code == -ECONNREFUSED);
 }
 
 TEST_CASE("the process at the other end is known") {

@@ -18,6 +18,9 @@ export const controlFolder = mkdtempSync(join(tmpdir(), 'spliceport-cli-'));
 // The last forwarder takes its folder along.
 afterAll(() => rmSync(controlFolder, { recursive: true, force: true }));
 
+/** The settings of whoever runs the tests are no matter of theirs. */
+const noSettings = { SPLICEPORT_CONFIG: '/dev/null' };
+
 /** How to run it. */
 export interface CliOptions {
   /** What it is run by. Default: node and the program. */
@@ -48,7 +51,7 @@ export class CliRun {
     const [file = '', ...before] = options.command ?? [process.execPath, program];
     const child = spawn(file, [...before, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder, ...options.env },
+      env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder, ...noSettings, ...options.env },
     });
     this.#process = child;
     this.pid = child.pid ?? 0;

@@ -13,8 +13,11 @@ import { makePipe, textOf } from './pipes.js';
 /** The executable under test. */
 export const executable = fileURLToPath(new URL('../../../libexec/rootlessport', import.meta.url));
 
-/** Control sockets are no matter of the contract: in a folder that cannot be made, there is none. */
-const noControl = { SPLICEPORT_CONTROL_DIR: '/dev/null/control' };
+/** Control sockets are no matter of the contract: in a folder that cannot be made, there is none. Nor are settings. */
+const noExtras = {
+  SPLICEPORT_CONTROL_DIR: '/dev/null/control',
+  SPLICEPORT_CONFIG: '/dev/null',
+};
 
 /** A mapping as Podman 4 and later write it. */
 export interface PodmanMapping {
@@ -70,7 +73,7 @@ export class Run {
     const child = spawn(command, [...prefixed, ...(options.args ?? [])], {
       argv0: command === executable ? 'rootlessport' : command,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-      env: { ...noControl, ...(options.env ?? process.env) },
+      env: { ...noExtras, ...(options.env ?? process.env) },
       detached: true,
       stdio: [
         options.stdin ?? 'pipe',

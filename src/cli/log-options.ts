@@ -1,0 +1,22 @@
+// log-options.ts: the options that say what is logged, and how.
+
+import { Option, type Command } from 'commander';
+import type { LogFormat, LogLevel } from '../settings/types.js';
+
+/** From nothing to everything. */
+const levels = ['silent', 'error', 'warn', 'info', 'debug'] as const satisfies readonly LogLevel[];
+const formats = ['json', 'text'] as const satisfies readonly LogFormat[];
+
+/** Gives a command the options. */
+export function addLogOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--log-level <level>', 'how much is logged (default: info)').choices(levels),
+    )
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'how log lines are written (default: text on a terminal, else json)',
+      ).choices(formats),
+    );
+}

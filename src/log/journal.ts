@@ -1,0 +1,92 @@
+// journal.ts: log lines to the journal, by its own protocol: a datagram of fields on a unix socket.
+// @see https://systemd.io/JOURNAL_NATIVE_PROTOCOL
+
+import { closeSync, constants, openSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { connectUnix, send } from '../system.js';
+import { parseLine } from './lines.js';
+import type { LineSink } from './types.js';
+
+/** A datagram of more is refused by some kernels' settings; what is longer is cut. */
+const MAX_VALUE_BYTES = 32 * 1024;
+
+/** Of syslog(3). */
+const priorities: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
+
+/** A connection to the journal, made anew when the journal has been started anew. */
+export class Journal implements LineSink {
+  readonly #path: string;
+  #fd: number;
+
+  /**
+   * Connects.
+   * @throws Error such as ENOENT where there is no journal
+   */
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = connect(path);
+  }
+
+  write(line: string): void {
+    const datagram = datagramOf(line);
+    try {
+      send(this.#fd, datagram);
+    } catch (error) {
+      // It is not there to log through, or has more than enough to read: then this line is lost.
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return;
+      this.#sendAnew(datagram);
+    }
+  }
+
+  #sendAnew(datagram: Buffer): void {
+    try {
+      const fd = connect(this.#path);
+      closeSync(this.#fd);
+      this.#fd = fd;
+      send(fd, datagram);
+    } catch {
+      // The next line tries again.
+    }
+  }
+}
+
+function connect(path: string): number {
+  const folderFd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return connectUnix('dgram', folderFd, basename(path));
+  } finally {
+    closeSync(folderFd);
+  }
+}
+
+function datagramOf(line: string): Buffer {
+  const { level, message, facts } = parseLine(line);
+  const own = Object.entries(facts).map(([key, value]) => field(nameOf(key), textOf(value)));
+  return Buffer.concat([
+    field('MESSAGE', message),
+    field('PRIORITY', String(priorities[level] ?? priorities['info'])),
+    field('SYSLOG_IDENTIFIER', 'spliceport'),
+    ...own,
+  ]);
+}
+
+/** `name=value`, or, where the value has line breaks, its length before it. */
+function field(name: string, text: string): Buffer {
+  const value = Buffer.from(text).subarray(0, MAX_VALUE_BYTES);
+  if (!value.includes('\n')) return Buffer.concat([Buffer.from(`${name}=`), value, NEWLINE]);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(value.length));
+  return Buffer.concat([Buffer.from(`${name}\n`), length, value, NEWLINE]);
+}
+
+const NEWLINE = Buffer.of(0x0a);
+
+/** `sessionsOpen` → `SPLICEPORT_SESSIONS_OPEN` */
+function nameOf(key: string): string {
+  const words = key.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '_').replaceAll(/\W/g, '_');
+  return `SPLICEPORT_${words.toUpperCase()}`;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

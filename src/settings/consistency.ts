@@ -1,0 +1,84 @@
+// consistency.ts: what is wrong with settings that a JSON Schema finds right.
+
+import { isIP } from 'node:net';
+import { forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
+import type { Match, Rule, Settings, SettingsFile } from './types.js';
+
+const blockKeys = ['allow', 'deny', 'trustedProxies'] as const;
+
+/** A problem, and where: keys and indexes from the top of the file. */
+export interface Inconsistency {
+  readonly place: readonly (number | string)[];
+  readonly message: string;
+}
+
+/** What does not go together. */
+export function inconsistencies({ defaults = {}, rules = [] }: SettingsFile): Inconsistency[] {
+  return [
+    ...untrusting(defaults, defaults, ['defaults']),
+    ...misspelt(defaults, ['defaults']),
+    ...rules.flatMap(({ match }, index) => backward(match, ['rules', index, 'match'])),
+    ...rules.flatMap((rule, index) => inRule(rule, defaults, ['rules', index, 'set'])),
+  ];
+}
+
+function inRule(
+  { match, set }: Rule,
+  defaults: Settings,
+  place: readonly (number | string)[],
+): Inconsistency[] {
+  const isForSomeForwards = match.hostPort !== undefined || match.protocol !== undefined;
+  const whole = Object.keys(set).filter((key) => forwarderKeys.includes(key));
+  return [
+    ...(isForSomeForwards ? whole : []).map((key) => ({
+      place: [...place, key],
+      message: `expected no ${key} in a rule for a port or a protocol, because it is the same for all forwards of a container`,
+    })),
+    ...(match.protocol === 'udp' && set.sourceAddress === 'proxy-v1'
+      ? [
+          {
+            place: [...place, 'sourceAddress'],
+            message: 'expected "proxy-v2" in a rule for UDP, because "proxy-v1" has no datagrams',
+          },
+        ]
+      : []),
+    ...untrusting(set, { ...defaults, ...set }, place),
+    ...misspelt(set, place),
+  ];
+}
+
+/** Headers are read from those alone who are named. */
+function untrusting(
+  own: Settings,
+  { acceptProxy, trustedProxies }: Settings,
+  place: readonly (number | string)[],
+): Inconsistency[] {
+  if (own.acceptProxy !== true || acceptProxy !== true || trustedProxies !== undefined) return [];
+  const message = 'expected trustedProxies beside it: the load balancers that are believed';
+  return [{ place: [...place, 'acceptProxy'], message }];
+}
+
+function backward({ hostPort }: Match, place: readonly (number | string)[]): Inconsistency[] {
+  if (hostPort === undefined) return [];
+  const [first, last] = portsOf(hostPort);
+  if (1 <= first && first <= last && last <= MAX_PORT) return [];
+  return [{ place: [...place, 'hostPort'], message: portExpected }];
+}
+
+/** Blocks of addresses that look like some and are none. */
+function misspelt(settings: Settings, place: readonly (number | string)[]): Inconsistency[] {
+  const message = 'expected an IP address, or a block such as "10.0.0.0/8"';
+  return blockKeys.flatMap((key) =>
+    (settings[key] ?? []).flatMap((block, index) =>
+      isBlock(block) ? [] : [{ place: [...place, key, index], message }],
+    ),
+  );
+}
+
+function isBlock(text: string): boolean {
+  const [address = '', length = '0'] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || Number(length) > (family === 4 ? 32 : 128)) return false;
+  const isMapped = family === 6 && address.includes('.');
+  return !isMapped || !text.includes('/') || Number(length) >= 96;
+}

@@ -1,0 +1,82 @@
+// load.ts: reads a settings file, and tells where it is wrong.
+
+import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
+import * as z from 'zod/mini';
+import { inconsistencies } from './consistency.js';
+import { settingsFile } from './schema.js';
+import { inWords, parseText, readText, type Finding, type Place } from './syntax.js';
+import type { ReadSettings, SettingsFile, SettingsProblem } from './types.js';
+
+const MAX_SHOWN_LENGTH = 60;
+
+/** Reads a settings file. Never throws: what is wrong is among the problems. Comments are allowed. */
+export function loadSettings(path: string): ReadSettings {
+  let text: string;
+  try {
+    text = readText(path);
+  } catch (error) {
+    const message = `cannot be read: ${(error as Error).message}`;
+    return { path, file: {}, problems: [{ path, key: '', message }] };
+  }
+  const { file, findings } = check(text);
+  const inOrder = findings.toSorted((one, other) => one.offset - other.offset);
+  const problems = inOrder.map(({ offset, key, message }): SettingsProblem => {
+    return { path, ...positionOf(text, offset), key, message };
+  });
+  return { path, file: problems.length === 0 ? file : {}, problems };
+}
+
+/** `/etc/spliceport/config.json:3:14: defaults.workers: expected an integer from 1 to 64, not "two"` */
+export function describeProblem({ path, line, column, key, message }: SettingsProblem): string {
+  const position = line === undefined ? '' : `:${line}:${column ?? 1}`;
+  return `${path}${position}: ${key === '' ? '' : `${key}: `}${message}`;
+}
+
+function check(text: string): { readonly file: SettingsFile; readonly findings: Finding[] } {
+  const { root, findings } = parseText(text);
+  if (root === undefined || findings.length > 0) return { file: {}, findings };
+  const result = z.safeParse(settingsFile, getNodeValue(root));
+  if (!result.success) {
+    return { file: {}, findings: result.error.issues.flatMap((issue) => findingsOf(issue, root)) };
+  }
+  const file = result.data as SettingsFile;
+  const inconsistent = inconsistencies(file);
+  return {
+    file,
+    findings: inconsistent.map(({ place, message }) => findingAt(root, place, message)),
+  };
+}
+
+function findingsOf(issue: z.core.$ZodIssue, root: Node): Finding[] {
+  const place = issue.path as Place;
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const value = findNodeAtLocation(root, [...place, key]);
+      const offset = value?.parent?.offset ?? root.offset;
+      const message = `unknown; ${issue.message}`;
+      return { offset, key: inWords([...place, key]), message };
+    });
+  }
+  return [findingAt(root, place, issue.message)];
+}
+
+/** A problem with a value; with the object around it where the value is missing. */
+function findingAt(root: Node, place: Place, message: string): Finding {
+  const node = findNodeAtLocation(root, [...place]);
+  const around = node ?? findNodeAtLocation(root, place.slice(0, -1)) ?? root;
+  const found = node === undefined ? 'but it is missing' : `not ${shown(node)}`;
+  return { offset: around.offset, key: inWords(place), message: `${message}, ${found}` };
+}
+
+function shown(node: Node): string {
+  const text = JSON.stringify(getNodeValue(node));
+  return text.length <= MAX_SHOWN_LENGTH ? text : `${text.slice(0, MAX_SHOWN_LENGTH)}…`;
+}
+
+function positionOf(
+  text: string,
+  offset: number,
+): { readonly line: number; readonly column: number } {
+  const before = text.slice(0, offset).split(/\r\n|\n|\r/);
+  return { line: before.length, column: (before.at(-1) ?? '').length + 1 };
+}

@@ -1,0 +1,36 @@
+// quick.ts: a settings file for the helper. In the helper a bundle of its own, loaded where there is a file; what explains
+// a wrong file is loaded where there is a wrong one.
+
+import { getNodeValue } from 'jsonc-parser';
+import { inconsistencies } from './consistency.js';
+import { parseText, readText } from './syntax.js';
+import type { SettingsFile } from './types.js';
+import { isValid } from './valid.js';
+
+export { forwarderSettings, withSettings } from './apply.js';
+
+/** A settings file, and a sentence for each thing that is wrong with it; then it is empty. */
+export interface QuickSettings {
+  readonly file: SettingsFile;
+  readonly problems: readonly string[];
+}
+
+/** Reads a settings file, at once when it is right. Never rejects on account of the file. */
+export async function loadQuickly(path: string): Promise<QuickSettings> {
+  const file = rightFile(path);
+  if (file !== undefined) return { file, problems: [] };
+  const { describeProblem, loadSettings } = await import('./load.js');
+  const loaded = loadSettings(path);
+  return { file: loaded.file, problems: loaded.problems.map(describeProblem) };
+}
+
+function rightFile(path: string): SettingsFile | undefined {
+  try {
+    const { root, findings } = parseText(readText(path));
+    if (findings.length > 0) return undefined;
+    const value: unknown = root === undefined ? {} : getNodeValue(root);
+    return isValid(value) && inconsistencies(value).length === 0 ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,95 @@
+// types.ts: what a settings file says, once it has been checked.
+
+import type { ForwarderOptions, ForwardSpec, Protocol } from '../index.js';
+
+/** How much is logged; each level has those before it. */
+export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug';
+
+/** How log lines are written. */
+export type LogFormat = 'json' | 'text';
+
+/** What is logged, how, and where to. */
+export interface LogSettings {
+  readonly level?: LogLevel;
+  /** `stderr`, `journal`, or the absolute path of a file. */
+  readonly destination?: string;
+  readonly format?: LogFormat;
+  /** How often connect failures and the like are summed up. Unit: ms. */
+  readonly summaryIntervalMs?: number;
+  /** The journal's socket. */
+  readonly journalSocket?: string;
+}
+
+/** What concerns a forwarder as a whole. */
+export interface ForwarderSettings extends Pick<
+  ForwarderOptions,
+  'nearRttMicros' | 'pipeCapacityBytes' | 'spinMicros' | 'workers'
+> {
+  readonly controlSocket?: boolean;
+  readonly log?: LogSettings;
+  readonly reloadSocket?: 'seqpacket' | 'stream';
+}
+
+/** What concerns single forwards. */
+export type ForwardSettings = Pick<
+  ForwardSpec,
+  | 'acceptProxy'
+  | 'allow'
+  | 'connectTimeoutMs'
+  | 'deny'
+  | 'maxFlows'
+  | 'maxSessions'
+  | 'maxSessionsPerSecond'
+  | 'proxyHeaderTimeoutMs'
+  | 'sourceAddress'
+  | 'trustedProxies'
+  | 'udpTimeoutMs'
+>;
+
+/** Any settings. */
+export type Settings = ForwarderSettings & ForwardSettings;
+
+/** What forwards a rule is for; all of it must hold. */
+export interface Match {
+  /** A port, or a range such as `8000-8010`. */
+  readonly hostPort?: number | string;
+  readonly protocol?: Protocol;
+  /** The beginning of a container's id. */
+  readonly containerId?: string;
+}
+
+/** Settings for some forwards. */
+export interface Rule {
+  readonly match: Match;
+  readonly set: Settings;
+}
+
+/** A settings file. */
+export interface SettingsFile {
+  readonly $schema?: string;
+  readonly defaults?: Settings;
+  /** Where several match, the later wins. */
+  readonly rules?: readonly Rule[];
+}
+
+/** Something that is wrong with a settings file. */
+export interface SettingsProblem {
+  /** Of the file. */
+  readonly path: string;
+  /** From 1; absent when the file could not be read. */
+  readonly line?: number;
+  /** From 1. */
+  readonly column?: number;
+  /** Where in the settings, such as `defaults.workers`; empty where it cannot be told. */
+  readonly key: string;
+  /** What was expected, and what there is. */
+  readonly message: string;
+}
+
+/** A settings file as it was read. */
+export interface ReadSettings {
+  readonly path: string;
+  /** Empty when there are problems: a file is used whole or not at all. */
+  readonly file: SettingsFile;
+  readonly problems: readonly SettingsProblem[];
+}

@@ -1,0 +1,201 @@
+// What the helper and `spliceport forward` log, and where to.
+
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Container, type TcpService } from '../helpers/container.js';
+import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
+import { isMissing } from '../helpers/tools.js';
+import { until } from '../helpers/wait.js';
+import { CliRun } from './helpers/cli.js';
+import { FakeJournal, socat } from './helpers/journal.js';
+import { requestReload } from './helpers/reload-client.js';
+import { Caller, freePort, Run } from './helpers/run.js';
+
+interface Line {
+  readonly level: string;
+  readonly event: string;
+  readonly message: string;
+  readonly time: string;
+  readonly [fact: string]: unknown;
+}
+
+let container: Container;
+let echo: TcpService;
+let caller: Caller;
+let port: number;
+let deadPort: number;
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+  const dead = await container.tcp({ kind: 'echo' });
+  await dead.close();
+  deadPort = dead.port;
+});
+afterAll(() => container.stop());
+beforeEach(async () => {
+  caller = new Caller(`/proc/${container.pid}/ns/net`);
+  port = await freePort();
+});
+afterEach(() => caller[Symbol.dispose]());
+
+const reloadSocket = () => join(caller.folder, 'rp', 'c0ffee');
+const logFile = () => join(caller.folder, 'log');
+
+function writeSettings(log: object): string {
+  const path = join(caller.folder, 'settings.json');
+  writeFileSync(path, JSON.stringify({ defaults: { log } }));
+  return path;
+}
+
+function start(log: object, containerPort = echo.port): Run {
+  const config = caller.config(
+    [{ host_ip: '', container_port: containerPort, host_port: port, range: 1, protocol: 'tcp' }],
+    { RootlessCNI: true },
+  );
+  const env = { ...process.env, SPLICEPORT_CONFIG: writeSettings(log) };
+  return new Run(config, { env: { ...env, SPLICEPORT_CONTROL_DIR: '/dev/null/control' } });
+}
+
+const linesOf = (text: string): Line[] =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Line);
+
+describe('the helper’s log', () => {
+  test('tells in a file of its readiness, reloads and end, each with the container', async () => {
+    await using run = start({ destination: logFile() });
+    await run.ready();
+    expect(await requestReload('seqpacket', reloadSocket(), '"127.0.0.2"\n')).toBe('OK');
+    expect(await requestReload('seqpacket', reloadSocket(), '"nonsense"\n')).not.toBe('OK');
+    const lines = () => linesOf(readFileSync(logFile(), 'utf8'));
+    await until(() => lines().some(({ event }) => event === 'retargeted'), 'the reload');
+    const { stdout, stderr } = await run.letGo();
+    expect(
+      lines()
+        .map(({ level, event }) => `${level} ${event}`)
+        .sort(),
+    ).toEqual(['info closed', 'info ready', 'info retargeted', 'warn reload-refused']);
+    for (const line of lines()) {
+      expect(line).toMatchObject({ program: 'rootlessport', pid: run.pid, container: 'c0ffee' });
+      expect(line.time).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
+    }
+    const retargeted = lines().find(({ event }) => event === 'retargeted');
+    expect(retargeted?.message).toMatch(`-> 127.0.0.2:${echo.port}`);
+    expect(statSync(logFile()).mode & 0o777).toBe(0o600);
+    // Until it is ready, its caller is told, too.
+    expect(stdout).toBe('');
+    expect(linesOf(stderr).map(({ event }) => event)).toEqual(['ready']);
+  });
+
+  test('sums up failed connects from time to time, and not one by one', async () => {
+    await using run = start({ destination: logFile(), summaryIntervalMs: 100 }, deadPort);
+    await run.ready();
+    for (let count = 0; count < 3; count++) await endingOf(await connectTcp({ port }));
+    const troubles = () =>
+      linesOf(readFileSync(logFile(), 'utf8')).filter(({ event }) => event === 'troubles');
+    const total = () =>
+      troubles().reduce((sum, { connectFailures }) => sum + Number(connectFailures), 0);
+    await until(() => total() === 3, 'the summaries');
+    expect(troubles()[0]).toMatchObject({ level: 'warn' });
+    expect(troubles()[0]?.message).toMatch(/^\d connects to the container failed$/);
+  });
+
+  test('has what its level has, as text where that is asked for', async () => {
+    await using run = start({ destination: logFile(), format: 'text', level: 'warn' });
+    await run.ready();
+    await requestReload('seqpacket', reloadSocket(), '"nonsense"\n');
+    await run.letGo();
+    expect(readFileSync(logFile(), 'utf8')).toMatch(
+      /^\d{4}-\S+Z warn rootless port failed to add port: invalid ChildIP: "nonsense"\n$/,
+    );
+  });
+
+  test('is added to a file', async () => {
+    writeFileSync(logFile(), 'before\n');
+    await using run = start({ destination: logFile() });
+    await run.ready();
+    expect(readFileSync(logFile(), 'utf8')).toMatch(/^before\n\{/);
+  });
+
+  test.each([
+    ['a file in no folder', () => join(caller.folder, 'nowhere', 'log')],
+    ['a folder', () => (mkdirSync(join(caller.folder, 'dir')), join(caller.folder, 'dir'))],
+    ['a full disk', () => '/dev/full'],
+  ])('does not stop a container where it is %s', async (kind, destination) => {
+    await using run = start({ destination: destination() });
+    await run.ready();
+    expect(await askTcp({ port }, 'through')).toBe('through');
+    const { code, stderr } = await run.letGo();
+    expect(code).toBe(0);
+    if (kind !== 'a full disk') expect(stderr).toMatch(/"level":"warn".*cannot log to \//);
+  });
+
+  test('does not stop a container where there is no journal', async () => {
+    const journalSocket = join(caller.folder, 'nowhere', 'socket');
+    await using run = start({ destination: 'journal', journalSocket });
+    await run.ready();
+    expect(await askTcp({ port }, 'through')).toBe('through');
+    expect((await run.letGo()).stderr).toMatch(/cannot log to journal: ENOENT/);
+  });
+
+  test.skipIf(isMissing(socat, 'the journal'))(
+    'goes to the journal in its own protocol, also to one that starts anew',
+    async () => {
+      const journalSocket = join(caller.folder, 'journal');
+      const journal = await FakeJournal.start(journalSocket);
+      await using run = start({ destination: 'journal', journalSocket });
+      await run.ready();
+      const ready = await journal.event('ready');
+      expect(Object.fromEntries(ready)).toMatchObject({
+        MESSAGE: '1 port is forwarded',
+        PRIORITY: '6',
+        SYSLOG_IDENTIFIER: 'spliceport',
+        SPLICEPORT_CONTAINER: 'c0ffee',
+        SPLICEPORT_PID: String(run.pid),
+      });
+      expect(JSON.parse(ready.get('SPLICEPORT_FORWARDS') ?? '')).toHaveLength(1);
+      await journal[Symbol.asyncDispose]();
+      // Nobody listens: the line is lost, and nothing else.
+      await requestReload('seqpacket', reloadSocket(), '"nonsense"\n');
+      await using next = await FakeJournal.start(journalSocket);
+      await requestReload('seqpacket', reloadSocket(), '"nonsense"\n');
+      expect((await next.event('reload-refused')).get('PRIORITY')).toBe('4');
+      await run.letGo();
+      expect((await next.event('closed')).get('MESSAGE')).toBe('ended');
+    },
+  );
+});
+
+describe('the log of spliceport forward', () => {
+  const forward = (target: number, ...args: readonly string[]): CliRun =>
+    new CliRun(['forward', `127.0.0.1:${port}:${target}`, '--pid', String(container.pid), ...args]);
+
+  test('is lines of JSON on standard error', async () => {
+    await using run = forward(echo.port);
+    await run.until(() => run.stderr.includes('\n'), 'a line');
+    const { stderr } = await run.end();
+    expect(linesOf(stderr).map(({ event }) => event)).toEqual(['ready', 'closed']);
+    for (const line of linesOf(stderr)) {
+      expect(line).toMatchObject({ level: 'info', program: 'spliceport forward', pid: run.pid });
+    }
+  });
+
+  test('is text, and has what its level has, where that is asked for', async () => {
+    await using run = forward(deadPort, '--log-format', 'text', '--log-level', 'warn');
+    await run.until(() => run.stdout.includes('\n'), 'the forward');
+    await endingOf(await connectTcp({ port }));
+    const { stderr } = await run.end();
+    expect(stderr).toMatch(/^\S+Z warn 1 connects to the container failed\n$/);
+  });
+
+  test('is among the events of --json', async () => {
+    await using run = forward(deadPort, '--json');
+    await run.event('ready');
+    await endingOf(await connectTcp({ port }));
+    await run.end();
+    expect(await run.event('troubles')).toMatchObject({ facts: { connectFailures: 1 } });
+  });
+});

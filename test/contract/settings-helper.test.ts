@@ -1,0 +1,189 @@
+// Settings files in the helper: what they change, and that none of them stops a container.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Forward, ForwarderInfo } from '../../src/api/types.js';
+import { Container, type TcpService } from '../helpers/container.js';
+import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
+import { until } from '../helpers/wait.js';
+import { cli } from './helpers/cli.js';
+import { call } from './helpers/control.js';
+import { requestReload } from './helpers/reload-client.js';
+import { Caller, freePort, freePorts, Run } from './helpers/run.js';
+
+let container: Container;
+let echo: TcpService;
+let caller: Caller;
+let port: number;
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+});
+afterAll(() => container.stop());
+beforeEach(async () => {
+  caller = new Caller(`/proc/${container.pid}/ns/net`);
+  port = await freePort();
+});
+afterEach(() => caller[Symbol.dispose]());
+
+const mapping = (changes: object = {}) => ({
+  ...{ host_ip: '127.0.0.1', container_port: echo.port, host_port: port },
+  ...{ range: 1, protocol: 'tcp', ...changes },
+});
+
+/** Writes the file; text as it is. */
+function write(content: string | object, name = 'settings.json'): string {
+  const path = join(caller.folder, name);
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+const control = () => join(caller.folder, 'control');
+
+function start(
+  settingsPath: string | undefined,
+  config: object = caller.config([mapping()]),
+  env: NodeJS.ProcessEnv = {},
+): Run {
+  return new Run(config, {
+    env: {
+      ...process.env,
+      SPLICEPORT_CONTROL_DIR: control(),
+      ...(settingsPath !== undefined && { SPLICEPORT_CONFIG: settingsPath }),
+      ...env,
+    },
+  });
+}
+
+/** Asks the helper itself. */
+async function ask<T>(run: Run, path: string): Promise<T> {
+  const socketPath = join(control(), `${run.pid}.sock`);
+  await until(() => existsSync(socketPath), 'the control socket');
+  return (await call(socketPath, 'GET', path)).json as T;
+}
+
+const noticesOf = async (run: Run) => (await ask<ForwarderInfo>(run, '/v1/forwarder')).notices;
+
+describe('a wrong settings file', () => {
+  test.each<[string, string | object, RegExp]>([
+    [
+      'a wrong value',
+      '{\n "defaults": {"maxFlows": "many"}\n}',
+      /settings\.json:2:27: defaults\.maxFlows: expected an integer from 1 to 1,048,576, not "many"$/,
+    ],
+    [
+      'no JSON',
+      '{ defaults: 1 }',
+      /settings\.json:1:3: not JSON: expected a value, or a key in double quotes$/,
+    ],
+    ['an unknown key', { default: {} }, /settings\.json:1:2: default: unknown; expected one of/],
+  ])('with %s does not stop a container, and is told of', async (_, content, notice) => {
+    await using run = start(write(content));
+    await run.ready();
+    expect(await askTcp({ port }, 'through')).toBe('through');
+    expect(await noticesOf(run)).toEqual([expect.stringMatching(notice)]);
+    const { stderr: listed } = await cli(['ls'], { env: { SPLICEPORT_CONTROL_DIR: control() } });
+    expect(listed.trimEnd()).toMatch(notice);
+    expect(listed).toMatch(new RegExp(`^${run.pid}: settings file `));
+    const { stderr } = await run.letGo();
+    expect(stderr.trimEnd()).toMatch(notice);
+    expect(stderr).toMatch(/^spliceport: settings file [^\n]*\n$/);
+  });
+
+  test.each(['missing', 'a folder', 'a pipe'])('that is %s does not either', async (kind) => {
+    const path = join(caller.folder, 'odd');
+    if (kind === 'a folder') mkdirSync(path);
+    if (kind === 'a pipe') execFileSync('mkfifo', [path]);
+    await using run = start(path);
+    await run.ready();
+    expect(await noticesOf(run)).toEqual([expect.stringMatching(/odd: cannot be read: /)]);
+  });
+
+  test('is no excuse for a wrong configuration', async () => {
+    await using run = start(write('{'), caller.config([mapping({ protocol: 'frob' })]));
+    const { code, stdout } = await run.outcome;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'unknown proto: "frob"\n' });
+  });
+});
+
+describe('a settings file', () => {
+  test('in the user’s folder makes one line enough for every container', async () => {
+    mkdirSync(join(caller.folder, 'spliceport'));
+    write({ defaults: { sourceAddress: 'proxy-v2' } }, 'spliceport/config.json');
+    await using run = start(undefined, undefined, {
+      SPLICEPORT_CONFIG: '',
+      XDG_CONFIG_HOME: caller.folder,
+    });
+    await run.ready();
+    const forwards = await ask<Forward[]>(run, '/v1/forwards');
+    expect(forwards.map(({ sourceAddress }) => sourceAddress)).toEqual(['proxy-v2']);
+    expect(await noticesOf(run)).toEqual([]);
+    expect((await run.letGo()).stderr).toBe('');
+  });
+
+  test('has rules for single ports of a published range', async () => {
+    port = await freePorts(3);
+    const rules = [
+      { match: { hostPort: port + 1, protocol: 'tcp' }, set: { sourceAddress: 'proxy-v1' } },
+      { match: { containerId: 'beef' }, set: { sourceAddress: 'proxy-v2' } },
+    ];
+    await using run = start(write({ rules }), caller.config([mapping({ range: 3 })]));
+    await run.ready();
+    const forwards = await ask<Forward[]>(run, '/v1/forwards');
+    expect(
+      forwards.map((forward) => [forward.host.port, forward.container.port, forward.sourceAddress]),
+    ).toEqual([
+      [port, echo.port, 'container'],
+      [port + 1, echo.port + 1, 'proxy-v1'],
+      [port + 2, echo.port + 2, 'container'],
+    ]);
+  });
+
+  test('keeps clients out by their address', async () => {
+    await using run = start(write({ defaults: { deny: ['127.0.0.0/8'] } }));
+    await run.ready();
+    const client = await connectTcp({ port });
+    expect((await endingOf(client)).errorCode).toBe('ECONNRESET');
+  });
+
+  test('turns the control socket off, for one container', async () => {
+    const rules = [{ match: { containerId: 'c0ff' }, set: { controlSocket: false } }];
+    await using run = start(write({ rules }));
+    await run.ready();
+    expect(await askTcp({ port }, 'through')).toBe('through');
+    await using other = start(
+      write({ rules }),
+      caller.config([mapping({ host_port: await freePort() })], { ContainerID: 'beef' }),
+    );
+    await other.ready();
+    await until(() => existsSync(join(control(), `${other.pid}.sock`)), 'the other one’s');
+    expect(existsSync(join(control(), `${run.pid}.sock`))).toBe(false);
+  });
+
+  test('settles the type of the reload socket, unless the environment does', async () => {
+    const path = write({ defaults: { reloadSocket: 'stream' } });
+    const config = caller.config([mapping()], { RootlessCNI: true });
+    const socket = join(caller.folder, 'rp', 'c0ffee');
+    {
+      await using run = start(path, config);
+      await run.ready();
+      expect(statSync(socket).isSocket()).toBe(true);
+      expect(await requestReload('stream', socket, '"127.0.0.1"\n')).toBe('OK');
+    }
+    await using run = start(path, config, { SPLICEPORT_RELOAD_SOCKET: 'seqpacket' });
+    await run.ready();
+    expect(await requestReload('seqpacket', socket, '"127.0.0.1"\n')).toBe('OK');
+  });
+
+  test('is done without where the system does not take it', async () => {
+    // A namespace that takes no sockets of this process's: the settings fail, and so does all else.
+    const config = caller.config([mapping()], { NetNSPath: '/proc/self/nowhere' });
+    await using run = start(write({ defaults: { sourceAddress: 'transparent' } }), config);
+    const { code, stdout, stderr } = await run.outcome;
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toMatch(/nowhere/);
+  });
+});

@@ -1,0 +1,307 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { forwarderSettings, forwardSettings, withSettings } from '../../src/settings/apply.js';
+import { builtInDefaults } from '../../src/settings/defaults.js';
+import { findSettingsFile } from '../../src/settings/find.js';
+import { forwarderKeys } from '../../src/settings/keys.js';
+import { describeProblem, loadSettings } from '../../src/settings/load.js';
+import type { QuickSettings } from '../../src/settings/quick.js';
+import type { SettingsFile } from '../../src/settings/types.js';
+import { resolveForwards, resolveOptions } from '../../src/validate.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'spliceport-settings-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function write(name: string, content: string | object): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+/** The problems of a file with this content, without the file's name. */
+function problemsOf(content: string | object): string[] {
+  const path = write('checked.json', content);
+  return loadSettings(path).problems.map((each) => describeProblem(each).slice(path.length + 1));
+}
+
+describe('the settings file', () => {
+  test('is the first that exists: the named one, the user’s, the system’s', () => {
+    const home = write('home/.config/spliceport/config.json', '{}');
+    const config = write('xdg/spliceport/config.json', '{}');
+    const named = write('named.json', '{}');
+    const env = { HOME: join(folder, 'home'), XDG_CONFIG_HOME: join(folder, 'xdg') };
+    expect(findSettingsFile({ ...env, SPLICEPORT_CONFIG: named })).toBe(named);
+    expect(findSettingsFile(env)).toBe(config);
+    expect(findSettingsFile({ HOME: env.HOME })).toBe(home);
+    expect(findSettingsFile({ HOME: env.HOME, XDG_CONFIG_HOME: 'relative' })).toBe(home);
+    expect(findSettingsFile({ HOME: join(folder, 'nobody') })).toBeUndefined();
+  });
+
+  test('that is named is the only one, also where it is missing', () => {
+    const missing = join(folder, 'missing.json');
+    expect(findSettingsFile({ SPLICEPORT_CONFIG: missing })).toBe(missing);
+    expect(problemsOf('{}')).toEqual([]);
+    expect(loadSettings(missing).problems[0]?.message).toMatch(/cannot be read: ENOENT/);
+  });
+
+  test('is none where it is empty, so /dev/null turns settings off', () => {
+    expect(findSettingsFile({ SPLICEPORT_CONFIG: '/dev/null' })).toBeUndefined();
+    expect(findSettingsFile({ SPLICEPORT_CONFIG: write('empty.json', '') })).toBeUndefined();
+  });
+
+  test('that is a folder, or a pipe that nobody writes to, is refused at once', () => {
+    expect(loadSettings(folder).problems[0]?.message).toBe('cannot be read: it is a folder');
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(loadSettings(pipe).problems[0]?.message).toBe('cannot be read: it is no plain file');
+  });
+
+  test('may have comments and a byte order mark', () => {
+    expect(problemsOf('\uFEFF// why\n{ /* here */ "defaults": {} }')).toEqual([]);
+  });
+});
+
+describe('a problem', () => {
+  test.each<[string, string]>([
+    [
+      '{\n  "defaults": { "workers": "two" }\n}',
+      '2:28: defaults.workers: expected an integer from 1 to 64, not "two"',
+    ],
+    [
+      '{"defaults": {"workers": 65}}',
+      '1:26: defaults.workers: expected an integer from 1 to 64, not 65',
+    ],
+    [
+      '{"defaults": {"workers": 1.5}}',
+      '1:26: defaults.workers: expected an integer from 1 to 64, not 1.5',
+    ],
+    [
+      '{"defaults": {"log": {"level": "loud"}}}',
+      '1:32: defaults.log.level: expected "silent" or "error" or "warn" or "info" or "debug", not "loud"',
+    ],
+    [
+      '{"defaults": {"log": {"destination": "here"}}}',
+      '1:38: defaults.log.destination: expected "stderr", "journal" or the absolute path of a file, not "here"',
+    ],
+    ['{"defaults": [1]}', '1:14: defaults: expected an object, not [1]'],
+    ['[]', '1:1: expected an object, not []'],
+    ['{"default": {}}', '1:2: default: unknown; expected one of $schema, defaults, rules'],
+    ['{"rules": [{"set": {}}]}', '1:12: rules[0].match: expected an object, but it is missing'],
+    [
+      '{"rules": [{"match": {"hostPort": 0}, "set": {}}]}',
+      '1:35: rules[0].match.hostPort: expected a port from 1 to 65535, or a range such as "8000-8010", not 0',
+    ],
+    [
+      '{"rules": [{"match": {"hostPort": "90-80"}, "set": {}}]}',
+      '1:35: rules[0].match.hostPort: expected a port from 1 to 65535, or a range such as "8000-8010", not "90-80"',
+    ],
+    [
+      '{"rules": [{"match": {"protocol": "tcp"}, "set": {"workers": 1}}]}',
+      '1:62: rules[0].set.workers: expected no workers in a rule for a port or a protocol, because it is the same for all forwards of a container, not 1',
+    ],
+    [
+      '{"rules": [{"match": {"protocol": "udp"}, "set": {"sourceAddress": "proxy-v1"}}]}',
+      '1:68: rules[0].set.sourceAddress: expected "proxy-v2" in a rule for UDP, because "proxy-v1" has no datagrams, not "proxy-v1"',
+    ],
+    [
+      '{"defaults": {"acceptProxy": true}}',
+      '1:30: defaults.acceptProxy: expected trustedProxies beside it: the load balancers that are believed, not true',
+    ],
+    [
+      '{"defaults": {"deny": ["10.0.0.0/33"]}}',
+      '1:24: defaults.deny[0]: expected an IP address, or a block such as "10.0.0.0/8", not "10.0.0.0/33"',
+    ],
+    [
+      '{"defaults": {"allow": []}}',
+      '1:24: defaults.allow: expected an array of 1 to 100,000 addresses or blocks, not []',
+    ],
+    ['{"defaults": {"workers": 1 "spinMicros": 2}}', '1:28: not JSON: expected a comma'],
+    ['{"defaults": {"workers": 1,}}', '1:28: not JSON: expected a key in double quotes'],
+    ['{"defaults": {}', '1:16: not JSON: expected a comma or }'],
+    [
+      '{"defaults": {"workers": 1,\r\n"workers": 2}}',
+      '2:1: defaults.workers: expected each key once, but this one is there already',
+    ],
+  ])('of %s has its place and what was expected', (content, problem) => {
+    expect(problemsOf(content)).toEqual([problem]);
+  });
+
+  test('comes with all others, and none of the file is used', () => {
+    const path = write(
+      'two.json',
+      '{"defaults": {"workers": 0, "maxFlows": 0, "udpTimeoutMs": 1}}',
+    );
+    const { file, problems } = loadSettings(path);
+    expect(problems.map(({ key }) => key)).toEqual(['defaults.workers', 'defaults.maxFlows']);
+    expect(file).toEqual({});
+  });
+});
+
+describe('what the helper reads at once', () => {
+  const require = createRequire(import.meta.url);
+  const quick = require('../../lib/settings/quick.cjs') as {
+    loadQuickly: (path: string) => Promise<QuickSettings>;
+  };
+
+  test.each([
+    '',
+    '{}',
+    '{"$schema": "x", "defaults": {"workers": 1, "log": {"level": "warn"}}}',
+    '{"rules": [{"match": {"hostPort": "80-90"}, "set": {"allow": ["::1"]}}]} // comment',
+    '{"defaults": {"workers": "two", "nonsense": 1}}',
+    '{"defaults": {"maxFlows": 0}}',
+    '{"rules": [{"match": {"hostPort": "90-80"}, "set": {}}]}',
+    '{"defaults": {"workers": 1, "workers": 1}}',
+    '{',
+    'null',
+  ])('agrees with the whole check on %s', async (content) => {
+    const path = write('quick.json', content);
+    const { file, problems } = loadSettings(path);
+    expect(await quick.loadQuickly(path)).toEqual({
+      file,
+      problems: problems.map(describeProblem),
+    });
+  });
+});
+
+describe('rules', () => {
+  const file: SettingsFile = {
+    defaults: { udpTimeoutMs: 1_000, maxFlows: 10, log: { level: 'warn', format: 'text' } },
+    rules: [
+      { match: { protocol: 'udp' }, set: { maxFlows: 20 } },
+      { match: { hostPort: '50-60' }, set: { maxFlows: 30 } },
+      { match: { hostPort: 53, protocol: 'udp' }, set: { maxFlows: 40 } },
+      { match: { containerId: 'c0f' }, set: { workers: 4, log: { level: 'debug' } } },
+    ],
+  };
+
+  test.each([
+    [{ hostPort: 1, protocol: 'tcp' }, 10],
+    [{ hostPort: 1, protocol: 'udp' }, 20],
+    [{ hostPort: 50, protocol: 'udp' }, 30],
+    [{ hostPort: 60, protocol: 'tcp' }, 30],
+    [{ hostPort: 53, protocol: 'udp' }, 40],
+    [{ protocol: 'tcp' }, 10],
+  ])('hold for those that match, the later before the earlier: %o', (subject, maxFlows) => {
+    expect(forwardSettings(file, subject)).toEqual({ udpTimeoutMs: 1_000, maxFlows });
+  });
+
+  test('for a container hold by the beginning of its id, and put log together', () => {
+    expect(forwarderSettings(file, 'c0ffee')).toEqual({
+      workers: 4,
+      log: { level: 'debug', format: 'text' },
+    });
+    for (const id of ['ac0ffee', 'c0', undefined]) {
+      expect(forwarderSettings(file, id)).toEqual({ log: { level: 'warn', format: 'text' } });
+    }
+  });
+
+  test('cut a range where its ports differ', () => {
+    const spec = { host: { port: 49 }, container: { port: 1_049 }, count: 14 };
+    const pieces = withSettings(file, [{ ...spec, protocol: 'udp' }], undefined);
+    expect(
+      pieces.map(({ host, container, count, maxFlows }) => [
+        host.port,
+        container.port,
+        count,
+        maxFlows,
+      ]),
+    ).toEqual([
+      [49, 1_049, 1, 20],
+      [50, 1_050, 3, 30],
+      [53, 1_053, 1, 40],
+      [54, 1_054, 7, 30],
+      [61, 1_061, 2, 20],
+    ]);
+  });
+
+  test('for a port are not for one that the kernel will choose', () => {
+    const spec = { host: { port: 0 }, container: { port: 80 }, count: 100 };
+    expect(withSettings(file, [spec], undefined)).toEqual([
+      { ...spec, maxFlows: 10, udpTimeoutMs: 1_000 },
+    ]);
+  });
+
+  test('come after what was asked for', () => {
+    const spec = { host: { port: 55 }, container: { port: 80 }, maxFlows: 7 };
+    expect(withSettings(file, [spec], undefined)[0]?.maxFlows).toBe(7);
+  });
+
+  test('give UDP no header of streams, and name load balancers only where they are believed', () => {
+    const both: SettingsFile = {
+      defaults: { sourceAddress: 'proxy-v1', trustedProxies: ['::1'] },
+      rules: [{ match: { protocol: 'udp' }, set: { acceptProxy: true } }],
+    };
+    const spec = { host: { port: 55 }, container: { port: 80 } };
+    expect(withSettings(both, [spec, { ...spec, protocol: 'udp' }], undefined)).toEqual([
+      { ...spec, sourceAddress: 'proxy-v1' },
+      { ...spec, protocol: 'udp', acceptProxy: true, trustedProxies: ['::1'] },
+    ]);
+  });
+});
+
+describe('settings and the library', () => {
+  const spec = { host: { port: 1 }, container: { port: 1 }, netns: { pid: 1 } };
+  const schema = JSON.parse(readFileSync(`${root}docs/settings.schema.json`, 'utf8')) as {
+    properties: {
+      defaults: { properties: Record<string, { minimum?: number; maximum?: number }> };
+    };
+  };
+  const known = schema.properties.defaults.properties;
+  const ranges = Object.entries(known).flatMap(([key, { minimum, maximum }]) =>
+    minimum === undefined || maximum === undefined ? [] : [{ key, minimum, maximum }],
+  );
+
+  const accepts = (key: string, value: number): boolean => {
+    try {
+      if (forwarderKeys.includes(key)) resolveOptions({ [key]: value });
+      else resolveForwards([{ ...spec, [key]: value }], undefined);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  test('there are ranges', () => expect(ranges.length).toBeGreaterThan(8));
+
+  test.each(ranges)('take $key from $minimum to $maximum', ({ key, minimum, maximum }) => {
+    for (const value of [minimum, maximum, minimum - 1, maximum + 1]) {
+      const isRight = problemsOf({ defaults: { [key]: value } }).length === 0;
+      expect({ value, isRight }).toEqual({ value, isRight: accepts(key, value) });
+    }
+  });
+
+  test('know the same options', () => {
+    const source = readFileSync(`${root}src/types.ts`, 'utf8');
+    const optionsOf = (name: string): string[] => {
+      const [, body = ''] =
+        new RegExp(`interface ${name} \\{\\n(.*?)^\\}`, 'ms').exec(source) ?? [];
+      return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, option = '']) => option);
+    };
+    const elsewhere = ['container', 'count', 'host', 'netns', 'protocol', 'signal'];
+    const options = [...optionsOf('ForwarderOptions'), ...optionsOf('ForwardSpec')];
+    const helper = ['controlSocket', 'log', 'reloadSocket'];
+    expect(
+      Object.keys(known)
+        .filter((key) => !helper.includes(key))
+        .sort(),
+    ).toEqual([...new Set(options)].filter((option) => !elsewhere.includes(option)).sort());
+  });
+
+  test('have the same defaults', () => {
+    const { controlSocket: _, log: __, ...defaults } = builtInDefaults();
+    const { engine } = resolveOptions({});
+    const [range] = resolveForwards([spec], undefined);
+    const { limits, acceptedProxies } = range ?? {};
+    const { trustedProxies: ___, ...proxies } = acceptedProxies ?? {};
+    expect(defaults).toMatchObject({ ...engine, ...limits, ...proxies });
+    expect(defaults.sourceAddress).toBe(range?.sourceAddress);
+  });
+});
