@@ -14,19 +14,40 @@ const zsh: Tool = { command: 'zsh', package: 'zsh' };
 const fish: Tool = { command: 'fish', package: 'fish' };
 
 const commands = [
-  ...['forward', 'ls', 'sessions', 'stats', 'add', 'rm', 'drain', 'top', 'completion', 'help'],
+  ...[
+    'forward',
+    'ls',
+    'sessions',
+    'stats',
+    'add',
+    'rm',
+    'drain',
+    'top',
+    'settings',
+    'completion',
+    'help',
+  ],
 ].sort();
 
 /** A line that is completed at its end, and what it is completed with. */
 const cases: [line: string, words: readonly string[]][] = [
   ['spliceport ', commands],
-  ['spliceport s', ['sessions', 'stats']],
+  ['spliceport s', ['sessions', 'settings', 'stats']],
   ['spliceport --v', ['--version']],
   [
     'spliceport forward --',
     [
       ...['--accept-proxy', '--allow', '--container', '--deny', '--drain', '--help', '--interval'],
-      ...['--json', '--max-rate', '--max-sessions', '--netns', '--pid', '--source-address'],
+      ...[
+        '--json',
+        '--log-format',
+        '--log-level',
+        '--max-rate',
+        '--max-sessions',
+        '--netns',
+        '--pid',
+        '--source-address',
+      ],
       '--trusted-proxy',
     ],
   ],
@@ -41,6 +62,7 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport add 80:80 --to ', ['4281', '5000']],
   ['spliceport drain ', ['4281', '5000']],
   ['spliceport top --sort t', ['to-container', 'to-host']],
+  ['spliceport settings ', ['check', 'show']],
   ['spliceport completion ', ['bash', 'fish', 'zsh']],
   ['spliceport help dr', ['drain']],
 ];
