@@ -80,6 +80,11 @@ export class Lab {
     run('ip', ...words);
   }
 
+  /** Gives the host a further address, without a network. */
+  addHostAddress(address: string): void {
+    run('ip', 'addr', 'replace', `${address}/32`, 'dev', 'lo');
+  }
+
   /** Replaces the container by a fresh one. */
   renewContainer(): void {
     this.container.remove();

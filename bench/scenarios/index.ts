@@ -1,6 +1,7 @@
 // index.ts: all kinds of work, in the order of the report.
 
 import type { Scenario } from '../types.js';
+import { CLIENT_ADDRESS_SCENARIOS } from './client-address.js';
 import { DISTANT_SCENARIOS } from './distant.js';
 import { IPERF3_SCENARIOS } from './iperf3.js';
 import { LIFE_SCENARIOS } from './life.js';
@@ -11,6 +12,7 @@ import { UDP_SCENARIOS } from './udp.js';
 /** Every scenario. */
 export const SCENARIOS: readonly Scenario[] = [
   ...TCP_SCENARIOS,
+  ...CLIENT_ADDRESS_SCENARIOS,
   ...UDP_SCENARIOS,
   ...SERVICE_SCENARIOS,
   ...IPERF3_SCENARIOS,
