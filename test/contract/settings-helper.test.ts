@@ -178,8 +178,7 @@ describe('a settings file', () => {
     expect(await requestReload('seqpacket', socket, '"127.0.0.1"\n')).toBe('OK');
   });
 
-  test('is done without where the system does not take it', async () => {
-    // A namespace that takes no sockets of this process's: the settings fail, and so does all else.
+  test('does not hide that the namespace is gone', async () => {
     const config = caller.config([mapping()], { NetNSPath: '/proc/self/nowhere' });
     await using run = start(write({ defaults: { sourceAddress: 'transparent' } }), config);
     const { code, stdout, stderr } = await run.outcome;
