@@ -173,7 +173,10 @@ async function addAll(
     return;
   }
   try {
-    await forwarder.addAll(specsFor(specs));
+    const forwards = await forwarder.addAll(specsFor(specs));
+    for (const warning of new Set(forwards.map((forward) => forward.warning))) {
+      if (warning !== undefined) settings.tell(warning);
+    }
   } catch (error) {
     if (error instanceof SpliceportSystemError && error.side === 'host') throw error;
     await forwarder.addAll(specs);
