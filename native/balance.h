@@ -18,6 +18,7 @@ class Balance {
   void Begin(size_t worker) { counts_[worker].in_bulk.fetch_add(1, std::memory_order_relaxed); }
   void End(size_t worker) { counts_[worker].in_bulk.fetch_sub(1, std::memory_order_relaxed); }
 
+  bool HasBulk(size_t worker) const { return At(worker) > 0; }
   // The worker that should have one of `worker`'s: the first with the fewest, if it has at least two fewer.
   std::optional<size_t> BetterThan(size_t worker) const {
     size_t best = worker;

@@ -4,7 +4,8 @@
 // Spinning: with Settings::spin_micros the worker polls for that long after the last event before it sleeps, which
 // saves the wake-up of a single chatty connection. It gives that up after kMostFruitlessSpins sleeps that polling did
 // not prevent, and begins again when an event comes so soon after the worker fell asleep that polling would have
-// caught it: an idle or slowly used worker spends nothing.
+// caught it: an idle or slowly used worker spends nothing. With a session in bulk it does not poll either: that would take
+// the processor from the peers that there is so much to wait for.
 
 #include "worker.h"
 
@@ -114,9 +115,14 @@ void Worker::Loop() {
   forwards_.clear();
 }
 
+bool Worker::MaySpin() const {
+  return settings_.spin_micros > 0 && fruitless_spins_ < kMostFruitlessSpins &&
+         !reactor_.balance.HasBulk(reactor_.worker);
+}
+
 int Worker::Wait() {
   if (reactor_.HasTurns()) return reactor_.epoll.Dispatch(events_, 0);
-  if (settings_.spin_micros > 0 && fruitless_spins_ < kMostFruitlessSpins) {
+  if (MaySpin()) {
     while (NowMicros() < spin_until_micros_) {
       const int events = reactor_.epoll.Dispatch(events_, 0);
       if (events > 0) {

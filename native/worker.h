@@ -79,6 +79,7 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   void ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session);
   void Loop();
   int Wait();
+  bool MaySpin() const;
   void LeaveUnusedNetns(const NetnsPtr& netns);
 
   const Settings settings_;

@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "harness.h"
+#include "processor_time.h"
 #include "server.h"
 
 namespace spliceport {
@@ -19,22 +20,6 @@ constexpr uid_t kNobody = 65'534;
 
 TargetPtr Here(const Address& address) {
   return std::make_shared<const Target>(Target{nullptr, address});
-}
-
-int64_t ProcessorMicros() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto micros = [](const timeval& time) {
-    return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
-  };
-  return micros(usage.ru_utime) + micros(usage.ru_stime);
-}
-
-// The processor time of the process while this thread sleeps for a second.
-int64_t ProcessorMicrosOfOneSecond() {
-  const int64_t before = ProcessorMicros();
-  std::this_thread::sleep_for(std::chrono::seconds(1));
-  return ProcessorMicros() - before;
 }
 
 // Takes all descriptors but `spare`.

@@ -1,0 +1,43 @@
+// What polling costs where it brings nothing. The bounds are shares of a processor, far from both outcomes: a worker that
+// polled all the time would take a whole one.
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "harness.h"
+#include "processor_time.h"
+#include "server.h"
+
+namespace spliceport {
+
+namespace {
+
+constexpr Settings kPolling{.workers = 2, .spin_micros = 50};
+
+bool Ping(int client) { return SendAll(client, "ping") && ReadUpTo(client, 4) == "ping"; }
+
+}  // namespace
+
+TEST_CASE("a worker that may poll takes no processor time while nothing happens") {
+  Harness harness(kPolling);
+  Server server(harness.netns(), Echo);
+  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
+  REQUIRE(Ping(client.get()));
+  CHECK(ProcessorMicrosOfOneSecond() < 20'000);
+}
+
+TEST_CASE("a worker that may poll takes little processor time for a message now and then") {
+  Harness harness(kPolling);
+  Server server(harness.netns(), Echo);
+  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
+  const int64_t before = ProcessorMicros();
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(Ping(client.get()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  CHECK(ProcessorMicros() - before < 50'000);
+}
+
+}  // namespace spliceport
