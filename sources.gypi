@@ -10,6 +10,7 @@
       'native/engine.cc',
       'native/epoll.cc',
       'native/link.cc',
+      'native/memory_trim.cc',
       'native/pipe.cc',
       'native/proxy_accept.cc',
       'native/proxy_protocol.cc',

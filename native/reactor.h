@@ -14,6 +14,7 @@
 #include "balance.h"
 #include "client_routes.h"
 #include "epoll.h"
+#include "memory_trim.h"
 #include "pipe.h"
 #include "setns.h"
 #include "timer.h"
@@ -121,6 +122,7 @@ class Reactor {
 
   Epoll epoll;
   TimerQueue timers;
+  MemoryTrim memory{timers};
   PipePool pipes;
   NetnsCursor netns;
   UniqueIds unique_ids;

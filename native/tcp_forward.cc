@@ -136,11 +136,13 @@ void TcpForward::Release(TcpSession& session) {
 }
 
 void TcpForward::Insert(std::unique_ptr<TcpSession> session) {
+  reactor_.memory.Begin();
   session->index = sessions_.size();
   sessions_.push_back(std::move(session));
 }
 
 std::unique_ptr<TcpSession> TcpForward::TakeOut(TcpSession& session) {
+  reactor_.memory.End();
   const size_t index = session.index;
   std::unique_ptr<TcpSession> taken = std::move(sessions_[index]);
   if (index + 1 < sessions_.size()) {
@@ -186,8 +188,10 @@ void TcpForward::StopAccepting(bool drain) {
 
 void TcpForward::CloseAll() {
   closing_all_ = true;
-  for (auto& session : sessions_)
+  for (auto& session : sessions_) {
+    reactor_.memory.End();
     CutOff(std::move(session));
+  }
   sessions_.clear();
 }
 

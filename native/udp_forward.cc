@@ -148,6 +148,7 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   flow->to_client.interface = train.interface;
   flow->begun_micros = flow->used_micros = arrival.now;
   counters_.sessions_opened.Add();
+  reactor_.memory.Begin();
   UdpFlow& inserted = flows_.Insert(std::move(flow));
   if (!armed()) ArmForOldest();
   return &inserted;
@@ -264,6 +265,7 @@ void UdpForward::EndFlow(UdpFlow& flow) {
   reactor_.epoll.Forget(flow);
   flow.fd.Reset();
   flow.lease.reset();
+  reactor_.memory.End();
   reactor_.Bury(flows_.Remove(flow));
 }
 

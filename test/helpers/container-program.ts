@@ -37,6 +37,9 @@ export interface UdpAnswer {
 const failure = binding.setInterfaceUp('lo');
 if (failure !== undefined) throw new Error(`${failure.syscall}: ${failure.errno}`);
 
+// Tests hold thousands of connections.
+binding.raiseFileLimit();
+
 let lastId = 0;
 const tcpServers = new Map<number, TcpServer>();
 const udpServers = new Map<number, UdpSocket>();
