@@ -70,9 +70,9 @@ describe('holding', () => {
     await until(async () => (await api.stats()).sessionsOpen === 0, 'all have ended', 20_000);
     const after = factsOf(program);
     expect(after.fds - before.fds).toBeLessThanOrEqual(MOST_POOLED_FDS);
-    // Most of it returns; the tables that grew with the sessions stay.
+    // What stays are the tables that grew with the sessions, and JavaScript's own memory for all the questions here.
     await until(
-      () => factsOf(program).privateKiB - before.privateKiB < grownBytes / 1024 / 2,
+      () => factsOf(program).privateKiB - before.privateKiB < (0.7 * grownBytes) / 1024,
       'the memory returns',
     );
     await service.close();
