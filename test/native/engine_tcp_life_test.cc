@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 
+#include <latch>
 #include <random>
 
 #include "child.h"
@@ -108,6 +109,34 @@ TEST_CASE("tcp: both sides of a session ask whether the other end is still there
     CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 15);
     CHECK(Option(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
   }
+}
+
+TEST_CASE("tcp: a peer that vanishes without a word is found out, and the client reset") {
+  Harness harness;
+  std::latch to_vanish(1);
+  Server server(harness.netns(), [&](int fd) {
+    for (int i = 0; i < 2; ++i)
+      SendAll(fd, ReadUpTo(fd, 4));
+    to_vanish.wait();
+    // What is closed in repair mode says nothing.
+    constexpr int kRepair = 1;
+    CHECK(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &kRepair, sizeof(kRepair)) == 0);
+  });
+  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(SendAll(client.get(), "ping"));
+    REQUIRE(ReadUpTo(client.get(), 4) == "ping");
+  }
+  // The engine's own times, made short.
+  for (const int name : {TCP_KEEPIDLE, TCP_KEEPINTVL}) {
+    constexpr int kSeconds = 1;
+    REQUIRE(setsockopt(DescriptorTo(server.address()), IPPROTO_TCP, name, &kSeconds,
+                       sizeof(kSeconds)) == 0);
+  }
+  to_vanish.count_down();
+  CHECK(ReadToEnd(client.get()).error == ECONNRESET);
+  CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+  CHECK(harness.Count(&ForwardCounters::sessions_reset) == 1);
 }
 
 TEST_CASE("tcp: a listener that somebody else has shut down costs nothing") {
