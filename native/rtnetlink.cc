@@ -51,7 +51,7 @@ class Attributes {
  public:
   Attributes(const char* bytes, size_t size) {
     while (size >= sizeof(rtattr)) {
-      rtattr head;
+      rtattr head{};
       std::memcpy(&head, bytes, sizeof(head));
       if (head.rta_len < sizeof(head) || head.rta_len > size) return;
       const size_t type = head.rta_type & NLA_TYPE_MASK;
@@ -94,7 +94,7 @@ Address AddressFrom(bool v6, const RouteAttributes& attributes, size_t type) {
 template <typename Visit>
 void ForEachMessage(const char* bytes, size_t size, Visit visit) {
   while (size >= sizeof(nlmsghdr)) {
-    nlmsghdr head;
+    nlmsghdr head{};
     std::memcpy(&head, bytes, sizeof(head));
     if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > size) return;
     const char* body = bytes + NLMSG_HDRLEN;
@@ -260,7 +260,7 @@ Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size
   std::vector<char> bytes(batch.bytes_.begin() + static_cast<ptrdiff_t>(begin),
                           batch.bytes_.begin() + static_cast<ptrdiff_t>(end));
   for (size_t i = first; i < first + count; ++i) {
-    nlmsghdr head;
+    nlmsghdr head{};
     char* place = &bytes[batch.starts_[i] - begin];
     std::memcpy(&head, place, sizeof(head));
     head.nlmsg_seq = ++sequence_;
@@ -313,7 +313,7 @@ Result<Reach> RouteSocket::ReachOf(const Address& address) {
                        else
                          reach = SysError{error, "rtnetlink"};
                      } else if (size >= sizeof(rtmsg)) {
-                       rtmsg route;
+                       rtmsg route{};
                        std::memcpy(&route, body, sizeof(route));
                        const size_t skip = NLMSG_ALIGN(sizeof(route));
                        reach = ReachFrom(route, RouteAttributes(body + skip, size - skip));

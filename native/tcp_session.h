@@ -22,6 +22,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& client, TargetPtr target);
   // Its ends get a RST if it is not closed.
   ~TcpSession() override;
+  TcpSession(const TcpSession&) = delete;
+  TcpSession& operator=(const TcpSession&) = delete;
   // Begins to connect, if need be after a PROXY header has come; may end the session at once.
   void Start();
   // Ends it without a word to the forward. Both ends get a RST: after a FIN, what was cut off would pass for whole.
