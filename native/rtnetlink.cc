@@ -377,7 +377,7 @@ Result<std::vector<LocalRoute>> RouteSocket::Routes(uint32_t table) {
   std::vector<LocalRoute> routes;
   for (const bool v6 : {false, true}) {
     const auto dumped = Dump(v6, RTM_GETROUTE, [&](const char* body, size_t size) {
-      rtmsg head;
+      rtmsg head{};
       std::memcpy(&head, body, sizeof(head));
       const size_t skip = NLMSG_ALIGN(sizeof(head));
       const RouteAttributes attributes(body + skip, size - skip);
