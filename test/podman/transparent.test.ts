@@ -1,30 +1,21 @@
-// A client in a network namespace of its own, which is on a network with the machine's host, as containers see it.
+// Forwards that are added to podman's helper while it runs, as containers see their clients.
 
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Container } from '../helpers/container.js';
+import type { Container } from '../helpers/container.js';
 import { installPackage } from '../helpers/installed-package.js';
+import { clientAddress, hostAddress, startOutsideClient } from './harness/outside-client.js';
 import { server } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 
 const installed = '/run/spliceport';
-const hostAddress = '198.51.100.1';
-const clientAddress = '198.51.100.2';
 
 describePodman('a transparent forward of podman’s helper', (host) => {
   let client: Container;
 
   beforeAll(async () => {
     installPackage(host().machine.outside(installed));
-    client = await Container.start();
-    const inHost = (line: string) =>
-      execFileSync('nsenter', ['-t', `${host().machine.pid}`, '-n', 'ip', ...line.split(' ')]);
-    inHost(`link add lan0 type veth peer name eth0 netns ${client.pid}`);
-    inHost(`address add ${hostAddress}/24 dev lan0`);
-    inHost('link set lan0 up');
-    await client.run('ip', 'address', 'add', `${clientAddress}/24`, 'dev', 'eth0');
-    await client.run('ip', 'link', 'set', 'eth0', 'up');
+    client = await startOutsideClient(host());
   });
   afterAll(() => client.stop());
 

@@ -3,7 +3,7 @@
 //   digest  sends back what it gets, and at the client's FIN the SHA-256 of it and its own FIN
 //   whoami  sends the client's address and closes
 //   udp     sends datagrams back; for the text `digest` the SHA-256 of a client's datagrams since the last such
-//           question, for `whoami` and `port` the client's address and its port
+//           question, for `whoami` and `port` the client's address, which is also printed with its port, and its port
 
 import { createHash, type Hash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -41,6 +41,7 @@ async function udp(port: number): Promise<void> {
     let reply: string | Buffer = data;
     if (text === 'whoami') {
       reply = plainAddress(address);
+      console.log(`asked by ${plainAddress(address)} ${from}`);
     } else if (text === 'port') {
       reply = String(from);
     } else if (text === 'digest') {
