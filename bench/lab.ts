@@ -85,6 +85,11 @@ export class Lab {
     run('ip', 'addr', 'replace', `${address}/32`, 'dev', 'lo');
   }
 
+  /** Makes every address of a network the host's own. */
+  addHostNetwork(network: string): void {
+    run('ip', 'route', 'replace', 'local', network, 'dev', 'lo');
+  }
+
   /** Replaces the container by a fresh one. */
   renewContainer(): void {
     this.container.remove();

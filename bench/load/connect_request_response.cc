@@ -1,5 +1,5 @@
 // Short connections: N clients, each of which connects, sends a request, takes the response and closes, over and over.
-// The client closes first, so that TIME_WAIT stays on its side.
+// The client closes first, so that TIME_WAIT stays on its side. With --from, each connection is from the next address.
 
 #include <memory>
 #include <vector>
@@ -27,6 +27,12 @@ class ShortConnections {
         hello_{Hello::kAnswer, message_bytes, message_bytes},
         request_(sizeof(hello_) + message_bytes) {
     memcpy(request_.data(), &hello_, sizeof(hello_));
+  }
+
+  // Connections are from `first` and the addresses after it, one after the other and over again.
+  void ComeFrom(const Address& first, uint32_t count) {
+    source_ = first;
+    sources_ = count;
   }
 
   void Run(size_t clients) {
@@ -70,9 +76,14 @@ class ShortConnections {
     client.began_at = Now();
     client.asked = false;
     client.missing_bytes = hello_.response_bytes;
-    client.fd = StartConnectTcp(address_);
+    client.fd = StartConnectTcp(address_, sources_ == 0 ? nullptr : NextSource());
     if (!client.fd) return Fail(client);
     epoll_.Add(client.fd.get(), EPOLLIN | EPOLLOUT | EPOLLET, index);
+  }
+
+  const Address* NextSource() {
+    current_ = AddressAfter(source_, begun_++ % sources_);
+    return &current_;
   }
 
   void OnEvent(size_t index, uint32_t events) {
@@ -121,6 +132,10 @@ class ShortConnections {
 
   Window window_;
   const Address address_;
+  Address source_;
+  Address current_;
+  uint32_t sources_ = 0;
+  uint32_t begun_ = 0;
   const Hello hello_;
   std::vector<char> request_;
   Epoll epoll_;
@@ -137,7 +152,10 @@ int ConnectRequestResponse(Options& options) {
   const Address address = ParseAddress(options.Text("to", ""));
   const auto clients = static_cast<size_t>(options.Integer("clients", 16));
   ShortConnections run(options, address, static_cast<uint32_t>(options.Integer("bytes", 64)));
+  const std::string from = options.Text("from", "");
+  const auto sources = static_cast<uint32_t>(options.Integer("addresses", 1));
   options.RefuseOthers();
+  if (!from.empty()) run.ComeFrom(ParseAddress(from + ":0"), sources);
   run.Run(clients);
   return 0;
 }

@@ -64,9 +64,22 @@ UniqueFd BindUdp(const Address& address) {
   return fd;
 }
 
-UniqueFd StartConnectTcp(const Address& address) {
+Address AddressAfter(const Address& first, uint32_t count) {
+  Address address = first;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  if (v4->sin_family != AF_INET) Die("--from", EAFNOSUPPORT);
+  v4->sin_addr.s_addr = htonl(ntohl(v4->sin_addr.s_addr) + count);
+  return address;
+}
+
+UniqueFd StartConnectTcp(const Address& address, const Address* source) {
   UniqueFd fd = Open(address, SOCK_STREAM);
   SetOption(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+  if (source != nullptr) {
+    // Its port is found by connect(2), for whom those of other addresses do not count.
+    SetOption(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, "IP_BIND_ADDRESS_NO_PORT");
+    Must(bind(fd.get(), source->get(), source->length), "bind");
+  }
   if (connect(fd.get(), address.get(), address.length) < 0 && errno != EINPROGRESS) fd.Reset();
   return fd;
 }

@@ -25,8 +25,11 @@ Address ParseAddress(const std::string& text);
 UniqueFd ListenTcp(const Address& address);
 UniqueFd BindUdp(const Address& address);
 
-// Begins to connect; completion is reported by epoll. An invalid descriptor when it failed at once.
-UniqueFd StartConnectTcp(const Address& address);
+// Of IPv4, `count` after `first`, without a port.
+Address AddressAfter(const Address& first, uint32_t count);
+
+// Begins to connect, from `source` if given; completion is reported by epoll. An invalid descriptor when it failed at once.
+UniqueFd StartConnectTcp(const Address& address, const Address* source = nullptr);
 // Waits for the connection; ends the program when it fails.
 UniqueFd ConnectTcp(const Address& address);
 UniqueFd ConnectUdp(const Address& address);
