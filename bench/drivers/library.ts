@@ -42,13 +42,21 @@ export function library(spec: DriverSpec): Driver {
     missing: () =>
       existsSync(join(folder, 'index.js')) ? undefined : `${folder} is not built: npm run build`,
     version: () => revisionOf(folder),
-    start: (lab, request) =>
-      awaitReady(request, (): Launch => {
-        const command = [process.execPath, PROGRAM, folder, settingsOf(lab, request, spec)];
-        const process_ = new Process(command, { stdio: ['pipe', 'pipe', 'pipe'] });
-        const { stdin, stdout } = process_.child;
-        if (stdin === null || stdout === null) throw new TypeError('Expected pipes');
+    start: async (lab, request) => {
+      const command = [process.execPath, PROGRAM, folder, settingsOf(lab, request, spec)];
+      const process_ = new Process(command, { stdio: ['pipe', 'pipe', 'pipe'] });
+      const { stdin, stdout } = process_.child;
+      if (stdin === null || stdout === null) throw new TypeError('Expected pipes');
+      const running = await awaitReady(request, (): Launch => {
         return { process: process_, ready: once(stdout, 'data'), ask: () => stdin.end() };
-      }),
+      });
+      return {
+        ...running,
+        stop: async () => {
+          await running.stop();
+          if (process_.child.exitCode === 3) throw new Error('clients went the ordinary way');
+        },
+      };
+    },
   };
 }
