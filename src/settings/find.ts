@@ -18,7 +18,8 @@ export function settingsPlaces(env: NodeJS.ProcessEnv = process.env): string[] {
 
 /**
  * The settings file; undefined where there is none, or it is empty, as /dev/null is.
- * A file that is named but missing, or that cannot be looked at, is given, so that reading it tells what is wrong.
+ * A file that is named but missing, or that cannot be looked at, is given, so that reading it tells what is wrong; but
+ * a folder that is closed to this user has none.
  */
 export function findSettingsFile(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const places = settingsPlaces(env);
@@ -29,7 +30,9 @@ export function findSettingsFile(env: NodeJS.ProcessEnv = process.env): string |
       if (stats === undefined) continue;
       const isEmpty = stats.size === 0 && (stats.isFile() || stats.isCharacterDevice());
       return isEmpty ? undefined : place;
-    } catch {
+    } catch (error) {
+      // With another user's HOME, as sudo and setpriv leave it, the folder is not this user's to look into.
+      if (!isNamed && (error as NodeJS.ErrnoException).code === 'EACCES') continue;
       return place;
     }
   }
