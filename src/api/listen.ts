@@ -20,7 +20,7 @@ import type { ContainerInfo } from './types.js';
 const ACCEPT_REST_MS = 100;
 const MAX_SOCKETS_PER_PROCESS = 1_000;
 /** How often the folder is made, where another process removes it because it is empty. */
-const MAX_ATTEMPTS = 20;
+const MAX_ATTEMPTS = 1_000;
 
 /** What a control socket tells of its process, and where it is. */
 export interface ControlOptions {
