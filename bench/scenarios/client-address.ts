@@ -13,10 +13,10 @@ const CLIENTS = { network: '10.64.0.0/14', first: '10.64.0.1', count: 250_000 };
 const LINGER_SECONDS = 3;
 const SETTING = { request: { hostAddress: ADDRESS } };
 
-function bulk(): Scenario {
+function bulk(direction: 'up' | 'down'): Scenario {
   return {
-    name: 'outside-bulk-up-1',
-    title: 'Bulk to the container, 1 stream, a client off the loopback',
+    name: `outside-bulk-${direction}-1`,
+    title: `Bulk to the ${direction === 'up' ? 'container' : 'host'}, 1 stream, a client off the loopback`,
     group: 'tcp',
     protocol: 'tcp',
     unit: 'Gb/s',
@@ -25,7 +25,7 @@ function bulk(): Scenario {
     measure: (lab, driver, timing) => {
       lab.addHostAddress(ADDRESS);
       return onStage(lab, driver, SETTING, async (running) => {
-        const options = { direction: 'up', streams: 1, counters: lab.path('counters') };
+        const options = { direction, streams: 1, counters: lab.path('counters') };
         return bulkFigures(await load(lab, running, 'bulk', timing, options));
       });
     },
@@ -76,7 +76,8 @@ const NEW_CLIENTS: Scenario = {
 
 /** Bulk and short connections from addresses that servers can be shown. */
 export const CLIENT_ADDRESS_SCENARIOS: readonly Scenario[] = [
-  bulk(),
+  bulk('up'),
+  bulk('down'),
   shortConnections(16),
   NEW_CLIENTS,
 ];
