@@ -6,7 +6,9 @@ namespace spliceport {
 
 namespace {
 
-constexpr int kMostAcceptsPerWake = 64;
+constexpr int kMostAcceptsPerWake = 256;
+// From this many on in one wake, all workers take some.
+constexpr int kCrowd = 64;
 constexpr int64_t kRestMicros = 20'000;
 // Wakes' worth of clients that are still taken in when a forward is to drain: more than any backlog holds.
 constexpr int kMostDrainWakes = 1'024;
@@ -39,15 +41,14 @@ Result<void> TcpForward::Watch() {
 }
 
 // Asks for one more client only after a wake that found as many as it asked for, so that a single client costs a
-// single accept4 and a crowd is taken in few wakes. The largest crowds are shared among all workers, lest the queue
-// overflow.
+// single accept4 and a crowd is taken in few wakes. Large crowds are shared among all workers, lest the queue overflow.
 void TcpForward::OnEvents(uint32_t /*events*/) {
   if (!listener_ || armed()) return;
   const int accepted = AcceptSome(accepts_per_wake_);
   accepts_per_wake_ = accepted == accepts_per_wake_
                           ? std::min(accepts_per_wake_ * 2, kMostAcceptsPerWake)
                           : std::max(accepted, 1);
-  if (accepted == kMostAcceptsPerWake) parts_.ShareCrowd(id_);
+  if (accepted >= kCrowd) parts_.ShareCrowd(id_);
 }
 
 void TcpForward::TakeSome() {
