@@ -267,23 +267,30 @@ Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size
     if (i + 1 == first + count) head.nlmsg_flags |= NLM_F_ACK;
     std::memcpy(place, &head, sizeof(head));
   }
+  Result<void> outcome;
+  const auto answered = Converse(bytes, [&](const nlmsghdr& head, const char* body, size_t size) {
+    if (head.nlmsg_type != NLMSG_ERROR) return true;
+    const int error = ErrorIn(body, size);
+    if (error != 0 && !WasSoAlready(error) && outcome.ok()) outcome = SysError{error, "rtnetlink"};
+    return head.nlmsg_seq != sequence_;
+  });
+  return answered.ok() ? outcome : answered;
+}
+
+// Sends, and reads answers until `visit` has had the last and says false.
+template <typename Visit>
+Result<void> RouteSocket::Converse(const std::vector<char>& bytes, Visit visit) {
   auto sent = Send(bytes.data(), bytes.size());
   if (!sent.ok()) return sent;
-  Result<void> outcome;
-  for (bool done = false; !done;) {
+  for (bool more = true; more;) {
     auto read = Read();
     if (!read.ok()) return read.error();
     ForEachMessage(answers_.data(), read.value(),
                    [&](const nlmsghdr& head, const char* body, size_t size) {
-                     if (head.nlmsg_type != NLMSG_ERROR) return true;
-                     const int error = ErrorIn(body, size);
-                     if (error != 0 && !WasSoAlready(error) && outcome.ok())
-                       outcome = SysError{error, "rtnetlink"};
-                     done = done || head.nlmsg_seq == sequence_;
-                     return true;
+                     return more = visit(head, body, size);
                    });
   }
-  return outcome;
+  return {};
 }
 
 Result<Reach> RouteSocket::ReachOf(const Address& address) {
@@ -297,31 +304,25 @@ Result<Reach> RouteSocket::ReachOf(const Address& address) {
   batch.IpAddress(RTA_DST, address);
   auto& sequence = reinterpret_cast<nlmsghdr*>(batch.bytes_.data())->nlmsg_seq;
   sequence = ++sequence_;
-  auto sent = Send(batch.bytes_.data(), batch.bytes_.size());
-  if (!sent.ok()) return sent.error();
-  std::optional<Result<Reach>> reach;
-  while (!reach) {
-    auto read = Read();
-    if (!read.ok()) return read.error();
-    ForEachMessage(answers_.data(), read.value(),
-                   [&](const nlmsghdr& head, const char* body, size_t size) {
-                     if (head.nlmsg_seq != sequence_) return true;
-                     if (head.nlmsg_type == NLMSG_ERROR) {
-                       const int error = ErrorIn(body, size);
-                       if (HasNoWay(error))
-                         reach = Reach::kBeyond;
-                       else
-                         reach = SysError{error, "rtnetlink"};
-                     } else if (size >= sizeof(rtmsg)) {
-                       rtmsg route{};
-                       std::memcpy(&route, body, sizeof(route));
-                       const size_t skip = NLMSG_ALIGN(sizeof(route));
-                       reach = ReachFrom(route, RouteAttributes(body + skip, size - skip));
-                     }
-                     return false;
-                   });
-  }
-  return *reach;
+  Result<Reach> reach = Reach::kBeyond;
+  const auto answered =
+      Converse(batch.bytes_, [&](const nlmsghdr& head, const char* body, size_t size) {
+        if (head.nlmsg_seq != sequence_) return true;
+        if (head.nlmsg_type == NLMSG_ERROR) {
+          const int error = ErrorIn(body, size);
+          if (!HasNoWay(error)) reach = SysError{error, "rtnetlink"};
+        } else if (size >= sizeof(rtmsg)) {
+          rtmsg route{};
+          std::memcpy(&route, body, sizeof(route));
+          const size_t skip = NLMSG_ALIGN(sizeof(route));
+          reach = ReachFrom(route, RouteAttributes(body + skip, size - skip));
+        } else {
+          return true;
+        }
+        return false;
+      });
+  if (!answered.ok()) return answered.error();
+  return reach;
 }
 
 template <typename Visit>
@@ -333,26 +334,19 @@ Result<void> RouteSocket::Dump(bool v6, uint16_t type, Visit visit) {
   question.rtm_family = FamilyOf(v6);
   batch.Body(&question, sizeof(question));
   reinterpret_cast<nlmsghdr*>(batch.bytes_.data())->nlmsg_seq = ++sequence_;
-  auto sent = Send(batch.bytes_.data(), batch.bytes_.size());
-  if (!sent.ok()) return sent;
   Result<void> outcome;
-  for (bool done = false; !done;) {
-    auto read = Read();
-    if (!read.ok()) return read.error();
-    ForEachMessage(answers_.data(), read.value(),
-                   [&](const nlmsghdr& head, const char* body, size_t size) {
-                     if (head.nlmsg_seq != sequence_) return true;
-                     if (head.nlmsg_type == NLMSG_DONE || head.nlmsg_type == NLMSG_ERROR) {
-                       if (head.nlmsg_type == NLMSG_ERROR)
-                         outcome = SysError{ErrorIn(body, size), "rtnetlink"};
-                       done = true;
-                       return false;
-                     }
-                     if (size >= sizeof(rtmsg)) visit(body, size);
-                     return true;
-                   });
-  }
-  return outcome;
+  const auto answered =
+      Converse(batch.bytes_, [&](const nlmsghdr& head, const char* body, size_t size) {
+        if (head.nlmsg_seq != sequence_) return true;
+        if (head.nlmsg_type == NLMSG_DONE) return false;
+        if (head.nlmsg_type == NLMSG_ERROR) {
+          outcome = SysError{ErrorIn(body, size), "rtnetlink"};
+          return false;
+        }
+        if (size >= sizeof(rtmsg)) visit(body, size);
+        return true;
+      });
+  return answered.ok() ? outcome : answered;
 }
 
 Result<std::vector<SourceRule>> RouteSocket::Rules() {

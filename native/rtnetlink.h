@@ -84,6 +84,8 @@ class RouteSocket {
   // The next bunch of messages; their number of bytes.
   Result<size_t> Read();
   template <typename Visit>
+  Result<void> Converse(const std::vector<char>& bytes, Visit visit);
+  template <typename Visit>
   Result<void> Dump(bool v6, uint16_t type, Visit visit);
   Result<void> CommitSome(const RouteBatch& batch, size_t first, size_t count);
 

@@ -5,24 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { ControlClient } from '../../src/api/client.js';
 import * as control from '../../src/api/control.js';
+import { codeIn, rowsOf } from './helpers/doc-page.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(`${root}docs/control-api.md`, 'utf8');
 const sourceOf = (name: string) => readFileSync(`${root}src/api/${name}.ts`, 'utf8');
-
-/** The cells of the rows of the table in the section of this title. */
-function rowsOf(title: string): string[][] {
-  const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? '';
-  const lines = section.match(/^\| .*\|$/gm) ?? [];
-  return lines.slice(1).map((line) =>
-    line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  );
-}
-
-const codeIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
 
 describe('docs/control-api.md', () => {
   test('lists every call of the description, and no other', () => {
@@ -35,14 +22,14 @@ describe('docs/control-api.md', () => {
         .map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(calls.length).toBeGreaterThan(10);
-    const listed = rowsOf('Calls').map(([call]) => codeIn(call)[0]);
+    const listed = rowsOf(page, 'Calls').map(([call]) => codeIn(call)[0]);
     expect(listed.sort()).toEqual(calls.sort());
   });
 
   test('lists every option, every export and every method of the client', () => {
     const body = /export interface ControlOptions \{\n(.*?)^\}/ms.exec(sourceOf('listen'))?.[1];
     const options = [...(body ?? '').matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name);
-    expect(rowsOf('From a program').map(([name]) => codeIn(name)[0])).toEqual(options);
+    expect(rowsOf(page, 'From a program').map(([name]) => codeIn(name)[0])).toEqual(options);
     const methods = Object.getOwnPropertyNames(ControlClient.prototype);
     for (const name of [...Object.keys(control), ...methods]) {
       if (name !== 'constructor') expect(page).toMatch(new RegExp(`\`${name}\\b`));

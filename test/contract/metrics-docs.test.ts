@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Controlled } from './helpers/control.js';
+import { codeIn, rowsOf } from './helpers/doc-page.js';
 
 const docs = fileURLToPath(new URL('../../docs/', import.meta.url));
 const page = readFileSync(`${docs}metrics.md`, 'utf8');
@@ -34,21 +35,9 @@ interface Dashboard {
 
 const dashboard = JSON.parse(readFileSync(`${docs}grafana-dashboard.json`, 'utf8')) as Dashboard;
 
-/** The cells of the rows of the table in the section of this title. */
-function rowsOf(title: string): string[][] {
-  const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? '';
-  const lines = section.match(/^\| .*\|$/gm) ?? [];
-  return lines.slice(1).map((line) =>
-    line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  );
-}
-
-const codeIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
-
-const alerts = rowsOf('Alerts worth having').map(([, expression]) => codeIn(expression)[0] ?? '');
+const alerts = rowsOf(page, 'Alerts worth having').map(
+  ([, expression]) => codeIn(expression)[0] ?? '',
+);
 const targets = dashboard.panels.flatMap(({ title, targets: list = [] }) =>
   list.map((target) => ({ ...target, title })),
 );
@@ -126,7 +115,7 @@ describe('the rule for expressions', () => {
 
 describe('docs/metrics.md', () => {
   test('lists every metric with its type, its labels and their values, and no other', () => {
-    const listed = rowsOf('Every metric').map(([name, type, labels]) => [
+    const listed = rowsOf(page, 'Every metric').map(([name, type, labels]) => [
       ...codeIn(name),
       type,
       codeIn(labels),
@@ -141,7 +130,7 @@ describe('docs/metrics.md', () => {
 
   test('tells for which protocol a metric is', async () => {
     const { text } = await controlled.call('GET', '/metrics');
-    for (const [metric, , , , meaning = ''] of rowsOf('Every metric')) {
+    for (const [metric, , , , meaning = ''] of rowsOf(page, 'Every metric')) {
       const [name = ''] = codeIn(metric);
       const has = (protocol: string) =>
         new RegExp(`^${name}(?:_count)?\\{.*protocol="${protocol}"`, 'm').test(text);

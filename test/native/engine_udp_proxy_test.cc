@@ -1,61 +1,14 @@
 #include <doctest/doctest.h>
-#include <poll.h>
 
-#include <atomic>
 #include <set>
 
 #include "harness.h"
 #include "proxy_support.h"
+#include "udp_echo.h"
 
 namespace spliceport {
 
 namespace {
-
-// Sends each datagram back to where it came from, as it came, in a namespace.
-class UdpMirror {
- public:
-  explicit UdpMirror(int netns) {
-    InNamespace(netns, [&] {
-      auto opened = OpenHostSocket(Protocol::kUdp, *Address::Parse("127.0.0.1", 0), false);
-      socket_ = std::move(opened.value());
-    });
-    thread_ = std::thread([this] {
-      while (!stop_)
-        EchoOnce();
-    });
-  }
-  ~UdpMirror() {
-    stop_ = true;
-    thread_.join();
-  }
-  UdpMirror(const UdpMirror&) = delete;
-  UdpMirror& operator=(const UdpMirror&) = delete;
-  Address address() const { return LocalAddress(socket_.get()).value(); }
-
- private:
-  void EchoOnce() {
-    pollfd poller{socket_.get(), POLLIN, 0};
-    if (poll(&poller, 1, 20) <= 0) return;
-    batch_.Clear();
-    for (int i = 0, count = batch_.Receive(socket_.get(), false); i < count; ++i) {
-      DatagramRoute back{.connected = false, .peer = batch_[i].peer};
-      SendBatch out;
-      out.Add(back, batch_[i]);
-      out.Flush(socket_.get());
-    }
-  }
-
-  UniqueFd socket_;
-  ReceiveBatch batch_;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
-};
-
-UniqueFd DatagramClient(const Address& host) {
-  auto client = OpenConnectedDatagramSocket(host);
-  REQUIRE(client.ok());
-  return std::move(client.value());
-}
 
 // The datagrams that arrive, each by itself.
 std::vector<std::string> Arrivals(int fd, size_t count) {
@@ -88,10 +41,10 @@ SendOutcome SendDatagrams(int fd, const std::vector<std::string>& datagrams) {
 
 TEST_CASE("udp: each datagram has the header, of a train too, and replies come as they are") {
   Harness harness;
-  UdpMirror server(harness.netns());
+  UdpEcho server(harness.netns());
   const Address host = harness.Add(
       Writing(SourceAddress::kProxyV2, harness.TargetAt(server.address()), Protocol::kUdp));
-  const UniqueFd client = DatagramClient(host);
+  const UniqueFd client = ClientOf(host);
   std::vector<std::string> sent;
   for (size_t i = 0; i < 30; ++i)
     sent.push_back(std::string(i < 29 ? 1'200 : 7, static_cast<char>('a' + i)));
@@ -114,10 +67,10 @@ TEST_CASE("udp: each datagram has the header, of a train too, and replies come a
 
 TEST_CASE("udp: a datagram that has no room for the header is dropped and counted") {
   Harness harness;
-  UdpMirror server(harness.netns());
+  UdpEcho server(harness.netns());
   const Address host = harness.Add(
       Writing(SourceAddress::kProxyV2, harness.TargetAt(server.address()), Protocol::kUdp));
-  const UniqueFd client = DatagramClient(host);
+  const UniqueFd client = ClientOf(host);
   // 16 bytes, 12 for the ends, 19 for the id.
   SendDatagrams(client.get(), {std::string(65'507 - 46, 'x'), "fits"});
   CHECK(Split(Arrivals(client.get(), 1).at(0), Protocol::kUdp).rest == "fits");
@@ -128,11 +81,11 @@ TEST_CASE("udp: a datagram that has no room for the header is dropped and counte
 
 TEST_CASE("udp: a target that changes under a flow is told of the client as well") {
   Harness harness;
-  UdpMirror first(harness.netns());
-  UdpMirror second(harness.netns());
+  UdpEcho first(harness.netns());
+  UdpEcho second(harness.netns());
   const Address host = harness.Add(
       Writing(SourceAddress::kProxyV2, harness.TargetAt(first.address()), Protocol::kUdp));
-  const UniqueFd client = DatagramClient(host);
+  const UniqueFd client = ClientOf(host);
   SendDatagrams(client.get(), {"one"});
   CHECK(Split(Arrivals(client.get(), 1).at(0), Protocol::kUdp).rest == "one");
   harness.engine().Retarget({{1, harness.TargetAt(second.address())}});
@@ -142,9 +95,9 @@ TEST_CASE("udp: a target that changes under a flow is told of the client as well
 
 TEST_CASE("udp: clients behind one socket of a load balancer have a flow each, and its replies") {
   Harness harness;
-  UdpMirror server(harness.netns());
+  UdpEcho server(harness.netns());
   const Address host = harness.Add(Believing(harness.TargetAt(server.address()), Protocol::kUdp));
-  const UniqueFd balancer = DatagramClient(host);
+  const UniqueFd balancer = ClientOf(host);
   std::vector<std::string> sent;
   for (size_t i = 0; i < 20; ++i) {
     // Equal sizes: they come as one train.
@@ -164,15 +117,15 @@ TEST_CASE("udp: clients behind one socket of a load balancer have a flow each, a
 
 TEST_CASE("udp: a datagram without a right header, or of a stranger, is dropped and counted") {
   Harness harness;
-  UdpMirror server(harness.netns());
+  UdpEcho server(harness.netns());
   ForwardConfig config = Believing(harness.TargetAt(server.address()), Protocol::kUdp);
   const Address host = harness.Add(config);
   config.id = 2;
   config.accept_proxy = Believing(nullptr, Protocol::kUdp, "10.0.0.0/8").accept_proxy;
   const Address closed = harness.Add(config);
   const std::string header = HeaderFrom("203.0.113.9", ProxyVersion::k2, Protocol::kUdp);
-  SendDatagrams(DatagramClient(closed).get(), {header, header});
-  const UniqueFd balancer = DatagramClient(host);
+  SendDatagrams(ClientOf(closed).get(), {header, header});
+  const UniqueFd balancer = ClientOf(host);
   SendDatagrams(balancer.get(), {"", "GET /", header.substr(0, 20), HeaderFrom("203.0.113.9"),
                                  "PROXY TCP4 1.2.3.4 1.2.3.5 1 2\r\n", header + "right"});
   CHECK(Split(Arrivals(balancer.get(), 1).at(0), Protocol::kUdp).rest == "right");
