@@ -48,19 +48,20 @@ void Epoll::Forget(EventHandler& handler) {
 
 void Epoll::Remove(int fd) { epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-int Epoll::Dispatch(std::span<epoll_event> batch, int timeout_millis) {
+std::span<const epoll_event> Epoll::Wait(std::span<epoll_event> room, int timeout_millis) {
   const int count =
-      epoll_wait(fd_.get(), batch.data(), static_cast<int>(batch.size()), timeout_millis);
-  if (count < 0) {
-    Check(errno == EINTR, "epoll_wait failed");
-    return 0;
+      epoll_wait(fd_.get(), room.data(), static_cast<int>(room.size()), timeout_millis);
+  Check(count >= 0 || errno == EINTR, "epoll_wait failed");
+  return room.first(count < 0 ? 0 : static_cast<size_t>(count));
+}
+
+void Epoll::HandOut(std::span<const epoll_event> events) {
+  for (const epoll_event& event : events) {
+    Slot& slot = slots_[static_cast<uint32_t>(event.data.u64)];
+    if (slot.handler == nullptr || slot.generation != event.data.u64 >> 32) continue;
+    if (std::exchange(slot.period, period_) != period_) ++busy_handlers_;
+    slot.handler->OnEvents(event.events);
   }
-  for (int i = 0; i < count; ++i) {
-    const Slot& slot = slots_[static_cast<uint32_t>(batch[i].data.u64)];
-    if (slot.handler != nullptr && slot.generation == batch[i].data.u64 >> 32)
-      slot.handler->OnEvents(batch[i].events);
-  }
-  return count;
 }
 
 Result<Waker> Waker::Create() {

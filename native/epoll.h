@@ -38,13 +38,21 @@ class Epoll {
   void Remove(int fd);
   // The handler hears nothing more, whatever is in the set.
   void Forget(EventHandler& handler);
-  // Waits at most `timeout_millis` (-1: for ever) and hands out what came. The number of events.
-  int Dispatch(std::span<epoll_event> batch, int timeout_millis);
+  // Waits at most `timeout_millis` (-1: for ever). The part of `room` that holds what came, for HandOut.
+  std::span<const epoll_event> Wait(std::span<epoll_event> room, int timeout_millis);
+  void HandOut(std::span<const epoll_event> events);
+  // Handlers that have heard anything since the last call of BeginPeriod.
+  size_t busy_handlers() const { return busy_handlers_; }
+  void BeginPeriod() {
+    ++period_;
+    busy_handlers_ = 0;
+  }
 
  private:
   struct Slot {
     EventHandler* handler = nullptr;
     uint32_t generation = 0;  // Of what was added last.
+    uint32_t period = 0;      // In which it heard something last.
   };
   explicit Epoll(UniqueFd fd) : fd_(std::move(fd)) {}
   uint32_t SlotOf(EventHandler& handler);
@@ -52,6 +60,8 @@ class Epoll {
   UniqueFd fd_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
+  uint32_t period_ = 1;
+  size_t busy_handlers_ = 0;
 };
 
 class Waker {

@@ -73,12 +73,12 @@ class Mortal {
 
 class Reactor {
  public:
-  // `worker_index` is the worker's place among those that share `bulk_balance` and `routes`.
-  Reactor(Epoll poll, const Settings& settings, Balance& bulk_balance, RouteRegistry& routes,
+  // `worker_index` is the worker's place among those that share `spread` and `routes`.
+  Reactor(Epoll poll, const Settings& settings, Balance& spread, RouteRegistry& routes,
           size_t worker_index)
       : epoll(std::move(poll)),
         pipes(settings.pipe_capacity_bytes),
-        balance(bulk_balance),
+        balance(spread),
         worker(worker_index),
         client_routes(timers, routes),
         near_rtt_micros(settings.near_rtt_micros) {}

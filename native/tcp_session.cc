@@ -15,7 +15,7 @@
 //                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
 //                      direction goes on for as long as it likes. After both, close(2).
 //                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
-//                A session that turns to bulk may move to another worker: tcp_session_bulk.cc.
+//                A session that lasts or turns to bulk may move to another worker: tcp_session_load.cc.
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
 //                (Linux keeps it) and is passed on, with the FIN if one came first; then, when the living end has
 //                acknowledged everything or kResetPatienceMicros went by without progress, its socket is closed with a
@@ -225,7 +225,7 @@ void TcpSession::OnSideEvents(Side& side, uint32_t events) {
 void TcpSession::OnTurn() {
   if (std::exchange(is_to_move_, false) && state_ == State::kOpen) {
     Reactor& reactor = forward_->reactor();
-    if (const auto to = reactor.balance.BetterThan(reactor.worker)) return MoveTo(*to);
+    if (const auto to = reactor.balance.BetterThan(reactor.worker, load_)) return MoveTo(*to);
   }
   if (state_ == State::kOpen) Advance();
   if (state_ == State::kResetting) AdvanceReset();
@@ -239,7 +239,7 @@ void TcpSession::Advance() {
     if (lease_) KeepWayBack();
     return End();
   }
-  NoteBulk();
+  NoteLoad();
 }
 
 // False when the session has left kOpen.
@@ -334,7 +334,7 @@ void TcpSession::ResetBoth() {
 
 void TcpSession::Close() {
   Count();
-  if (std::exchange(in_bulk_, false)) forward_->reactor().balance.End(forward_->reactor().worker);
+  forward_->reactor().balance.End(forward_->reactor().worker, std::exchange(load_, Load::kUnknown));
   state_ = State::kClosed;
   forward_->reactor().timers.Cancel(*this);
   forward_->reactor().CancelTurn(*this);

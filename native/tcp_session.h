@@ -1,6 +1,6 @@
 // tcp_session.h: one TCP connection pair: the client's on the host side, ours to the server on the container side.
 // Owns:   both sockets and the two pumps between them. Owned by its TcpForward.
-// Thread: the worker that accepted the client.
+// Thread: the worker that accepted the client, or the one that it moved to.
 // Fails:  never upwards: a session that cannot go on resets its client and is counted. States: see tcp_session.cc.
 #pragma once
 
@@ -66,7 +66,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void Advance();
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
   bool Settle(PumpState state, Side& from, Side& to, bool& passed_end);
-  void NoteBulk();
+  void NoteLoad();
+  Load LoadNow();
   void MoveTo(size_t worker);
   void HoldSendBuffer(Side& side);
   void KeepWayBack();
@@ -97,9 +98,10 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   State state_ = State::kConnecting;
   uint8_t attempts_ = 0;
   uint8_t reset_polls_ = 0;
+  uint8_t advances_ = 0;  // Counted until they tell that it lasts.
+  Load load_ = Load::kUnknown;
   bool container_got_end_ = false;
   bool host_got_end_ = false;
-  bool in_bulk_ = false;
   bool is_to_move_ = false;
 };
 

@@ -4,8 +4,9 @@
 // Spinning: with Settings::spin_micros the worker polls for that long after the last event before it sleeps, which
 // saves the wake-up of a single chatty connection. It gives that up after kMostFruitlessSpins sleeps that polling did
 // not prevent, and begins again when an event comes so soon after the worker fell asleep that polling would have
-// caught it: an idle or slowly used worker spends nothing. With a session in bulk it does not poll either: that would take
-// the processor from the peers that there is so much to wait for.
+// caught it: an idle or slowly used worker spends nothing. It does not poll either with a session in bulk, nor while more
+// than kMostBusyToSpin sockets had events within one period: that would take the processor from the peers that there is
+// so much to wait for.
 
 #include "worker.h"
 
@@ -21,13 +22,11 @@ namespace spliceport {
 namespace {
 
 constexpr int kMostFruitlessSpins = 4;
-
-// A batch thread does not interrupt what runs when it is woken (sched(7)). Peers that run on write more before they are
-// read, so that each wake moves more; it takes no privilege, and a sandbox that forbids it costs only the gain.
-void WorkInBatches() {
-  const sched_param none{};
-  (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-}
+// Both ends of a session count.
+constexpr size_t kMostBusyToSpin = 16;
+constexpr int64_t kPeriodMicros = 10'000;
+// A shorter wait than this was none: events were there, or came before another thread could use the time.
+constexpr int64_t kLeastSleepMicros = 20;
 
 // Signals are the embedding program's: none may be delivered here. SIGPIPE, which splice(2) raises in its own thread,
 // stays pending and harmless.
@@ -56,7 +55,6 @@ Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& sett
   if (!added.ok()) return added.error();
   worker->thread_ = StartWithoutSignals([self = worker.get(), index] {
     pthread_setname_np(pthread_self(), ("spliceport-" + std::to_string(index)).c_str());
-    WorkInBatches();
     self->Loop();
   });
   return worker;
@@ -98,13 +96,14 @@ void Worker::OnEvents(uint32_t /*events*/) {
 }
 
 void Worker::Loop() {
+  share_.Begin();
   while (!stopping_.load(std::memory_order_acquire)) {
-    const int events = Wait();
+    const std::span<const epoll_event> events = Wait();
+    reactor_.epoll.HandOut(events);
     reactor_.timers.RunDue();
     reactor_.RunTurns();
     reactor_.ClearBuried();
-    if (events > 0 && settings_.spin_micros > 0)
-      spin_until_micros_ = NowMicros() + settings_.spin_micros;
+    if (!events.empty() && settings_.spin_micros > 0) PlanSpin();
   }
   for (auto& [id, entry] : forwards_) {
     entry.forward->StopAccepting(false);
@@ -115,28 +114,45 @@ void Worker::Loop() {
   forwards_.clear();
 }
 
-bool Worker::MaySpin() const {
-  return settings_.spin_micros > 0 && fruitless_spins_ < kMostFruitlessSpins &&
-         !reactor_.balance.HasBulk(reactor_.worker);
+void Worker::PlanSpin() {
+  const int64_t now = NowMicros();
+  spin_until_micros_ = now + settings_.spin_micros;
+  const bool period_ends = now - period_begun_micros_ >= kPeriodMicros;
+  too_many_talk_ =
+      reactor_.epoll.busy_handlers() > kMostBusyToSpin || (too_many_talk_ && !period_ends);
+  if (!period_ends) return;
+  period_begun_micros_ = now;
+  reactor_.epoll.BeginPeriod();
 }
 
-int Worker::Wait() {
-  if (reactor_.HasTurns()) return reactor_.epoll.Dispatch(events_, 0);
+bool Worker::MaySpin() const {
+  return settings_.spin_micros > 0 && fruitless_spins_ < kMostFruitlessSpins && !too_many_talk_ &&
+         !reactor_.balance.Has(reactor_.worker, Load::kBulk);
+}
+
+std::span<const epoll_event> Worker::Wait() {
+  // Bulk, short connections and datagrams lose by it, and wait for no fellow worker.
+  if (reactor_.balance.Has(reactor_.worker, Load::kMessages)) share_.GiveWay(NowMicros());
+  if (reactor_.HasTurns()) return reactor_.epoll.Wait(events_, 0);
   if (MaySpin()) {
     while (NowMicros() < spin_until_micros_) {
-      const int events = reactor_.epoll.Dispatch(events_, 0);
-      if (events > 0) {
-        fruitless_spins_ = 0;
-        return events;
-      }
+      const std::span<const epoll_event> events = reactor_.epoll.Wait(events_, 0);
+      if (events.empty()) continue;
+      fruitless_spins_ = 0;
+      return events;
     }
     ++fruitless_spins_;
   }
+  return Sleep();
+}
+
+std::span<const epoll_event> Worker::Sleep() {
   const int timeout = reactor_.timers.MillisUntilNext();
-  const int64_t asleep_since = settings_.spin_micros > 0 ? NowMicros() : 0;
-  const int events = reactor_.epoll.Dispatch(events_, timeout);
-  if (settings_.spin_micros > 0 && NowMicros() - asleep_since < settings_.spin_micros)
-    fruitless_spins_ = 0;
+  const int64_t since = NowMicros();
+  const std::span<const epoll_event> events = reactor_.epoll.Wait(events_, timeout);
+  const int64_t now = NowMicros();
+  if (now - since >= kLeastSleepMicros) share_.Slept(now);
+  if (now - since < settings_.spin_micros) fruitless_spins_ = 0;
   return events;
 }
 

@@ -12,10 +12,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "forward.h"
+#include "processor_share.h"
 #include "reactor.h"
 #include "tcp_forward.h"
 
@@ -78,7 +80,10 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) override;
   void ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session);
   void Loop();
-  int Wait();
+  // What came, after a sleep if need be.
+  std::span<const epoll_event> Wait();
+  std::span<const epoll_event> Sleep();
+  void PlanSpin();
   bool MaySpin() const;
   void LeaveUnusedNetns(const NetnsPtr& netns);
 
@@ -91,8 +96,11 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   Reactor reactor_;
   std::map<int, Entry> forwards_;
   std::array<epoll_event, 128> events_{};
+  ProcessorShare share_;
   int64_t spin_until_micros_ = 0;
   int fruitless_spins_ = 0;
+  int64_t period_begun_micros_ = 0;
+  bool too_many_talk_ = false;
   // Last: it runs on everything above.
   std::thread thread_;
 };

@@ -1,4 +1,4 @@
-// Sessions that move from one worker to another when they turn to bulk.
+// Sessions that move from one worker to another when they turn to bulk, or have lasted.
 
 #include <doctest/doctest.h>
 
@@ -57,7 +57,50 @@ std::vector<Outcome> ExchangeAtOnce(
   return outcomes;
 }
 
+// Clients that are all there before the first asks, and then ask in turn; whether each had its own words back each time.
+bool AskInTurn(const Address& host, size_t clients, size_t questions) {
+  std::vector<UniqueFd> connections;
+  for (size_t i = 0; i < clients; ++i)
+    connections.push_back(ConnectTo(host));
+  for (size_t question = 0; question < questions; ++question) {
+    for (size_t i = 0; i < clients; ++i) {
+      const std::string words = Pattern(100, question * clients + i);
+      const int client = connections[i].get();
+      if (!SendAll(client, words) || ReadUpTo(client, words.size()) != words) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
+
+TEST_CASE("sessions that last are spread over the workers, and lose nothing on the way") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  CHECK(AskInTurn(host, Balance::kMessagesKeptTogether + 8, 200));
+  // The worker that accepts keeps as many as are best together, and the other two share the rest.
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 8);
+  CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+  CHECK(harness.Count(&ForwardCounters::bytes_to_host) ==
+        (Balance::kMessagesKeptTogether + 8) * 200 * 100);
+}
+
+TEST_CASE("sessions that end after a few messages stay where they were accepted") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  CHECK(AskInTurn(host, 100, 20));
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 0);
+}
+
+TEST_CASE("a few sessions that last stay together") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  CHECK(AskInTurn(host, Balance::kMessagesKeptTogether, 200));
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 0);
+}
 
 TEST_CASE("sessions in bulk move to other workers, and lose nothing on the way") {
   Harness harness(kOneAcceptor);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "harness.h"
 #include "processor_time.h"
@@ -17,6 +18,22 @@ namespace {
 constexpr Settings kPolling{.workers = 2, .spin_micros = 50};
 
 bool Ping(int client) { return SendAll(client, "ping") && ReadUpTo(client, 4) == "ping"; }
+
+// What the talk of so many sessions takes, at most 10,000 messages a second in all.
+int64_t MicrosOfTalk(size_t sessions) {
+  Harness harness({.workers = 2, .acceptors = 1, .spin_micros = 200});
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  std::vector<UniqueFd> clients;
+  for (size_t i = 0; i < sessions; ++i)
+    clients.push_back(ConnectTo(host));
+  const int64_t before = ProcessorMicros();
+  for (size_t i = 0; i < 4'000; ++i) {
+    REQUIRE(Ping(clients[i % sessions].get()));
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  return ProcessorMicros() - before;
+}
 
 }  // namespace
 
@@ -38,6 +55,11 @@ TEST_CASE("a worker that may poll takes little processor time for a message now 
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   CHECK(ProcessorMicros() - before < 50'000);
+}
+
+// A few that talk are what polling is for, so they show what it takes.
+TEST_CASE("a worker that may poll does not while many sessions talk") {
+  CHECK(2 * MicrosOfTalk(16) < MicrosOfTalk(4));
 }
 
 }  // namespace spliceport

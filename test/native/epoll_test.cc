@@ -2,6 +2,7 @@
 
 #include <array>
 #include <functional>
+#include <span>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -18,6 +19,12 @@ class Handler final : public EventHandler {
   uint32_t seen = 0;
 };
 
+size_t Dispatch(Epoll& poll, std::span<epoll_event> room, int timeout_millis) {
+  const std::span<const epoll_event> events = poll.Wait(room, timeout_millis);
+  poll.HandOut(events);
+  return events.size();
+}
+
 }  // namespace
 
 TEST_CASE("events reach the handler of their descriptor, and no other") {
@@ -30,7 +37,7 @@ TEST_CASE("events reach the handler of their descriptor, and no other") {
   REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN | EPOLLET, server).ok());
   REQUIRE(Send(pair.client.get(), std::string("x")).moved());
   std::array<epoll_event, 4> batch{};
-  CHECK(poll.value().Dispatch(batch, 5'000) == 1);
+  CHECK(Dispatch(poll.value(), batch, 5'000) == 1);
   CHECK((server.seen & EPOLLIN) != 0);
   CHECK(client.seen == 0);
 }
@@ -43,7 +50,7 @@ TEST_CASE("a removed descriptor reports nothing") {
   REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, handler).ok());
   poll.value().Remove(pair.client.get());
   std::array<epoll_event, 4> batch{};
-  CHECK(poll.value().Dispatch(batch, 0) == 0);
+  CHECK(Dispatch(poll.value(), batch, 0) == 0);
 }
 
 TEST_CASE("adding a descriptor twice is a failure that names the call") {
@@ -68,7 +75,7 @@ TEST_CASE("a forgotten handler hears nothing, and its successor nothing of its e
   poll.value().Forget(first);
   REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, second).ok());
   std::array<epoll_event, 4> batch{};
-  CHECK(poll.value().Dispatch(batch, 0) == 1);
+  CHECK(Dispatch(poll.value(), batch, 0) == 1);
   CHECK(first.seen == 0);
   CHECK(second.seen == 0);
 }
@@ -83,7 +90,7 @@ TEST_CASE("a handler hears of the descriptor that was added last for it") {
   REQUIRE_FALSE(poll.value().Add(pair.client.get(), EPOLLIN, handler).ok());
   REQUIRE(Send(pair.client.get(), std::string("x")).moved());
   std::array<epoll_event, 4> batch{};
-  REQUIRE(Eventually([&] { return poll.value().Dispatch(batch, 0) == 2; }));
+  REQUIRE(Eventually([&] { return Dispatch(poll.value(), batch, 0) == 2; }));
   CHECK(handler.seen == EPOLLIN);
 }
 
@@ -98,10 +105,29 @@ TEST_CASE("another thread wakes the loop, and many wakes are one") {
       waker.value().Wake();
   });
   std::array<epoll_event, 4> batch{};
-  CHECK(poll.value().Dispatch(batch, 5'000) == 1);
+  CHECK(Dispatch(poll.value(), batch, 5'000) == 1);
   other.join();
   waker.value().Drain();
-  CHECK(poll.value().Dispatch(batch, 0) == 0);
+  CHECK(Dispatch(poll.value(), batch, 0) == 0);
+}
+
+TEST_CASE("handlers that hear something are counted once in a period") {
+  auto poll = Epoll::Create();
+  REQUIRE(poll.ok());
+  TcpPair pair = ConnectedTcpPair();
+  Handler client;
+  Handler server;
+  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, client).ok());
+  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, server).ok());
+  std::array<epoll_event, 4> batch{};
+  for (int i = 0; i < 3; ++i)
+    CHECK(Dispatch(poll.value(), batch, 5'000) == 1);
+  CHECK(poll.value().busy_handlers() == 1);
+  poll.value().BeginPeriod();
+  CHECK(poll.value().busy_handlers() == 0);
+  REQUIRE(Send(pair.client.get(), std::string("x")).moved());
+  CHECK(Dispatch(poll.value(), batch, 5'000) == 2);
+  CHECK(poll.value().busy_handlers() == 2);
 }
 
 }  // namespace spliceport

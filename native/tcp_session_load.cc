@@ -1,13 +1,14 @@
-// What a session does when it turns to bulk
+// What a session does once it is known what it is to its worker
 //
 // Socket buffers: with the kernel's auto-tuning, megabytes queue between the forwarder and where the bytes go, and fall
 // out of the processor's cache. When a direction turns to bulk, the socket that it is sent on gets a fixed, small send
 // buffer, if the round trip there is short. A distant client needs more bytes on the way, so it keeps the tuning; and
 // receive buffers are always the kernel's, so that no window is held down.
 //
-// Worker: a session that turns to bulk where others are in bulk, while another worker has fewer, moves there as it is, with
-// what its pumps hold (balance.h says why). It leaves in a turn of its own, for only then does no event or turn of the
-// batch in hand name it.
+// Worker: a session that turns to bulk, or has lasted for kAdvancesOfOneThatLasts events, moves to a worker that has fewer
+// of the kind, as it is, with what its pumps hold (balance.h says why). A short connection is served to its end where it
+// was accepted, since a move costs ten system calls, as five messages do; and one that falls back from bulk stays, lest
+// it goes to and fro. It leaves in a turn of its own, for only then does no event or turn of the batch in hand name it.
 
 #include <utility>
 
@@ -20,18 +21,26 @@ namespace {
 
 // Measured, with its neighbors, in docs/architecture.md.
 constexpr int kSmallSendBytes = 128 << 10;
+constexpr uint8_t kAdvancesOfOneThatLasts = 64;
 
 }  // namespace
 
-void TcpSession::NoteBulk() {
+Load TcpSession::LoadNow() {
+  if (to_container_.bulk() || to_host_.bulk()) return Load::kBulk;
+  if (load_ == Load::kUnknown && ++advances_ < kAdvancesOfOneThatLasts) return Load::kUnknown;
+  return Load::kMessages;
+}
+
+void TcpSession::NoteLoad() {
   if (to_container_.bulk()) HoldSendBuffer(container_);
   if (to_host_.bulk()) HoldSendBuffer(host_);
-  const bool bulk = to_container_.bulk() || to_host_.bulk();
-  if (std::exchange(in_bulk_, bulk) == bulk) return;
+  const Load before = std::exchange(load_, LoadNow());
+  if (load_ == before) return;
   Reactor& reactor = forward_->reactor();
-  if (!bulk) return reactor.balance.End(reactor.worker);
-  reactor.balance.Begin(reactor.worker);
-  is_to_move_ = reactor.balance.BetterThan(reactor.worker).has_value();
+  reactor.balance.End(reactor.worker, before);
+  reactor.balance.Begin(reactor.worker, load_);
+  is_to_move_ =
+      before != Load::kBulk && reactor.balance.BetterThan(reactor.worker, load_).has_value();
   if (is_to_move_) reactor.QueueTurn(*this);
 }
 
@@ -41,8 +50,8 @@ void TcpSession::MoveTo(size_t worker) {
     reactor.epoll.Remove(side->fd.get());
     reactor.epoll.Forget(*side);
   }
-  reactor.balance.End(reactor.worker);
-  reactor.balance.Begin(worker);
+  reactor.balance.End(reactor.worker, load_);
+  reactor.balance.Begin(worker, load_);
   if (lease_) lease_->BelongTo(nullptr);
   // The other worker may have it before this returns.
   forward_->Move(*this, worker);
