@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -72,6 +73,10 @@ bool AskInTurn(const Address& host, size_t clients, size_t questions) {
   return true;
 }
 
+// A question is two events or, when the answer comes with it, one.
+constexpr size_t kQuestionsTogether = 25;
+size_t QuestionsOf(size_t client) { return 31 + client % 34; }
+
 }  // namespace
 
 TEST_CASE("sessions that last are spread over the workers, and lose nothing on the way") {
@@ -84,6 +89,41 @@ TEST_CASE("sessions that last are spread over the workers, and lose nothing on t
   CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
   CHECK(harness.Count(&ForwardCounters::bytes_to_host) ==
         (Balance::kMessagesKeptTogether + 8) * 200 * 100);
+}
+
+// Each client ends a little after the event with which its session counts as one that lasts, so some end on their way.
+TEST_CASE("sessions that end while they are spread end as they should") {
+  constexpr size_t kClients = 48;
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  std::latch all_talk(kClients);
+  std::vector<std::string> replies(kClients);
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < kClients; ++i) {
+    clients.emplace_back([&, i] {
+      const UniqueFd client = ConnectTo(host);
+      for (size_t question = 0; question < QuestionsOf(i); ++question) {
+        if (question == kQuestionsTogether) all_talk.arrive_and_wait();
+        SendAll(client.get(), "ping");
+        replies[i] += ReadUpTo(client.get(), 4);
+      }
+      SendAll(client.get(), "last");
+      if (i % 2 != 0) return ResetOnClose(client.get());
+      ShutdownWrite(client.get());
+      replies[i] += ReadToEnd(client.get()).bytes;
+    });
+  }
+  for (std::thread& client : clients)
+    client.join();
+  for (size_t i = 0; i < kClients; ++i) {
+    std::string expected;
+    for (size_t question = 0; question < QuestionsOf(i); ++question)
+      expected += "ping";
+    CHECK(replies[i] == expected + (i % 2 == 0 ? "last" : ""));
+  }
+  CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) > 0);
 }
 
 TEST_CASE("sessions that end after a few messages stay where they were accepted") {
