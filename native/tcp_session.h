@@ -67,7 +67,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
   bool Settle(PumpState state, Side& from, Side& to, bool& passed_end);
   void NoteLoad();
-  Load LoadNow();
+  Load LoadNow() const;
   void MoveTo(size_t worker);
   void HoldSendBuffer(Side& side);
   void KeepWayBack();
@@ -98,7 +98,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   State state_ = State::kConnecting;
   uint8_t attempts_ = 0;
   uint8_t reset_polls_ = 0;
-  uint8_t advances_ = 0;  // Counted until they tell that it lasts.
+  uint8_t advances_ = 0;  // Counted as far as it takes to tell that it lasts.
   Load load_ = Load::kUnknown;
   bool container_got_end_ = false;
   bool host_got_end_ = false;

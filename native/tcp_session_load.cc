@@ -25,15 +25,16 @@ constexpr uint8_t kAdvancesOfOneThatLasts = 64;
 
 }  // namespace
 
-Load TcpSession::LoadNow() {
+Load TcpSession::LoadNow() const {
   if (to_container_.bulk() || to_host_.bulk()) return Load::kBulk;
-  if (load_ == Load::kUnknown && ++advances_ < kAdvancesOfOneThatLasts) return Load::kUnknown;
-  return Load::kMessages;
+  const bool lasts = load_ != Load::kUnknown || advances_ >= kAdvancesOfOneThatLasts;
+  return lasts ? Load::kMessages : Load::kUnknown;
 }
 
 void TcpSession::NoteLoad() {
   if (to_container_.bulk()) HoldSendBuffer(container_);
   if (to_host_.bulk()) HoldSendBuffer(host_);
+  if (advances_ < kAdvancesOfOneThatLasts) ++advances_;
   const Load before = std::exchange(load_, LoadNow());
   if (load_ == before) return;
   Reactor& reactor = forward_->reactor();

@@ -96,9 +96,7 @@ TEST_CASE("tcp: who comes faster than is allowed is reset") {
       harness.Add(Limited(harness.TargetAt(server.address()), {.most_per_second = 2}));
   const int64_t began = NowMicros();
   constexpr int kClients = 20;
-  std::vector<UniqueFd> clients;
-  for (int i = 0; i < kClients; ++i)
-    clients.push_back(ConnectTo(host));
+  const std::vector<UniqueFd> clients = ConnectMany(host, kClients);
   CHECK(Eventually([&] {
     return harness.Count(&ForwardCounters::sessions_opened) +
                harness.Count(&ForwardCounters::sessions_over_rate) ==

@@ -60,9 +60,7 @@ std::vector<Outcome> ExchangeAtOnce(
 
 // Clients that are all there before the first asks, and then ask in turn; whether each had its own words back each time.
 bool AskInTurn(const Address& host, size_t clients, size_t questions) {
-  std::vector<UniqueFd> connections;
-  for (size_t i = 0; i < clients; ++i)
-    connections.push_back(ConnectTo(host));
+  const std::vector<UniqueFd> connections = ConnectMany(host, clients);
   for (size_t question = 0; question < questions; ++question) {
     for (size_t i = 0; i < clients; ++i) {
       const std::string words = Pattern(100, question * clients + i);

@@ -24,9 +24,7 @@ int64_t MicrosOfTalk(size_t sessions) {
   Harness harness({.workers = 2, .acceptors = 1, .spin_micros = 200});
   Server server(harness.netns(), Echo);
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
-  std::vector<UniqueFd> clients;
-  for (size_t i = 0; i < sessions; ++i)
-    clients.push_back(ConnectTo(host));
+  const std::vector<UniqueFd> clients = ConnectMany(host, sessions);
   const int64_t before = ProcessorMicros();
   for (size_t i = 0; i < 4'000; ++i) {
     REQUIRE(Ping(clients[i % sessions].get()));

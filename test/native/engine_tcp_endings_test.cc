@@ -117,9 +117,7 @@ TEST_CASE("tcp: a server that resets what it accepts is connected to once per cl
   });
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
   constexpr int kClients = 300;
-  std::vector<UniqueFd> clients;
-  for (int i = 0; i < kClients; ++i)
-    clients.push_back(ConnectTo(host));
+  const std::vector<UniqueFd> clients = ConnectMany(host, kClients);
   for (const UniqueFd& client : clients) {
     const Ending ending = ReadToEnd(client.get());
     CHECK(ending.bytes == "no");

@@ -19,7 +19,15 @@ class Handler final : public EventHandler {
   uint32_t seen = 0;
 };
 
-size_t Dispatch(Epoll& poll, std::span<epoll_event> room, int timeout_millis) {
+Epoll NewEpoll() {
+  auto created = Epoll::Create();
+  REQUIRE(created.ok());
+  return std::move(created.value());
+}
+
+// The number of events that came and were handed out.
+size_t Dispatch(Epoll& poll, int timeout_millis) {
+  std::array<epoll_event, 4> room{};
   const std::span<const epoll_event> events = poll.Wait(room, timeout_millis);
   poll.HandOut(events);
   return events.size();
@@ -28,106 +36,94 @@ size_t Dispatch(Epoll& poll, std::span<epoll_event> room, int timeout_millis) {
 }  // namespace
 
 TEST_CASE("events reach the handler of their descriptor, and no other") {
-  auto poll = Epoll::Create();
-  REQUIRE(poll.ok());
+  Epoll poll = NewEpoll();
   TcpPair pair = ConnectedTcpPair();
   Handler client;
   Handler server;
-  REQUIRE(poll.value().Add(pair.client.get(), EPOLLIN | EPOLLET, client).ok());
-  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN | EPOLLET, server).ok());
+  REQUIRE(poll.Add(pair.client.get(), EPOLLIN | EPOLLET, client).ok());
+  REQUIRE(poll.Add(pair.server.get(), EPOLLIN | EPOLLET, server).ok());
   REQUIRE(Send(pair.client.get(), std::string("x")).moved());
-  std::array<epoll_event, 4> batch{};
-  CHECK(Dispatch(poll.value(), batch, 5'000) == 1);
+  CHECK(Dispatch(poll, 5'000) == 1);
   CHECK((server.seen & EPOLLIN) != 0);
   CHECK(client.seen == 0);
 }
 
 TEST_CASE("a removed descriptor reports nothing") {
-  auto poll = Epoll::Create();
-  REQUIRE(poll.ok());
+  Epoll poll = NewEpoll();
   TcpPair pair = ConnectedTcpPair();
   Handler handler;
-  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, handler).ok());
-  poll.value().Remove(pair.client.get());
-  std::array<epoll_event, 4> batch{};
-  CHECK(Dispatch(poll.value(), batch, 0) == 0);
+  REQUIRE(poll.Add(pair.client.get(), EPOLLOUT, handler).ok());
+  poll.Remove(pair.client.get());
+  CHECK(Dispatch(poll, 0) == 0);
 }
 
 TEST_CASE("adding a descriptor twice is a failure that names the call") {
-  auto poll = Epoll::Create();
-  REQUIRE(poll.ok());
+  Epoll poll = NewEpoll();
   TcpPair pair = ConnectedTcpPair();
   Handler handler;
-  REQUIRE(poll.value().Add(pair.client.get(), EPOLLIN, handler).ok());
-  const auto second = poll.value().Add(pair.client.get(), EPOLLIN, handler);
+  REQUIRE(poll.Add(pair.client.get(), EPOLLIN, handler).ok());
+  const auto second = poll.Add(pair.client.get(), EPOLLIN, handler);
   REQUIRE_FALSE(second.ok());
   CHECK(second.error().code == -EEXIST);
   CHECK(std::string(second.error().syscall) == "epoll_ctl");
 }
 
 TEST_CASE("a forgotten handler hears nothing, and its successor nothing of its events") {
-  auto poll = Epoll::Create();
-  REQUIRE(poll.ok());
+  Epoll poll = NewEpoll();
   TcpPair pair = ConnectedTcpPair();
   Handler first;
   Handler second;
-  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, first).ok());
-  poll.value().Forget(first);
-  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, second).ok());
-  std::array<epoll_event, 4> batch{};
-  CHECK(Dispatch(poll.value(), batch, 0) == 1);
+  REQUIRE(poll.Add(pair.client.get(), EPOLLOUT, first).ok());
+  poll.Forget(first);
+  REQUIRE(poll.Add(pair.server.get(), EPOLLIN, second).ok());
+  CHECK(Dispatch(poll, 0) == 1);
   CHECK(first.seen == 0);
   CHECK(second.seen == 0);
 }
 
 TEST_CASE("a handler hears of the descriptor that was added last for it") {
-  auto poll = Epoll::Create();
-  REQUIRE(poll.ok());
+  Epoll poll = NewEpoll();
   TcpPair pair = ConnectedTcpPair();
   Handler handler;
-  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, handler).ok());
-  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, handler).ok());
-  REQUIRE_FALSE(poll.value().Add(pair.client.get(), EPOLLIN, handler).ok());
+  REQUIRE(poll.Add(pair.client.get(), EPOLLOUT, handler).ok());
+  REQUIRE(poll.Add(pair.server.get(), EPOLLIN, handler).ok());
+  REQUIRE_FALSE(poll.Add(pair.client.get(), EPOLLIN, handler).ok());
   REQUIRE(Send(pair.client.get(), std::string("x")).moved());
-  std::array<epoll_event, 4> batch{};
-  REQUIRE(Eventually([&] { return Dispatch(poll.value(), batch, 0) == 2; }));
+  REQUIRE(Eventually([&] { return Dispatch(poll, 0) == 2; }));
   CHECK(handler.seen == EPOLLIN);
 }
 
 TEST_CASE("another thread wakes the loop, and many wakes are one") {
-  auto poll = Epoll::Create();
+  Epoll poll = NewEpoll();
   auto waker = Waker::Create();
-  REQUIRE((poll.ok() && waker.ok()));
+  REQUIRE(waker.ok());
   Handler handler;
-  REQUIRE(poll.value().Add(waker.value().fd(), EPOLLIN, handler).ok());
+  REQUIRE(poll.Add(waker.value().fd(), EPOLLIN, handler).ok());
   std::thread other([&] {
     for (int i = 0; i < 100; ++i)
       waker.value().Wake();
   });
-  std::array<epoll_event, 4> batch{};
-  CHECK(Dispatch(poll.value(), batch, 5'000) == 1);
+  CHECK(Dispatch(poll, 5'000) == 1);
   other.join();
   waker.value().Drain();
-  CHECK(Dispatch(poll.value(), batch, 0) == 0);
+  CHECK(Dispatch(poll, 0) == 0);
 }
 
 TEST_CASE("handlers that hear something are counted once in a period") {
-  auto poll = Epoll::Create();
-  REQUIRE(poll.ok());
+  Epoll poll = NewEpoll();
   TcpPair pair = ConnectedTcpPair();
   Handler client;
   Handler server;
-  REQUIRE(poll.value().Add(pair.client.get(), EPOLLOUT, client).ok());
-  REQUIRE(poll.value().Add(pair.server.get(), EPOLLIN, server).ok());
-  std::array<epoll_event, 4> batch{};
+  REQUIRE(poll.Add(pair.client.get(), EPOLLOUT, client).ok());
+  REQUIRE(poll.Add(pair.server.get(), EPOLLIN, server).ok());
   for (int i = 0; i < 3; ++i)
-    CHECK(Dispatch(poll.value(), batch, 5'000) == 1);
-  CHECK(poll.value().busy_handlers() == 1);
-  poll.value().BeginPeriod();
-  CHECK(poll.value().busy_handlers() == 0);
+    CHECK(Dispatch(poll, 5'000) == 1);
+  CHECK(poll.busy_handlers() == 1);
+  poll.BeginPeriod();
+  CHECK(poll.busy_handlers() == 0);
   REQUIRE(Send(pair.client.get(), std::string("x")).moved());
-  CHECK(Dispatch(poll.value(), batch, 5'000) == 2);
-  CHECK(poll.value().busy_handlers() == 2);
+  CHECK(Dispatch(poll, 5'000) == 2);
+  CHECK(poll.busy_handlers() == 2);
 }
 
 }  // namespace spliceport

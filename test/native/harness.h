@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "engine.h"
 #include "support.h"
@@ -111,6 +112,13 @@ inline UniqueFd ConnectTo(const Address& host) {
   auto client = OpenStreamSocket(host.is_v6());
   if (!client.ok() || !StartConnect(client.value().get(), host).ok()) return UniqueFd();
   return std::move(client.value());
+}
+
+inline std::vector<UniqueFd> ConnectMany(const Address& host, size_t count) {
+  std::vector<UniqueFd> clients;
+  for (size_t i = 0; i < count; ++i)
+    clients.push_back(ConnectTo(host));
+  return clients;
 }
 
 }  // namespace spliceport

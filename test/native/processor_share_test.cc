@@ -1,7 +1,6 @@
 #include "processor_share.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 
 #include <doctest/doctest.h>
 
@@ -9,6 +8,7 @@
 #include <cstdint>
 #include <thread>
 
+#include "processor_time.h"
 #include "timer.h"
 
 namespace spliceport {
@@ -39,9 +39,7 @@ int64_t MicrosOfATurn() {
     share.GiveWay(now);
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
-  const int64_t micros = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 +
-                         usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-  return micros / (1 + usage.ru_nivcsw + usage.ru_nvcsw);
+  return ProcessorMicrosOf(usage) / (1 + usage.ru_nivcsw + usage.ru_nvcsw);
 }
 
 }  // namespace

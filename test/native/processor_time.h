@@ -9,13 +9,17 @@
 
 namespace spliceport {
 
-inline int64_t ProcessorMicros() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
+inline int64_t ProcessorMicrosOf(const rusage& usage) {
   const auto micros = [](const timeval& time) {
     return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
   };
   return micros(usage.ru_utime) + micros(usage.ru_stime);
+}
+
+inline int64_t ProcessorMicros() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return ProcessorMicrosOf(usage);
 }
 
 // The processor time of the process while this thread sleeps for a second.
