@@ -23,6 +23,8 @@ constexpr int kKeepaliveIntervalSeconds = 15;
 constexpr int kBacklog = 4'096;
 // What a burst of datagrams may take up while a worker is busy; net.core.[rw]mem_max caps it without CAP_NET_ADMIN.
 constexpr int kDatagramBufferBytes = 4 << 20;
+// Linux lets ip_local_port_range begin below only if ip_unprivileged_port_start does.
+constexpr uint16_t kLeastEphemeralPort = 1'024;
 
 Result<void> SetOption(int fd, int level, int name, int value) {
   if (setsockopt(fd, level, name, &value, sizeof(value)) != 0) return LastError("setsockopt");
@@ -135,6 +137,18 @@ Result<void> StartConnect(int fd, const Address& target) {
   if (connect(fd, target.bytes(), target.size()) == 0) return {};
   if (errno == EINPROGRESS || errno == EINTR) return {};
   return LastError("connect");
+}
+
+bool IsConnectedToItself(int fd, const Address& target) {
+  // A port below is never given to a client that did not ask for it.
+  if (target.port() < kLeastEphemeralPort) return false;
+  auto local = LocalAddress(fd);
+  if (!local.ok() || local.value().port() != target.port()) return false;
+  // The target may have been named by another form of the address.
+  sockaddr_storage bytes{};
+  socklen_t size = sizeof(bytes);
+  return getpeername(fd, reinterpret_cast<sockaddr*>(&bytes), &size) == 0 &&
+         Address::FromKernel(bytes) == local.value();
 }
 
 int TakeError(int fd) {

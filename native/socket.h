@@ -41,6 +41,9 @@ Result<UniqueFd> OpenStreamSocket(bool v6);
 Result<UniqueFd> OpenDatagramSocket(bool v6);
 // Connected at once.
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target);
+// Whether a connected socket is its own other end: while nobody listens at a port that the kernel may give to a client,
+// it sooner or later gives a client that very port, and TCP takes its SYN for an answer. One call, as a rule.
+bool IsConnectedToItself(int fd, const Address& target);
 // What has gone wrong with the connection and was not told yet, 0 for nothing; this tells it. SO_ERROR in socket(7).
 int TakeError(int fd);
 // Whether the other end's FIN has come. `bytes_read` of the connection have been read, which is all there were: after a

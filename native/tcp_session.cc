@@ -172,7 +172,13 @@ void TcpSession::OnTimer() {
 
 void TcpSession::OnConnectEvent(uint32_t events) {
   if (!(events & (EPOLLERR | EPOLLHUP))) {
-    if (container_.writable && Open() && Introduce()) Advance();
+    if (!container_.writable) return;
+    if (IsConnectedToItself(container_.fd.get(), target_->address)) {
+      // A FIN would keep the server's port for a minute.
+      ResetOnClose(container_.fd.get());
+      return RetryConnect(ECONNREFUSED);
+    }
+    if (Open() && Introduce()) Advance();
     return;
   }
   const int error = TakeError(container_.fd.get());

@@ -98,6 +98,26 @@ TEST_CASE("tcp: a port where nobody listens is tried ten times in about 225 ms")
   CHECK(harness.OpenSessions() == 0);
 }
 
+// Where every port that the kernel may give to a client is the target's.
+TEST_CASE("tcp: a port where nobody listens is never connected to itself, and stays free") {
+  for (const char* loopback : {"127.0.0.1", "::1"}) {
+    Harness harness;
+    const Address target = *Address::Parse(loopback, 50'000);
+    InNamespace(harness.netns(), [] {
+      std::ofstream range("/proc/sys/net/ipv4/ip_local_port_range");
+      REQUIRE((range << "50000 50000").flush());
+    });
+    const Address host = harness.Add(1, Protocol::kTcp, target);
+    const UniqueFd client = ConnectTo(host);
+    REQUIRE(SendAll(client.get(), "my own words"));
+    const Ending ending = ReadToEnd(client.get());
+    CHECK(ending.bytes == "");
+    CHECK(ending.error == ECONNRESET);
+    CHECK(harness.Count(&ForwardCounters::connect_retries) == 9);
+    InNamespace(harness.netns(), [&] { CHECK(OpenHostSocket(Protocol::kTcp, target, true).ok()); });
+  }
+}
+
 TEST_CASE(
     "tcp: a target that never answers is given up at the connect timeout, and hinders nobody") {
   Harness harness({.workers = 1});
