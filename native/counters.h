@@ -31,6 +31,7 @@ struct ForwardCounters {
   Counter connect_timeouts;
   Counter connect_retries;
   Counter sessions_reset;
+  Counter local_failures;
   Counter sessions_moved;
   Counter bytes_to_container;
   Counter bytes_to_host;
@@ -70,6 +71,7 @@ inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
     &ForwardCounters::connect_timeouts,
     &ForwardCounters::connect_retries,
     &ForwardCounters::sessions_reset,
+    &ForwardCounters::local_failures,
     &ForwardCounters::sessions_moved,
     &ForwardCounters::bytes_to_container,
     &ForwardCounters::bytes_to_host,

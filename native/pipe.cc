@@ -43,8 +43,13 @@ std::unique_ptr<Pipe> PipePool::Take() {
     next_attempt_micros_ = 0;
     return std::move(created.value());
   }
-  next_attempt_micros_ = NowMicros() + kAttemptIntervalMicros;
+  Rest();
   return nullptr;
+}
+
+void PipePool::Rest() {
+  idle_.clear();
+  next_attempt_micros_ = NowMicros() + kAttemptIntervalMicros;
 }
 
 void PipePool::Give(std::unique_ptr<Pipe> pipe) {

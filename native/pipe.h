@@ -32,6 +32,8 @@ class PipePool {
   std::unique_ptr<Pipe> Take();
   // A pipe with bytes left in it, or one too many, is closed.
   void Give(std::unique_ptr<Pipe> pipe);
+  // Pipes are of no use just now: there is none until the next attempt.
+  void Rest();
 
  private:
   size_t capacity_bytes_;

@@ -9,7 +9,8 @@
 // two of them, and changing over each time is the worst of both (docs/architecture.md has the figures).
 //
 // A pipe is with the pump only while bytes are in it. When none is to be had, bulk is copied through all of the
-// scratch memory, and the pool is asked again with each read.
+// scratch memory, and the pool is asked again with each read. The same holds where splice(2) is refused or fails for a
+// reason of this machine's: what is in the pipe already is read back and sent as a copy.
 
 #include "pump.h"
 
@@ -48,8 +49,10 @@ PumpState Pump::Begin(Reactor& reactor, StreamEnd& source, StreamEnd& sink,
   std::copy(prefix.begin(), prefix.end(), all.begin());
   const Io in = Receive(source.fd.get(), room);
   // At its end: the prefix is sent all the same.
-  if (!in.moved() && EndOfRead(in, source) == PumpState::kSourceFailed)
-    return PumpState::kSourceFailed;
+  if (!in.moved()) {
+    const PumpState end = EndOfRead(in, source);
+    if (in.failed()) return end;
+  }
   if (in.moved()) NoteRead(in.count, room.size(), source);
   return SendOrKeep(all.first(prefix.size() + in.count), sink);
 }
@@ -74,7 +77,7 @@ PumpState Pump::Flush(Reactor& reactor, StreamEnd& sink) {
   if (pipe_) return EmptyInto(reactor, sink);
   const std::span<const char> rest(backlog_.get() + backlog_sent_, backlog_size_ - backlog_sent_);
   const Io io = Send(sink.fd.get(), rest);
-  if (io.failed()) return PumpState::kSinkFailed;
+  if (io.failed()) return FailureOf(io, PumpState::kSinkFailed);
   backlog_sent_ += static_cast<uint32_t>(io.count);
   if (io.count < rest.size()) {
     sink.writable = false;
@@ -103,7 +106,7 @@ void Pump::NoteRead(size_t count, size_t room, StreamEnd& source) {
 PumpState Pump::SendOrKeep(std::span<const char> bytes, StreamEnd& sink) {
   TuneBeforeSend(sink, bytes.size());
   const Io out = Send(sink.fd.get(), bytes);
-  if (out.failed()) return PumpState::kSinkFailed;
+  if (out.failed()) return FailureOf(out, PumpState::kSinkFailed);
   if (out.count == bytes.size()) return PumpState::kYield;
   sink.writable = false;
   Keep(bytes.subspan(out.count));
@@ -119,6 +122,11 @@ PumpState Pump::Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   const Io in = FillPipe(source.fd.get(), *pipe_);
   if (!in.moved()) {
     reactor.pipes.Give(std::move(pipe_));
+    if (in.failed() && !IsPeersFault(in.error)) {
+      reactor.pipes.Rest();
+      ++fallbacks_;
+      return Copy(reactor, source, sink);
+    }
     // At an urgent mark splice(2) finds nothing, or the end if there is a FIN somewhere behind; recv(2) passes over it.
     if (in.at_end() || (in.would_block() && source.urgent)) return Copy(reactor, source, sink);
     return EndOfRead(in, source);
@@ -133,7 +141,10 @@ PumpState Pump::Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
 PumpState Pump::EmptyInto(Reactor& reactor, StreamEnd& sink) {
   while (pipe_->buffered_bytes > 0) {
     const Io out = EmptyPipe(*pipe_, sink.fd.get());
-    if (out.failed()) return PumpState::kSinkFailed;
+    if (out.failed()) {
+      if (IsPeersFault(out.error)) return PumpState::kSinkFailed;
+      return TakeBack(reactor) ? Flush(reactor, sink) : PumpState::kBroken;
+    }
     if (out.moved()) continue;
     sink.writable = false;
     return PumpState::kBlocked;
@@ -142,9 +153,21 @@ PumpState Pump::EmptyInto(Reactor& reactor, StreamEnd& sink) {
   return PumpState::kIdle;
 }
 
+// What is in the pipe becomes the backlog of a copy; false when it cannot be had.
+bool Pump::TakeBack(Reactor& reactor) {
+  ++fallbacks_;
+  backlog_size_ = static_cast<uint32_t>(pipe_->buffered_bytes);
+  backlog_sent_ = 0;
+  backlog_ = std::make_unique_for_overwrite<char[]>(backlog_size_);
+  const bool whole = ReadPipe(*pipe_, {backlog_.get(), backlog_size_});
+  pipe_.reset();
+  reactor.pipes.Rest();
+  return whole;
+}
+
 PumpState Pump::EndOfRead(const Io& io, StreamEnd& source) {
   source.readable = false;
-  if (io.failed()) return PumpState::kSourceFailed;
+  if (io.failed()) return FailureOf(io, PumpState::kSourceFailed);
   if (io.would_block()) return PumpState::kIdle;
   source_at_end_ = true;
   return PumpState::kFinished;

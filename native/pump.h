@@ -35,6 +35,7 @@ enum class PumpState : uint8_t {
   kFinished,      // The source's FIN has been read and all bytes are passed on.
   kSourceFailed,  // The source was reset or died.
   kSinkFailed,    // The sink was reset or died.
+  kBroken,        // A call failed for a reason of this machine's; bytes may be lost.
 };
 
 class Pump {
@@ -64,7 +65,11 @@ class Pump {
   void NoteRead(size_t count, size_t room, StreamEnd& source);
   PumpState SendOrKeep(std::span<const char> bytes, StreamEnd& sink);
   PumpState EmptyInto(Reactor& reactor, StreamEnd& sink);
+  bool TakeBack(Reactor& reactor);
   PumpState EndOfRead(const Io& io, StreamEnd& source);
+  static PumpState FailureOf(const Io& io, PumpState of_peer) {
+    return IsPeersFault(io.error) ? of_peer : PumpState::kBroken;
+  }
   void NoteReadSize(size_t count);
   void Keep(std::span<const char> rest);
 

@@ -80,6 +80,27 @@ bool IsExhaustion(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+bool IsPeersFault(int error) {
+  switch (error) {
+    case ECONNRESET:
+    case ECONNREFUSED:
+    case ECONNABORTED:
+    case EPIPE:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case ENETRESET:
+    case ENOPROTOOPT:
+    case EPROTO:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only) {
   const bool v6 = address.is_v6();
   const int type = protocol == Protocol::kTcp ? SOCK_STREAM : SOCK_DGRAM;

@@ -28,6 +28,10 @@ struct Io {
 // True when descriptors, buffers or memory have run out: a matter of time, and of no one connection.
 bool IsExhaustion(int error);
 
+// True when a call on a connection failed because of the other end or the way there. All else is this machine's own:
+// memory, a security rule; the connection may be as well as ever then.
+bool IsPeersFault(int error);
+
 // A socket for clients: bound, and listening when it is TCP. TCP_NODELAY and keepalive are inherited by what it
 // accepts; UDP gets packet info, UDP_GRO and the kernel's drop count.
 Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only);

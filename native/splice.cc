@@ -1,6 +1,7 @@
 #include "splice.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace spliceport {
 
@@ -27,6 +28,17 @@ Io EmptyPipe(Pipe& pipe, int socket) {
   const Io io = Splice(pipe.read_end.get(), socket, pipe.buffered_bytes);
   pipe.buffered_bytes -= io.count;
   return io;
+}
+
+bool ReadPipe(Pipe& pipe, std::span<char> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = read(pipe.read_end.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    pipe.buffered_bytes -= static_cast<size_t>(count);
+  }
+  return true;
 }
 
 }  // namespace spliceport

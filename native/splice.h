@@ -11,5 +11,7 @@ namespace spliceport {
 
 Io FillPipe(int socket, Pipe& pipe);
 Io EmptyPipe(Pipe& pipe, int socket);
+// Copies out all that is in the pipe, which is as much as `bytes` has room for; whether it could.
+bool ReadPipe(Pipe& pipe, std::span<char> bytes);
 
 }  // namespace spliceport

@@ -16,6 +16,8 @@
 //                      direction goes on for as long as it likes. After both, close(2).
 //                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
 //                A session that lasts or turns to bulk may move to another worker: tcp_session_load.cc.
+//                A call that fails for a reason of this machine's (IsPeersFault) says nothing of an end. The session
+//                ends at once, and both ends get a RST: after a FIN, what was cut off would pass for whole.
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
 //                (Linux keeps it) and is passed on, with the FIN if one came first; then, when the living end has
 //                acknowledged everything or kResetPatienceMicros went by without progress, its socket is closed with a
@@ -195,7 +197,7 @@ bool TcpSession::Open() {
     forward_->counters().source_address_fallbacks.Add();
   const auto added = forward_->reactor().epoll.Add(host_.fd.get(), kEvents, host_);
   if (!added.ok()) {
-    GiveUpConnecting();
+    Break();
     return false;
   }
   // Most clients have spoken by now; the first edge would only say so.
@@ -272,6 +274,9 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
     case PumpState::kSinkFailed:
       BeginReset(to);
       return false;
+    case PumpState::kBroken:
+      Break();
+      return false;
   }
   return true;
 }
@@ -310,6 +315,7 @@ void TcpSession::AdvanceReset() {
   const int64_t now = NowMicros();
   if (last_words.bytes() > passed_on) deadline_micros_ = now + kResetPatienceMicros;
   if (state == PumpState::kYield) return forward_->reactor().QueueTurn(*this);
+  if (state == PumpState::kBroken) return Break();
   const bool patient = now < deadline_micros_ && state != PumpState::kSinkFailed;
   if (patient && (state == PumpState::kBlocked || UnacknowledgedBytes(living.fd.get()) > 0)) {
     const int64_t wait = kResetPollMicros << std::min(reset_polls_++, kMostResetPollDoublings);
@@ -326,6 +332,12 @@ void TcpSession::Count() {
   counted_to_container_ = to_container_.bytes();
   counted_to_host_ = to_host_.bytes();
   counters.pipe_fallbacks.Add(to_container_.TakeFallbacks() + to_host_.TakeFallbacks());
+}
+
+void TcpSession::Break() {
+  forward_->counters().local_failures.Add();
+  ResetBoth();
+  End();
 }
 
 void TcpSession::Cut() {

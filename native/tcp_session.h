@@ -74,6 +74,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void BeginReset(Side& dead);
   void AdvanceReset();
   void ResetBoth();
+  // A call on this machine has failed, so that what was passed on may not be all.
+  void Break();
   void Close();
   void End();
   void Count();

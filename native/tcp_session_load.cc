@@ -61,10 +61,7 @@ void TcpSession::MoveTo(size_t worker) {
 void TcpSession::Resume() {
   if (lease_) lease_->BelongTo(&forward_->reactor().client_routes);
   for (Side* side : {&host_, &container_}) {
-    if (!forward_->reactor().epoll.Add(side->fd.get(), kEvents, *side).ok()) {
-      ResetBoth();
-      return End();
-    }
+    if (!forward_->reactor().epoll.Add(side->fd.get(), kEvents, *side).ok()) return Break();
     side->readable = side->writable = true;
   }
   Advance();

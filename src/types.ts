@@ -178,6 +178,8 @@ export interface Stats {
   readonly connectRetries: number;
   /** Sessions that ended by a reset of either side. */
   readonly sessionsReset: number;
+  /** Sessions that ended because a call failed on this machine; both ends were reset. */
+  readonly localFailures: number;
   readonly bytesToContainer: number;
   readonly bytesToHost: number;
   readonly datagramsToContainer: number;
@@ -190,7 +192,7 @@ export interface Stats {
   readonly flowsEvicted: number;
   /** Times a listener paused because descriptors or memory had run out. */
   readonly acceptRests: number;
-  /** Times bulk data was copied because no useful pipe was to be had. */
+  /** Times bulk data was copied because no useful pipe was to be had or splice(2) failed. */
   readonly pipeFallbacks: number;
   /** Connections, and datagrams, of clients that {@link ForwardSpec.allow} and `deny` keep out; refused. */
   readonly sessionsDenied: number;

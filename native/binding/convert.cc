@@ -58,6 +58,7 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("connectTimeouts", counters.connect_timeouts.Get());
   set("connectRetries", counters.connect_retries.Get());
   set("sessionsReset", counters.sessions_reset.Get());
+  set("localFailures", counters.local_failures.Get());
   set("bytesToContainer", counters.bytes_to_container.Get());
   set("bytesToHost", counters.bytes_to_host.Get());
   set("datagramsToContainer", counters.datagrams_to_container.Get());

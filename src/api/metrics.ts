@@ -74,6 +74,13 @@ const RULES: readonly MetricRule[] = [
     figures: [{ valueOf: (stats) => stats.sessionsReset }],
   },
   {
+    name: 'spliceport_local_failures_total',
+    help: 'TCP sessions that ended because a call failed on this machine; both ends were reset.',
+    kind: 'counter',
+    protocol: 'tcp',
+    figures: [{ valueOf: (stats) => stats.localFailures }],
+  },
+  {
     name: 'spliceport_connect_retries_total',
     help: 'Further attempts to connect to a target that refused.',
     kind: 'counter',
@@ -89,7 +96,7 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_pipe_fallbacks_total',
-    help: 'Times bulk data was copied because no useful pipe was to be had.',
+    help: 'Times bulk data was copied because no useful pipe was to be had or splice(2) failed.',
     kind: 'counter',
     protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.pipeFallbacks }],

@@ -6,6 +6,7 @@ import type { Stats } from '../index.js';
 const counted = {
   connectFailures: 'connects to the container failed',
   acceptRests: 'rests of listeners for want of descriptors or memory',
+  localFailures: 'sessions ended because a call failed on this machine',
   flowsEvicted: 'UDP flows ended early to stay within maxFlows',
   datagramsDropped: 'datagrams dropped',
   datagramsLostInKernel: 'datagrams lost in the kernel',

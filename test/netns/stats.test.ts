@@ -61,6 +61,7 @@ describe('stats', () => {
       bytesToContainer: 5 * MIB + 7,
       bytesToHost: answered + 3 * MIB + 1,
       sessionsReset: 0,
+      localFailures: 0,
       connectFailures: 0,
     });
     expect(sum(all.connectLatency)).toBe(2);

@@ -1,0 +1,132 @@
+// Calls that fail for a reason of this machine's: what is cut off never passes for whole, and bulk goes on as a copy.
+// In child processes, since a refusal is for good.
+
+#include <doctest/doctest.h>
+
+#include "child.h"
+#include "harness.h"
+#include "refusal.h"
+#include "server.h"
+
+namespace spliceport {
+
+namespace {
+
+// A size that the relay alone receives with: what a copy reads at most.
+constexpr uint32_t kRelayReads = 16 << 10;
+// The flags with which it splices.
+constexpr unsigned kFlags = 5;
+constexpr uint32_t kSpliceFlags = 3;
+
+std::string Pattern(size_t size) {
+  std::string text(size, '\0');
+  for (size_t i = 0; i < size; ++i)
+    text[i] = static_cast<char>(i % 251);
+  return text;
+}
+
+// A forward in this namespace, and a connection through it with both ends in hand.
+class Relay {
+ public:
+  Relay() {
+    auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
+    const Address target = LocalAddress(opened.value().get()).value();
+    const Address host =
+        harness.AddTo(1, Protocol::kTcp, std::make_shared<const Target>(Target{nullptr, target}));
+    client = ConnectTo(host);
+    Address peer;
+    (void)Eventually([&] { return Accept(opened.value().get(), server, peer).moved(); });
+  }
+  // Sends until the relay is full too; how much.
+  size_t Stuff(const std::string& bytes) {
+    size_t sent = 0;
+    uint64_t relayed = 0;
+    (void)Eventually([&] {
+      for (;;) {
+        const Io io = Send(server.get(), std::span<const char>(bytes).subspan(sent));
+        if (!io.moved()) break;
+        sent += io.count;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      const uint64_t now = harness.Count(&ForwardCounters::bytes_to_host);
+      return std::exchange(relayed, now) == now && now > 0;
+    });
+    return sent;
+  }
+
+  Harness harness{{.workers = 1}};
+  UniqueFd client;
+  UniqueFd server;
+};
+
+}  // namespace
+
+TEST_CASE("what cannot be sent for want of memory never ends as if it were all") {
+  const std::string wrong = InChild([](Findings& findings) {
+    Relay relay;
+    findings.Expect(SendAll(relay.server.get(), "so far"), "not sent");
+    findings.Expect(ReadUpTo(relay.client.get(), 6) == "so far", "no connection");
+    const std::string rest = "the rest";
+    findings.Expect(Refuse(SYS_sendto, ENOMEM, 2, static_cast<uint32_t>(rest.size())),
+                    "no refusal");
+    findings.Expect(write(relay.server.get(), rest.data(), rest.size()) > 0, "not sent");
+    findings.Expect(ReadToEnd(relay.client.get()).error == ECONNRESET, "the client saw no reset");
+    findings.Expect(ReadToEnd(relay.server.get()).error == ECONNRESET, "the server saw no reset");
+    findings.Expect(relay.harness.Count(&ForwardCounters::local_failures) == 1, "not counted");
+  });
+  CHECK(wrong == "");
+}
+
+TEST_CASE("what cannot be received for want of memory resets both ends, and is counted") {
+  const std::string wrong = InChild([](Findings& findings) {
+    Relay relay;
+    findings.Expect(SendAll(relay.server.get(), "so far"), "not sent");
+    findings.Expect(ReadUpTo(relay.client.get(), 6) == "so far", "no connection");
+    findings.Expect(Refuse(SYS_recvfrom, ENOMEM, 2, kRelayReads), "no refusal");
+    findings.Expect(SendAll(relay.server.get(), "and on"), "not sent");
+    findings.Expect(ReadToEnd(relay.client.get()).error == ECONNRESET, "the client saw no reset");
+    findings.Expect(ReadToEnd(relay.server.get()).error == ECONNRESET, "the server saw no reset");
+    findings.Expect(relay.harness.Count(&ForwardCounters::local_failures) == 1, "not counted");
+    findings.Expect(relay.harness.Count(&ForwardCounters::sessions_reset) == 0, "blames a peer");
+  });
+  CHECK(wrong == "");
+}
+
+TEST_CASE("where splice(2) is refused, bulk is copied") {
+  for (const int error : {EPERM, ENOSYS, EINVAL, ENOMEM, EIO}) {
+    const std::string wrong = InChild([&](Findings& findings) {
+      Relay relay;
+      findings.Expect(Refuse(SYS_splice, error, kFlags, kSpliceFlags), "no refusal");
+      const std::string bytes = Pattern(8 << 20);
+      std::thread sender([&] {
+        SendAll(relay.server.get(), bytes);
+        ShutdownWrite(relay.server.get());
+      });
+      const Ending ending = ReadToEnd(relay.client.get());
+      sender.join();
+      findings.Expect(ending.error == 0, "it ended with " + std::to_string(ending.error));
+      findings.Expect(ending.bytes == bytes, "bytes lost");
+      findings.Expect(relay.harness.Count(&ForwardCounters::pipe_fallbacks) > 0, "not counted");
+      findings.Expect(relay.harness.Count(&ForwardCounters::local_failures) == 0, "a failure");
+    });
+    CHECK_MESSAGE(wrong == "", error);
+  }
+}
+
+TEST_CASE("what is in a pipe when splice(2) begins to fail is passed on") {
+  const std::string wrong = InChild([](Findings& findings) {
+    Relay relay;
+    const std::string bytes = Pattern(64 << 20);
+    const size_t sent = relay.Stuff(bytes);
+    findings.Expect(sent > 0 && sent < bytes.size(), "never full");
+    findings.Expect(Refuse(SYS_splice, ENOMEM, kFlags, kSpliceFlags), "no refusal");
+    ShutdownWrite(relay.server.get());
+    const Ending ending = ReadToEnd(relay.client.get());
+    findings.Expect(ending.error == 0, "it ended with " + std::to_string(ending.error));
+    findings.Expect(ending.bytes == bytes.substr(0, sent), "bytes lost");
+    findings.Expect(relay.harness.Count(&ForwardCounters::pipe_fallbacks) > 0, "not counted");
+  });
+  CHECK(wrong == "");
+}
+
+}  // namespace spliceport
