@@ -36,6 +36,7 @@
     ],
     'binding_sources': [
       'native/binding/addon.cc',
+      'native/binding/callback.cc',
       'native/binding/convert.cc',
       'native/binding/engine_wrap.cc',
       'native/binding/fd_watcher.cc',
@@ -45,6 +46,8 @@
       'NAPI_VERSION=8',
       'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
       'NODE_ADDON_API_DISABLE_DEPRECATED',
+      # What cannot be thrown because the environment is ending must not abort the process.
+      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     ],
   },
 }

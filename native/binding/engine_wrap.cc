@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "callback.h"
 #include "convert.h"
 
 namespace spliceport::binding {
@@ -185,7 +186,9 @@ void EngineWrap::Report(Napi::Env env, Napi::Function on_event) {
     auto event = Napi::Object::New(env);
     event.Set("type", "removed");
     event.Set("id", Napi::Number::New(env, id));
-    on_event.Call({event});
+    napi_value argument = event;
+    napi_value ignored = nullptr;
+    AfterCallback(env, napi_call_function(env, env.Undefined(), on_event, 1, &argument, &ignored));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "callback.h"
 #include "check.h"
 #include "convert.h"
 
@@ -62,8 +63,11 @@ void FdWatcher::StopWatching() {
 }
 
 void FdWatcher::OnReadable() {
-  const Napi::HandleScope scope(Env());
-  on_readable_.MakeCallback(Env().Global(), {}, context_);
+  const Napi::Env env = Env();
+  const Napi::HandleScope scope(env);
+  napi_value ignored = nullptr;
+  AfterCallback(env, napi_make_callback(env, context_, env.Global(), on_readable_.Value(), 0,
+                                        nullptr, &ignored));
 }
 
 void FdWatcher::Close(const Napi::CallbackInfo&) {

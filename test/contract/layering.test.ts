@@ -19,7 +19,7 @@ const nativeLevels = documentedLevels('native');
 const sourceLevels = documentedLevels('src');
 
 /** The files of native/binding/, which may use each other and every level. */
-const bindingFiles = ['addon', 'convert', 'engine_wrap', 'fd_watcher', 'sockets'];
+const bindingFiles = ['addon', 'callback', 'convert', 'engine_wrap', 'fd_watcher', 'sockets'];
 
 /** What a folder of src/ may use besides itself: proof that the public API is enough. */
 const publicModules = ['../index.js', '../system.js'];

@@ -8,6 +8,8 @@ import type { WorkerHostApi } from './programs/worker-host.js';
 const source = new URL('./programs/worker-host.ts', import.meta.url);
 const file = bundle(new URL('./programs/forwarder-worker.ts', import.meta.url));
 
+const busyFile = bundle(new URL('./programs/busy-worker.ts', import.meta.url));
+
 const WORKERS = 4;
 
 let container: Container;
@@ -92,6 +94,21 @@ describe('worker threads', () => {
     await Promise.all(clients.map(({ ended }) => ended));
     expect(await api().facts()).toEqual(before);
   });
+
+  it.each(['exit', 'terminate', 'throw'] as const)(
+    'may end by %s with a removal and a watched descriptor about to call back',
+    async (how) => {
+      for (let round = 0; round < 5; round += 1) {
+        const code = await api().endBusy({
+          file: busyFile,
+          pid: container.pid,
+          port: echoPort,
+          how,
+        });
+        expect(code).toBe(how === 'exit' ? 0 : 1);
+      }
+    },
+  );
 
   it('may be running when the process exits', async () => {
     const port = await start();

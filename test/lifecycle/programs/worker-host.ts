@@ -33,6 +33,14 @@ const handlers = {
     const [code] = (await once(worker, 'exit')) as [number];
     return code;
   },
+  /** Runs a worker that is ended while it has callbacks to come; its exit code. */
+  endBusy({ file, how, ...container }: BusyWorker): Promise<number> {
+    const worker = new Worker(file, { workerData: { ...container, how } });
+    worker.on('error', () => undefined);
+    if (how === 'terminate') worker.once('message', () => void worker.terminate());
+    // Not once() of node:events, which rejects at an 'error'.
+    return new Promise((resolve) => worker.once('exit', resolve));
+  },
   facts(): { fds: string[]; engineThreads: number } {
     const engineThreads = threadNames().filter((name) => name.startsWith('spliceport')).length;
     return { fds: describeFds(), engineThreads };
@@ -45,6 +53,10 @@ interface WorkerStart {
   /** The container, and the port of the server in it. */
   readonly pid: number;
   readonly port: number;
+}
+
+interface BusyWorker extends WorkerStart {
+  readonly how: 'exit' | 'terminate' | 'throw';
 }
 
 /** What the program serves to the test. */
