@@ -25,6 +25,7 @@
       'native/tcp_forward.cc',
       'native/tcp_session.cc',
       'native/tcp_session_load.cc',
+      'native/thread.cc',
       'native/timer.cc',
       'native/transparent.cc',
       'native/udp_batch.cc',

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include <thread>
+#include "thread.h"
 
 namespace spliceport {
 
@@ -33,11 +33,10 @@ void NetnsCursor::LeaveIfIn(const Netns& netns) {
 }
 
 Result<void> ProbeNetns(int fd) {
-  Result<void> outcome;
-  std::thread([&] {
-    if (setns(fd, CLONE_NEWNET) != 0) outcome = LastError("setns");
-  }).join();
-  return outcome;
+  return OnOwnThread([fd]() -> Result<void> {
+    if (setns(fd, CLONE_NEWNET) != 0) return LastError("setns");
+    return {};
+  });
 }
 
 }  // namespace spliceport

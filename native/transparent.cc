@@ -3,9 +3,8 @@
 #include <netinet/in.h>
 #include <sched.h>
 
-#include <thread>
-
 #include "route_tables.h"
+#include "thread.h"
 
 namespace spliceport {
 
@@ -54,17 +53,13 @@ Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns
 }
 
 Result<void> PrepareTransparency(int netns_fd) {
-  Result<void> outcome;
-  std::thread([&] {
-    if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) {
-      outcome = LastError("setns");
-      return;
-    }
+  return OnOwnThread([netns_fd]() -> Result<void> {
+    if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) return LastError("setns");
     auto opened = OpenStreamSocket(false);
-    outcome = opened.ok() ? MakeTransparent(opened.value().get(), false) : opened.error();
-    if (outcome.ok()) outcome = PrepareRoutes();
-  }).join();
-  return outcome;
+    if (!opened.ok()) return opened.error();
+    const auto transparent = MakeTransparent(opened.value().get(), false);
+    return transparent.ok() ? PrepareRoutes() : transparent;
+  });
 }
 
 }  // namespace spliceport

@@ -28,18 +28,6 @@ constexpr int64_t kPeriodMicros = 10'000;
 // A shorter wait than this was none: events were there, or came before another thread could use the time.
 constexpr int64_t kLeastSleepMicros = 20;
 
-// Signals are the embedding program's: none may be delivered here. SIGPIPE, which splice(2) raises in its own thread,
-// stays pending and harmless.
-std::thread StartWithoutSignals(std::function<void()> body) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::move(body));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& settings,
@@ -53,10 +41,11 @@ Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& sett
                                             std::move(epoll.value()), std::move(waker.value())));
   const auto added = worker->reactor_.epoll.Add(worker->waker_.fd(), EPOLLIN, *worker);
   if (!added.ok()) return added.error();
-  worker->thread_ = StartWithoutSignals([self = worker.get(), index] {
+  const auto started = worker->thread_.Start([self = worker.get(), index] {
     pthread_setname_np(pthread_self(), ("spliceport-" + std::to_string(index)).c_str());
     self->Loop();
   });
+  if (!started.ok()) return started.error();
   return worker;
 }
 
@@ -78,10 +67,9 @@ void Worker::Post(std::function<void()> task) {
 }
 
 void Worker::Stop() {
-  if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_release);
   waker_.Wake();
-  thread_.join();
+  thread_.Join();
 }
 
 void Worker::OnEvents(uint32_t /*events*/) {

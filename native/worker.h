@@ -13,13 +13,13 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include "forward.h"
 #include "processor_share.h"
 #include "reactor.h"
 #include "tcp_forward.h"
+#include "thread.h"
 
 namespace spliceport {
 
@@ -102,7 +102,7 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   int64_t period_begun_micros_ = 0;
   bool too_many_talk_ = false;
   // Last: it runs on everything above.
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace spliceport

@@ -1,9 +1,10 @@
 // binding.ts: the whole contract of the addon, and the one place that loads it.
 // Everything here is given checked arguments: the addon asserts them and does not explain.
-// A failure is a value, never an exception; errors.ts makes the Error.
+// A failure is a value, an exception from constructors alone; errors.ts makes the Error.
 
 import { addonPath } from './addon-path.js';
-import { SpliceportError } from './errors.js';
+import { SpliceportError, SpliceportSystemError } from './errors.js';
+import { engineHint } from './hints.js';
 import type { Endpoint, Protocol, SessionState, SourceAddress, Stats } from './types.js';
 
 /** A failed system call. `errno` is negative, as in libuv and Node. */
@@ -127,11 +128,12 @@ export interface PeerCredentials {
 }
 
 export interface Binding {
+  /** Throws a {@link NativeFailure}; see {@link startEngine}. */
   readonly Engine: new (
     options: NativeEngineOptions,
     onEvent: (event: NativeEvent) => void,
   ) => NativeEngine;
-  /** The one that throws, a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already. */
+  /** Throws a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already. */
   readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
   /** Binds, and listens for TCP. All or nothing; `index` says which socket failed. */
   openHostSockets(requests: readonly HostSocketRequest[]): HostSockets | NativeFailure;
@@ -190,3 +192,19 @@ function load(): Binding {
 
 /** The loaded addon. */
 export const binding: Binding = load();
+
+/**
+ * Starts the threads that relay.
+ * @throws SpliceportSystemError such as `EAGAIN` of `pthread_create` or `EMFILE` of `epoll_create1`
+ */
+export function startEngine(
+  options: NativeEngineOptions,
+  onEvent: (event: NativeEvent) => void,
+): NativeEngine {
+  try {
+    return new binding.Engine(options, onEvent);
+  } catch (error) {
+    if (!isNativeFailure(error)) throw error;
+    throw new SpliceportSystemError(error, { hint: engineHint(error) });
+  }
+}

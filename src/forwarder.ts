@@ -2,7 +2,7 @@
 // forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
 
 import { closeSync } from 'node:fs';
-import { binding, type NativeEngine, type NativeEvent } from './binding.js';
+import { binding, startEngine, type NativeEngine, type NativeEvent } from './binding.js';
 import { at, deferred, freezeForward, freezeStats, type Entry } from './entries.js';
 import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
@@ -58,6 +58,7 @@ export class Forwarder {
    * Starts the threads that relay.
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`
+   * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot be had
    */
   constructor(options: ForwarderOptions = {}) {
     const { netnsPath, signal, engine } = resolveOptions(options);
@@ -65,7 +66,7 @@ export class Forwarder {
     this.#signal = signal;
     // Each session takes two descriptors. Where the limit stays as it is, listeners rest when it is reached.
     binding.raiseFileLimit();
-    this.#engine = new binding.Engine(engine, this.#onEvent);
+    this.#engine = startEngine(engine, this.#onEvent);
     this.#engine.unref();
     signal?.addEventListener('abort', this.#onEnd);
     if (signal?.aborted === true) this.#end();

@@ -40,15 +40,32 @@ export function netnsHint(failure: {
   if (code === 'EACCES' || code === 'EPERM') {
     return 'The namespaces of a process can be opened by those who may trace it: its own user, and root.';
   }
+  return engineHint(failure);
+}
+
+/** Advice on threads and descriptors that the process cannot have. */
+export function engineHint(failure: {
+  readonly errno: number;
+  readonly syscall: string;
+}): string | undefined {
+  const { code } = describeErrno(failure.errno);
+  if (code === 'EAGAIN' && failure.syscall === 'pthread_create') {
+    return 'The user (ulimit -u) or the control group (pids.max) has as many threads as it may have.';
+  }
   return fileLimitHint(code);
 }
 
 /** Advice on a namespace where servers cannot be shown their clients' addresses. */
-export function transparencyHint(failure: { readonly errno: number }): string {
+export function transparencyHint(failure: {
+  readonly errno: number;
+  readonly syscall: string;
+}): string {
   const { code } = describeErrno(failure.errno);
   if (code === 'EPERM' || code === 'EACCES') {
     return 'It takes CAP_NET_ADMIN in the user namespace that owns the network namespace.';
   }
+  const hint = engineHint(failure);
+  if (hint !== undefined) return hint;
   return 'It takes Linux 4.17 with policy routing (CONFIG_IP_MULTIPLE_TABLES).';
 }
 

@@ -8,13 +8,13 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "convert.h"
 #include "link.h"
 #include "setns.h"
 #include "socket.h"
+#include "thread.h"
 #include "transparent.h"
 #include "unique_fd.h"
 #include "unix_socket.h"
@@ -98,10 +98,12 @@ Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
   ReserveDescriptors(0, static_cast<uint32_t>(all.size()));
   std::array<Batch, 2> batches;
   {
-    std::thread second;
-    if (half < all.size()) second = std::thread([&] { batches[1].OpenAll(all.subspan(half)); });
+    const auto open_rest = [&] { batches[1].OpenAll(all.subspan(half)); };
+    Thread second;
+    const bool shared = half < all.size() && second.Start(open_rest).ok();
     batches[0].OpenAll(all.first(half));
-    if (second.joinable()) second.join();
+    if (shared) second.Join();
+    if (!shared) open_rest();
   }
   uint32_t index = 0;
   auto fds = Napi::Array::New(info.Env(), all.size());

@@ -30,6 +30,8 @@ export interface ProgramOptions {
   readonly netnsOf?: number;
   /** Capabilities that it does without, as setpriv(1) takes them. */
   readonly without?: readonly string[];
+  /** Runs as another user, who is root in a user namespace and a network namespace of his own. */
+  readonly asOtherUser?: boolean;
   /** Limit on open files, soft and hard. */
   readonly maxOpenFiles?: number;
 }
@@ -76,6 +78,10 @@ function commandLine(source: URL, options: ProgramOptions): string[] {
   }
   if (options.ownNetns === true) line.unshift('unshare', '--net');
   if (options.netnsOf !== undefined) line.unshift('nsenter', '-t', `${options.netnsOf}`, '--net');
+  if (options.asOtherUser === true) {
+    const become = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups'];
+    line.unshift(...become, 'unshare', '--user', '--map-root-user', '--net');
+  }
   if (options.maxOpenFiles === undefined) return line;
   return ['sh', '-c', `ulimit -n ${options.maxOpenFiles} && exec "$@"`, 'sh', ...line];
 }

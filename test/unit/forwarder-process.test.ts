@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Container } from '../helpers/container.js';
-import { bundle } from '../helpers/program.js';
+import { bundle, Program } from '../helpers/program.js';
 import { within } from '../helpers/wait.js';
+import type { NoThreadsApi } from './programs/no-threads.js';
 
 /** Longer than a process takes that has nothing to do any more. */
 const STAYS_MS = 300;
@@ -27,6 +28,19 @@ test('an engine that gets no descriptor: EMFILE with the side, and nothing left 
     'EMFILE container true, 0 left open',
     '1 true',
   ]);
+});
+
+test('a process that may have no more threads: EAGAIN with the call, and ports open all the same', async () => {
+  const source = new URL('./programs/no-threads.ts', import.meta.url);
+  await using program = new Program(source, { asOtherUser: true });
+  const failure = { code: 'EAGAIN', syscall: 'pthread_create', hint: true };
+  expect(await program.api<NoThreadsApi>().run()).toEqual({
+    start: failure,
+    add: { ...failure, side: 'container' },
+    retarget: { ...failure, side: 'container' },
+    many: 100,
+    warnings: [true],
+  });
 });
 
 /** Runs the program up to the end of its deed. */

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { hostSocketHint, netnsHint } from '../../src/hints.js';
 
-const { EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE, ENFILE, ENOMEM, EPERM } =
+const { EACCES, EAGAIN, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE, ENFILE, ENOMEM, EPERM } =
   constants.errno;
 
 function lowestUnprivilegedPort(): number {
@@ -54,6 +54,7 @@ describe('hints for namespaces', () => {
     ['setns', EINVAL, 'not that of a network namespace'],
     ['open', EACCES, 'its own user, and root'],
     ['open', EMFILE, 'ulimit -n'],
+    ['pthread_create', EAGAIN, 'pids.max'],
   ])('%s errno %i speaks of: %s', (syscall, errno, advice) => {
     expect(netnsHint({ syscall, errno: -errno })).toContain(advice);
   });
