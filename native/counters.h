@@ -54,6 +54,13 @@ struct ForwardCounters {
 
   void Merge(const ForwardCounters& other);
 
+  // Never below none: of a session that another worker has ended meanwhile, the end alone may have been read.
+  uint64_t SessionsOpen() const {
+    const uint64_t opened = sessions_opened.Get();
+    const uint64_t closed = sessions_closed.Get();
+    return opened > closed ? opened - closed : 0;
+  }
+
   void RecordConnect(uint64_t micros) {
     size_t bucket = 0;
     while (bucket < kLatencyBucketsMicros.size() && micros > kLatencyBucketsMicros[bucket])
@@ -63,10 +70,10 @@ struct ForwardCounters {
   }
 };
 
-// Every counter but the buckets.
+// Every counter but the buckets, in the order in which they are read: an end is never read without its beginning.
 inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
-    &ForwardCounters::sessions_opened,
     &ForwardCounters::sessions_closed,
+    &ForwardCounters::sessions_opened,
     &ForwardCounters::connect_failures,
     &ForwardCounters::connect_timeouts,
     &ForwardCounters::connect_retries,

@@ -14,6 +14,12 @@ size_t DefaultAcceptors() { return std::max(std::thread::hardware_concurrency() 
 
 }  // namespace
 
+void Engine::Record::AddTo(ForwardCounters& sum) const {
+  for (const auto& part : counters) {
+    if (part) sum.Merge(*part);
+  }
+}
+
 Engine::Engine(EngineEvents& events, const Settings& settings)
     : events_(events),
       acceptors_(settings.acceptors > 0 ? settings.acceptors : DefaultAcceptors()),
@@ -106,18 +112,23 @@ ForwardCounters* Engine::CountersOf(int id, size_t worker) {
   return records_.at(id).counters[worker].get();
 }
 
-// Takes back an Add that failed on the way. The records go first, so that no event is sent; what workers count
-// meanwhile must outlive them there.
+// Takes back an Add that failed on the way. A session that is between two workers counts until it has arrived, so the
+// records stay until each worker is done.
 void Engine::Forget(const std::vector<ForwardConfig>& configs) {
-  std::vector<std::map<int, Record>::node_type> records;
   {
     const std::lock_guard lock(mutex_);
     for (const ForwardConfig& config : configs)
-      records.push_back(records_.extract(config.id));
+      records_.at(config.id).forgotten = true;
   }
-  OnAllWorkers([&](size_t, Worker& worker) {
-    for (const ForwardConfig& config : configs)
-      worker.Remove(config.id, 0);
+  OnAllWorkers([&](size_t index, Worker& worker) {
+    for (const ForwardConfig& config : configs) {
+      if (!Serves(config, index)) continue;
+      if (worker.Has(config.id)) {
+        worker.Remove(config.id, 0);
+      } else {
+        OnDone(config.id);
+      }
+    }
   });
 }
 
@@ -152,27 +163,28 @@ void Engine::PostToAllBut(size_t worker, const std::function<void(Worker&)>& tas
 }
 
 void Engine::OnDone(int id) {
+  bool forgotten = false;
   {
     const std::lock_guard lock(mutex_);
     const auto found = records_.find(id);
     if (found == records_.end() || --found->second.workers_left > 0) return;
-    for (const auto& counters : found->second.counters) {
-      if (counters) retired_.Merge(*counters);
-    }
+    forgotten = found->second.forgotten;
+    found->second.AddTo(retired_);
     records_.erase(found);
   }
-  events_.OnRemoved(id);
+  if (!forgotten) events_.OnRemoved(id);
 }
 
 void Engine::Sum(std::optional<int> id, ForwardCounters& sum) {
   const std::lock_guard lock(mutex_);
-  for (const auto& [known, record] : records_) {
-    if (id && *id != known) continue;
-    for (const auto& counters : record.counters) {
-      if (counters) sum.Merge(*counters);
-    }
+  if (id) {
+    const auto found = records_.find(*id);
+    if (found != records_.end()) found->second.AddTo(sum);
+    return;
   }
-  if (!id) sum.Merge(retired_);
+  for (const auto& [known, record] : records_)
+    record.AddTo(sum);
+  sum.Merge(retired_);
 }
 
 std::vector<SessionInfo> Engine::Sessions() {

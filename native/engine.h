@@ -52,9 +52,12 @@ class Engine final : private WorkerPeers {
 
  private:
   struct Record {
+    void AddTo(ForwardCounters& sum) const;
     // One per worker that serves the forward, by worker; null where one does not.
     std::vector<std::unique_ptr<ForwardCounters>> counters;
     int workers_left = 0;
+    // Its Add failed, so nobody knows of it.
+    bool forgotten = false;
   };
 
   Engine(EngineEvents& events, const Settings& settings);

@@ -55,6 +55,7 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
 
   // The rest is for tasks that run on the worker.
   Result<void> Add(const ForwardConfig& config, ForwardCounters& counters);
+  bool Has(int id) const { return forwards_.contains(id); }
   void Retarget(int id, const TargetPtr& target);
   void Remove(int id, int64_t drain_micros);
   void Describe(std::vector<SessionInfo>& sessions) const;

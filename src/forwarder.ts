@@ -268,6 +268,8 @@ export class Forwarder {
       ),
     );
     if (failure === undefined) return;
+    // The engine may still end sessions of these ids.
+    this.#nextId = firstId;
     for (const netns of namespaces) this.#namespaces.release(netns);
     const { protocol, address, ports } = at(hosts, 0);
     const host = { protocol, address, port: at(ports, 0) };

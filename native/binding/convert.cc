@@ -52,7 +52,7 @@ Napi::Value ToOutcome(Napi::Env env, const Result<void>& result) {
 Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   auto stats = Napi::Object::New(env);
   const auto set = [&](const char* name, uint64_t count) { stats.Set(name, ToNumber(env, count)); };
-  set("sessionsOpen", counters.sessions_opened.Get() - counters.sessions_closed.Get());
+  set("sessionsOpen", counters.SessionsOpen());
   set("sessionsTotal", counters.sessions_opened.Get());
   set("connectFailures", counters.connect_failures.Get());
   set("connectTimeouts", counters.connect_timeouts.Get());

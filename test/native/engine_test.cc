@@ -63,6 +63,51 @@ TEST_CASE("a drain ends with its time") {
   CHECK_FALSE(Ping(client));
 }
 
+TEST_CASE("an Add that fails on one worker leaves nothing: no session, no event, no record") {
+  for (int round = 0; round < 20; ++round) {
+    Harness harness;
+    Server server(harness.netns(), Echo);
+    auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
+    REQUIRE(opened.ok());
+    const Address host = LocalAddress(opened.value().get()).value();
+    const UniqueFd client = ConnectTo(host);
+    const auto listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
+    // No epoll takes a plain file.
+    const auto file = std::make_shared<const UniqueFd>(open("/proc/self/exe", O_RDONLY));
+    const TargetPtr target = harness.TargetAt(server.address());
+    const auto added = harness.engine().Add(
+        {{8, Protocol::kTcp, listener, target, {}}, {9, Protocol::kUdp, file, target, {}}});
+    CHECK_FALSE(added.ok());
+    CHECK(Eventually([&] { return !harness.engine().Has(8) && !harness.engine().Has(9); }));
+    CHECK(harness.OpenSessions() == 0);
+    CHECK(harness.Removals(8) + harness.Removals(9) == 0);
+  }
+}
+
+TEST_CASE("no session is open where more ends than beginnings were read") {
+  ForwardCounters counters;
+  counters.sessions_closed.Add(2);
+  CHECK(counters.SessionsOpen() == 0);
+  counters.sessions_opened.Add(5);
+  CHECK(counters.SessionsOpen() == 3);
+}
+
+TEST_CASE("the counters of one forward are its own alone") {
+  Harness harness;
+  Server server(harness.netns(), Echo);
+  const UniqueFd client = ConnectTo(harness.Add(7, Protocol::kTcp, server.address()));
+  harness.Add(8, Protocol::kTcp, server.address());
+  REQUIRE(Ping(client));
+  const auto opened = [&](int id) {
+    ForwardCounters sum;
+    harness.engine().Sum(id, sum);
+    return sum.sessions_opened.Get();
+  };
+  CHECK(opened(7) == 1);
+  CHECK(opened(8) == 0);
+  CHECK(opened(9) == 0);
+}
+
 TEST_CASE("removing a forward again, or one that never was, is nothing") {
   Harness harness;
   Server server(harness.netns(), Echo);

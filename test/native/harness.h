@@ -63,7 +63,7 @@ class Harness : private EngineEvents {
   uint64_t OpenSessions() {
     ForwardCounters sum;
     engine_->Sum({}, sum);
-    return sum.sessions_opened.Get() - sum.sessions_closed.Get();
+    return sum.SessionsOpen();
   }
   // Keeps the worker of a harness that has only one from everything else while `action` runs. Then, before all else, it
   // removes `ids`.
