@@ -81,22 +81,30 @@ export interface Selection {
 }
 
 /**
- * Reads ids of forwarders (`4281`) and of forwards (`4281/1`).
+ * Reads ids of forwarders (`4281`) and of forwards (`4281/1`, and `1` while a single forwarder is running).
  * @throws CliFailure
  */
 export function select(running: readonly Running[], ids: readonly string[]): Selection[] {
   if (ids.length === 0) return running.map((forwarder) => ({ forwarder, numbers: undefined }));
   const selected = new Map<Running, Set<number> | undefined>();
   for (const id of ids) {
-    if (!id.includes('/')) {
+    if (namesForwarder(running, id)) {
       selected.set(pickForwarder(running, id), undefined);
       continue;
     }
     const { forwarder, number } = pickForward(running, id);
+    // Who names the whole forwarder beside one of its forwards wants all of it.
     if (!selected.has(forwarder)) selected.set(forwarder, new Set());
     selected.get(forwarder)?.add(number);
   }
   return [...selected].map(([forwarder, numbers]) => ({ forwarder, numbers }));
+}
+
+/** A word without a slash is the number of a forward only where it can be nothing else. */
+function namesForwarder(running: readonly Running[], id: string): boolean {
+  if (id.includes('/')) return false;
+  const isNumber = /^\d+$/.test(id) && running.length === 1;
+  return !isNumber || running.some((each) => each.id === id);
 }
 
 const idHint = '"spliceport ls" lists the ids there are.';

@@ -257,6 +257,31 @@ describe('spliceport stats', () => {
   });
 });
 
+describe('the number of a forward alone', () => {
+  test('is enough for sessions and stats while a single forwarder runs', async () => {
+    await openSession();
+    expect(await json('sessions', '1')).toMatchObject([{ forward: `${run.pid}/1` }]);
+    expect(await json('stats', '1')).toMatchObject([{ forwards: [{ id: `${run.pid}/1` }] }]);
+    const { code, stderr } = await cli(['stats', '9']);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(`spliceport: forwarder ${run.pid} has no forward 9`);
+  });
+
+  test('tells drain, which takes whole forwarders, what was meant', async () => {
+    const { code, stderr } = await cli(['drain', '1']);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`spliceport rm --drain SECONDS ${run.pid}/1`);
+  });
+
+  test('is no forward where several forwarders run', async () => {
+    await using other = start();
+    await other.event('ready');
+    const { code, stderr } = await cli(['stats', '1']);
+    expect(code).toBe(3);
+    expect(stderr).toContain('no forwarder 1 is running');
+  });
+});
+
 describe('spliceport drain', () => {
   test('waits for sessions, and the forwarder ends', async () => {
     const client = await openSession();
