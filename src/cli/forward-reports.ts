@@ -25,6 +25,7 @@ export type ForwardEvent =
       readonly event: 'traffic';
       readonly sessionsOpen: number;
       readonly sessionsTotal: number;
+      readonly connectFailures: number;
     } & Traffic)
   | ({ readonly event: 'troubles' } & Trouble)
   | { readonly event: 'draining'; readonly sessionsOpen: number; readonly drainMs: number }
@@ -122,10 +123,12 @@ export function logReport(log: Log): Report {
 }
 
 function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
+  const { connectFailures } = event;
+  const failed = connectFailures > 0 ? `, ${connectFailures} failed` : '';
   return [
     `to container ${formatRate(event.bytesToContainerPerSecond)}`,
     `to host ${formatRate(event.bytesToHostPerSecond)}`,
-    `${event.sessionsOpen} open, ${count(event.sessionsTotal, 'session')} in all`,
+    `${event.sessionsOpen} open, ${count(event.sessionsTotal, 'session')} in all${failed}`,
   ].join('   ');
 }
 

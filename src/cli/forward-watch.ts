@@ -1,7 +1,7 @@
 // forward-watch.ts: looks at a forwarder from time to time and reports what has happened to it.
 
 import type { Forward, Forwarder } from '../index.js';
-import { Troubles } from '../log/troubles.js';
+import { Troubles, type Trouble } from '../log/troubles.js';
 import type { Report } from './forward-reports.js';
 import { TrafficMeter } from './traffic.js';
 
@@ -16,7 +16,7 @@ export interface WatchOptions {
   readonly intervalSeconds: number;
   /** Traffic is reported also when there is none. */
   readonly isLive: boolean;
-  /** How often what went wrong is summed up. */
+  /** How often what went wrong is summed up, after the first was told at once. */
   readonly summaryIntervalMs?: number | undefined;
 }
 
@@ -25,7 +25,7 @@ export class ForwardWatch {
   readonly #forwarder: Forwarder;
   readonly #report: Report;
   readonly #isLive: boolean;
-  readonly #troubles = new Troubles();
+  readonly #troubles: Troubles;
   readonly #meter = new TrafficMeter();
   readonly #timers: NodeJS.Timeout[] = [];
   #known: ReadonlyMap<number, Forward>;
@@ -36,8 +36,11 @@ export class ForwardWatch {
     this.#report = options.report;
     this.#isLive = options.isLive;
     this.#known = byId(forwards);
-    this.#every(CHANGES_INTERVAL_MS, () => this.changes());
-    this.#every(options.summaryIntervalMs ?? TROUBLES_INTERVAL_MS, () => this.troubles());
+    this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? TROUBLES_INTERVAL_MS);
+    this.#every(CHANGES_INTERVAL_MS, () => {
+      this.changes();
+      this.#tellTroubles(this.#troubles.due(performance.now()));
+    });
     if (options.intervalSeconds <= 0) return;
     this.#traffic();
     this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
@@ -58,9 +61,12 @@ export class ForwardWatch {
     this.#known = now;
   }
 
-  /** Reports what has gone wrong since the last time, if anything has. */
+  /** Reports what has gone wrong and was not reported yet, if anything has. */
   troubles(): void {
-    const trouble = this.#troubles.since(this.#forwarder.stats());
+    this.#tellTroubles(this.#troubles.rest());
+  }
+
+  #tellTroubles(trouble: Trouble | undefined): void {
     if (trouble !== undefined) this.#report({ event: 'troubles', ...trouble });
   }
 
@@ -85,8 +91,9 @@ export class ForwardWatch {
   #traffic(): void {
     const stats = this.#forwarder.stats();
     const traffic = this.#meter.read(stats, performance.now());
-    const { sessionsOpen, sessionsTotal } = stats;
-    const event = { event: 'traffic' as const, ...traffic, sessionsOpen, sessionsTotal };
+    const { sessionsOpen, sessionsTotal, connectFailures } = stats;
+    const counts = { sessionsOpen, sessionsTotal, connectFailures };
+    const event = { event: 'traffic' as const, ...traffic, ...counts };
     const text = JSON.stringify(event);
     // The first has nothing to tell, and neither has one that is as the one before.
     const isNews = this.#lastReported !== undefined && this.#lastReported !== text;

@@ -5,7 +5,7 @@ import type { Forward, Forwarder } from '../index.js';
 import { Journal } from './journal.js';
 import { makeLog } from './log.js';
 import { asText, LogFile, standardError } from './sinks.js';
-import { Troubles } from './troubles.js';
+import { pathOf, Troubles } from './troubles.js';
 import type { LineSink, Log } from './types.js';
 
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
@@ -83,16 +83,19 @@ function openSink(
 class Watch {
   readonly #forwarder: Forwarder;
   readonly #log: Log;
-  readonly #troubles = new Troubles();
+  readonly #troubles: Troubles;
   #known = new Map<number, Forward>();
 
   constructor(forwarder: Forwarder, log: Log, summaryIntervalMs: number) {
     this.#forwarder = forwarder;
     this.#log = log;
+    this.#troubles = new Troubles(forwarder, summaryIntervalMs);
     this.#known = byId(forwarder.list());
     const lookIntervalMs = Math.min(MAX_LOOK_INTERVAL_MS, summaryIntervalMs);
-    setInterval(() => this.#lookForChanges(), lookIntervalMs).unref();
-    setInterval(() => this.#lookForTrouble(), summaryIntervalMs).unref();
+    setInterval(() => {
+      this.#lookForChanges();
+      this.#lookForTrouble();
+    }, lookIntervalMs).unref();
   }
 
   #lookForChanges(): void {
@@ -110,20 +113,14 @@ class Watch {
   }
 
   #lookForTrouble(): void {
-    const trouble = this.#troubles.since(this.#forwarder.stats());
+    const trouble = this.#troubles.due(performance.now());
     if (trouble === undefined) return;
     this.#log.warn({ event: 'troubles', ...trouble.facts }, trouble.message);
   }
 
   #tell(event: 'added' | 'removed' | 'retargeted', forward: Forward): void {
-    const { protocol, host, container } = forward;
-    const text = `${protocol} ${endpoint(host)} -> ${endpoint(container)}`;
-    this.#log.info({ event, forward }, `${event} ${text}`);
+    this.#log.info({ event, forward }, `${event} ${pathOf(forward)}`);
   }
-}
-
-function endpoint({ address, port }: Forward['container']): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function byId(forwards: readonly Forward[]): Map<number, Forward> {

@@ -1,47 +1,155 @@
 // troubles.ts: sums up what went wrong with connections, so that a log has a line for an interval and not for each.
 
-import type { Stats } from '../index.js';
+import type { Forward, Forwarder, Stats } from '../index.js';
 
-/** What is told of, and in which words. */
+/** What is told of, and in which words: of one, and of several. */
 const counted = {
-  connectFailures: 'connects to the container failed',
-  acceptRests: 'rests of listeners for want of descriptors or memory',
-  localFailures: 'sessions ended because a call failed on this machine',
-  flowsEvicted: 'UDP flows ended early to stay within maxFlows',
-  datagramsDropped: 'datagrams dropped',
-  datagramsLostInKernel: 'datagrams lost in the kernel',
-  sessionsDenied: 'refused by allow and deny',
-  sessionsOverLimit: 'refused beyond maxSessions',
-  sessionsOverRate: 'refused beyond maxSessionsPerSecond',
-  proxySourcesUntrusted: 'refused for PROXY headers of others than trustedProxies',
-  proxyHeadersMalformed: 'refused for wrong PROXY headers',
-  proxyHeadersLate: 'refused for late PROXY headers',
-} as const satisfies Partial<Record<keyof Stats, string>>;
+  connectFailures: ['connection to the container failed', 'connections to the container failed'],
+  acceptRests: [
+    'rest of a listener for want of descriptors or memory',
+    'rests of listeners for want of descriptors or memory',
+  ],
+  localFailures: [
+    'session ended because a call failed on this machine',
+    'sessions ended because a call failed on this machine',
+  ],
+  flowsEvicted: [
+    'UDP flow ended early to stay within maxFlows',
+    'UDP flows ended early to stay within maxFlows',
+  ],
+  datagramsDropped: ['datagram dropped', 'datagrams dropped'],
+  datagramsLostInKernel: ['datagram lost in the kernel', 'datagrams lost in the kernel'],
+  sessionsDenied: ['client refused by allow and deny', 'clients refused by allow and deny'],
+  sessionsOverLimit: ['client refused beyond maxSessions', 'clients refused beyond maxSessions'],
+  sessionsOverRate: [
+    'client refused beyond maxSessionsPerSecond',
+    'clients refused beyond maxSessionsPerSecond',
+  ],
+  proxySourcesUntrusted: [
+    'client refused for a PROXY header of another than trustedProxies',
+    'clients refused for PROXY headers of others than trustedProxies',
+  ],
+  proxyHeadersMalformed: [
+    'client refused for a wrong PROXY header',
+    'clients refused for wrong PROXY headers',
+  ],
+  proxyHeadersLate: [
+    'client refused for a late PROXY header',
+    'clients refused for late PROXY headers',
+  ],
+} as const satisfies Partial<Record<keyof Stats, readonly [one: string, several: string]>>;
 
 type Counter = keyof typeof counted;
 
+const MAX_NAMED = 3;
+
+/** A forward whose target could not be reached. */
+interface FailedForward extends Pick<Stats, 'connectFailures' | 'connectTimeouts'> {
+  readonly id: number;
+  readonly target: Forward['container'];
+}
+
 /** What has gone wrong within an interval. */
 export interface Trouble {
-  readonly facts: Readonly<Partial<Record<Counter, number>>>;
-  /** `3 connects to the container failed, 1 …` */
+  readonly facts: Readonly<Partial<Record<Counter, number>>> & {
+    /** With `connectFailures`: which forwards they were of. */
+    readonly failedForwards?: readonly FailedForward[];
+  };
+  /** `1 connection to the container failed (tcp 127.0.0.1:8080 -> 127.0.0.1:80: refused or unreachable), 1 …` */
   readonly message: string;
 }
 
-/** Compares counters with those of the time before. */
+/** Compares a forwarder's counters with those of the time before. */
 export class Troubles {
+  readonly #forwarder: Pick<Forwarder, 'list' | 'stats'>;
+  readonly #intervalMs: number;
+  #failuresBefore: ReadonlyMap<number, Stats> = new Map();
   #before: Pick<Stats, Counter> | undefined;
+  #quietUntilMs = 0;
 
-  /** What has gone wrong since the time before; undefined when nothing has. */
-  since(stats: Pick<Stats, Counter>): Trouble | undefined {
+  /** @param intervalMs - How long news are gathered after some were told. */
+  constructor(forwarder: Pick<Forwarder, 'list' | 'stats'>, intervalMs: number) {
+    this.#forwarder = forwarder;
+    this.#intervalMs = intervalMs;
+  }
+
+  /**
+   * What is to be told now: the first trouble at once, and what follows once per interval.
+   * @param nowMs - Of a clock that never goes back.
+   */
+  due(nowMs: number): Trouble | undefined {
+    if (nowMs < this.#quietUntilMs) return undefined;
+    const trouble = this.rest();
+    if (trouble !== undefined) this.#quietUntilMs = nowMs + this.#intervalMs;
+    return trouble;
+  }
+
+  /** What has gone wrong since the time before, told or not; undefined when nothing has. */
+  rest(): Trouble | undefined {
+    const stats = this.#forwarder.stats();
     const before = this.#before;
     this.#before = stats;
     const news = (Object.keys(counted) as Counter[])
       .map((key) => [key, stats[key] - (before?.[key] ?? 0)] as const)
       .filter(([, count]) => count > 0);
     if (news.length === 0) return undefined;
+    const failed = news.some(([key]) => key === 'connectFailures') ? this.#failedForwards() : [];
     return {
-      facts: Object.fromEntries(news),
-      message: news.map(([key, count]) => `${count} ${counted[key]}`).join(', '),
+      facts: {
+        ...Object.fromEntries(news),
+        ...(failed.length > 0 && { failedForwards: failed.map(({ fact }) => fact) }),
+      },
+      message: news
+        .map(([key, count]) => {
+          const text = `${count} ${counted[key][count === 1 ? 0 : 1]}`;
+          return key === 'connectFailures' ? `${text}${namesOf(failed)}` : text;
+        })
+        .join(', '),
     };
   }
+
+  /** Each forward is asked only when a connection has failed. */
+  #failedForwards() {
+    const forwards = this.#forwarder.list();
+    const now = new Map(forwards.map(({ id }) => [id, this.#forwarder.stats(id)]));
+    const allBefore = this.#failuresBefore;
+    this.#failuresBefore = now;
+    return forwards.flatMap((forward) => {
+      const { id, container: target } = forward;
+      const stats = now.get(id);
+      const before = allBefore.get(id);
+      if (stats === undefined) return [];
+      const connectFailures = stats.connectFailures - (before?.connectFailures ?? 0);
+      const connectTimeouts = stats.connectTimeouts - (before?.connectTimeouts ?? 0);
+      if (connectFailures === 0) return [];
+      return [{ forward, fact: { id, target, connectFailures, connectTimeouts } }];
+    });
+  }
+}
+
+function namesOf(
+  failed: readonly { readonly forward: Forward; readonly fact: FailedForward }[],
+): string {
+  if (failed.length === 0) return '';
+  const names = failed
+    .slice(0, MAX_NAMED)
+    .map(({ forward, fact }) => `${pathOf(forward)}: ${reasonOf(fact)}`);
+  const more = failed.length - names.length;
+  return ` (${names.join('; ')}${more > 0 ? `; and ${more} more` : ''})`;
+}
+
+function reasonOf({ connectFailures, connectTimeouts }: FailedForward): string {
+  if (connectTimeouts === 0) return 'refused or unreachable';
+  return connectTimeouts === connectFailures
+    ? 'no answer in time'
+    : 'refused, unreachable, or no answer in time';
+}
+
+/** `tcp 127.0.0.1:8080 -> 127.0.0.1:80` */
+export function pathOf({ protocol, host, container }: Forward): string {
+  return `${protocol} ${endpoint(host)} -> ${endpoint(container)}`;
+}
+
+function endpoint({ address, port }: Forward['container']): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -100,7 +100,7 @@ describe('the helper’s log', () => {
       troubles().reduce((sum, { connectFailures }) => sum + Number(connectFailures), 0);
     await until(() => total() === 3, 'the summaries');
     expect(troubles()[0]).toMatchObject({ level: 'warn' });
-    expect(troubles()[0]?.message).toMatch(/^\d connects to the container failed$/);
+    expect(troubles()[0]?.message).toMatch(/^\d connections? to the container failed \(tcp .*\)$/);
   });
 
   test('has what its level has, as text where that is asked for', async () => {
@@ -188,7 +188,21 @@ describe('the log of spliceport forward', () => {
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await endingOf(await connectTcp({ port }));
     const { stderr } = await run.end();
-    expect(stderr).toMatch(/^\S+Z warn 1 connects to the container failed\n$/);
+    expect(stderr).toMatch(/^\S+Z warn 1 connection to the container failed \(.*\)\n$/);
+  });
+
+  test('tells of the first failed connection at once: which forward, where to, and why', async () => {
+    await using run = forward(deadPort, '--log-format', 'text', '--log-level', 'warn');
+    await run.until(() => run.stdout.includes('\n'), 'the forward');
+    await endingOf(await connectTcp({ port }));
+    await run.until(() => run.stderr.includes('\n'), 'the first line');
+    expect(run.stderr).toMatch(
+      `tcp 127.0.0.1:${port} -> 127.0.0.1:${deadPort}: refused or unreachable`,
+    );
+    // What follows within the minute is gathered up to the end.
+    for (let more = 0; more < 2; more++) await endingOf(await connectTcp({ port }));
+    const { stderr } = await run.end();
+    expect(stderr.split('\n')[1]).toMatch(/warn 2 connections to the container failed/);
   });
 
   test('is among the events of --json', async () => {
@@ -196,6 +210,8 @@ describe('the log of spliceport forward', () => {
     await run.event('ready');
     await endingOf(await connectTcp({ port }));
     await run.end();
-    expect(await run.event('troubles')).toMatchObject({ facts: { connectFailures: 1 } });
+    expect(await run.event('troubles')).toMatchObject({
+      facts: { connectFailures: 1, failedForwards: [{ id: 1, connectFailures: 1 }] },
+    });
   });
 });

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import type { Forward, Stats } from '../../src/index.js';
+import { Troubles } from '../../src/log/troubles.js';
+
+type Counts = Partial<Stats>;
+
+/** A forwarder of which only the counters are real. */
+class Counted {
+  readonly counts = new Map<number, Counts>();
+
+  list(): Forward[] {
+    return [...this.counts.keys()].map((id) => ({
+      id,
+      protocol: 'tcp',
+      host: { address: '127.0.0.1', port: 8_000 + id, dualStack: false },
+      container: { address: '::1', port: id },
+      netnsPath: '/proc/1/ns/net',
+      sourceAddress: 'container',
+    }));
+  }
+
+  stats(id?: number): Stats {
+    const chosen = id === undefined ? [...this.counts.values()] : [this.counts.get(id) ?? {}];
+    return new Proxy({} as Stats, {
+      get: (_, key: keyof Stats) =>
+        chosen.reduce((sum, counts) => sum + Number(counts[key] ?? 0), 0),
+    });
+  }
+}
+
+const INTERVAL_MS = 60_000;
+
+function watched() {
+  const forwarder = new Counted();
+  return { counts: forwarder.counts, troubles: new Troubles(forwarder, INTERVAL_MS) };
+}
+
+describe('Troubles', () => {
+  test('are told of at once, then gathered for an interval', () => {
+    const { counts, troubles } = watched();
+    expect(troubles.due(1_000)).toBeUndefined();
+    counts.set(1, { connectFailures: 1 });
+    expect(troubles.due(2_000)?.message).toBe(
+      '1 connection to the container failed (tcp 127.0.0.1:8001 -> [::1]:1: refused or unreachable)',
+    );
+    counts.set(1, { connectFailures: 3 });
+    expect(troubles.due(2_000 + INTERVAL_MS - 1)).toBeUndefined();
+    expect(troubles.due(2_000 + INTERVAL_MS)?.message).toMatch(/^2 connections /);
+    expect(troubles.due(2_000 + 3 * INTERVAL_MS)).toBeUndefined();
+  });
+
+  test('name the forwards that failed since the time before, and why', () => {
+    const { counts, troubles } = watched();
+    counts.set(1, { connectFailures: 1, connectTimeouts: 1 }).set(2, { connectFailures: 0 });
+    expect(troubles.rest()?.message).toMatch(/8001 -> \[::1\]:1: no answer in time\)$/);
+    counts.set(2, { connectFailures: 2, connectTimeouts: 1 });
+    const trouble = troubles.rest();
+    expect(trouble?.message).toMatch(/\(tcp \S+8002 -> .*: refused, unreachable, or no answer/);
+    expect(trouble?.facts).toMatchObject({
+      connectFailures: 2,
+      failedForwards: [{ id: 2, connectTimeouts: 1 }],
+    });
+  });
+
+  test('name a few forwards where many fail', () => {
+    const { counts, troubles } = watched();
+    for (let id = 1; id <= 5; id += 1) counts.set(id, { connectFailures: 1 });
+    expect(troubles.rest()?.message).toMatch(/8003 -> [^;]*; and 2 more\)$/);
+  });
+
+  test('name no forward where none failed', () => {
+    const { counts, troubles } = watched();
+    counts.set(1, { sessionsDenied: 1, datagramsDropped: 2 });
+    expect(troubles.rest()).toEqual({
+      facts: { datagramsDropped: 2, sessionsDenied: 1 },
+      message: '2 datagrams dropped, 1 client refused by allow and deny',
+    });
+  });
+});
