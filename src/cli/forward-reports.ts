@@ -98,7 +98,7 @@ export function logReport(log: Log): Report {
     switch (event.event) {
       case 'ready':
         for (const forward of event.forwards) print(describeForward(forward));
-        log.info({ event: name, pid: event.pid, controlSocket: event.controlSocket }, 'ready');
+        log.info({ event: name, controlSocket: event.controlSocket }, 'ready');
         return;
       case 'added':
       case 'removed':

@@ -8,6 +8,7 @@ import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
 import { isMissing } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 import { CliRun } from './helpers/cli.js';
+import { repeatedKeys } from './helpers/json-keys.js';
 import { FakeJournal, socat } from './helpers/journal.js';
 import { requestReload } from './helpers/reload-client.js';
 import { Caller, freePort, Run } from './helpers/run.js';
@@ -62,7 +63,10 @@ const linesOf = (text: string): Line[] =>
   text
     .split('\n')
     .slice(0, -1)
-    .map((line) => JSON.parse(line) as Line);
+    .map((line) => {
+      expect(repeatedKeys(line)).toEqual([]);
+      return JSON.parse(line) as Line;
+    });
 
 describe('the helper’s log', () => {
   test('tells in a file of its readiness, reloads and end, each with the container', async () => {
