@@ -14,7 +14,8 @@ export function hostSocketHint(
   if (code === 'EACCES') return privilegedPortHint(host.port);
   if (code === 'EADDRINUSE') {
     const kind = host.protocol === 'tcp' ? 't' : 'u';
-    return `Another socket has this port; "ss -ln${kind}p 'sport = :${port}'" tells whose it is.`;
+    // All of them and not listeners alone: an outgoing connection may have the port, too.
+    return `Another socket has this port; "ss -an${kind}p 'sport = :${port}'" tells whose it is.`;
   }
   if (code === 'EADDRNOTAVAIL') {
     return `No interface of the host has the address ${host.address}; "ip address" lists those there are.`;

@@ -60,7 +60,7 @@ export function describePortOwner(endpoints: readonly WantedEndpoint[]): string 
     const inodes = new Set(sockets.map(({ inode }) => `socket:[${inode}]`));
     const owner = allPids().find((pid) => holds(pid, inodes));
     return owner === undefined
-      ? `A process of ${userName(socket.uid)} has port ${port}; "sudo ss -lnp" tells which.`
+      ? `A process of ${userName(socket.uid)} has port ${port}; "sudo ss -anp" tells which.`
       : `Process ${owner} has port ${port}: ${commandOf(owner)}`;
   }
   return undefined;

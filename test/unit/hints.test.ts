@@ -26,9 +26,9 @@ describe('hints for host sockets', () => {
     expect(hostHint(EACCES, lowestUnprivilegedPort())).toBeUndefined();
   });
 
-  test('a taken port: the command that tells who has it, for each protocol', () => {
-    expect(hostHint(EADDRINUSE, 8080)).toContain(`"ss -lntp 'sport = :8080'"`);
-    expect(hostHint(EADDRINUSE, 8080, 'udp')).toContain(`"ss -lnup 'sport = :8080'"`);
+  test('a taken port: the command that tells who has it, be it a listener or not, for each protocol', () => {
+    expect(hostHint(EADDRINUSE, 8080)).toContain(`"ss -antp 'sport = :8080'"`);
+    expect(hostHint(EADDRINUSE, 8080, 'udp')).toContain(`"ss -anup 'sport = :8080'"`);
   });
 
   test('an address that the host does not have: its name', () => {
