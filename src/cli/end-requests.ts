@@ -1,5 +1,6 @@
 // end-requests.ts: what asks a command in the foreground to end.
 
+import { isatty } from 'node:tty';
 import { leaveOuterProcess, outerProcessEnds } from './outer-process.js';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -11,6 +12,7 @@ export class EndRequests {
 
   constructor() {
     for (const signal of signals) process.on(signal, this.#onRequest);
+    if (!hasTerminal()) process.off('SIGHUP', this.#onRequest).on('SIGHUP', ignore);
     void outerProcessEnds().then(this.#onRequest);
   }
 
@@ -22,6 +24,7 @@ export class EndRequests {
 
   [Symbol.dispose](): void {
     for (const signal of signals) process.off(signal, this.#onRequest);
+    process.off('SIGHUP', ignore);
     leaveOuterProcess();
   }
 
@@ -29,4 +32,16 @@ export class EndRequests {
     this.#pending += 1;
     this.#wake?.();
   };
+}
+
+/**
+ * Whether a hang-up can be meant for this process. nohup(1) leaves it no terminal; that it has the signal ignored besides
+ * cannot be known, because node sets that back when it starts.
+ */
+function hasTerminal(): boolean {
+  return [0, 1, 2].some((fd) => isatty(fd));
+}
+
+function ignore(): void {
+  // A signal that somebody listens to does not end the process.
 }

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
-import { askTcp, connectTcp, nextText } from '../helpers/tcp-client.js';
+import { askTcp, connectTcp, isRefused, nextText } from '../helpers/tcp-client.js';
 import { isMissing } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 import { cli, CliRun, controlFolder, program } from './helpers/cli.js';
@@ -242,6 +242,19 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     const after = await terminal.untilShows(/^1 session, 4 B to the container, 4 B to the host$/m);
     expect(after.filter((line) => /to container \d|may go on/.test(line))).toEqual([]);
     client.destroy();
+  });
+
+  test('ends with its terminal', async () => {
+    await using box = await Container.start();
+    const { port: target } = await box.tcp({ kind: 'echo' });
+    let hostPort: number;
+    {
+      using terminal = await open(100, 12);
+      terminal.type(`${command} forward 127.0.0.1:0:${target} --pid ${box.pid}`);
+      const lines = await terminal.untilShows(/0 open/);
+      hostPort = Number(/127\.0\.0\.1:(\d+) -> /.exec(lines.join('\n'))?.[1]);
+    }
+    await until(() => isRefused({ port: hostPort }), 'the end of the forward');
   });
 
   test.each([
