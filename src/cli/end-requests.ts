@@ -2,17 +2,23 @@
 
 import { isatty } from 'node:tty';
 import { leaveOuterProcess, outerProcessEnds } from './outer-process.js';
+import { watchReader } from './output-reader.js';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Counts signals, and the end of the process that ran this one again, from its making until it is disposed of. */
+/**
+ * Counts signals, the end of the process that ran this one again, and that of the reader of a pipe, from its making until it
+ * is disposed of.
+ */
 export class EndRequests {
   #pending = 0;
   #wake: (() => void) | undefined;
+  readonly #reader: Disposable;
 
   constructor() {
     for (const signal of signals) process.on(signal, this.#onRequest);
     if (!hasTerminal()) process.off('SIGHUP', this.#onRequest).on('SIGHUP', ignore);
+    this.#reader = watchReader(this.#onRequest);
     void outerProcessEnds().then(this.#onRequest);
   }
 
@@ -25,6 +31,7 @@ export class EndRequests {
   [Symbol.dispose](): void {
     for (const signal of signals) process.off(signal, this.#onRequest);
     process.off('SIGHUP', ignore);
+    this.#reader[Symbol.dispose]();
     leaveOuterProcess();
   }
 

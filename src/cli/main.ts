@@ -3,16 +3,11 @@
 
 import { CommanderError } from 'commander';
 import { exitCodes, failureOf } from './failure.js';
-import { complain } from './output.js';
+import { complain, takeOutputFailures } from './output.js';
 import { buildProgram } from './program.js';
 
-/** A reader that leaves early, such as head(1), is no failure. */
-function ignoreBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-}
-
 async function main(): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreBrokenPipe);
+  takeOutputFailures();
   try {
     await buildProgram((code) => (process.exitCode = code)).parseAsync();
   } catch (error) {

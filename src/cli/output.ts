@@ -1,7 +1,7 @@
 // output.ts: what is printed. Data goes to standard output, everything else to standard error.
 
 import { styleText } from 'node:util';
-import type { CliFailure } from './failure.js';
+import { exitCodes, type CliFailure } from './failure.js';
 
 type Format = Parameters<typeof styleText>[0];
 
@@ -31,4 +31,20 @@ export function paint(stream: NodeJS.WriteStream, format: Format, text: string):
 export function complain({ message, hint }: CliFailure): void {
   remark(`${paint(process.stderr, 'red', 'spliceport:')} ${message}`);
   if (hint !== undefined) remark(hint);
+}
+
+/**
+ * Takes failures to print. A reader that leaves early, such as head(1), is none; a full disk is told of once, and the exit
+ * code is not that of success.
+ */
+export function takeOutputFailures(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    remark(`spliceport: cannot write to standard output: ${error.message}`);
+    process.on('exit', (code) => {
+      if (code === exitCodes.done) process.exitCode = exitCodes.failed;
+    });
+  });
+  // There is no place to tell it.
+  process.stderr.on('error', () => undefined);
 }

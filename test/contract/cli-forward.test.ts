@@ -1,5 +1,6 @@
 // `spliceport forward` as root of the user namespace that owns the container's: no other privileges are needed.
 
+import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
-import { cli, CliRun, controlFolder } from './helpers/cli.js';
+import { cli, CliRun, controlFolder, program } from './helpers/cli.js';
 
 let container: Container;
 let folder: string;
@@ -133,6 +134,25 @@ describe('spliceport forward', () => {
     expect((await cli(['add', `127.0.0.1:0:${port}`])).code).toBe(0);
     expect(await askTcp({ port: hostPort }, 'through')).toBe('through');
     expect(await run.end()).toMatchObject({ code: 0, signal: null });
+  });
+
+  test('ends when the reader of its output has gone, as in a pipe to head -1', () => {
+    const words = ['forward', `127.0.0.1:0:${port}`, ...toPid()].join(' ');
+    const { status, stdout } = spawnSync(
+      'sh',
+      ['-c', `'${process.execPath}' '${program}' ${words} | head -1`],
+      {
+        env: {
+          ...process.env,
+          SPLICEPORT_CONTROL_DIR: controlFolder,
+          SPLICEPORT_CONFIG: '/dev/null',
+        },
+        encoding: 'utf8',
+        timeout: 20_000,
+      },
+    );
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^tcp {2}127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+\n$/);
   });
 
   test('lets sessions go on for --drain seconds, but not past a second signal', async () => {

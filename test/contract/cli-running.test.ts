@@ -2,7 +2,8 @@
 
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
@@ -124,6 +125,27 @@ describe('spliceport ls', () => {
     const [code] = (await once(child, 'exit')) as [number | null];
     expect({ code, errors }).toEqual({ code: 0, errors: '' });
   });
+});
+
+describe('standard output on a full disk', () => {
+  test.each(['ls', 'ls --json', 'stats', 'sessions', 'settings show', '--help'])(
+    'is told of in a line by %s',
+    (words) => {
+      const full = openSync('/dev/full', 'w');
+      const { status, stderr } = spawnSync(process.execPath, [program, ...words.split(' ')], {
+        stdio: ['ignore', full, 'pipe'],
+        env: {
+          ...process.env,
+          SPLICEPORT_CONTROL_DIR: controlFolder,
+          SPLICEPORT_CONFIG: '/dev/null',
+        },
+        encoding: 'utf8',
+      });
+      closeSync(full);
+      expect(stderr).toMatch(/^spliceport: cannot write to standard output: ENOSPC[^\n]*\n$/);
+      expect(status).toBe(1);
+    },
+  );
 });
 
 describe('spliceport add', () => {
