@@ -4,6 +4,7 @@ import type { DrainReport, Forward } from '../api/types.js';
 import { withAdmission, type AdmissionOptions } from './admission.js';
 import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { CliFailure, exitCodes, failureOf, usageFailure } from './failure.js';
+import { ofOption } from './option-failure.js';
 import { print, printJson } from './output.js';
 import {
   findRunning,
@@ -19,20 +20,24 @@ import { count } from './units.js';
 
 /** Options of `add`. */
 export interface AddOptions extends ClientAddressOptions, AdmissionOptions {
+  readonly publish?: readonly string[];
   readonly to?: string;
   readonly json?: boolean;
 }
 
 /** Adds forwards to a running forwarder: all or none. */
 export async function add(texts: readonly string[], options: AddOptions): Promise<void> {
-  const specs = withAdmission(withClientAddress(parseSpecs(texts), options), options);
+  const specs = withAdmission(
+    withClientAddress(parseSpecs({ ...options, specs: texts }), options),
+    options,
+  );
   const forwarder = pickForwarder(await findRunning(), options.to);
   let added: Forward[];
   try {
     added = await forwarder.client.add(specs);
   } catch (error) {
     const { withPortOwner } = await import('./port-owner.js');
-    throw withPortOwner(failureOf(error), specs);
+    throw withPortOwner(failureOf(ofOption(error)), specs);
   }
   if (options.json === true) {
     printJson(added.map((forward) => ({ ...forward, id: forwardId(forwarder, forward.id) })));

@@ -12,6 +12,7 @@ import { failedEvent, jsonReport, logReport, terminalReport } from './forward-re
 import { ForwardWatch, type WatchOptions } from './forward-watch.js';
 import { LiveLine } from './live-line.js';
 import { remark } from './output.js';
+import { ofOption } from './option-failure.js';
 import { openLog, type LogOptions } from './forward-log.js';
 import { enteredTarget } from './outer-process.js';
 import { withPortOwner } from './port-owner.js';
@@ -25,6 +26,7 @@ const LOG_INTERVAL_SECONDS = 60;
 /** Options of `forward`. */
 export interface ForwardOptions
   extends TargetOptions, ClientAddressOptions, AdmissionOptions, LogOptions {
+  readonly publish?: readonly string[];
   /** Unit: seconds. */
   readonly drain: number;
   /** How often traffic is told. Unit: seconds. 0: never. */
@@ -38,7 +40,10 @@ export interface ForwardOptions
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
   try {
-    const specs = withAdmission(withClientAddress(parseSpecs(texts), options), options);
+    const specs = withAdmission(
+      withClientAddress(parseSpecs({ ...options, specs: texts }), options),
+      options,
+    );
     const settings = await findSettings();
     const entered = enteredTarget();
     const target = entered ?? (await resolveTarget(options));
@@ -114,7 +119,7 @@ async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Prom
   try {
     return await forwarder.addAll(specs);
   } catch (error) {
-    throw withPortOwner(failureOf(error), specs);
+    throw withPortOwner(failureOf(ofOption(error)), specs);
   }
 }
 

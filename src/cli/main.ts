@@ -5,11 +5,14 @@ import { CommanderError } from 'commander';
 import { exitCodes, failureOf } from './failure.js';
 import { complain, takeOutputFailures } from './output.js';
 import { buildProgram } from './program.js';
+import { withUsualWords } from './usual-words.js';
 
 async function main(): Promise<void> {
   takeOutputFailures();
   try {
-    await buildProgram((code) => (process.exitCode = code)).parseAsync();
+    const program = buildProgram((code) => (process.exitCode = code));
+    const names = program.commands.map((command) => command.name());
+    await program.parseAsync(withUsualWords(process.argv.slice(2), names), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has said what was wrong, or shown the help that was asked for.

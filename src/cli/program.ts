@@ -55,6 +55,8 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addTop(program);
   addSettings(program, setExitCode);
   addCompletion(program);
+  for (const command of program.commands)
+    command.showHelpAfterError(`"spliceport ${command.name()} --help" tells how it is used.`);
   return program;
 }
 
@@ -95,9 +97,8 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Forwards ports of the host to a container until Ctrl-C. Each SPEC is ' +
         '[hostIP:]hostPort[-end]:[containerIP:]containerPort[-end][/tcp|/udp]. ' +
-        'An IPv6 address stands in brackets. The host port 0 is a free one, which is printed.',
+        'An IPv6 address stands in brackets. The host port 0, or none, is a free one, which is printed.',
     )
-    .argument('<spec...>', 'what to forward, as after the -p of a container engine')
     .addOption(
       new Option(
         '--container <name>',
@@ -125,10 +126,23 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
       const { forward } = await import('./forward.js');
       setExitCode(await forward(specs, options));
     });
+  addSpecs(command, 'what to forward, as after the -p of a container engine');
   addClientAddressOptions(command);
   addAdmissionOptions(command);
   addLogOptions(command);
   give(command, forwardExamples);
+}
+
+/** Specifications as words of their own, or after -p, as people are used to. One is needed. */
+function addSpecs(command: Command, description: string): void {
+  command
+    .usage('[options] <spec...>')
+    .argument('[spec...]', description)
+    .option(
+      '-p, --publish <spec>',
+      'the same as SPEC; may be repeated',
+      (spec: string, before: readonly string[] | undefined) => [...(before ?? []), spec],
+    );
 }
 
 function addLists(program: Command): void {
@@ -182,12 +196,12 @@ function addChanges(program: Command): void {
     .command('add')
     .summary('add forwards to a forwarder that runs')
     .description('Adds forwards to a forwarder that runs, all or none. They lead to its container.')
-    .argument('<spec...>', 'what to forward, as for the command forward')
     .option('--to <id>', 'the forwarder; needed where more than one runs')
     .option('--json', 'print JSON')
     .action(async (specs: string[], options: AddOptions) =>
       (await import('./change.js')).add(specs, options),
     );
+  addSpecs(add, 'what to forward, as for the command forward');
   addClientAddressOptions(add);
   addAdmissionOptions(add);
   give(add, [{ command: 'spliceport add 8443:443 --to 4281', effect: 'one port more' }]);

@@ -46,6 +46,7 @@ const cases: [line: string, words: readonly string[]][] = [
         '--max-sessions',
         '--netns',
         '--pid',
+        '--publish',
         '--source-address',
       ],
       '--trusted-proxy',

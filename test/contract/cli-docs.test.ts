@@ -39,6 +39,18 @@ const plain = (text: string): string =>
     .replaceAll('\\(aq', "'");
 
 describe('the help', () => {
+  test('says of a command that does not exist that it does not', async () => {
+    const { code, stdout, stderr } = await cli(['help', 'nosuch']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^spliceport: unknown command 'nosuch'\n/);
+  });
+
+  test.each(commands)('of %s is what a wrong option of it points to', async (name) => {
+    const { code, stderr } = await cli([name, '--nosuch']);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`"spliceport ${name} --help"`);
+  });
+
   test.each(commands)('of %s has its options and examples', async (name, command) => {
     const { code, stdout, stderr } = await cli([name, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

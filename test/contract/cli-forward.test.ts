@@ -48,6 +48,37 @@ describe('spliceport forward', () => {
     expect(await isRefused({ port: Number(chosen) })).toBe(true);
   });
 
+  test.each([
+    ['a port alone', ['@'], '::'],
+    ['an empty host port', [':@'], '::'],
+    ['an empty host port behind an address', ['127.0.0.1::@'], '127.0.0.1'],
+    ['an empty host port behind an IPv6 address', ['[::1]::@'], '::1'],
+    ['-p', ['-p', '127.0.0.1:0:@/tcp'], '127.0.0.1'],
+  ])('takes %s, as people write it after the -p of an engine', async (_, words, address) => {
+    const { forwards, hostPort, ...started } = await startJson(
+      ...words.map((word) => word.replace('@', String(port))),
+      ...toPid(),
+    );
+    await using run = started.run;
+    expect(forwards).toMatchObject([{ host: { address }, container: { port } }]);
+    expect(
+      await askTcp(
+        { port: hostPort, address: address === '::' ? '127.0.0.1' : address },
+        'through',
+      ),
+    ).toBe('through');
+    await run.end();
+  });
+
+  test('takes the same port of two addresses or protocols', async () => {
+    const free = await freeRange(1);
+    const texts = [`127.0.0.1:${free}:80`, `127.0.0.2:${free}:80`, `127.0.0.1:${free}:80/udp`];
+    const { forwards, ...started } = await startJson(...texts, ...toPid());
+    await using run = started.run;
+    expect(forwards).toHaveLength(3);
+    await run.end();
+  });
+
   test('writes log lines to standard error where that is no terminal', async () => {
     await using run = new CliRun(['forward', `127.0.0.1:0:${port}`, ...toPid()]);
     await run.until(() => run.stderr.includes('ready'), 'a line of the log');
@@ -255,17 +286,52 @@ describe('spliceport forward --container', () => {
 describe('spliceport forward, when it cannot', () => {
   test.each([
     ['no specification', ['--pid', '1'], /missing required argument 'spec'/],
-    ['a wrong specification', ['80', '--pid', '1'], /received "80".*\n.*forward --help/],
+    [
+      'a wrong specification',
+      ['80x', '--pid', '1'],
+      /^spliceport: "80x" is neither .*\n.*forward --help/,
+    ],
+    ['a port named twice', ['8080:80', '8080:80'], /tcp port 8080 is named twice: 8080:80 and/],
+    [
+      'ranges that overlap',
+      ['80-89:80-89', '85:80'],
+      /tcp port 85 is named twice: 80-89:80-89 and 85/,
+    ],
     ['no container', ['8080:80'], /no container is named\n.*--container NAME/],
     ['two containers', ['8080:80', '--pid', '1', '--netns', '/x'], /cannot be used with/],
     ['a wrong pid', ['8080:80', '--pid', 'web'], /not the id of a process/],
     ['a wrong time', ['8080:80', '--pid', '1', '--drain', '-1'], /number of seconds/],
-    ['an unknown option', ['8080:80', '--frob'], /unknown option '--frob'\n.*--help/],
+    ['an unknown option', ['8080:80', '--frob'], /option '--frob'\n"spliceport forward --help"/],
   ])('exits with 2 for %s', async (_, args, text) => {
     const outcome = await cli(['forward', ...args]);
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
     expect(outcome.stderr).toMatch(/^spliceport: /);
     expect(outcome.stderr).toMatch(text);
+    // Words of the library's arguments are none of the command line's.
+    expect(outcome.stderr).not.toMatch(/specs?\[|received|of type/);
+  });
+
+  test.each([
+    [
+      'a wrong address',
+      ['80', '--allow', '300.1.1.1'],
+      /--allow: "300\.1\.1\.1" is not an IP address/,
+    ],
+    [
+      'too high a rate',
+      ['80', '--max-rate', '9999999'],
+      /--max-rate: 9999999 is not an integer from/,
+    ],
+    [
+      'a wrong load balancer',
+      ['80', '--accept-proxy', '--trusted-proxy', 'x'],
+      /--trusted-proxy: "x" is not an IP address/,
+    ],
+  ])('exits with 2 for %s, and says which option it is', async (_, args, text) => {
+    const outcome = await cli(['forward', ...args, ...toPid()]);
+    expect(outcome).toMatchObject({ code: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(text);
+    expect(outcome.stderr).not.toMatch(/specs?\[|received|of type/);
   });
 
   test.each([

@@ -178,6 +178,12 @@ describe('spliceport add', () => {
     expect((await cli(['ls', '-q'])).stdout).toBe(`${run.pid}/1\n`);
   });
 
+  test('says of which option it is that is wrong', async () => {
+    const { code, stderr } = await cli(['add', '-p', '80', '--deny', '300.1.1.1']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^spliceport: --deny: "300\.1\.1\.1" is not an IP address/);
+  });
+
   test('takes a port of the same forwarder for taken', async () => {
     const { code, stderr } = await cli(['add', `127.0.0.1:${hostPort}:80`]);
     expect(code).toBe(5);
