@@ -1,12 +1,13 @@
 // forward-reports.ts: how `spliceport forward` tells what happens: as JSON, on a terminal, or as log lines.
 
+import { basename } from 'node:path';
 import type { Forward, Stats } from '../index.js';
 import type { Trouble } from '../log/troubles.js';
 import type { Log } from '../log/types.js';
 import { describeForward } from './describe.js';
 import type { CliFailure } from './failure.js';
 import type { LiveLine } from './live-line.js';
-import { print, printJson } from './output.js';
+import { print, printJson, remark } from './output.js';
 import type { Traffic } from './traffic.js';
 import { count, formatBytes, formatRate } from './units.js';
 
@@ -65,6 +66,7 @@ export function terminalReport(line: LiveLine, log: Log): Report {
       case 'ready':
         line.above(() => {
           for (const forward of event.forwards) print(describeForward(forward));
+          remark(describeStart(event.controlSocket));
         });
         return;
       case 'added':
@@ -120,6 +122,13 @@ export function logReport(log: Log): Report {
       case 'failed': // Told on standard error by whoever ends the process.
     }
   };
+}
+
+/** Its id is what the other commands call it. */
+function describeStart(controlSocket: string | null): string {
+  const name =
+    controlSocket === null ? '' : `This is forwarder ${basename(controlSocket, '.sock')}. `;
+  return `${name}Ctrl-C ends it.`;
 }
 
 function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {

@@ -3,11 +3,13 @@
 import { cutToWidth } from './text-width.js';
 
 const ERASE = '\r\x1b[2K';
+const ERASE_BELOW = '\x1b[J';
 
 /** One line of a terminal. */
 export class LiveLine {
   readonly #stream: NodeJS.WriteStream;
   #text = '';
+  #drawnLength = 0;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
@@ -34,11 +36,20 @@ export class LiveLine {
 
   #draw(): void {
     if (this.#text === '') return;
-    // A line that is wrapped could not be erased.
-    this.#stream.write(`${ERASE}${cutToWidth(this.#text, this.#stream.columns - 1)}`);
+    // A line that is wrapped takes more to erase.
+    const cut = cutToWidth(this.#text, this.#stream.columns - 1);
+    this.#stream.write(`${this.#eraser()}${cut}`);
+    this.#drawnLength = cut.length;
   }
 
   #erase(): void {
-    if (this.#text !== '') this.#stream.write(ERASE);
+    if (this.#text !== '') this.#stream.write(this.#eraser());
+    this.#drawnLength = 0;
+  }
+
+  /** A terminal that has become narrower has wrapped the line, and the cursor is in the last row of it. */
+  #eraser(): string {
+    const rowsAbove = Math.ceil(this.#drawnLength / this.#stream.columns) - 1;
+    return rowsAbove > 0 ? `\r\x1b[${rowsAbove}A${ERASE_BELOW}` : ERASE;
   }
 }

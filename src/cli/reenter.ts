@@ -68,9 +68,10 @@ function noWayIn({ netnsPath, pid }: Target): CliFailure {
   const whose = pid === undefined ? netnsPath : `${netnsPath} of process ${pid}`;
   const reason =
     pid === undefined
-      ? 'No process that this user may look at lives in it, so its user namespace is not known. ' +
-        'If there is one, name it with --pid PID; else run as root'
-      : 'This user is not root in its user namespace. Run as its user, or as root';
+      ? 'You may look at no process in that namespace, so the user namespace that owns it is not known. ' +
+        'Name a process in it with --pid PID, or run as root'
+      : `You are not root in the user namespace of process ${pid}. Run this as the user who started the ` +
+        'container, or as root';
   return new CliFailure(exitCodes.notAllowed, `may not enter the network namespace ${whose}`, {
     hint: `${reason}: sudo spliceport ${process.argv.slice(2).join(' ')}`,
     code: 'EPERM',

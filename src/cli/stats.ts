@@ -106,22 +106,44 @@ function cells(stats: Stats): string[] {
   ];
 }
 
-/** Every counter of a single forward. */
+/** Every counter of a single forward, in words. */
 function detailLines({ forwarder, report, forwards }: Reported): string[] {
   return forwards.flatMap(({ stats, ...forward }) => {
-    const { connectLatency, ...counters } = stats;
-    const bounds = report.connectLatencyBucketsMicros;
-    const buckets = connectLatency.map((number, index): [string, string] => {
-      const bound = bounds[index];
-      const last = bounds.at(-1) ?? 0;
-      return [bound === undefined ? `  above ${last} µs` : `  up to ${bound} µs`, String(number)];
-    });
+    const { connectLatency, connectMicrosTotal, ...counters } = stats;
     const rows = [
-      ...Object.entries(counters).map(([name, value]): [string, string] => [name, String(value)]),
-      ['connectLatency', ''],
-      ...buckets,
+      ...Object.entries(counters).map(([name, value]): [string, string] => [
+        inWords(name),
+        name.startsWith('bytes') ? formatBytes(value) : String(value),
+      ]),
+      ...latencyRows(connectLatency, connectMicrosTotal, report.connectLatencyBucketsMicros),
     ];
     const title = `${forwardId(forwarder, forward.id)}  ${describeForward(forward)}`;
     return [title, ...tableLines([{ title: '' }, { title: '', align: 'right' }], rows).slice(1)];
   });
+}
+
+/** How long connects took; only what there was. */
+function latencyRows(
+  buckets: readonly number[],
+  microsTotal: number,
+  bounds: readonly number[],
+): [string, string][] {
+  const connects = buckets.reduce((sum, each) => sum + each, 0);
+  if (connects === 0) return [];
+  const last = bounds.at(-1) ?? 0;
+  const rows = buckets.map((number, index): [string, number] => {
+    const bound = bounds[index];
+    return [bound === undefined ? `  above ${last} µs` : `  up to ${bound} µs`, number];
+  });
+  return [
+    ['time to connect, mean', `${Math.round(microsTotal / connects)} µs`],
+    ...rows.flatMap(([name, number]): [string, string][] =>
+      number > 0 ? [[name, String(number)]] : [],
+    ),
+  ];
+}
+
+/** `bytesToContainer` → `bytes to container` */
+function inWords(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

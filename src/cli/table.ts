@@ -9,6 +9,9 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
+/** Blanks between two columns. */
+export const COLUMN_GAP = 2;
+
 const noBorders = Object.fromEntries(
   [
     ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
@@ -24,7 +27,7 @@ export function tableLines(
   const table = new Table({
     head: columns.map(({ title }) => title),
     colAligns: columns.map(({ align = 'left' }) => align),
-    chars: { ...noBorders, middle: '  ' },
+    chars: { ...noBorders, middle: ' '.repeat(COLUMN_GAP) },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   table.push(...rows.map((row) => [...row]));

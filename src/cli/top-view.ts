@@ -1,7 +1,7 @@
 // top-view.ts: what `spliceport top` shows, as lines. Knows no terminal.
 
 import { cutToWidth } from './text-width.js';
-import { tableLines, type Column } from './table.js';
+import { COLUMN_GAP, tableLines, type Column } from './table.js';
 import { sortRows, type Sorting, type TopRow } from './top-model.js';
 import { sortKeys, type SortKey } from './sort-keys.js';
 import { count, formatRate } from './units.js';
@@ -27,8 +27,9 @@ export interface ViewLine {
 
 const LINES_AROUND_ROWS = 3;
 
-/** Figures stand before the target, so that a narrow terminal shows them. */
-const titles: readonly (Column & { readonly key?: SortKey })[] = [
+type Title = Column & { readonly key?: SortKey };
+
+const titles: readonly Title[] = [
   { title: 'ID', key: 'id' },
   { title: 'PROTO' },
   { title: 'HOST', key: 'host' },
@@ -40,6 +41,14 @@ const titles: readonly (Column & { readonly key?: SortKey })[] = [
   { title: 'TARGET' },
   { title: 'IN' },
 ];
+
+/** What a narrow terminal shows first, after the column that rows are sorted by. */
+const importance = [
+  ...['ID', 'TO HOST', 'TO CONTAINER', 'HOST', 'OPEN', 'PROTO', 'CONN/S', 'FAILED', 'TARGET', 'IN'],
+];
+
+/** The last column may be cut to this many characters. */
+const LEAST_PLACE_WIDTH = 12;
 
 /** How many rows fit. */
 export function pageSize({ rows }: Size): number {
@@ -70,13 +79,18 @@ export function render(
   const offset = clampOffset(state.offset, rows.length, size);
   const shown = sortRows(rows, state.sorting).slice(offset, offset + pageSize(size));
   const mark = state.sorting.reversed ? '▲' : '▼';
-  const columns = titles.map(({ title, key, ...column }) => ({
-    ...column,
-    title: key === state.sorting.key ? `${title}${mark}` : title,
-  }));
-  const [title = '', ...body] = tableLines(columns, shown.map(cellsOf));
   // A character in the last column would leave the cursor in a place that terminals do not agree on.
   const width = size.columns - 1;
+  const cells = shown.map(cellsOf);
+  const fitting = fittingColumns(cells, state.sorting.key, width);
+  const columns = fitting.map((index) => {
+    const { title = '', key, ...column } = titles[index] ?? {};
+    return { ...column, title: key === state.sorting.key ? `${title}${mark}` : title };
+  });
+  const [title = '', ...body] = tableLines(
+    columns,
+    cells.map((row) => fitting.map((index) => row[index] ?? '')),
+  );
   const fit = (text: string): string => cutToWidth(text, width);
   const blank = new Array<string>(Math.max(pageSize(size) - body.length, 0)).fill('');
   const empty = rows.length === 0 ? ['No forward of this user is running.'] : [];
@@ -86,6 +100,32 @@ export function render(
     ...[...body, ...empty, ...blank].slice(0, pageSize(size)).map((text) => ({ text: fit(text) })),
     { text: fit(footer(offset, shown.length, rows.length)) },
   ].slice(0, size.rows);
+}
+
+/** Indexes of the columns that fit side by side, the more important ones before the others. */
+function fittingColumns(
+  cells: readonly (readonly string[])[],
+  sortedBy: SortKey,
+  width: number,
+): number[] {
+  const rank = ({ title, key }: Title): number =>
+    key === sortedBy ? -1 : importance.indexOf(title);
+  const widthOf = (index: number): number => {
+    const { title = '', key } = titles[index] ?? {};
+    const own = title.length + (key === sortedBy ? 1 : 0);
+    const widest = Math.max(own, ...cells.map((row) => row[index]?.length ?? 0));
+    return title === 'IN' ? Math.min(widest, LEAST_PLACE_WIDTH) : widest;
+  };
+  const order = titles.map((title, index) => ({ rank: rank(title), index }));
+  const chosen: number[] = [];
+  let left = width;
+  for (const { index } of order.sort((one, other) => one.rank - other.rank)) {
+    const needed = widthOf(index) + (chosen.length > 0 ? COLUMN_GAP : 0);
+    if (needed > left) continue;
+    chosen.push(index);
+    left -= needed;
+  }
+  return chosen.sort((one, other) => one - other);
 }
 
 function summary(rows: readonly TopRow[], silent: number): string {

@@ -151,6 +151,10 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     expect(lines[0]).toMatch(/^30 forwards.*…$/);
     expect(ids(lines)).toHaveLength(21);
     expect(lines[1]).toMatch(/TO CONTAINER +TO HOST/);
+    terminal.resize({ columns: 40, rows: 10 });
+    const narrow = await terminal.untilShows(/1-7 of 30/);
+    expect(narrow[1]).toMatch(/^ID▼ +TO CONTAINER +TO HOST/);
+    expect(narrow[2]).toMatch(/^\d+\/1 +0 B\/s +0 B\/s/);
     terminal.resize({ columns: 130, rows: 8 });
     expect(ids(await terminal.untilShows(/1-5 of 30/))).toHaveLength(5);
     terminal.keys('q');
@@ -236,6 +240,11 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     expect(counted.filter((line) => line.includes('to container'))).toHaveLength(1);
     expect((await cli(['add', `127.0.0.1:0:${target}`])).code).toBe(0);
     await terminal.untilShows(/^added {2}tcp.*\nto container/m);
+    expect(terminal.lines().join('\n')).toMatch(/^This is forwarder \d+\. Ctrl-C ends it\.$/m);
+    terminal.resize({ columns: 40, rows: 12 });
+    const narrow = await terminal.untilShows(/to container .*…$/m);
+    expect(narrow.filter((line) => /session|to host/.test(line))).toHaveLength(1);
+    terminal.resize({ columns: 100, rows: 12 });
     terminal.keys('C-c');
     await terminal.untilShows(/^1 session may go on for \d+ seconds; Ctrl-C ends them at once$/m);
     terminal.keys('C-c');

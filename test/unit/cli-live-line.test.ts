@@ -7,7 +7,8 @@ const ERASE = '\r\x1b[2K';
 function terminal(columns: number) {
   let output = '';
   const stream = { columns, write: (text: string) => (output += text) };
-  return { line: new LiveLine(stream as unknown as NodeJS.WriteStream), output: () => output };
+  const line = new LiveLine(stream as unknown as NodeJS.WriteStream);
+  return { line, output: () => output, stream };
 }
 
 describe('LiveLine', () => {
@@ -31,6 +32,16 @@ describe('LiveLine', () => {
     const { line, output } = terminal(10);
     line.show('x'.repeat(40));
     expect(output()).toBe(`${ERASE}${'x'.repeat(8)}…`);
+  });
+
+  test('erases every row of itself after the terminal has become narrower and has wrapped it', () => {
+    const { line, output, stream } = terminal(40);
+    line.show('x'.repeat(30));
+    stream.columns = 12;
+    const before = output().length;
+    line.show('y');
+    line.show('z');
+    expect(output().slice(before)).toBe(`\r\x1b[2A\x1b[Jy${ERASE}z`);
   });
 
   test('writes nothing while it shows nothing', () => {

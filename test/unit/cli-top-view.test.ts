@@ -32,6 +32,26 @@ describe('the summary', () => {
   });
 });
 
+describe('the columns', () => {
+  const titlesAt = (columns: number, key: (typeof sortKeys)[number] = 'to-host'): string[] => {
+    const state = { sorting: { key, reversed: false }, offset: 0 };
+    const rows = [row('12345/1', { host: '127.0.0.1:8080', place: '/run/netns/web-of-somebody' })];
+    return render(rows, state, { columns, rows: 6 })[1]?.text.trim().split(/ {2,}/) ?? [];
+  };
+
+  test('of a narrow terminal are the rates and what rows are sorted by', () => {
+    expect(titlesAt(40)).toEqual(['ID', 'TO CONTAINER', 'TO HOST▼', 'OPEN']);
+    expect(titlesAt(40, 'failed')).toEqual(['ID', 'TO CONTAINER', 'TO HOST', 'FAILED▼']);
+    expect(titlesAt(10)).toEqual(['TO HOST▼']);
+  });
+
+  test('are whole, but for the last', () => {
+    const all = ['ID', 'PROTO', 'HOST', 'TO CONTAINER', 'TO HOST▼', 'OPEN', 'CONN/S', 'FAILED'];
+    expect(titlesAt(90)).toEqual(all);
+    expect(titlesAt(110)).toEqual([...all, 'TARGET', 'IN']);
+  });
+});
+
 describe('sortRows', () => {
   test('sorts figures from the largest, and equal ones by id', () => {
     const rows = [row('9/10'), row('9/9', { open: 2 }), row('9/2'), row('10/1')];
