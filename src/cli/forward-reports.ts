@@ -28,6 +28,13 @@ export type ForwardEvent =
       readonly sessionsTotal: number;
       readonly connectFailures: number;
     } & Traffic)
+  | { readonly event: 'container-ended'; readonly container: string }
+  | {
+      readonly event: 'container-back';
+      readonly container: string;
+      readonly id: string;
+      readonly pid: number;
+    }
   | ({ readonly event: 'troubles' } & Trouble)
   | { readonly event: 'draining'; readonly sessionsOpen: number; readonly drainMs: number }
   | { readonly event: 'closed'; readonly stats: Stats }
@@ -61,8 +68,14 @@ export function failedEvent({ message, exitCode, code, hint }: CliFailure): Forw
 
 /** Lines for a person, above one that shows the traffic. What goes wrong is in the log. */
 export function terminalReport(line: LiveLine, log: Log): Report {
+  let ended = '';
   return (event) => {
     switch (event.event) {
+      case 'container-ended':
+      case 'container-back':
+        ended = event.event === 'container-ended' ? `   ${event.container} has ended` : '';
+        line.above(() => remark(describeContainer(event)));
+        return;
       case 'ready':
         line.above(() => {
           for (const forward of event.forwards) print(describeForward(forward));
@@ -75,7 +88,7 @@ export function terminalReport(line: LiveLine, log: Log): Report {
         line.above(() => print(`${event.event}  ${describeForward(event.forward)}`));
         return;
       case 'traffic':
-        line.show(describeTraffic(event));
+        line.show(`${describeTraffic(event)}${ended}`);
         return;
       case 'troubles':
         log.warn({ event: 'troubles', ...event.facts }, event.message);
@@ -107,6 +120,12 @@ export function logReport(log: Log): Report {
       case 'retargeted':
         log.info({ event: name, ...facts }, `${name} ${describeForward(event.forward)}`);
         return;
+      case 'container-ended':
+        log.warn({ event: name, ...facts }, describeContainer(event));
+        return;
+      case 'container-back':
+        log.info({ event: name, ...facts }, describeContainer(event));
+        return;
       case 'traffic':
         log.info({ event: name, ...facts }, describeTraffic(event));
         return;
@@ -122,6 +141,16 @@ export function logReport(log: Log): Report {
       case 'failed': // Told on standard error by whoever ends the process.
     }
   };
+}
+
+/** What a person is told of a container that is followed. */
+export function describeContainer({
+  event,
+  container,
+}: Extract<ForwardEvent, { event: 'container-ended' | 'container-back' }>): string {
+  return event === 'container-ended'
+    ? `Container ${container} has ended. Its forwards wait until it runs again.`
+    : `Container ${container} runs again, and its forwards lead to it.`;
 }
 
 /** Its id is what the other commands call it. */

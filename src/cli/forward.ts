@@ -1,20 +1,29 @@
 // forward.ts: `spliceport forward`: a forwarder in the foreground.
 
-import { Forwarder, type Forward, type ForwardSpec } from '../index.js';
+import type { Forward, Forwarder, ForwardSpec } from '../index.js';
 import { withAdmission, type AdmissionOptions } from './admission.js';
 import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { findSettingsFile } from '../settings/find.js';
 import type { ForwarderSettings, LogSettings } from '../settings/types.js';
-import { openControl, withoutControl } from './control.js';
+import { openControl, withoutControl, type Control } from './control.js';
+import { findContainer } from './engines.js';
 import { EndRequests } from './end-requests.js';
 import { exitCodes, failureOf } from './failure.js';
-import { failedEvent, jsonReport, logReport, terminalReport } from './forward-reports.js';
+import { Follower, FollowingForwarder } from './follow.js';
+import {
+  describeContainer,
+  failedEvent,
+  jsonReport,
+  logReport,
+  terminalReport,
+  type Report,
+} from './forward-reports.js';
 import { ForwardWatch, type WatchOptions } from './forward-watch.js';
 import { LiveLine } from './live-line.js';
 import { remark } from './output.js';
 import { ofOption } from './option-failure.js';
 import { openLog, type LogOptions } from './forward-log.js';
-import { enteredTarget } from './outer-process.js';
+import { enteredTarget, lookUpOutside } from './outer-process.js';
 import { withPortOwner } from './port-owner.js';
 import { isForbidden, reenter } from './reenter.js';
 import { parseSpecs } from './specs.js';
@@ -32,6 +41,8 @@ export interface ForwardOptions
   /** How often traffic is told. Unit: seconds. 0: never. */
   readonly interval?: number;
   readonly json?: boolean;
+  /** Whether a container that is named is followed when it runs again. */
+  readonly follow: boolean;
 }
 
 /**
@@ -91,7 +102,7 @@ async function serve(
   // From here on a signal is a request to end in order.
   using requests = new EndRequests();
   const { controlSocket = true, log, reloadSocket: _, ...own } = settings.forwarder;
-  await using forwarder = new Forwarder({ netns: { path: netnsPath }, ...own });
+  await using forwarder = new FollowingForwarder({ path: netnsPath, ...own });
   const forwards = await addAll(forwarder, settings.specsFor(specs));
   using control = controlSocket
     ? openControl(forwarder, target, (reason) => {
@@ -108,11 +119,42 @@ async function serve(
     forwards,
   });
   using watch = new ForwardWatch(forwarder, forwards, watching);
+  using follower = followed(target, options, { forwarder, control, report });
   await Promise.race([requests.next(), control.drained]);
+  follower?.[Symbol.dispose]();
   watch.changes();
   watch.troubles();
   await close(forwarder, options.drain * 1_000, { requests, watch });
   report({ event: 'closed', stats: forwarder.stats() });
+}
+
+/** Follows a container that was named; one that was given by a process or a namespace has no other. */
+function followed(
+  { pid }: Target,
+  { container: name, follow }: ForwardOptions,
+  to: {
+    readonly forwarder: FollowingForwarder;
+    readonly control: Control;
+    readonly report: Report;
+  },
+): Disposable | undefined {
+  if (!follow || name === undefined || pid === undefined) return undefined;
+  const { forwarder, control, report } = to;
+  return new Follower({
+    name,
+    pid,
+    forwarder,
+    lookUp: enteredTarget() === undefined ? findContainer : lookUpOutside,
+    onEnded: () => {
+      const event = { event: 'container-ended', container: name } as const;
+      control.show({}, describeContainer(event));
+      report(event);
+    },
+    onBack: (found) => {
+      control.show(found);
+      report({ event: 'container-back', container: name, ...found });
+    },
+  });
 }
 
 async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Promise<Forward[]> {

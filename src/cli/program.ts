@@ -115,6 +115,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
         others('netns'),
       ),
     )
+    .option('--no-follow', 'do not follow a container by name when it ends and runs again')
     .option('--drain <seconds>', 'how long sessions may go on after Ctrl-C', parseSeconds, 0)
     .option(
       '--interval <seconds>',

@@ -1,13 +1,13 @@
 // reenter.ts: runs the same command again inside the user namespace that owns the container's network namespace.
 // A process with threads, as any of Node's, cannot change its user namespace; nsenter can, before it starts node.
 
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { controlFolder } from '../api/folder.js';
 import { probeNetns } from '../system.js';
 import { CliFailure, exitCodes } from './failure.js';
-import { enteredEnvironment } from './outer-process.js';
+import { enteredEnvironment, type OuterAnswer, type OuterQuestion } from './outer-process.js';
 import { findEntrance } from './processes.js';
 import type { Target } from './target.js';
 
@@ -54,6 +54,7 @@ export async function reenter(target: Target): Promise<number> {
   );
   const pass = (signal: NodeJS.Signals): boolean => child.kill(signal);
   for (const signal of forwardedSignals) process.on(signal, pass);
+  child.on('message', (question) => void answer(child, question as OuterQuestion));
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + constants.signals[signal ?? 'SIGKILL'];
@@ -62,6 +63,14 @@ export async function reenter(target: Target): Promise<number> {
   } finally {
     for (const signal of forwardedSignals) process.off(signal, pass);
   }
+}
+
+async function answer(child: ChildProcess, { lookUp }: OuterQuestion): Promise<void> {
+  const { findContainer } = await import('./engines.js');
+  const container = await findContainer(lookUp).catch(() => undefined);
+  const reply: OuterAnswer = container === undefined ? {} : { container };
+  // It may have ended meanwhile.
+  if (child.connected) child.send(reply, () => undefined);
 }
 
 function noWayIn({ netnsPath, pid }: Target): CliFailure {

@@ -45,6 +45,7 @@ const cases: [line: string, words: readonly string[]][] = [
         '--max-rate',
         '--max-sessions',
         '--netns',
+        '--no-follow',
         '--pid',
         '--publish',
         '--source-address',

@@ -3,9 +3,6 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
@@ -13,18 +10,13 @@ import { UdpSocket } from '../helpers/udp-socket.js';
 import { cli, CliRun, controlFolder, program } from './helpers/cli.js';
 
 let container: Container;
-let folder: string;
 let port: number;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'spliceport-cli-forward-'));
   container = await Container.start();
   ({ port } = await container.tcp({ kind: 'echo' }));
 });
-afterAll(async () => {
-  rmSync(folder, { recursive: true });
-  await container.stop();
-});
+afterAll(() => container.stop());
 
 const toPid = (): string[] => ['--pid', String(container.pid)];
 
@@ -228,58 +220,6 @@ describe('spliceport forward', () => {
     client.end();
     expect(await run.outcome).toMatchObject({ code: 0 });
     client.destroy();
-  });
-});
-
-describe('spliceport forward --container', () => {
-  /** Puts programs that play podman and docker in front of the PATH. */
-  function engines(scripts: { readonly podman?: string; readonly docker?: string }) {
-    const bin = mkdtempSync(join(folder, 'bin-'));
-    for (const [name, body] of Object.entries(scripts)) {
-      writeFileSync(join(bin, name), `#!/bin/sh\n${body}\n`);
-      chmodSync(join(bin, name), 0o755);
-    }
-    return { env: { PATH: bin } };
-  }
-  const echo = 'PATH=/usr/bin:/bin; echo';
-
-  test.each(['podman', 'docker'] as const)('asks %s for the process', async (engine) => {
-    const id = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
-    const answer = `test "$6" = web || exit 9\n${echo} ${container.pid} running ${id}`;
-    const unknown = `${echo} 'Error: no such container' >&2; exit 125`;
-    const options = engines({ podman: unknown, [engine]: answer });
-    await using run = new CliRun(
-      ['forward', '--json', `127.0.0.1:0:${port}`, '--container', 'web'],
-      options,
-    );
-    const { forwards } = await run.event('ready');
-    expect(await askTcp({ port: forwards[0]?.host.port ?? 0 }, 'through')).toBe('through');
-    const { stdout } = await cli(['ls']);
-    expect(stdout).toContain(id.slice(0, 12));
-    expect(stdout).not.toContain(id);
-  });
-
-  test.each([
-    [
-      'that no engine knows',
-      { podman: `${echo} 'Error: none' >&2; exit 125`, docker: `${echo} 'No such' >&2; exit 1` },
-      /^spliceport: no container web\npodman: Error: none\ndocker: No such\n/,
-    ],
-    [
-      'that does not run',
-      { docker: `${echo} 0 exited 0123` },
-      /^spliceport: container web does not run \(exited\)\nStart it: docker start web\n/,
-    ],
-    ['where there is no engine', {}, /^spliceport: neither podman nor docker is in PATH\n.*--pid/],
-    [
-      'that is on another machine',
-      { podman: `${echo} 4194305 running 0123` },
-      /^spliceport: container web has the process 4194305, which is not on this machine\n/,
-    ],
-  ])('exits with 3 for a container %s', async (_, scripts, text) => {
-    const outcome = await cli(['forward', '8080:80', '--container', 'web'], engines(scripts));
-    expect(outcome).toMatchObject({ code: 3, stdout: '' });
-    expect(outcome.stderr).toMatch(text);
   });
 });
 

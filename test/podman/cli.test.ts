@@ -66,6 +66,29 @@ describePodman('spliceport under podman', (host) => {
     );
   });
 
+  it.each([
+    ['that is restarted', () => host().podman('restart', '-t', '0', 'web')],
+    [
+      'that is removed and made anew',
+      async () => {
+        await host().podman('rm', '-f', '-t', '0', 'web');
+        await host().run('--name', 'web', '--user', '0', ...httpd);
+      },
+    ],
+  ])('follows a container %s', async (_, change) => {
+    await host().run('--name', 'web', '--user', '0', ...httpd);
+    const { forwards } = await forward('0:80', '--container', 'web');
+    const port = forwards[0]?.host.port ?? 0;
+    expect(await host().fetchSoon({ port })).toBe(hello);
+    await change();
+    const output = host().machine.outside('/home/spliceport-test/out');
+    const isBack = (): boolean => readFileSync(output, 'utf8').includes('"container-back"');
+    await until(isBack, 'the container is back', 20_000);
+    expect(readFileSync(output, 'utf8')).toContain('"container-ended"');
+    expect(await host().fetchSoon({ port })).toBe(hello);
+    expect(await spliceport('drain', '--for', '0')).toMatchObject({ code: 0 });
+  });
+
   it('says that a container has stopped, and how to start it', async () => {
     await host().run('--name', 'web', ...httpd);
     await host().podman('stop', '-t', '0', 'web');
