@@ -7,6 +7,9 @@ import { buildProgram, examplesOf } from '../lib/cli/program.js';
 /** The last option of every command is --help. */
 const LINES_OF_HELP_OPTION = 3;
 
+/** When the page was last changed by more than its layout; a date of the day would make every run another page. */
+const DATE = '2026-11-26';
+
 const target = new URL('../docs/spliceport.1', import.meta.url);
 
 const program = buildProgram(() => undefined);
@@ -80,7 +83,7 @@ function commandLines(command) {
 
 const page = [
   '.\\" Made by scripts/man.mjs. Do not edit.',
-  '.TH SPLICEPORT 1 "" "spliceport" "User Commands"',
+  `.TH SPLICEPORT 1 "${DATE}" "spliceport" "User Commands"`,
   '.ad l',
   ...section('NAME', 'spliceport \\- forward ports of the host to containers'),
   ...section(

@@ -56,12 +56,12 @@ function flagsOf(options: CompletedProgram['options']): string[] {
 /** The commands that complete the current word from a source. */
 function complete(source: ValueSource): string {
   if (source === 'none') return ':';
-  if (source === 'file') {
-    return 'compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current")';
-  }
   const words =
     typeof source === 'string' ? `"$(${listingCommands[source]})"` : quote(source.join(' '));
-  return `mapfile -t COMPREPLY < <(compgen -W ${words} -- "$current")`;
+  const chosen = `compgen -W ${words} -- "$current"`;
+  if (source !== 'netns') return `mapfile -t COMPREPLY < <(${chosen})`;
+  const both = `{ ${chosen}; compgen -f -- "$current"; } | sort -u`;
+  return `compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(${both})`;
 }
 
 function quote(text: string): string {

@@ -32,8 +32,9 @@ function optionLine({ short, long, description, value }: CompletedOption, when: 
   const parts = ['complete -c spliceport', when];
   if (short !== undefined) parts.push(`-s ${short.slice(1)}`);
   parts.push(`-l ${long.slice(2)}`);
-  // -x: a value, and no file.
-  if (value !== undefined) parts.push(value.source === 'file' ? '-r' : '-x', values(value.source));
+  // -x: a value, and no file; -rF: a value, and files, too.
+  if (value !== undefined)
+    parts.push(value.source === 'netns' ? '-rF' : '-x', values(value.source));
   parts.push(`-d ${quote(description)}`);
   return parts.filter((part) => part !== '').join(' ');
 }
@@ -41,7 +42,6 @@ function optionLine({ short, long, description, value }: CompletedOption, when: 
 /** What fish completes a value with. */
 function values(source: ValueSource): string {
   if (source === 'none') return '';
-  if (source === 'file') return '-F';
   const words = typeof source === 'string' ? `(${listingCommands[source]})` : source.join(' ');
   return `-a ${quote(words)}`;
 }

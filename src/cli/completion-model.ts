@@ -5,10 +5,11 @@ import type { Command } from 'commander';
 /** Where the words for a value come from; a list is the words themselves. */
 export type ValueSource =
   | 'container'
-  | 'file'
   | 'forward'
   | 'forwarder'
   | 'forward-or-forwarder'
+  /** Besides files of any kind. */
+  | 'netns'
   | 'none'
   | 'pid'
   | readonly string[];
@@ -41,7 +42,7 @@ export interface CompletedProgram {
 
 const optionSources: Readonly<Record<string, ValueSource>> = {
   '--container': 'container',
-  '--netns': 'file',
+  '--netns': 'netns',
   '--pid': 'pid',
   '--to': 'forwarder',
 };
@@ -61,6 +62,7 @@ export const listingCommands = {
   forwarder: 'spliceport ls --quiet 2>/dev/null | cut -d/ -f1 | uniq',
   'forward-or-forwarder':
     'spliceport ls --quiet 2>/dev/null | grep /; spliceport ls --quiet 2>/dev/null | cut -d/ -f1 | uniq',
+  netns: 'find /run/netns -mindepth 1 -maxdepth 1 2>/dev/null',
   pid: "ps -eo pid= | tr -d ' '",
 } as const;
 

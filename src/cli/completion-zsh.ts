@@ -67,7 +67,7 @@ function optionSpec({ short, long, description, value }: CompletedOption): strin
 /** What zsh completes a value with. */
 function action(source: ValueSource): string {
   if (source === 'none') return ' ';
-  if (source === 'file') return '_files';
+  if (source === 'netns') return `{${functionName(source)}; _files}`;
   return typeof source === 'string' ? functionName(source) : `(${source.join(' ')})`;
 }
 

@@ -56,6 +56,7 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport forward 8080:80 --container ', ['db', 'other', 'web']],
   ['spliceport forward --json 8080:80 --container w', ['web']],
   ['spliceport forward --netns RUN/na', ['RUN/namespace']],
+  ['spliceport forward --netns /run/netns/w', ['/run/netns/web']],
   ['spliceport forward --source-address p', ['proxy-v1', 'proxy-v2']],
   ['spliceport rm ', ['4281/1', '4281/2', '5000/1']],
   ['spliceport rm --drain 5 4281/', ['4281/1', '4281/2']],
@@ -69,7 +70,7 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport help dr', ['drain']],
 ];
 
-/** A folder with programs that play podman, docker and `spliceport ls --quiet`, and with the scripts. */
+/** A folder with programs that play podman, docker, find and `spliceport ls --quiet`, and with the scripts. */
 let folder: string;
 
 const scriptOf = (shell: string): string => join(folder, `completion.${shell}`);
@@ -80,6 +81,7 @@ beforeAll(async () => {
   const answers = {
     podman: 'web\ndb',
     docker: 'other',
+    find: '/run/netns/web',
     spliceport: '4281/1\n4281/2\n5000/1',
   };
   for (const [name, answer] of Object.entries(answers)) {
