@@ -4,8 +4,9 @@
 import { fail, oneLine } from './last-words.js';
 import { constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Forwarder, SpliceportSystemError, type ForwardSpec } from '../index.js';
+import { Forwarder } from '../index.js';
 import { probeNetns, raiseFileLimit, type UnixSocketType } from '../system.js';
+import { addWithSettings } from './add-forwards.js';
 import { decodeConfig, type Config, type Mapping } from './config.js';
 import { isPassed, onEnd, releaseOutput, signalReady, takeInheritedFds } from './descriptors.js';
 import { callText, quote } from './go-text.js';
@@ -148,7 +149,7 @@ async function forwardAll(
 ): Promise<void> {
   const { ranges, failure } = check(expand(mappings), containerAddress, raiseFileLimit());
   try {
-    await addAll(
+    await addWithSettings(
       forwarder,
       ranges.map(({ spec }) => spec),
       settings,
@@ -159,29 +160,6 @@ async function forwardAll(
     throw text === undefined ? error : new Error(text, { cause: error });
   }
   if (failure !== undefined) throw new Error(failure);
-}
-
-/** Adds forwards with their settings; without them where the system does not take them, such as in an old kernel. */
-async function addAll(
-  forwarder: Forwarder,
-  specs: readonly ForwardSpec[],
-  settings: HelperSettings,
-): Promise<void> {
-  const { specsFor } = settings;
-  if (specsFor === undefined) {
-    await forwarder.addAll(specs);
-    return;
-  }
-  try {
-    const forwards = await forwarder.addAll(specsFor(specs));
-    for (const warning of new Set(forwards.map((forward) => forward.warning))) {
-      if (warning !== undefined) settings.tell(warning);
-    }
-  } catch (error) {
-    if (error instanceof SpliceportSystemError && error.side === 'host') throw error;
-    await forwarder.addAll(specs);
-    settings.tell(`the settings of forwards cannot be had: ${(error as Error).message}`);
-  }
 }
 
 function openReloadSocket(

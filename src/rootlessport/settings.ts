@@ -1,5 +1,6 @@
-// settings.ts: what the user's settings file says for this container. Whatever is wrong with it, the container starts:
-// the helper goes on without the file, and says so. Without a file nothing is loaded.
+// settings.ts: what the user's settings file says for this container. Of a wrong file its gates hold, which are the
+// settings that keep clients out, and nothing else; the helper says so. Where a gate cannot be had, no port opens.
+// Without a file nothing is loaded.
 
 import type { ForwarderOptions, ForwardSpec } from '../index.js';
 import type { ForwarderLog, ForwarderLogOptions } from '../log/forwarder-log.js';
@@ -7,6 +8,8 @@ import { findSettingsFile } from '../settings/find.js';
 import type { UnixSocketType } from '../system.js';
 import { oneLine } from './last-words.js';
 import { writeAll } from './streams.js';
+
+type SpecRule = (specs: readonly ForwardSpec[]) => ForwardSpec[];
 
 /** What holds for this helper. */
 export interface HelperSettings {
@@ -17,8 +20,10 @@ export interface HelperSettings {
   readonly log: ForwarderLog | undefined;
   /** What is wrong, a sentence each; it may grow. */
   readonly notices: readonly string[];
-  /** Gives forwards their settings; undefined where they have none. */
-  readonly specsFor: ((specs: readonly ForwardSpec[]) => ForwardSpec[]) | undefined;
+  /** Gives forwards their settings; undefined where they have none. It throws where a gate cannot be had. */
+  readonly specsFor: SpecRule | undefined;
+  /** Gives them no more than their gates. */
+  readonly gatesFor: SpecRule | undefined;
   /** Tells the user of something that is wrong. */
   tell(problem: string): void;
 }
@@ -31,8 +36,7 @@ export async function helperSettings(containerId: string): Promise<HelperSetting
   try {
     return await read(path, containerId, notices);
   } catch (error) {
-    tell(notices, undefined, `settings file ${path}: ${String(error)}`);
-    return withoutFile(notices);
+    throw new Error(`settings file ${path}: ${String(error)}`, { cause: error });
   }
 }
 
@@ -44,15 +48,25 @@ function withoutFile(notices: string[]): HelperSettings {
     log: undefined,
     notices,
     specsFor: undefined,
+    gatesFor: undefined,
     tell: (problem) => tell(notices, undefined, problem),
   };
 }
 
 async function read(path: string, containerId: string, notices: string[]): Promise<HelperSettings> {
   const { forwarderSettings, loadQuickly, withSettings } = await import('../settings/quick.js');
-  const { file, problems } = await loadQuickly(path);
-  for (const problem of problems) tell(notices, undefined, `settings file ${problem}`);
-  if (problems.length > 0) return withoutFile(notices);
+  const { file, gates, problems } = await loadQuickly(path);
+  const [first] = problems;
+  const gatesFor: SpecRule = (specs) => {
+    if (gates === undefined) throw closedFor(first);
+    return withSettings(gates, specs, containerId);
+  };
+  if (first !== undefined) {
+    // Where no port opens, the refusal says what is wrong.
+    if (gates === undefined) return { ...withoutFile(notices), specsFor: gatesFor, gatesFor };
+    for (const problem of problems) tell(notices, undefined, `settings file ${problem}`);
+    return { ...withoutFile(notices), specsFor: gatesFor, gatesFor };
+  }
   const own = forwarderSettings(file, containerId);
   const { controlSocket = true, log: logSettings, reloadSocket, ...options } = own;
   const log = logSettings && (await openLog({ ...logSettings, facts: factsOf(containerId) }));
@@ -64,8 +78,15 @@ async function read(path: string, containerId: string, notices: string[]): Promi
     log,
     notices,
     specsFor: (specs) => withSettings(file, specs, containerId),
+    gatesFor,
     tell: (problem) => tell(notices, log, problem),
   };
+}
+
+function closedFor(problem = 'it cannot be read'): Error {
+  return new Error(
+    `settings file ${problem}; ports do not open without what the file says of allow, deny and the like`,
+  );
 }
 
 async function openLog(options: ForwarderLogOptions): Promise<ForwarderLog> {

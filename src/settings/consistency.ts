@@ -1,7 +1,7 @@
 // consistency.ts: what is wrong with settings that a JSON Schema finds right.
 
-import { isIP } from 'node:net';
-import { forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
+import { parseCidr } from '../address.js';
+import { blockExpected, forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
 import type { Match, Rule, Settings, SettingsFile } from './types.js';
 
 const blockKeys = ['allow', 'deny', 'trustedProxies'] as const;
@@ -67,18 +67,11 @@ function backward({ hostPort }: Match, place: readonly (number | string)[]): Inc
 
 /** Blocks of addresses that look like some and are none. */
 function misspelt(settings: Settings, place: readonly (number | string)[]): Inconsistency[] {
-  const message = 'expected an IP address, or a block such as "10.0.0.0/8"';
   return blockKeys.flatMap((key) =>
     (settings[key] ?? []).flatMap((block, index) =>
-      isBlock(block) ? [] : [{ place: [...place, key, index], message }],
+      parseCidr(block) !== undefined
+        ? []
+        : [{ place: [...place, key, index], message: blockExpected }],
     ),
   );
-}
-
-function isBlock(text: string): boolean {
-  const [address = '', length = '0'] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || Number(length) > (family === 4 ? 32 : 128)) return false;
-  const isMapped = family === 6 && address.includes('.');
-  return !isMapped || !text.includes('/') || Number(length) >= 96;
 }

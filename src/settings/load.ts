@@ -3,8 +3,9 @@
 import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
 import * as z from 'zod/mini';
 import { inconsistencies } from './consistency.js';
+import { countGates, gatesOnly, mentionsGates } from './gates.js';
 import { settingsFile } from './schema.js';
-import { inWords, parseText, readText, type Finding, type Place } from './syntax.js';
+import { inWords, NoFile, parseText, readText, type Finding, type Place } from './syntax.js';
 import type { ReadSettings, SettingsFile, SettingsProblem } from './types.js';
 
 const MAX_SHOWN_LENGTH = 60;
@@ -16,14 +17,15 @@ export function loadSettings(path: string): ReadSettings {
     text = readText(path);
   } catch (error) {
     const message = `cannot be read: ${(error as Error).message}`;
-    return { path, file: {}, problems: [{ path, key: '', message }] };
+    const gates = hasNoContent(error) ? {} : undefined;
+    return { path, file: {}, gates, problems: [{ path, key: '', message }] };
   }
-  const { file, findings } = check(text);
+  const { file, gates, findings } = check(text);
   const inOrder = findings.toSorted((one, other) => one.offset - other.offset);
   const problems = inOrder.map(({ offset, key, message }): SettingsProblem => {
     return { path, ...positionOf(text, offset), key, message };
   });
-  return { path, file: problems.length === 0 ? file : {}, problems };
+  return { path, file: problems.length === 0 ? file : {}, gates, problems };
 }
 
 /** `/etc/spliceport/config.json:3:14: defaults.workers: expected an integer from 1 to 64, not "two"` */
@@ -32,19 +34,44 @@ export function describeProblem({ path, line, column, key, message }: SettingsPr
   return `${path}${position}: ${key === '' ? '' : `${key}: `}${message}`;
 }
 
-function check(text: string): { readonly file: SettingsFile; readonly findings: Finding[] } {
+interface Checked {
+  readonly file: SettingsFile;
+  readonly gates: SettingsFile | undefined;
+  readonly findings: Finding[];
+}
+
+function check(text: string): Checked {
   const { root, findings } = parseText(text);
-  if (root === undefined || findings.length > 0) return { file: {}, findings };
-  const result = z.safeParse(settingsFile, getNodeValue(root));
+  if (root === undefined || findings.length > 0) {
+    return { file: {}, gates: mentionsGates(text) ? undefined : {}, findings };
+  }
+  const value: unknown = getNodeValue(root);
+  const gates = readableGates(value);
+  const result = z.safeParse(settingsFile, value);
   if (!result.success) {
-    return { file: {}, findings: result.error.issues.flatMap((issue) => findingsOf(issue, root)) };
+    const wrong = result.error.issues.flatMap((issue) => findingsOf(issue, root));
+    return { file: {}, gates, findings: wrong };
   }
   const file = result.data as SettingsFile;
   const inconsistent = inconsistencies(file);
   return {
     file,
+    gates,
     findings: inconsistent.map(({ place, message }) => findingAt(root, place, message)),
   };
+}
+
+/** The gates of a file that may be wrong elsewhere; undefined where one of them is wrong, or nobody can say what it is for. */
+function readableGates(value: unknown): SettingsFile | undefined {
+  const gates = gatesOnly(value);
+  if (countGates(gates) !== countGates(value)) return undefined;
+  const isRight = z.safeParse(settingsFile, gates).success && inconsistencies(gates).length === 0;
+  return isRight ? gates : undefined;
+}
+
+/** Whether there is nothing at the place that could have gates in it. */
+function hasNoContent(error: unknown): boolean {
+  return error instanceof NoFile || (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 function findingsOf(issue: z.core.$ZodIssue, root: Node): Finding[] {

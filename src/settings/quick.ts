@@ -3,6 +3,7 @@
 
 import { getNodeValue } from 'jsonc-parser';
 import { inconsistencies } from './consistency.js';
+import { gatesOnly } from './gates.js';
 import { parseText, readText } from './syntax.js';
 import type { SettingsFile } from './types.js';
 import { isValid } from './valid.js';
@@ -12,16 +13,19 @@ export { forwarderSettings, withSettings } from './apply.js';
 /** A settings file, and a sentence for each thing that is wrong with it; then it is empty. */
 export interface QuickSettings {
   readonly file: SettingsFile;
+  /** The gates of the file, also of a wrong one; undefined when one of them cannot be made out. */
+  readonly gates: SettingsFile | undefined;
   readonly problems: readonly string[];
 }
 
 /** Reads a settings file, at once when it is right. Never rejects on account of the file. */
 export async function loadQuickly(path: string): Promise<QuickSettings> {
   const file = rightFile(path);
-  if (file !== undefined) return { file, problems: [] };
+  if (file !== undefined) return { file, gates: gatesOnly(file), problems: [] };
   const { describeProblem, loadSettings } = await import('./load.js');
   const loaded = loadSettings(path);
-  return { file: loaded.file, problems: loaded.problems.map(describeProblem) };
+  const { gates } = loaded;
+  return { file: loaded.file, gates, problems: loaded.problems.map(describeProblem) };
 }
 
 function rightFile(path: string): SettingsFile | undefined {

@@ -15,13 +15,16 @@ export interface Finding {
   readonly message: string;
 }
 
+/** What is at the place is no file. */
+export class NoFile extends Error {}
+
 /** The text of a settings file. Never waits: what should be a file may be a pipe that nobody writes to. */
 export function readText(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(fd);
-    if (stats.isDirectory()) throw new Error('it is a folder');
-    if (!stats.isFile() && !stats.isCharacterDevice()) throw new Error('it is no plain file');
+    if (stats.isDirectory()) throw new NoFile('it is a folder');
+    if (!stats.isFile() && !stats.isCharacterDevice()) throw new NoFile('it is no plain file');
     if (stats.size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
     return stats.isFile() ? readFileSync(fd, 'utf8').replace(/^\uFEFF/, ' ') : '';
   } finally {

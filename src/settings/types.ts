@@ -91,5 +91,7 @@ export interface ReadSettings {
   readonly path: string;
   /** Empty when there are problems: a file is used whole or not at all. */
   readonly file: SettingsFile;
+  /** The gates of the file, also of a wrong one; undefined when one of them cannot be made out. */
+  readonly gates: SettingsFile | undefined;
   readonly problems: readonly SettingsProblem[];
 }

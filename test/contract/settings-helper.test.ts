@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Forward, ForwarderInfo } from '../../src/api/types.js';
 import { Container, type TcpService } from '../helpers/container.js';
-import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
+import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import { cli } from './helpers/cli.js';
 import { call } from './helpers/control.js';
@@ -71,8 +71,8 @@ describe('a wrong settings file', () => {
   test.each<[string, string | object, RegExp]>([
     [
       'a wrong value',
-      '{\n "defaults": {"maxFlows": "many"}\n}',
-      /settings\.json:2:27: defaults\.maxFlows: expected an integer from 1 to 1,048,576, not "many"$/,
+      '{\n "defaults": {"workers": "many"}\n}',
+      /settings\.json:2:26: defaults\.workers: expected an integer from 1 to 64, not "many"$/,
     ],
     [
       'no JSON',
@@ -100,6 +100,27 @@ describe('a wrong settings file', () => {
     await using run = start(path);
     await run.ready();
     expect(await noticesOf(run)).toEqual([expect.stringMatching(/odd: cannot be read: /)]);
+  });
+
+  test('keeps out whom it keeps out all the same', async () => {
+    await using run = start(write({ defaults: { workers: 'two', deny: ['127.0.0.0/8'] } }));
+    await run.ready();
+    const client = await connectTcp({ port });
+    expect((await endingOf(client)).errorCode).toBe('ECONNRESET');
+    expect(await noticesOf(run)).toEqual([expect.stringMatching(/defaults\.workers: expected /)]);
+  });
+
+  test.each<[string, string | object]>([
+    ['a block that is none', { defaults: { deny: ['127.0.0.0/08'] } }],
+    ['an allow list in what is no JSON', '{ defaults: { allow: ["127.0.0.1"] } }'],
+  ])('with %s opens no port, and says why', async (_, content) => {
+    await using run = start(write(content));
+    const { code, stdout, stderr } = await run.outcome;
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toMatch(
+      /^settings file .*settings\.json:1:\d+: .*; ports do not open without [^\n]*\n$/,
+    );
+    expect(await isRefused({ port })).toBe(true);
   });
 
   test('is no excuse for a wrong configuration', async () => {

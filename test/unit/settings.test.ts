@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { forwarderSettings, forwardSettings, withSettings } from '../../src/settings/apply.js';
 import { builtInDefaults } from '../../src/settings/defaults.js';
 import { findSettingsFile } from '../../src/settings/find.js';
+import { gatesOnly } from '../../src/settings/gates.js';
 import { forwarderKeys } from '../../src/settings/keys.js';
 import { describeProblem, loadSettings } from '../../src/settings/load.js';
 import type { QuickSettings } from '../../src/settings/quick.js';
@@ -163,11 +164,56 @@ describe('what the helper reads at once', () => {
     'null',
   ])('agrees with the whole check on %s', async (content) => {
     const path = write('quick.json', content);
-    const { file, problems } = loadSettings(path);
-    expect(await quick.loadQuickly(path)).toEqual({
+    const { file, gates, problems } = loadSettings(path);
+    const read = await quick.loadQuickly(path);
+    expect(read).toEqual({
       file,
+      gates: problems.length === 0 ? gatesOnly(file) : gates,
       problems: problems.map(describeProblem),
     });
+  });
+});
+
+describe('the gates of a wrong file', () => {
+  const deny = ['10.0.0.0/8'];
+  const gatesOf = (content: string | object) => {
+    const { file, gates, problems } = loadSettings(write('gates.json', content));
+    expect({ file, isRight: problems.length === 0 }).toEqual({ file: {}, isRight: false });
+    return gates;
+  };
+
+  test('are what is left of it', () => {
+    const match = { hostPort: 80 };
+    const rules = [
+      { match, set: { maxSessions: 2, workers: 0 } },
+      { match: { nobody: 1 }, set: { sourceAddress: 'proxy-v2' } },
+    ];
+    expect(gatesOf({ other: 1, defaults: { deny, udpTimeoutMs: 'long' }, rules })).toEqual({
+      defaults: { deny },
+      rules: [{ match, set: { maxSessions: 2 } }],
+    });
+  });
+
+  test.each<[string, string | object]>([
+    ['has a wrong value', { defaults: { deny: ['10.0.0.0/08'] } }],
+    ['is for nobody knows whom', { rules: [{ match: { port: 80 }, set: { deny } }] }],
+    ['stands in a wrong place', { default: { deny } }],
+    ['goes without its other half', { defaults: { acceptProxy: true } }],
+    ['is there twice', '{"defaults": {"deny": ["::1"], "deny": []}}'],
+    ['stands in what is no JSON', '{ defaults: { deny: ["::1"] } }'],
+  ])('cannot be made out where one %s', (_, content) => {
+    expect(gatesOf(content)).toBeUndefined();
+  });
+
+  test('are none where there is no file, or no word of any', () => {
+    expect(loadSettings(join(folder, 'missing')).gates).toEqual({});
+    expect(loadSettings(folder).gates).toEqual({});
+    expect(gatesOf('{ defaults: {} // allow me')).toEqual({});
+  });
+
+  test('cannot be made out where the file is too long to read', () => {
+    const path = write('long.json', ' '.repeat(1_048_577));
+    expect(loadSettings(path).gates).toBeUndefined();
   });
 });
 

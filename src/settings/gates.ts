@@ -1,0 +1,41 @@
+// gates.ts: the settings that keep clients out, taken from a settings file by themselves. They hold also where the rest
+// cannot be had.
+
+import { gateKeys } from './keys.js';
+import type { SettingsFile } from './types.js';
+
+/** A file that has nothing but gates. Of a wrong file it takes what stands in the right place, right or wrong. */
+export function gatesOnly(file: unknown): SettingsFile {
+  const { defaults, rules } = recordOf(file);
+  const ruled = (Array.isArray(rules) ? rules : []).flatMap((rule: unknown) => {
+    const { match, set } = recordOf(rule);
+    const gates = gatesAmong(set);
+    return Object.keys(gates).length === 0 ? [] : [{ match, set: gates }];
+  });
+  return { defaults: gatesAmong(defaults), rules: ruled as SettingsFile['rules'] & object };
+}
+
+/** How many gates a value has anywhere in it. */
+export function countGates(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + countGates(each), 0);
+  return Object.entries(recordOf(value)).reduce(
+    (sum, [key, each]) => sum + (gateKeys.includes(key) ? 1 : countGates(each)),
+    0,
+  );
+}
+
+/** Whether a text that cannot be read as JSON seems to have gates. */
+export function mentionsGates(text: string): boolean {
+  return new RegExp(`\\b(?:${gateKeys.join('|')})\\b["']?\\s*:`).test(text);
+}
+
+function gatesAmong(settings: unknown): object {
+  return Object.fromEntries(
+    Object.entries(recordOf(settings)).filter(([key]) => gateKeys.includes(key)),
+  );
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isRecord ? (value as Record<string, unknown>) : {};
+}
