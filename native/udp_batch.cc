@@ -3,8 +3,8 @@
 //   ECONNREFUSED   An ICMP answer to an *earlier* datagram, reported once in place of this send: repeat.
 //   EINVAL, EIO, EMSGSIZE on a train: the route or the device cannot segment (its MTU is smaller than a segment, it has
 //                  no checksum offload, ...): this flow sends one by one from now on, beginning with this train.
-//   ENETUNREACH, EHOSTUNREACH, ENODEV, EINVAL with a source or an interface given: the way in is not a way out: the
-//                  kernel chooses from now on.
+//   ENETUNREACH, EHOSTUNREACH, ENODEV, EINVAL with a source given: the address is gone, or there is no way out from it:
+//                  the kernel chooses for what is in hand. The next batch tries the source again: addresses come back.
 //   else           (EAGAIN, ENOBUFS, EMSGSIZE of one datagram, EPERM ...) dropped and counted, as any router would.
 
 #include "udp_batch.h"
@@ -84,6 +84,21 @@ void ReadControls(msghdr& header, ReceivedTrain& train) {
 template <typename T>
 T* ForKernel(const T* memory) {
   return const_cast<T*>(memory);  // NOLINT(cppcoreguidelines-pro-type-const-cast): see above.
+}
+
+// No interface is named, since for IPv4 that overrules the routing table: a client that is reached by another way than
+// its datagrams come would hear nothing. A link-local address says nothing without one.
+void AppendSource(msghdr& header, const DatagramRoute& route) {
+  if (route.peer.is_v6()) {
+    in6_pktinfo info{};
+    info.ipi6_addr = route.source.v6();
+    if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) info.ipi6_ifindex = route.interface;
+    AppendControl(header, IPPROTO_IPV6, IPV6_PKTINFO, info);
+  } else {
+    in_pktinfo info{};
+    info.ipi_spec_dst = route.source.v4();
+    AppendControl(header, IPPROTO_IP, IP_PKTINFO, info);
+  }
 }
 
 bool SegmentationRefused(int error) { return error == EINVAL || error == EIO || error == EMSGSIZE; }
@@ -205,18 +220,7 @@ void SendBatch::Head(const Message& message, msghdr& header, char* control) {
   if (!route.connected) {
     header.msg_name = ForKernel(route.peer.bytes());
     header.msg_namelen = route.peer.size();
-    const bool has_source = !route.source.is_unspecified();
-    if (route.peer.is_v6() && (has_source || route.interface != 0)) {
-      in6_pktinfo info{};
-      if (has_source) info.ipi6_addr = route.source.v6();
-      info.ipi6_ifindex = route.interface;
-      AppendControl(header, IPPROTO_IPV6, IPV6_PKTINFO, info);
-    } else if (has_source || route.interface != 0) {
-      in_pktinfo info{};
-      info.ipi_spec_dst = route.source.v4();
-      info.ipi_ifindex = static_cast<int>(route.interface);
-      AppendControl(header, IPPROTO_IP, IP_PKTINFO, info);
-    }
+    if (!message.any_source && !route.source.is_unspecified()) AppendSource(header, route);
   }
   if (message.datagrams > 1) {
     AppendControl(header, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(message.segment_bytes));
@@ -265,7 +269,7 @@ SendOutcome SendBatch::Flush(int fd) {
   return outcome;
 }
 
-// Changes the message or its route so that it may be sent again; false when there is nothing left to try.
+// Changes the message so that it may be sent again; false when there is nothing left to try.
 bool SendBatch::Recover(size_t index, int error) {
   DatagramRoute& route = *messages_[index].route;
   if (messages_[index].datagrams > 1 && SegmentationRefused(error)) {
@@ -273,13 +277,10 @@ bool SendBatch::Recover(size_t index, int error) {
     Split(index);
     return true;
   }
-  if (route.connected || !WayOutRefused(error)) return false;
-  if (route.interface != 0) {
-    route.interface = 0;
-    return true;
-  }
-  if (route.source.is_unspecified()) return false;
-  route.source = Address();
+  if (route.connected || route.source.is_unspecified()) return false;
+  if (messages_[index].any_source || !WayOutRefused(error)) return false;
+  for (size_t i = index; i < messages_.size(); ++i)
+    messages_[i].any_source |= messages_[i].route == &route;
   return true;
 }
 

@@ -72,7 +72,7 @@ struct DatagramRoute {
   Address peer;  // When not connected.
   Address
       source;  // When not connected: the address to leave from; unspecified: the kernel's choice.
-  uint32_t interface = 0;  // When not connected: the interface to leave by; 0: the kernel's choice.
+  uint32_t interface = 0;        // Where `source` is, which matters if it is link-local.
   bool segmentation = true;      // Turned off for good when the path refuses UDP_SEGMENT.
   std::span<const char> prefix;  // Ahead of each datagram; not counted in SendOutcome::bytes.
 };
@@ -98,7 +98,8 @@ class SendBatch {
     size_t bytes;          // With the prefixes.
     size_t segment_bytes;  // Of the first datagram, also when it is the only one.
     size_t datagrams;
-    bool closed;  // Ends with a short datagram, so nothing can follow.
+    bool closed;              // Ends with a short datagram, so nothing can follow.
+    bool any_source = false;  // The kernel chooses: the route's source has been refused.
   };
   void AddWhole(DatagramRoute& route, const Train& train);
   void Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train);

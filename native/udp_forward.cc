@@ -91,6 +91,9 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
     }
     flows_.Touch(*current, arrival.now);
   }
+  // A load balancer may have sent it elsewhere than the one before.
+  current->to_client.source = arrival.train.local;
+  current->to_client.interface = arrival.train.interface;
   reactor_.Datagrams().to_container.Add(current->to_container, datagrams);
 }
 
@@ -144,8 +147,6 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   }
   flow->to_client.connected = false;
   flow->to_client.peer = train.peer;
-  flow->to_client.source = train.local;
-  flow->to_client.interface = train.interface;
   flow->begun_micros = flow->used_micros = arrival.now;
   counters_.sessions_opened.Add();
   reactor_.memory.Begin();

@@ -7,6 +7,8 @@ import { until } from '../helpers/wait.js';
 
 // The host is a namespace too: its veth pair leads to a client in a third one.
 const HOST_ADDRESSES = ['10.7.8.1', '10.7.8.2', 'fd00:7:8::1', 'fd00:7:8::2'];
+const ONE_FAMILY = { address: '0.0.0.0', port: 0 };
+const BOTH_FAMILIES = { port: 0 };
 const CLIENT_ADDRESSES = ['10.7.8.9', 'fd00:7:8::9'];
 
 describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pair', () => {
@@ -48,6 +50,75 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
       const from = CLIENT_ADDRESSES[to.includes(':') ? 1 : 0] ?? '';
       const answer = await client.askUdp({ from, to, port: forward.host.port });
       expect(answer).toEqual({ address: to, port: forward.host.port, bytes: 14 });
+    }
+    await api.close({});
+  });
+
+  // 192.0.2.5 is behind the client, and the client's second link is a way in only.
+  it('answers by the routing table, whatever way the question came in', async () => {
+    const onHost = (command: string) =>
+      host.api<ForwarderApi>().run({ command: command.split(' ') });
+    await onHost(`ip link add way-in type veth peer name way-out netns ${client.pid}`);
+    await onHost('ip address add 10.7.9.1/24 dev way-in');
+    await onHost('ip link set way-in up');
+    await onHost('ip route add 192.0.2.5 via 10.7.8.9');
+    const inClient = async (...commands: string[]) => {
+      for (const command of commands) await client.run(...command.split(' '));
+    };
+    await inClient(
+      'ip address add 192.0.2.5/32 dev lo',
+      'ip address add 10.7.9.9/24 dev way-out',
+      'ip link set way-out up',
+    );
+    const loose = 'for each in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $each; done';
+    await host.api<ForwarderApi>().run({ command: ['sh', '-c', loose] });
+    await client.run('sh', '-c', loose);
+    // Or the client would answer for 192.0.2.5 as its neighbor does.
+    await client.run(
+      ...[
+        'sh',
+        '-c',
+        'cd /proc/sys/net/ipv4/conf/way-out; echo 1 > arp_ignore; echo 2 > arp_announce',
+      ],
+    );
+    const service = await container.udp({ echo: true });
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    for (const where of [ONE_FAMILY, BOTH_FAMILIES]) {
+      const { host: at } = await api.add({
+        protocol: 'udp',
+        host: where,
+        container: { port: service.port },
+      });
+      const answer = await client.askUdp({ from: '192.0.2.5', to: '10.7.9.1', port: at.port });
+      expect(answer).toEqual({ address: '10.7.9.1', port: at.port, bytes: 14 });
+    }
+    await api.close({});
+  });
+
+  it('answers from the address that the client sent to again once the host has that back', async () => {
+    const service = await container.udp();
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    const change = (verb: string) =>
+      api.run({ command: ['ip', 'address', verb, '10.7.8.2/24', 'dev', 'to-client'] });
+    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
+      const { host: at } = await api.add({
+        protocol: 'udp',
+        host: where,
+        container: { port: service.port },
+      });
+      const asker = await client.udp({ address: '10.7.8.9' });
+      await asker.send('hello', { address: '10.7.8.2', port: at.port });
+      await service.seenCount(round + 1);
+      await change('del');
+      await service.reply('from another');
+      await asker.seenCount(1);
+      await change('add');
+      await service.reply('from the same');
+      const from = (await asker.seenCount(2)).map((seen) => seen.from);
+      expect(from).toEqual([`10.7.8.1 ${at.port}`, `10.7.8.2 ${at.port}`]);
+      await asker.close();
     }
     await api.close({});
   });
