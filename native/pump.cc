@@ -74,7 +74,10 @@ PumpState Pump::Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
 
 PumpState Pump::Flush(Reactor& reactor, StreamEnd& sink) {
   if (!sink.writable) return PumpState::kBlocked;
-  if (pipe_) return EmptyInto(reactor, sink);
+  return pipe_ ? EmptyInto(reactor, sink) : SendBacklog(sink);
+}
+
+PumpState Pump::SendBacklog(StreamEnd& sink) {
   const std::span<const char> rest(backlog_.get() + backlog_sent_, backlog_size_ - backlog_sent_);
   const Io io = Send(sink.fd.get(), rest);
   if (io.failed()) return FailureOf(io, PumpState::kSinkFailed);
@@ -143,7 +146,7 @@ PumpState Pump::EmptyInto(Reactor& reactor, StreamEnd& sink) {
     const Io out = EmptyPipe(*pipe_, sink.fd.get());
     if (out.failed()) {
       if (IsPeersFault(out.error)) return PumpState::kSinkFailed;
-      return TakeBack(reactor) ? Flush(reactor, sink) : PumpState::kBroken;
+      return TakeBack(reactor) ? SendBacklog(sink) : PumpState::kBroken;
     }
     if (out.moved()) continue;
     sink.writable = false;

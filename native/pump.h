@@ -60,6 +60,7 @@ class Pump {
 
  private:
   PumpState Flush(Reactor& reactor, StreamEnd& sink);
+  PumpState SendBacklog(StreamEnd& sink);
   PumpState Copy(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
   PumpState Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
   void NoteRead(size_t count, size_t room, StreamEnd& source);
