@@ -10,6 +10,10 @@ constexpr int kMostAcceptsPerWake = 256;
 // From this many on in one wake, all workers take some.
 constexpr int kCrowd = 64;
 constexpr int64_t kRestMicros = 20'000;
+// Between attempts that keep failing.
+constexpr int64_t kLongestRestMicros = 1'000'000;
+// More failures in a row are not the connections' own.
+constexpr int kMostLostInARow = 8;
 // Wakes' worth of clients that are still taken in when a forward is to drain: more than any backlog holds.
 constexpr int kMostDrainWakes = 1'024;
 
@@ -28,7 +32,8 @@ TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& part
       source_address_(config.source_address),
       accepts_(config.accepts),
       listener_(config.host_socket),
-      target_(config.target) {}
+      target_(config.target),
+      next_rest_micros_(kRestMicros) {}
 
 Result<void> TcpForward::Start() {
   if (!accepts_) return {};
@@ -62,14 +67,11 @@ int TcpForward::AcceptSome(int most) {
     const Io io = Accept(listener_->get(), connection, client);
     if (io.would_block()) return accepted;
     if (io.error != 0) {
-      // What is wrong with one connection (ECONNABORTED and the like) is over with it; EINVAL is a listener that another
-      // of its owners has shut down, and would come again at once.
-      if (IsExhaustion(io.error) || io.error == EINVAL) {
-        Rest();
-        return accepted;
-      }
-      continue;
+      if (GoesOnAfter(io.error)) continue;
+      return accepted;
     }
+    lost_in_a_row_ = 0;
+    next_rest_micros_ = kRestMicros;
     if (!Admits(client)) {
       ResetOnClose(connection.get());
       continue;
@@ -82,6 +84,19 @@ int TcpForward::AcceptSome(int most) {
     if (armed()) return accepted + 1;
   }
   return most;
+}
+
+// What is wrong with one connection (ECONNABORTED and the like) is over with it. All else would come again at once, and may
+// last: accept(2) is forbidden here, or another owner has shut the listener down.
+bool TcpForward::GoesOnAfter(int error) {
+  if (IsPeersFault(error) && ++lost_in_a_row_ <= kMostLostInARow) return true;
+  if (IsExhaustion(error)) {
+    Rest();
+  } else {
+    RestFor(next_rest_micros_);
+    next_rest_micros_ = std::min(next_rest_micros_ * 2, kLongestRestMicros);
+  }
+  return false;
 }
 
 bool TcpForward::Admits(const Address& client) {
@@ -119,11 +134,13 @@ std::string TcpForward::IntroductionOf(const Address& client, int fd, const Prox
   return WriteProxyHeader(v1 ? ProxyVersion::k1 : ProxyVersion::k2, Protocol::kTcp, header);
 }
 
-void TcpForward::Rest() {
+void TcpForward::Rest() { RestFor(kRestMicros); }
+
+void TcpForward::RestFor(int64_t micros) {
   if (!listener_ || armed()) return;
   counters_.accept_rests.Add();
   reactor_.epoll.Remove(listener_->get());
-  reactor_.timers.Arm(*this, NowMicros() + kRestMicros);
+  reactor_.timers.Arm(*this, NowMicros() + micros);
 }
 
 void TcpForward::OnTimer() {

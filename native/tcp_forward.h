@@ -1,8 +1,8 @@
 // tcp_forward.h: one worker's part in a TCP forward: accepts clients from the shared listener, owns their sessions.
 // Owns:   its sessions; a share of the listener.
 // Thread: the worker's.
-// Fails:  an accept that fails for want of descriptors or memory makes the listener rest for a moment; the clients wait
-//         in its queue, and nothing else can close it but StopAccepting.
+// Fails:  an accept that fails for want of descriptors or memory, or for a reason that lasts, makes the listener rest for a
+//         moment; the clients wait in its queue, and nothing else can close it but StopAccepting.
 #pragma once
 
 #include <memory>
@@ -70,6 +70,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   void OnTimer() override;
   // The number accepted, at most `most`.
   int AcceptSome(int most);
+  // Whether to try the next client at once; if not, the listener rests.
+  bool GoesOnAfter(int error);
+  void RestFor(int64_t micros);
   void Insert(std::unique_ptr<TcpSession> session);
   std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
   void CutOff(std::unique_ptr<TcpSession> session);
@@ -91,6 +94,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   SharedFd listener_;
   TargetPtr target_;
   int accepts_per_wake_ = 1;
+  int lost_in_a_row_ = 0;
+  // After a failure that may last.
+  int64_t next_rest_micros_;
   bool closing_all_ = false;
   int moving_ = 0;
   std::vector<std::unique_ptr<TcpSession>> sessions_;

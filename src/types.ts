@@ -190,7 +190,7 @@ export interface Stats {
   readonly datagramsLostInKernel: number;
   /** UDP flows ended early to stay within {@link ForwardSpec.maxFlows}. */
   readonly flowsEvicted: number;
-  /** Times a listener paused because descriptors or memory had run out. */
+  /** Times a listener paused because descriptors or memory had run out, or accept(2) kept failing. */
   readonly acceptRests: number;
   /** Times bulk data was copied because no useful pipe was to be had or splice(2) failed. */
   readonly pipeFallbacks: number;

@@ -89,7 +89,7 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_accept_rests_total',
-    help: 'Times a listener paused because descriptors or memory had run out.',
+    help: 'Times a listener paused because descriptors or memory had run out, or accept(2) kept failing.',
     kind: 'counter',
     protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.acceptRests }],

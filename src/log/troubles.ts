@@ -6,8 +6,8 @@ import type { Forward, Forwarder, Stats } from '../index.js';
 const counted = {
   connectFailures: ['connection to the container failed', 'connections to the container failed'],
   acceptRests: [
-    'rest of a listener for want of descriptors or memory',
-    'rests of listeners for want of descriptors or memory',
+    'rest of a listener that could not accept, as for want of descriptors',
+    'rests of listeners that could not accept, as for want of descriptors',
   ],
   localFailures: [
     'session ended because a call failed on this machine',

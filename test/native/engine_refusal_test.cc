@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "harness.h"
+#include "processor_time.h"
 #include "refusal.h"
 #include "server.h"
 
@@ -17,6 +18,8 @@ constexpr uint32_t kRelayReads = 16 << 10;
 // The flags with which it splices.
 constexpr unsigned kFlags = 5;
 constexpr uint32_t kSpliceFlags = 3;
+// The flags with which it accepts.
+constexpr uint32_t kAcceptFlags = SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 std::string Pattern(size_t size) {
   std::string text(size, '\0');
@@ -127,6 +130,47 @@ TEST_CASE("what is in a pipe when splice(2) begins to fail is passed on") {
     findings.Expect(relay.harness.Count(&ForwardCounters::pipe_fallbacks) > 0, "not counted");
   });
   CHECK(wrong == "");
+}
+
+TEST_CASE("where accept(2) keeps failing, a listener rests longer and longer, and is counted") {
+  for (const int error : {EPERM, EIO, EPROTO, ECONNABORTED, EOPNOTSUPP}) {
+    const std::string wrong = InChild([&](Findings& findings) {
+      Harness harness({.workers = 1});
+      const Address host = harness.Add(1, Protocol::kTcp, *Address::Parse("127.0.0.1", 1));
+      findings.Expect(Refuse(SYS_accept4, error, 3, kAcceptFlags), "no refusal");
+      const UniqueFd client = ConnectTo(host);
+      const int64_t micros = ProcessorMicrosOfOneSecond();
+      findings.Expect(micros < 50'000, std::to_string(micros) + " us spent on nothing");
+      const uint64_t rests = harness.Count(&ForwardCounters::accept_rests);
+      // 20, 40, 80, 160, 320 and 640 ms, and some for a busy machine. Without growth it would be 50.
+      findings.Expect(rests > 0 && rests <= 10, std::to_string(rests) + " rests");
+    });
+    CHECK_MESSAGE(wrong == "", error);
+  }
+}
+
+// Another owner of its socket shuts it down meanwhile, and has it listen again.
+TEST_CASE("a listener that has failed for long serves within a rest of its recovery") {
+  Harness harness({.workers = 1});
+  Server server(harness.netns(), Echo);
+  auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
+  REQUIRE(opened.ok());
+  const auto listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
+  REQUIRE(harness.engine()
+              .Add({{1, Protocol::kTcp, listener, harness.TargetAt(server.address()), {}}})
+              .ok());
+  shutdown(listener->get(), SHUT_RDWR);
+  REQUIRE(Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) >= 5; }));
+  REQUIRE(listen(listener->get(), 16) == 0);
+  // The kernel has chosen another port.
+  const UniqueFd client = ConnectTo(LocalAddress(listener->get()).value());
+  REQUIRE(SendAll(client.get(), "ping"));
+  CHECK(ReadUpTo(client.get(), 4) == "ping");
+  const uint64_t before = harness.Count(&ForwardCounters::accept_rests);
+  shutdown(listener->get(), SHUT_RDWR);
+  // From the shortest rest on: the third begins after 60 ms, and not after the 1,640 ms of longer ones.
+  CHECK(Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) >= before + 3; },
+                   std::chrono::milliseconds(1'200)));
 }
 
 }  // namespace spliceport
