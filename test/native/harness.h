@@ -17,7 +17,42 @@ namespace spliceport {
 
 class Harness : private EngineEvents {
  public:
-  explicit Harness(Settings settings = {.workers = 2}) : netns_(NewNamespace()) {
+  // Keeps one worker from everything else between Begin and End.
+  class Hold {
+   public:
+    Hold(Harness& harness, int worker)
+        : harness_(harness), id_(1'000'000 * harness.workers_ + worker) {
+      harness_.Add(id_, Protocol::kUdp, *Address::Parse("127.0.0.1", 1));
+      const std::lock_guard lock(harness_.mutex_);
+      harness_.holds_[id_] = this;
+    }
+    // Before all else after End, the worker removes `ids`.
+    void Begin(std::vector<int> ids = {}, int64_t drain_micros = 0) {
+      ids.insert(ids.begin(), id_);
+      remover_ =
+          std::thread([this, ids, drain_micros] { harness_.engine().Remove(ids, drain_micros); });
+      held_.wait();
+    }
+    void End() {
+      release_.count_down();
+      remover_.join();
+    }
+    // On the worker.
+    void Wait() {
+      held_.count_down();
+      release_.wait();
+    }
+
+   private:
+    Harness& harness_;
+    const int id_;
+    std::latch held_{1};
+    std::latch release_{1};
+    std::thread remover_;
+  };
+
+  explicit Harness(Settings settings = {.workers = 2})
+      : workers_(settings.workers), netns_(NewNamespace()) {
     auto created = Engine::Create(settings, *this);
     REQUIRE(created.ok());
     engine_ = std::move(created.value());
@@ -69,22 +104,10 @@ class Harness : private EngineEvents {
   // removes `ids`.
   void WhileHeld(const std::function<void()>& action, std::vector<int> ids = {},
                  int64_t drain_micros = 0) {
-    constexpr int kId = 1'000'000;
-    Add(kId, Protocol::kTcp, *Address::Parse("127.0.0.1", 1));
-    std::latch held(1);
-    std::latch release(1);
-    on_removed_ = [&](int id) {
-      if (id != kId) return;
-      held.count_down();
-      release.wait();
-    };
-    ids.insert(ids.begin(), kId);
-    std::thread remover([&] { engine_->Remove(ids, drain_micros); });
-    held.wait();
+    Hold hold(*this, 0);
+    hold.Begin(std::move(ids), drain_micros);
     action();
-    release.count_down();
-    remover.join();
-    on_removed_ = nullptr;
+    hold.End();
   }
   // How often OnRemoved came for the id.
   int Removals(int id) {
@@ -94,15 +117,21 @@ class Harness : private EngineEvents {
 
  private:
   void OnRemoved(int id) override {
-    if (on_removed_) on_removed_(id);
-    const std::lock_guard lock(mutex_);
-    ++removals_[id];
+    Hold* hold = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      ++removals_[id];
+      const auto found = holds_.extract(id);
+      if (!found.empty()) hold = found.mapped();
+    }
+    if (hold != nullptr) hold->Wait();
   }
 
+  const int workers_;
   UniqueFd netns_;
   std::mutex mutex_;
   std::map<int, int> removals_;
-  std::function<void(int)> on_removed_;
+  std::map<int, Hold*> holds_;
   // Last: its threads call OnRemoved.
   std::unique_ptr<Engine> engine_;
 };
