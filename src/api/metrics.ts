@@ -194,8 +194,15 @@ interface Sample {
 export async function metricsOf({
   forwarder,
   version,
+  name,
+  container,
 }: Context): Promise<{ readonly type: string; readonly content: string }> {
   const registry = new Registry();
+  // Ids of forwards begin at 1 in each forwarder: without its name, those of two would be the same series.
+  registry.setDefaultLabels({
+    forwarder: name,
+    ...(container?.id !== undefined && { container: container.id }),
+  });
   const registers = [registry];
   const samples = forwarder.list().map((forward): Sample => {
     const { id, protocol, host } = forward;

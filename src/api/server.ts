@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Forwarder } from '../index.js';
 import type { Context } from './context.js';
 import { failureOf, Problem, statusOf } from './problem.js';
@@ -132,6 +132,7 @@ function contextOf(options: ServerOptions): Context {
     openedAtMs,
     container,
     notices,
+    name: basename(socketPath, '.sock'),
     stateDir: dirname(socketPath),
     program: options.program ?? 'library',
     targetFor: options.targetFor ?? (() => '127.0.0.1'),

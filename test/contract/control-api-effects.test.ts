@@ -138,7 +138,8 @@ describe('a call', () => {
     const { forwards } = (await controlled.call('GET', '/v1/stats')).json as StatsReport;
     expect(forwards[1]?.stats).toMatchObject({ sessionsDenied: 1, sessionsTotal: 0 });
     const { text } = await controlled.call('GET', '/metrics');
-    const labels = `forward="2",protocol="tcp",host="127.0.0.1:${port}",reason="denied"`;
+    const own = `forward="2",protocol="tcp",host="127.0.0.1:${port}",reason="denied"`;
+    const labels = `${own},forwarder="${process.pid}",container="c0ffee"`;
     expect(text).toContain(`\nspliceport_sessions_refused_total{${labels}} 1\n`);
   });
 

@@ -133,6 +133,7 @@ describe('docs/openapi.json', () => {
       program: '',
       container: undefined,
       notices: [],
+      name: '',
       stateDir: '',
       targetFor: String,
       onDrained: () => undefined,

@@ -4,14 +4,16 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Controlled } from './helpers/control.js';
+import { openControlSocket } from '../../src/api/listen.js';
+import { Forwarder } from '../../src/index.js';
+import { call, Controlled } from './helpers/control.js';
 import { codeIn, rowsOf } from './helpers/doc-page.js';
 
 const docs = fileURLToPath(new URL('../../docs/', import.meta.url));
 const page = readFileSync(`${docs}metrics.md`, 'utf8');
 
-/** The labels of every metric of a forward, which the page tells of ahead of its table. */
-const COMMON_LABELS = ['forward', 'protocol', 'host'];
+/** The labels of every metric, and of every metric of a forward, which the page tells of ahead of its table. */
+const COMMON_LABELS = ['forwarder', 'container', 'forward', 'protocol', 'host'];
 
 interface Target {
   readonly expr: string;
@@ -44,7 +46,10 @@ const targets = dashboard.panels.flatMap(({ title, targets: list = [] }) =>
 
 /** As Grafana fills in what it knows. */
 const filled = (expression: string) =>
-  expression.replaceAll('$__rate_interval', '1m').replaceAll('$host', '.*');
+  expression
+    .replaceAll('$__rate_interval', '1m')
+    .replaceAll('$container', '.*')
+    .replaceAll('$host', '.*');
 
 /** What an expression names, by the grammar of Prometheus. */
 function namesIn(expression: string): { metrics: string[]; labels: string[]; faults: string[] } {
@@ -66,7 +71,7 @@ let served: [name: string, type: string, labels: string[]][];
 const samples = new Map<string, Set<string>>();
 
 beforeAll(async () => {
-  controlled = new Controlled('/proc/self/ns/net');
+  controlled = new Controlled('/proc/self/ns/net', { container: { id: 'c0ffee' } });
   await controlled.forwarder.addAll(['127.0.0.1:0:80', '127.0.0.1:0:53/udp']);
   const { text } = await controlled.call('GET', '/metrics');
   for (const [, sample = '', list = ''] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
@@ -128,6 +133,22 @@ describe('docs/metrics.md', () => {
     );
   });
 
+  test('is right that no two forwarders have a series in common', async () => {
+    await using forwarder = new Forwarder({ netns: { path: '/proc/self/ns/net' } });
+    await forwarder.addAll(['127.0.0.1:0:80', '127.0.0.1:0:53/udp']);
+    using other = openControlSocket(forwarder, {
+      folder: controlled.folder,
+      container: { id: 'c0ffee' },
+    });
+    const texts = [controlled.path, other.path].map(
+      async (path) => (await call(path, 'GET', '/metrics')).text,
+    );
+    const both = (await Promise.all(texts)).join('');
+    const series = [...both.matchAll(/^(\w+(?:\{.*\})?) \S+$/gm)].map(([, name]) => name);
+    expect(series.length).toBeGreaterThan(50);
+    expect(series.filter((name, index) => series.indexOf(name) !== index)).toEqual([]);
+  });
+
   test('tells for which protocol a metric is', async () => {
     const { text } = await controlled.call('GET', '/metrics');
     for (const [metric, , , , meaning = ''] of rowsOf(page, 'Every metric')) {
@@ -166,12 +187,17 @@ describe('docs/grafana-dashboard.json', () => {
     expect([...new Set(bases)].sort()).toEqual([...wanted].sort());
   });
 
-  test('lets choose by a label that there is', () => {
+  test.each(['container', 'host'])('lets choose by the label %s', (name) => {
+    const variable = dashboard.templating.list.find((each) => each.name === name);
     const [, metric = '', label = ''] =
-      dashboard.templating.list
-        .map(({ definition = '' }) => /^label_values\((\w+), (\w+)\)$/.exec(definition))
-        .find((match) => match !== null) ?? [];
+      /^label_values\((\w+)(?:\{.*\})?, (\w+)\)$/.exec(variable?.definition ?? '') ?? [];
     expect([...(samples.get(metric) ?? [])]).toContain(label);
+    expect(label).toBe(name);
+  });
+
+  test.each(targets)('shows in "$title" what was chosen: $expr', ({ expr }) => {
+    const filters = [...expr.matchAll(/spliceport_\w+(\{.*?\})?/g)].map(([, filter]) => filter);
+    for (const filter of filters) expect(filter).toContain('container=~"$container"');
   });
 
   test('has panels of their own ids and places', () => {

@@ -56,6 +56,10 @@ const forwards: Forward[] = [
 const tcp = distinctStats(1_000);
 const udp = distinctStats(2_000);
 
+/** What every sample has. */
+const common = 'forwarder="42",container="c0ffee"';
+
+/** Each sample's figure by its name and its own labels. */
 let lines: Map<string, number>;
 let text: string;
 
@@ -64,12 +68,13 @@ beforeEach(async () => {
     list: () => forwards,
     stats: (id: number) => (id === 3 ? tcp : udp),
   };
-  const { type, content } = await metricsOf({ forwarder, version: '1.2.3' } as unknown as Context);
+  const context = { forwarder, version: '1.2.3', name: '42', container: { id: 'c0ffee' } };
+  const { type, content } = await metricsOf(context as unknown as Context);
   expect(type).toMatch(/^text\/plain; version=0\.0\.4/);
   text = content;
   lines = new Map(
     [...content.matchAll(/^([a-z]\S*(?:\{.*\})?) (\S+)$/gm)].map(([, name = '', value]) => [
-      name,
+      name.replace(new RegExp(`,?${common}}`), '}').replace('{}', ''),
       Number(value),
     ]),
   );
@@ -145,6 +150,18 @@ describe('the metrics', () => {
     }
     expect(lines.get(`${name}_count{${ofTcp}}`)).toBe(count);
     expect(lines.get(`${name}_sum{${ofTcp}}`)).toBe(2.5);
+  });
+
+  test('each say which forwarder and which container they are of', () => {
+    const samples = text.split('\n').filter((line) => /^[a-z]/.test(line));
+    expect(samples).toHaveLength(lines.size);
+    for (const sample of samples) expect(sample).toContain(common);
+  });
+
+  test('say nothing of a container that is not known', async () => {
+    const context = { forwarder: { list: () => [] }, version: '1.2.3', name: '42' };
+    const { content } = await metricsOf(context as unknown as Context);
+    expect(content).toContain('spliceport_forwards{forwarder="42"} 0');
   });
 
   test('each have a help and a type, and no sample elsewhere', () => {
