@@ -74,6 +74,36 @@ describe('the package', () => {
   });
 });
 
+describe('npm', () => {
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'spliceport-npm-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  test('links the manual page and the command of a global install', () => {
+    const source = join(folder, 'source');
+    const manifest = require('../../package.json') as Record<string, unknown>;
+    mkdirSync(source);
+    // What it depends on takes a registry, and npm's rule for links does not look at it.
+    writeFileSync(
+      join(source, 'package.json'),
+      JSON.stringify({ ...manifest, scripts: {}, dependencies: {}, devDependencies: {} }),
+    );
+    for (const path of ['docs/spliceport.1', 'lib/cli/main.js'])
+      cpSync(join(root, path), join(source, path));
+    const options = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund'];
+    execFileSync('npm', ['install', '--global', '--prefix', folder, ...options, source], {
+      stdio: 'ignore',
+      env: { ...process.env, npm_config_cache: join(folder, 'cache') },
+    });
+    expect(existsSync(join(folder, 'share/man/man1/spliceport.1'))).toBe(true);
+    expect(existsSync(join(folder, 'bin/spliceport'))).toBe(true);
+  });
+});
+
 describe('the addon', () => {
   let folder = '';
   beforeEach(() => {
