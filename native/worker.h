@@ -1,6 +1,6 @@
 // worker.h: one native thread with its reactor and its part of every forward.
-// Owns:   the thread, the reactor, the forwards. Thread: Start, Run and Stop are for the engine's owner; what Run is
-//         given runs on the worker.
+// Owns:   the thread, the reactor, the forwards. Thread: Start and Stop are for the engine's owner; Post may be
+//         called on any thread, and what it is given runs on the worker.
 // Fails:  only Start can; after it the loop goes on until Stop.
 #pragma once
 

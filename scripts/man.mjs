@@ -147,6 +147,10 @@ const page = [
       'The settings file is spliceport/config.json in it; without it in ~/.config.',
     ),
     ...entry(bold('NO_COLOR'), 'Set to anything: no colors.'),
+    ...entry(
+      bold('SPLICEPORT_NODE'),
+      "For Podman's helper, libexec/rootlessport: the node that it starts, in place of the one that installed it.",
+    ),
   ),
   ...section(
     'FILES',

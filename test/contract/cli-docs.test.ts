@@ -162,6 +162,13 @@ describe('the manual page', () => {
     for (const name of variables) expect(text).toContain(`\n.B ${name ?? ''}\n`);
   });
 
+  test('has every variable that an error of the helper says to set', () => {
+    const helper = readFileSync(`${root}libexec/rootlessport`, 'utf8');
+    const named = [...helper.matchAll(/set (SPLICEPORT_\w+) to/g)].map(([, name = '']) => name);
+    expect(named).toContain('SPLICEPORT_NODE');
+    for (const name of named) expect(plain(manual)).toContain(`\n.B ${name}\n`);
+  });
+
   test.skipIf(isMissing(mandoc, 'the manual page’s syntax'))(
     'has no fault that mandoc finds',
     () => {
