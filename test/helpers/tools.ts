@@ -1,11 +1,14 @@
 // tools.ts: programs that a test needs and a machine may lack.
 
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 /** A program and the Debian package that has it. */
 export interface Tool {
   readonly command: string;
   readonly package: string;
+  /** A further file that it must have, such as a module. */
+  readonly file?: string;
 }
 
 export const iproute2: Tool = { command: 'ip', package: 'iproute2' };
@@ -18,8 +21,9 @@ export const script: Tool = { command: 'script', package: 'bsdutils' };
  */
 export function isMissing(tool: Tool, what: string): boolean {
   const found = spawnSync('sh', ['-c', `command -v ${tool.command}`]).status === 0;
-  if (found) return false;
-  const reason = `${tool.command} is missing: apt-get install ${tool.package}`;
+  const lacking = found ? tool.file : tool.command;
+  if (lacking === undefined || (found && existsSync(lacking))) return false;
+  const reason = `${lacking} is missing: apt-get install ${tool.package}`;
   if (!['', 'false', undefined].includes(process.env['CI']))
     throw new Error(`${what} cannot run: ${reason}`);
   process.stderr.write(`skipped: ${what}; ${reason}\n`);

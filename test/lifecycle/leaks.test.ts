@@ -57,6 +57,12 @@ function kindsOf(fdNames: readonly string[]): Record<string, number> {
   return kinds;
 }
 
+/** Asks once. On a busy machine a flow may end before its server answers, and the answer is lost then, as UDP's may be. */
+async function answer(client: UdpSocket, port: number): Promise<unknown> {
+  await client.send('hello', port);
+  return client.next(500).catch(() => undefined);
+}
+
 async function bulk(where: Where): Promise<void> {
   const socket = await connectTcp(where);
   const back = digestOf(socket);
@@ -203,7 +209,7 @@ describe('memory', { timeout: 120_000 }, () => {
     const round = () =>
       manyTimes(CONNECTIONS, async () => {
         using client = await UdpSocket.bind();
-        await client.ask('hello', host.port);
+        await until(() => answer(client, host.port), 'an answer', 10_000);
       });
     expect(await growth(program, round)).toBeLessThan(MOST_GROWTH_KIB);
   });

@@ -11,7 +11,12 @@ import { isMissing, type Tool } from '../helpers/tools.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
 import { until } from '../helpers/wait.js';
 
-const nginx: Tool = { command: 'nginx', package: 'nginx-light libnginx-mod-stream' };
+const streamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
+const nginx: Tool = {
+  command: 'nginx',
+  package: 'nginx-light libnginx-mod-stream',
+  file: streamModule,
+};
 const haproxy: Tool = { command: 'haproxy', package: 'haproxy' };
 const dnsdist: Tool = { command: 'dnsdist', package: 'dnsdist' };
 
@@ -27,7 +32,7 @@ const runDnsdist = ['dnsdist', '--supervised', '--disable-syslog', '-C', 'FILE']
 const ports = { http: 8001, stream: 8002, haproxy: 8003, dns: 5300 };
 
 const nginxServer = `
-load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+load_module ${streamModule};
 daemon off; master_process off; user root; pid FOLDER/pid;
 events {}
 http {
@@ -155,7 +160,7 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
     const port = await freePort();
     await using front = new Daemon(
       runNginx,
-      `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+      `load_module ${streamModule};
       daemon off; master_process off; user root; pid FOLDER/pid;
       events {}
       stream {

@@ -148,6 +148,8 @@ describePodman('the life of a container', (host) => {
       'no-such-program',
     ]);
     expect(code).toBe(127);
+    // Nobody waits for the helper here: it sees the end of the monitor, which podman does not wait for either.
+    await until(() => host().helpers().length === 0, 'no process of the helper is left', 10_000);
     await expectGone(port);
   });
 });
