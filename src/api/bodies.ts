@@ -2,12 +2,9 @@
 // library, which names what is wrong as well.
 
 import * as z from 'zod/mini';
-import en from 'zod/v4/locales/en.js';
 import type { ForwardSpec, TargetChange } from '../index.js';
 import { Problem } from './problem.js';
 import type { AddRequest, DrainRequest } from './types.js';
-
-z.config(en());
 
 const MAX_SPECS = 65_535;
 const MAX_DRAIN_MS = 86_400_000;
@@ -88,7 +85,7 @@ export function parseJson(text: string): unknown {
  * @throws Problem that names every field that is wrong
  */
 export function checked<T>(schema: z.ZodMiniType<T>, value: unknown, name: string): T {
-  const result = z.safeParse(schema, value);
+  const result = z.safeParse(schema, value, { reportInput: true });
   if (result.success) return result.data;
   throw new Problem(400, result.error.issues.map((issue) => explain(name, issue)).join('; '));
 }
@@ -98,13 +95,37 @@ function explain(name: string, issue: z.core.$ZodIssue): string {
     (path, key) => (typeof key === 'number' ? `${path}[${key}]` : `${path}.${String(key)}`),
     name,
   );
-  if (issue.code !== 'invalid_union') return `${place}: ${issue.message}`;
+  if (issue.code !== 'invalid_union') return `${place} ${complaint(issue)}`;
   const closest = furthest(issue.errors);
   if (closest !== undefined) return closest.map((inner) => explain(place, inner)).join('; ');
   const wanted = issue.errors
     .flat()
-    .flatMap((inner) => ('expected' in inner ? inner.expected : []));
-  return `${place}: Invalid input: expected ${[...new Set(wanted)].join(' or ')}`;
+    .flatMap((inner) => ('expected' in inner ? typeName(inner.expected) : []));
+  return `${place} must be ${[...new Set(wanted)].join(' or ')}`;
+}
+
+/** What is wrong, as the end of a sentence that begins with the place. */
+function complaint(issue: z.core.$ZodIssue): string {
+  const { code } = issue;
+  if (code === 'invalid_type') {
+    return issue.input === undefined ? 'is missing' : `must be ${typeName(issue.expected)}`;
+  }
+  if (code === 'too_small' || code === 'too_big') {
+    const bound = code === 'too_small' ? `at least ${issue.minimum}` : `at most ${issue.maximum}`;
+    return `must ${issue.origin === 'array' ? 'have' : 'be'} ${bound}`;
+  }
+  if (code === 'invalid_value') {
+    return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
+  }
+  if (code === 'unrecognized_keys') return `has unknown fields: ${issue.keys.join(', ')}`;
+  return 'is wrong';
+}
+
+/** A type in words; every number of a call is an integer. */
+function typeName(expected: string): string {
+  if (expected === 'number' || expected === 'int') return 'an integer';
+  if (expected === 'boolean') return 'true or false';
+  return `${/^[aeiou]/.test(expected) ? 'an' : 'a'} ${expected}`;
 }
 
 /** Of several things that a value may be, the one that it comes closest to: where what is wrong lies within it. */

@@ -15,13 +15,14 @@ export class Problem extends Error {
   }
 }
 
-/** The status that tells of an error: 400 for what is wrong with the call, 409 for what stands against it. */
+/** The status that tells of an error: 400 for what is wrong with the call, 404 for a forward that is gone, 409 for what stands against it. */
 export function statusOf(error: unknown): number {
   if (error instanceof Problem) return error.status;
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined) return 500;
   const isArgument = error instanceof TypeError || error instanceof RangeError;
-  return isArgument || code === 'ERR_SPLICEPORT_NO_SUCH_FORWARD' ? 400 : 409;
+  if (code === 'ERR_SPLICEPORT_NO_SUCH_FORWARD') return 404;
+  return isArgument ? 400 : 409;
 }
 
 /** What to tell of an error. */

@@ -1,6 +1,6 @@
 // routes.ts: what can be asked of the control API, and what each answer is made of.
 
-import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward } from '../index.js';
+import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Forwarder } from '../index.js';
 import {
   addRequest,
   checked,
@@ -50,11 +50,6 @@ export function routesFor(context: Context): Route[] {
 function portRoutes(context: Context): Route[] {
   const { forwarder } = context;
   const rootlessKit = new RootlessKit(context);
-  const requireForward = (id: number): Forward => {
-    const forward = forwarder.get(id);
-    if (forward === undefined) throw unknownId(id);
-    return forward;
-  };
   return [
     { method: 'GET', path: '/v1/info', answer: () => ok(rootlessKit.info()) },
     { method: 'GET', path: '/v1/ports', answer: () => ok(rootlessKit.list()) },
@@ -67,8 +62,9 @@ function portRoutes(context: Context): Route[] {
       method: 'DELETE',
       path: '/v1/ports/{id}',
       answer: async ({ id, query }) => {
-        const forward = requireForward(parseId(id));
-        await forwarder.remove(forward.id, checked(removeQuery, query, 'query'));
+        const number = parseId(id);
+        if (forwarder.get(number) === undefined) throw unknownId(number);
+        await forwarder.remove(number, checked(removeQuery, query, 'query'));
         return { status: 200 };
       },
     },
@@ -76,9 +72,9 @@ function portRoutes(context: Context): Route[] {
       method: 'PATCH',
       path: '/v1/ports/{id}',
       answer: async ({ id, body }) => {
-        const forward = requireForward(parseId(id));
-        await forwarder.retarget(forward.id, checked(targetChange, parseJson(body), 'body'));
-        return ok(requireForward(forward.id));
+        const { id: number } = requireForward(forwarder, parseId(id));
+        await forwarder.retarget(number, checked(targetChange, parseJson(body), 'body'));
+        return ok(requireForward(forwarder, number));
       },
     },
   ];
@@ -101,7 +97,7 @@ function forwardRoutes({ forwarder }: Context): Route[] {
       answer: ({ query }) => {
         const { forwardId } = checked(sessionsQuery, query, 'query');
         if (forwardId === undefined) return ok(forwarder.sessions());
-        if (forwarder.get(forwardId) === undefined) throw unknownId(forwardId);
+        requireForward(forwarder, forwardId);
         return ok(forwarder.sessions().filter((session) => session.forwardId === forwardId));
       },
     },
@@ -170,6 +166,13 @@ async function drain({ forwarder }: Context, drainMs: number): Promise<DrainRepo
   return { forwards: ids.length, sessions, tookMs: Math.round(performance.now() - startedAt) };
 }
 
+/** The forward with this id, for the project's own calls: RootlessKit's answer 400. */
+function requireForward(forwarder: Forwarder, id: number): Forward {
+  const forward = forwarder.get(id);
+  if (forward === undefined) throw new Problem(404, `unknown id: ${id}`);
+  return forward;
+}
+
 function ok(json: unknown): Answer {
   return { status: 200, json };
 }
@@ -187,10 +190,14 @@ export function findRoute(
     const id = match(route.path, path);
     return id === undefined ? [] : [{ route, id }];
   });
-  const found = matches.find(({ route }) => route.method === method);
+  // The answer to HEAD is that to GET, of which node sends the head alone.
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const found = matches.find(({ route }) => route.method === wanted);
   if (found !== undefined) return found;
   if (matches.length === 0) throw new Problem(404, `there is no ${path}`);
-  const allowed = matches.map(({ route }) => route.method).join(', ');
+  const allowed = matches
+    .flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : route.method))
+    .join(', ');
   throw new Problem(405, `${path} takes ${allowed}, not ${method}`, { allow: allowed });
 }
 

@@ -64,13 +64,20 @@ describe('a call that makes no sense', () => {
     ['a longer path', get('/v1/ports/1/2'), 404, /there is no/],
     ['a slash too many', get('/v1/ports/'), 404, /there is no/],
     ['a path that is none', get('//['), 400, /URL/],
-    ['a query that is unknown', get('/v1/sessions?of=1'), 400, /query: .*"of"/],
+    ['a query that is unknown', get('/v1/sessions?of=1'), 400, /query has unknown fields: of/],
     ['an id that is none', 'DELETE /v1/ports/x HTTP/1.1\r\nHost: x\r\n\r\n', 400, /bad id x/],
     [
       'an id that nobody has',
       'DELETE /v1/ports/0 HTTP/1.1\r\nHost: x\r\n\r\n',
       400,
       /unknown id: 0/,
+    ],
+    ['the sessions of a forward that is gone', get('/v1/sessions?forwardId=99'), 404, /id: 99/],
+    [
+      'a new target for a forward that is gone',
+      'PATCH /v1/ports/99 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}',
+      404,
+      /unknown id: 99/,
     ],
   ])('is answered with what is wrong with it: %s', async (_, data, status, message) => {
     expect(told(await exchange(data))).toEqual({
@@ -81,20 +88,26 @@ describe('a call that makes no sense', () => {
   });
 
   test.each([
-    ['PUT', '/v1/ports', 'GET, POST'],
+    ['PUT', '/v1/ports', 'GET, HEAD, POST'],
     ['OPTIONS', '/v1/ports/1', 'DELETE, PATCH'],
-    ['POST', '/v1/sessions', 'GET'],
+    ['POST', '/v1/sessions', 'GET, HEAD'],
     ['GET', '/v1/drain', 'POST'],
-    ['TRACE', '/metrics', 'GET'],
+    ['TRACE', '/metrics', 'GET, HEAD'],
   ])('is answered with the methods of its path: %s %s', async (method, path, allowed) => {
     const { status, headers, json } = await controlled.call(method, path);
     expect({ status, allow: headers['allow'] }).toEqual({ status: 405, allow: allowed });
     expect(json).toEqual({ message: `${path} takes ${allowed}, not ${method}` });
   });
 
-  test('is answered without a body when it asks for none', async () => {
-    const text = await exchange('HEAD /v1/ports HTTP/1.1\r\nHost: x\r\n\r\n');
-    expect(text).toMatch(/^HTTP\/1\.1 405 /);
+  test.each([
+    ['/v1/ports', 200],
+    ['/metrics', 200],
+    ['/v1/drain', 405],
+    ['/nothing', 404],
+  ])('is answered without a body when it asks for none: HEAD %s', async (path, status) => {
+    const text = await exchange(`HEAD ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect(text.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
+    expect(text).toMatch(/^content-length: [1-9]/im);
     expect(text).toMatch(/\r\n\r\n$/);
   });
 

@@ -226,8 +226,8 @@ describe('a body', () => {
     ['POST', '/v1/forwards', 'AddRequest', [], 'body'],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [] }, 'body.specs'],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [1] }, 'body.specs[0]'],
-    ['POST', '/v1/forwards', 'AddRequest', { specs: [spec], more: 1 }, '"more"'],
-    ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, hosts: 1 }] }, '"hosts"'],
+    ['POST', '/v1/forwards', 'AddRequest', { specs: [spec], more: 1 }, 'unknown fields: more'],
+    ['POST', '/v1/forwards', 'AddRequest', { specs: [{ ...spec, hosts: 1 }] }, 'fields: hosts'],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [{ host: { port: 0 } }] }, 'container'],
     [
       'POST',

@@ -21,6 +21,8 @@ function messageOf(call: () => unknown): string {
   throw new Error('nothing was refused');
 }
 
+const right = { host: { port: 0 }, container: { port: 80 } };
+
 describe('what is sent', () => {
   test('is given back with its type when it is right', () => {
     const specs = ['8080:80', { host: { port: 0 }, container: { port: 80 }, netns: { pid: 1 } }];
@@ -33,21 +35,37 @@ describe('what is sent', () => {
     const body = { address: 1, port: 'x', more: true };
     const message = messageOf(() => checked(targetChange, body, 'body'));
     expect(message.split('; ').sort()).toEqual([
-      'body.address: Invalid input: expected string, received number',
-      'body.port: Invalid input: expected number, received string',
-      'body: Unrecognized key: "more"',
+      'body has unknown fields: more',
+      'body.address must be a string',
+      'body.port must be an integer',
     ]);
   });
 
   test('is held against what it comes closest to, where it may be several things', () => {
     const message = (spec: unknown) =>
       messageOf(() => checked(addRequest, { specs: ['8080:80', spec] }, 'body'));
-    const right = { host: { port: 0 }, container: { port: 80 } };
-    expect(message({ ...right, host: {} })).toBe(
-      'body.specs[1].host.port: Invalid input: expected number, received undefined',
-    );
-    expect(message({ ...right, hots: 1 })).toBe('body.specs[1]: Unrecognized key: "hots"');
-    expect(message(8080)).toBe('body.specs[1]: Invalid input: expected string or object');
+    expect(message({ ...right, host: {} })).toBe('body.specs[1].host.port is missing');
+    expect(message({ ...right, hots: 1 })).toBe('body.specs[1] has unknown fields: hots');
+    expect(message(8080)).toBe('body.specs[1] must be a string or an object');
+  });
+
+  test.each<[value: unknown, message: string]>([
+    [{}, 'body.specs is missing'],
+    [{ specs: 1 }, 'body.specs must be an array'],
+    [{ specs: [] }, 'body.specs must have at least 1'],
+    [null, 'body must be an object'],
+    [{ specs: [{ ...right, protocol: 'sctp' }] }, 'body.specs[0].protocol must be "tcp" or "udp"'],
+    [{ specs: [{ ...right, count: 1.5 }] }, 'body.specs[0].count must be an integer'],
+    [{ specs: [{ ...right, acceptProxy: 1 }] }, 'body.specs[0].acceptProxy must be true or false'],
+  ])('is told of in plain words: %j', (value, message) => {
+    expect(messageOf(() => checked(addRequest, value, 'body'))).toBe(message);
+  });
+
+  test.each([
+    [{ forwardId: 'x' }, 'query.forwardId must be an integer'],
+    [{ forwardId: '0' }, 'query.forwardId must be at least 1'],
+  ])('is told of in plain words in a query: %j', (query, message) => {
+    expect(messageOf(() => checked(sessionsQuery, query, 'query'))).toBe(message);
   });
 
   test('is a number where a query says one', () => {

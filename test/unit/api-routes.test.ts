@@ -27,6 +27,7 @@ function problemOf(method: string, path: string): Problem {
 describe('a route', () => {
   test('is found by its method and its path', () => {
     expect(findRoute(routes, 'POST', '/v1/ports').route).toBe(routes[1]);
+    expect(findRoute(routes, 'HEAD', '/v1/ports').route).toBe(routes[0]);
     expect(findRoute(routes, 'DELETE', '/v1/ports/7')).toEqual({ route: routes[2], id: '7' });
   });
 
@@ -43,7 +44,7 @@ describe('a route', () => {
   test('has its methods, and status 405 tells them', () => {
     expect(problemOf('PATCH', '/v1/ports')).toMatchObject({
       status: 405,
-      headers: { allow: 'GET, POST' },
+      headers: { allow: 'GET, HEAD, POST' },
     });
     expect(problemOf('get', '/v1/ports').status).toBe(405);
   });
@@ -59,7 +60,7 @@ describe('an error', () => {
     [new Problem(413, 'too long'), 413],
     [Object.assign(new TypeError('type'), { code: 'ERR_SPLICEPORT_INVALID_ARG_TYPE' }), 400],
     [Object.assign(new RangeError('range'), { code: 'ERR_SPLICEPORT_OUT_OF_RANGE' }), 400],
-    [new SpliceportError('ERR_SPLICEPORT_NO_SUCH_FORWARD', 'none'), 400],
+    [new SpliceportError('ERR_SPLICEPORT_NO_SUCH_FORWARD', 'none'), 404],
     [new SpliceportError('ERR_SPLICEPORT_CLOSED', 'closed'), 409],
     [system, 409],
     [new Error('a bug'), 500],
