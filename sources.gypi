@@ -24,6 +24,7 @@
       'native/splice.cc',
       'native/tcp_forward.cc',
       'native/tcp_session.cc',
+      'native/tcp_session_end.cc',
       'native/tcp_session_load.cc',
       'native/thread.cc',
       'native/timer.cc',

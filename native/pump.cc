@@ -59,7 +59,7 @@ PumpState Pump::Begin(Reactor& reactor, StreamEnd& source, StreamEnd& sink,
 
 PumpState Pump::Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   for (int reads = 0; reads < kReadsPerTurn; ++reads) {
-    if (HasBacklog()) {
+    if (backlog_bytes() > 0) {
       const PumpState flushed = Flush(reactor, sink);
       if (flushed != PumpState::kIdle) return flushed;
     }

@@ -47,8 +47,9 @@ class Pump {
   PumpState Run(Reactor& reactor, StreamEnd& source, StreamEnd& sink);
   // The source's FIN has been read, if not yet passed on.
   bool source_at_end() const { return source_at_end_; }
-  bool HasBacklog() const {
-    return backlog_sent_ < backlog_size_ || (pipe_ && pipe_->buffered_bytes > 0);
+  // Read, and not passed on yet.
+  size_t backlog_bytes() const {
+    return backlog_size_ - backlog_sent_ + (pipe_ ? pipe_->buffered_bytes : 0);
   }
   // In bulk, as of the last read.
   bool bulk() const { return bulk_; }

@@ -20,8 +20,8 @@
 //                ends at once, and both ends get a RST: after a FIN, what was cut off would pass for whole.
 //   kResetting   A RST must not overtake data. What the dead end had sent before it died is still in its receive queue
 //                (Linux keeps it) and is passed on, with the FIN if one came first; then, when the living end has
-//                acknowledged everything or kResetPatienceMicros went by without progress, its socket is closed with a
-//                RST (SO_LINGER 0).
+//                acknowledged everything, its socket is closed with a RST (SO_LINGER 0). So it is once
+//                kResetPatienceMicros went by in which nothing was read, nor passed on, nor acknowledged.
 //   kClosed      Buried: later events and turns of the same batch find nothing to do.
 //
 // The timer serves one state at a time: the wait for the header in kAwaitingHeader, retry and connect timeout in kConnecting, polling for acknowledgement in
@@ -41,9 +41,6 @@ namespace {
 constexpr int kConnectAttempts = 10;
 constexpr int64_t kRetryStepMicros = 5'000;
 constexpr int64_t kExhaustionRetryMicros = 20'000;
-constexpr int64_t kResetPatienceMicros = 2'000'000;
-constexpr int64_t kResetPollMicros = 500;
-constexpr uint8_t kMostResetPollDoublings = 7;
 
 }  // namespace
 
@@ -281,50 +278,6 @@ bool TcpSession::Settle(PumpState state, Side& from, Side& to, bool& passed_end)
   return true;
 }
 
-// After a close the kernel still has to bring what was sent to the server, whose acknowledgements need the lease.
-void TcpSession::KeepWayBack() {
-  if (UnacknowledgedBytes(container_.fd.get()) == 0) return;
-  ShutdownWrite(container_.fd.get());
-  forward_->reactor().epoll.Remove(container_.fd.get());
-  forward_->reactor().client_routes.KeepUntilAcknowledged(std::move(container_.fd),
-                                                          std::move(lease_));
-}
-
-void TcpSession::BeginReset(Side& dead) {
-  forward_->counters().sessions_reset.Add();
-  state_ = State::kResetting;
-  dead_ = &dead;
-  dead.hung_up = dead.readable = true;
-  deadline_micros_ = NowMicros() + kResetPatienceMicros;
-  (&dead == &host_ ? to_host_ : to_container_).Abandon(forward_->reactor());
-  AdvanceReset();
-}
-
-void TcpSession::AdvanceReset() {
-  Side& living = dead_ == &host_ ? container_ : host_;
-  Pump& last_words = dead_ == &host_ ? to_container_ : to_host_;
-  const uint64_t passed_on = last_words.bytes();
-  bool& passed_end = dead_ == &host_ ? container_got_end_ : host_got_end_;
-  const PumpState state = last_words.Run(forward_->reactor(), *dead_, living);
-  const uint64_t read = last_words.bytes() + (dead_ == &host_ ? header_bytes_ : 0);
-  if (state == PumpState::kFinished && !passed_end && !dead_->urgent &&
-      HasReceivedFin(dead_->fd.get(), read)) {
-    passed_end = true;
-    ShutdownWrite(living.fd.get());
-  }
-  const int64_t now = NowMicros();
-  if (last_words.bytes() > passed_on) deadline_micros_ = now + kResetPatienceMicros;
-  if (state == PumpState::kYield) return forward_->reactor().QueueTurn(*this);
-  if (state == PumpState::kBroken) return Break();
-  const bool patient = now < deadline_micros_ && state != PumpState::kSinkFailed;
-  if (patient && (state == PumpState::kBlocked || UnacknowledgedBytes(living.fd.get()) > 0)) {
-    const int64_t wait = kResetPollMicros << std::min(reset_polls_++, kMostResetPollDoublings);
-    return forward_->reactor().timers.Arm(*this, now + wait);
-  }
-  ResetOnClose(living.fd.get());
-  End();
-}
-
 void TcpSession::Count() {
   ForwardCounters& counters = forward_->counters();
   counters.bytes_to_container.Add(to_container_.bytes() - counted_to_container_);
@@ -332,42 +285,6 @@ void TcpSession::Count() {
   counted_to_container_ = to_container_.bytes();
   counted_to_host_ = to_host_.bytes();
   counters.pipe_fallbacks.Add(to_container_.TakeFallbacks() + to_host_.TakeFallbacks());
-}
-
-void TcpSession::Break() {
-  forward_->counters().local_failures.Add();
-  ResetBoth();
-  End();
-}
-
-void TcpSession::Cut() {
-  ResetBoth();
-  Close();
-}
-
-void TcpSession::ResetBoth() {
-  if (host_.fd.valid()) ResetOnClose(host_.fd.get());
-  if (container_.fd.valid()) ResetOnClose(container_.fd.get());
-}
-
-void TcpSession::Close() {
-  Count();
-  forward_->reactor().balance.End(forward_->reactor().worker, std::exchange(load_, Load::kUnknown));
-  state_ = State::kClosed;
-  forward_->reactor().timers.Cancel(*this);
-  forward_->reactor().CancelTurn(*this);
-  to_container_.Abandon(forward_->reactor());
-  to_host_.Abandon(forward_->reactor());
-  forward_->reactor().epoll.Forget(host_);
-  forward_->reactor().epoll.Forget(container_);
-  host_.fd.Reset();
-  container_.fd.Reset();
-  lease_.reset();
-}
-
-void TcpSession::End() {
-  Close();
-  forward_->Release(*this);
 }
 
 SessionInfo TcpSession::Describe() const {

@@ -96,6 +96,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   uint64_t counted_to_container_ = 0;
   uint64_t counted_to_host_ = 0;
   Side* dead_ = nullptr;
+  // In kResetting: what the living end has not acknowledged, or not even been sent.
+  uint64_t owed_bytes_ = 0;
   uint16_t header_bytes_ = 0;  // That the client's side sent ahead of the stream.
   State state_ = State::kConnecting;
   uint8_t attempts_ = 0;

@@ -21,7 +21,7 @@ bool IsGone(int fd) {
 }
 
 bool WaitsForever(int fd) {
-  return Eventually([&] { return IsGone(fd); }, std::chrono::seconds(8));
+  return Eventually([&] { return IsGone(fd); }, std::chrono::seconds(15));
 }
 
 }  // namespace
@@ -82,9 +82,36 @@ TEST_CASE("tcp: a RST ends a session whose other side takes nothing") {
       return std::exchange(before, now) == now && now > 0;
     }));
     Reset(std::move(client));
-    CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+    CHECK(Eventually([&] { return harness.OpenSessions() == 0; }, std::chrono::seconds(12)));
   }
   CHECK(gone);
+}
+
+// It takes longer than the patience with a client that takes nothing.
+TEST_CASE("tcp: a client that reads slowly gets all that came before a server's RST") {
+  Harness harness;
+  const std::string block(1 << 20, 'x');
+  Server server(harness.netns(), [&](int fd) {
+    SendAll(fd, block);
+    (void)Eventually([&] { return UnacknowledgedBytes(fd) == 0; });
+    ResetOnClose(fd);
+  });
+  auto client = OpenStreamSocket(false);
+  REQUIRE(client.ok());
+  const int fd = client.value().get();
+  const int room = 32 << 10;
+  REQUIRE(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) == 0);
+  REQUIRE(StartConnect(fd, harness.Add(1, Protocol::kTcp, server.address())).ok());
+  constexpr size_t kBytesAtOnce = 16 << 10;
+  size_t size = 0;
+  while (size < block.size()) {
+    const size_t came = ReadUpTo(fd, kBytesAtOnce).size();
+    size += came;
+    if (came < kBytesAtOnce) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  }
+  CHECK(size == block.size());
+  CHECK(ReadToEnd(fd).error == ECONNRESET);
 }
 
 TEST_CASE("tcp: a FIN and a RST that come together are passed on as both") {

@@ -1,0 +1,102 @@
+// How a session ends; tcp_session.cc has the states and what FIN and RST do.
+
+#include <algorithm>
+#include <utility>
+
+#include "tcp_forward.h"
+#include "tcp_session.h"
+
+namespace spliceport {
+
+namespace {
+
+constexpr int64_t kResetPatienceMicros = 5'000'000;
+constexpr int64_t kResetPollMicros = 500;
+constexpr uint8_t kMostResetPollDoublings = 7;
+
+}  // namespace
+
+// After a close the kernel still has to bring what was sent to the server, whose acknowledgements need the lease.
+void TcpSession::KeepWayBack() {
+  if (UnacknowledgedBytes(container_.fd.get()) == 0) return;
+  ShutdownWrite(container_.fd.get());
+  forward_->reactor().epoll.Remove(container_.fd.get());
+  forward_->reactor().client_routes.KeepUntilAcknowledged(std::move(container_.fd),
+                                                          std::move(lease_));
+}
+
+void TcpSession::BeginReset(Side& dead) {
+  forward_->counters().sessions_reset.Add();
+  state_ = State::kResetting;
+  dead_ = &dead;
+  dead.hung_up = dead.readable = true;
+  deadline_micros_ = NowMicros() + kResetPatienceMicros;
+  (&dead == &host_ ? to_host_ : to_container_).Abandon(forward_->reactor());
+  AdvanceReset();
+}
+
+void TcpSession::AdvanceReset() {
+  Side& living = dead_ == &host_ ? container_ : host_;
+  Pump& last_words = dead_ == &host_ ? to_container_ : to_host_;
+  const uint64_t passed_on = last_words.bytes();
+  bool& passed_end = dead_ == &host_ ? container_got_end_ : host_got_end_;
+  const PumpState state = last_words.Run(forward_->reactor(), *dead_, living);
+  const uint64_t read = last_words.bytes() + (dead_ == &host_ ? header_bytes_ : 0);
+  if (state == PumpState::kFinished && !passed_end && !dead_->urgent &&
+      HasReceivedFin(dead_->fd.get(), read)) {
+    passed_end = true;
+    ShutdownWrite(living.fd.get());
+  }
+  const int64_t now = NowMicros();
+  const uint64_t before =
+      std::exchange(owed_bytes_, last_words.backlog_bytes() + UnacknowledgedBytes(living.fd.get()));
+  if (last_words.bytes() > passed_on || owed_bytes_ < before)
+    deadline_micros_ = now + kResetPatienceMicros;
+  if (state == PumpState::kYield) return forward_->reactor().QueueTurn(*this);
+  if (state == PumpState::kBroken) return Break();
+  const bool patient = now < deadline_micros_ && state != PumpState::kSinkFailed;
+  if (patient && (state == PumpState::kBlocked || owed_bytes_ > 0)) {
+    const int64_t wait = kResetPollMicros << std::min(reset_polls_++, kMostResetPollDoublings);
+    return forward_->reactor().timers.Arm(*this, now + wait);
+  }
+  ResetOnClose(living.fd.get());
+  End();
+}
+
+void TcpSession::Break() {
+  forward_->counters().local_failures.Add();
+  ResetBoth();
+  End();
+}
+
+void TcpSession::Cut() {
+  ResetBoth();
+  Close();
+}
+
+void TcpSession::ResetBoth() {
+  if (host_.fd.valid()) ResetOnClose(host_.fd.get());
+  if (container_.fd.valid()) ResetOnClose(container_.fd.get());
+}
+
+void TcpSession::Close() {
+  Count();
+  forward_->reactor().balance.End(forward_->reactor().worker, std::exchange(load_, Load::kUnknown));
+  state_ = State::kClosed;
+  forward_->reactor().timers.Cancel(*this);
+  forward_->reactor().CancelTurn(*this);
+  to_container_.Abandon(forward_->reactor());
+  to_host_.Abandon(forward_->reactor());
+  forward_->reactor().epoll.Forget(host_);
+  forward_->reactor().epoll.Forget(container_);
+  host_.fd.Reset();
+  container_.fd.Reset();
+  lease_.reset();
+}
+
+void TcpSession::End() {
+  Close();
+  forward_->Release(*this);
+}
+
+}  // namespace spliceport
