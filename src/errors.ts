@@ -44,7 +44,7 @@ export class SpliceportError extends Error {
   }
 
   /** A {@link SpliceportErrorCode}, or the name of an errno. */
-  readonly code: string;
+  readonly code: SpliceportErrorCode | (string & Record<never, never>);
   /** The forward in question: the one that has the port already, or the id that is not known. */
   declare readonly forwardId?: number;
 
@@ -131,6 +131,19 @@ export function outOfRange(
   });
 }
 
+/** Fields that nothing reads: misspelt, or of another object. */
+export function unknownFields(
+  name: string,
+  unknown: readonly string[],
+  known: readonly string[],
+): TypeError & SpliceportArgumentError {
+  const what = unknown.length === 1 ? 'an unknown field' : 'unknown fields';
+  const text = `${name} has ${what}: ${unknown.join(', ')}; it takes ${known.join(', ')}`;
+  return Object.assign(new TypeError(text), {
+    code: 'ERR_SPLICEPORT_INVALID_ARG_TYPE' as const,
+  });
+}
+
 /** A port specification that cannot be read; `problem` is a clause that says why. */
 export function invalidPortSpec(
   spec: string,
@@ -155,8 +168,10 @@ export function noSuchForward(forwardId: number): SpliceportError {
 }
 
 function unexpected(name: string, expected: string, value: unknown): string {
-  const type = value === null ? 'null' : typeof value;
-  return `Expected ${expected} for ${name} but received ${show(value)} of type ${type}`;
+  const wanted = `Expected ${expected} for ${name} but received`;
+  if (value === undefined || value === null)
+    return `${wanted} ${value === null ? 'null' : 'nothing'}`;
+  return `${wanted} ${show(value)} of type ${typeof value}`;
 }
 
 function show(value: unknown): string {

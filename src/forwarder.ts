@@ -7,6 +7,7 @@ import { at, deferred, freezeForward, freezeStats, type Entry } from './entries.
 import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
+import { showByFacts } from './inspect.js';
 import { NetnsTable, type Netns } from './netns.js';
 import { endAtExit, forgetAtExit, Transparency } from './transparency.js';
 import type {
@@ -41,6 +42,10 @@ import {
  * const { host } = await forwarder.add('8080:80')
  */
 export class Forwarder {
+  static {
+    showByFacts(this, (forwarder) => ({ closed: forwarder.closed, forwards: forwarder.list() }));
+  }
+
   readonly #engine: NativeEngine;
   readonly #namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
   readonly #transparency = new Transparency();

@@ -63,6 +63,7 @@ export interface ForwarderOptions {
 export interface ForwardSpec {
   /** Default: `tcp`. */
   readonly protocol?: Protocol;
+  /** Where clients connect. */
   readonly host: {
     /**
      * Address to listen on. Default: every address of both families, on one dual-stack socket (IPv4 alone where
@@ -72,6 +73,7 @@ export interface ForwardSpec {
     /** 0 to 65535; 0 lets the kernel choose, and {@link Forward.host} tells which. */
     readonly port: number;
   };
+  /** Where the server listens, in the namespace. */
   readonly container: {
     /** Default: `127.0.0.1`, the container's own loopback. */
     readonly address?: string;
@@ -134,12 +136,14 @@ export interface ForwardSpec {
 export interface Forward {
   /** Counts from 1 within its forwarder and is never used again. */
   readonly id: number;
+  /** Its transport. */
   readonly protocol: Protocol;
   /** Where clients connect; the port is the real one, also when 0 was asked for. */
   readonly host: Endpoint & {
     /** True when one socket serves both families. */
     readonly dualStack: boolean;
   };
+  /** Where the server listens. */
   readonly container: Endpoint;
   /** The path that was opened to reach the container's namespace. */
   readonly netnsPath: string;
@@ -151,8 +155,11 @@ export interface Forward {
 
 /** A new target for {@link Forwarder.retarget}; what is left out stays as it is. */
 export interface TargetChange {
+  /** IPv4 or IPv6 in text form, without brackets. */
   readonly address?: string;
+  /** 1 to 65535. */
   readonly port?: number;
+  /** The namespace that the address is in. */
   readonly netns?: NetnsReference;
 }
 
@@ -169,6 +176,7 @@ export interface CloseOptions {
 export interface Stats {
   /** TCP sessions and UDP flows that are open now. */
   readonly sessionsOpen: number;
+  /** TCP sessions and UDP flows that there have been. */
   readonly sessionsTotal: number;
   /** Sessions whose container side could not be connected in time; their clients were reset. */
   readonly connectFailures: number;
@@ -180,9 +188,13 @@ export interface Stats {
   readonly sessionsReset: number;
   /** Sessions that ended because a call failed on this machine; both ends were reset. */
   readonly localFailures: number;
+  /** Payload passed on to servers. */
   readonly bytesToContainer: number;
+  /** Payload passed on to clients. */
   readonly bytesToHost: number;
+  /** Datagrams passed on to servers. */
   readonly datagramsToContainer: number;
+  /** Datagrams passed on to clients. */
   readonly datagramsToHost: number;
   /** Datagrams given up because the next socket would not take them. */
   readonly datagramsDropped: number;
@@ -227,14 +239,21 @@ export type SessionState = 'connecting' | 'open' | 'half-closed' | 'resetting';
 
 /** One live TCP session or UDP flow. */
 export interface Session {
+  /** The forward that it came in by. */
   readonly forwardId: number;
+  /** Its transport. */
   readonly protocol: Protocol;
+  /** Who connected, or the one that a load balancer named. */
   readonly client: Endpoint;
+  /** The server, in the container. */
   readonly target: Endpoint;
   /** Where the server sees it come from. Absent until there is a connection to the server. */
   readonly source?: Endpoint;
+  /** Where it stands. */
   readonly state: SessionState;
+  /** Payload passed on to the server. */
   readonly bytesToContainer: number;
+  /** Payload passed on to the client. */
   readonly bytesToHost: number;
   /** Time since it began. Unit: ms. */
   readonly ageMs: number;

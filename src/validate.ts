@@ -4,6 +4,15 @@ import { parseAddress } from './address.js';
 import { resolveAdmission, type AdmissionRules } from './admission.js';
 import { resolveAcceptedProxies, type AcceptedProxies } from './accept-proxy.js';
 import { invalidArgType, outOfRange } from './errors.js';
+import {
+  changeFields,
+  closeFields,
+  endpointFields,
+  netnsFields,
+  optionFields,
+  requireKnownFields,
+  specFields,
+} from './fields.js';
 import { parsePortSpec } from './mapping.js';
 import { netnsPath } from './netns.js';
 import type {
@@ -79,7 +88,7 @@ export interface ResolvedChange {
 
 /** Checks the options of a forwarder. */
 export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
-  requireObject('options', options);
+  requireObject('options', options, optionFields);
   const { netns, signal, workers, spinMicros, pipeCapacityBytes, nearRttMicros } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal);
@@ -111,7 +120,7 @@ export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
 
 /** Checks the options of `remove` and `close`; the drain time. */
 export function resolveDrainMs(options: { readonly drainMs?: number }): number {
-  requireObject('options', options);
+  requireObject('options', options, closeFields);
   return integer('options.drainMs', options.drainMs ?? 0, 0, MAX_TIME_MS);
 }
 
@@ -145,9 +154,9 @@ function resolveRange(
   defaultNetnsPath: string | undefined,
 ): ResolvedRange {
   const spec = typeof given === 'string' ? parsePortSpec(given) : given;
-  requireObject(name, spec, 'a string or an object');
-  requireObject(`${name}.host`, spec.host);
-  requireObject(`${name}.container`, spec.container);
+  requireObject(name, spec, specFields, 'a string or an object');
+  requireObject(`${name}.host`, spec.host, endpointFields);
+  requireObject(`${name}.container`, spec.container, endpointFields);
 
   const count = integer(`${name}.count`, spec.count ?? 1, 1, MAX_PORT);
   const protocol = resolveProtocol(`${name}.protocol`, spec.protocol ?? 'tcp');
@@ -159,8 +168,10 @@ function resolveRange(
       : resolveAddress(`${name}.host.address`, spec.host.address);
   const netnsPath =
     spec.netns === undefined ? defaultNetnsPath : resolveNetns(`${name}.netns`, spec.netns);
-  if (netnsPath === undefined)
-    throw invalidArgType(`${name}.netns`, 'a network namespace', undefined);
+  if (netnsPath === undefined) {
+    const places = `${name}.netns, or for netns in the options of the forwarder,`;
+    throw invalidArgType(places, 'a network namespace', undefined);
+  }
   const limits = {
     connectTimeoutMs: duration(
       `${name}.connectTimeoutMs`,
@@ -192,7 +203,7 @@ function resolveRange(
 
 /** Checks the new target of forwards. */
 export function resolveChange(change: TargetChange): ResolvedChange {
-  requireObject('change', change);
+  requireObject('change', change, changeFields);
   const { address, port, netns } = change;
   return {
     address: address === undefined ? undefined : resolveAddress('change.address', address),
@@ -220,8 +231,14 @@ function defaultWorkers(): number {
   return Math.min(DEFAULT_WORKERS, process.getBuiltinModule('node:os').availableParallelism());
 }
 
-function requireObject(name: string, value: unknown, expected = 'an object'): void {
+function requireObject(
+  name: string,
+  value: unknown,
+  known: Readonly<Record<string, true>>,
+  expected = 'an object',
+): void {
   if (typeof value !== 'object' || value === null) throw invalidArgType(name, expected, value);
+  requireKnownFields(name, value, known);
 }
 
 function integer(name: string, value: unknown, lowest: number, highest: number): number {
@@ -270,7 +287,7 @@ function resolveAddress(name: string, value: unknown): string {
 }
 
 function resolveNetns(name: string, value: NetnsReference): string {
-  requireObject(name, value, 'an object with a path or a pid');
+  requireObject(name, value, netnsFields, 'an object with a path or a pid');
   const { path, pid } = value as { readonly path?: unknown; readonly pid?: unknown };
   if ((path === undefined) === (pid === undefined)) {
     throw invalidArgType(name, 'an object with either a path or a pid', value);

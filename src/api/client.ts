@@ -22,8 +22,11 @@ const MAX_ADDRESS_BYTES = 107;
 
 /** A forwarder that answered at its control socket. */
 export interface RunningForwarder {
+  /** Its control socket. */
   readonly socketPath: string;
+  /** What it told of itself when it was asked. */
   readonly info: ForwarderInfo;
+  /** For further calls. */
   readonly client: ControlClient;
 }
 
@@ -65,6 +68,7 @@ export interface ClientOptions {
 
 /** Calls to one forwarder. Every method rejects with a {@link ControlError}. */
 export class ControlClient {
+  /** The socket that it calls. */
   readonly socketPath: string;
   readonly #timeoutMs: number;
 

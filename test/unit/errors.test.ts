@@ -89,8 +89,8 @@ test('an errno that the system has no name for is told by its number', () => {
 
 describe('argument errors', () => {
   test.each([
-    [undefined, 'undefined of type undefined'],
-    [null, 'null of type null'],
+    [undefined, 'nothing'],
+    [null, 'null'],
     ['80', '"80" of type string'],
     [1.5, '1.5 of type number'],
     [10n, '10 of type bigint'],

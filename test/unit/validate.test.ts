@@ -165,7 +165,7 @@ describe('a forward', () => {
     expect(refusal(() => resolveSingle(minimal, undefined))).toEqual({
       code: type,
       message:
-        'Expected a network namespace for spec.netns but received undefined of type undefined',
+        'Expected a network namespace for spec.netns, or for netns in the options of the forwarder, but received nothing',
     });
   });
 
@@ -281,4 +281,45 @@ test('the drain time is 0 unless it is given, and a day at most', () => {
   expect(resolveDrainMs({ drainMs: 86_400_000 })).toBe(86_400_000);
   expect(refusal(() => resolveDrainMs({ drainMs: 86_400_001 })).code).toBe(range);
   expect(refusal(() => resolveDrainMs(5 as never)).code).toBe(type);
+});
+
+describe('a field that nothing reads', () => {
+  test.each<[call: () => unknown, message: string]>([
+    [
+      () => resolveOptions({ netn: { pid: 1 } } as ForwarderOptions),
+      'options has an unknown field: netn; it takes netns, workers, ',
+    ],
+    [
+      () => resolveSingle({ ...minimal, protcol: 'udp' } as ForwardSpec, netns),
+      'spec has an unknown field: protcol; it takes protocol, host, ',
+    ],
+    [
+      () =>
+        resolveForwards(
+          [{ ...minimal, host: { ip: '::1', hostPort: 1, port: 1 } } as never],
+          netns,
+        ),
+      'specs[0].host has unknown fields: ip, hostPort; it takes address, port',
+    ],
+    [
+      () => resolveSingle({ ...minimal, container: { port: 80, name: 'web' } } as never, netns),
+      'spec.container has an unknown field: name; it takes address, port',
+    ],
+    [
+      () => resolveSingle({ ...minimal, netns: { pid: 1, name: 'web' } } as never, netns),
+      'spec.netns has an unknown field: name; it takes path, pid',
+    ],
+    [
+      () => resolveChange({ adress: '::1' } as TargetChange),
+      'change has an unknown field: adress; it takes address, port, netns',
+    ],
+    [
+      () => resolveDrainMs({ drain: 1 } as never),
+      'options has an unknown field: drain; it takes drainMs',
+    ],
+  ])('is refused by name, with those there are: %#', (call, message) => {
+    const { code, message: actual } = refusal(call);
+    expect(code).toBe(type);
+    expect(actual.startsWith(message)).toBe(true);
+  });
 });
