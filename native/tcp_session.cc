@@ -24,8 +24,9 @@
 //                kResetPatienceMicros went by in which nothing was read, nor passed on, nor acknowledged.
 //   kClosed      Buried: later events and turns of the same batch find nothing to do.
 //
-// The timer serves one state at a time: the wait for the header in kAwaitingHeader, retry and connect timeout in kConnecting, polling for acknowledgement in
-// kResetting. An open session has none, and holds two descriptors and no pipe while it is idle.
+// The timer serves one state at a time: the wait for the header in kAwaitingHeader, retry and connect timeout in
+// kConnecting, the options of a session that lasts in kOpen, polling for acknowledgement in kResetting. An open session
+// has none after its first seconds, and holds two descriptors and no pipe while it is idle.
 
 #include "tcp_session.h"
 
@@ -41,6 +42,8 @@ namespace {
 constexpr int kConnectAttempts = 10;
 constexpr int64_t kRetryStepMicros = 5'000;
 constexpr int64_t kExhaustionRetryMicros = 20'000;
+// A session that is older is none of the short ones, which do without the calls for keepalive.
+constexpr int64_t kSettledMicros = 3'000'000;
 
 }  // namespace
 
@@ -156,6 +159,7 @@ void TcpSession::GiveUpConnecting() {
 }
 
 void TcpSession::OnTimer() {
+  if (state_ == State::kOpen) return KeepAlive();
   if (state_ == State::kResetting) return AdvanceReset();
   if (state_ == State::kAwaitingHeader) {
     forward_->counters().proxy_headers_late.Add();
@@ -187,8 +191,9 @@ void TcpSession::OnConnectEvent(uint32_t events) {
 }
 
 bool TcpSession::Open() {
-  forward_->reactor().timers.Cancel(*this);
-  forward_->counters().RecordConnect(static_cast<uint64_t>(NowMicros() - begun_micros_));
+  const int64_t now = NowMicros();
+  forward_->reactor().timers.Arm(*this, now + kSettledMicros);
+  forward_->counters().RecordConnect(static_cast<uint64_t>(now - begun_micros_));
   state_ = State::kOpen;
   if (forward_->source_address() == SourceAddress::kTransparent && !lease_)
     forward_->counters().source_address_fallbacks.Add();

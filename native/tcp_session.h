@@ -66,6 +66,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void Advance();
   bool RunPump(Pump& pump, Side& from, Side& to, bool& passed_end);
   bool Settle(PumpState state, Side& from, Side& to, bool& passed_end);
+  // Has the container's side find out about a server that vanishes; the client's side inherits this.
+  void KeepAlive();
   void NoteLoad();
   Load LoadNow() const;
   void MoveTo(size_t worker);

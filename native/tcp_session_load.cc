@@ -1,5 +1,8 @@
 // What a session does once it is known what it is to its worker
 //
+// Keepalive: a server may vanish while the session waits for it, after a single small request or none. Then only keepalive
+// ends it. It comes with TCP_NODELAY, at the latest when the session is some seconds old or moves.
+//
 // Socket buffers: with the kernel's auto-tuning, megabytes queue between the forwarder and where the bytes go, and fall
 // out of the processor's cache. When a direction turns to bulk, the socket that it is sent on gets a fixed, small send
 // buffer, if the round trip there is short. A distant client needs more bytes on the way, so it keeps the tuning; and
@@ -31,6 +34,10 @@ Load TcpSession::LoadNow() const {
   return lasts ? Load::kMessages : Load::kUnknown;
 }
 
+void TcpSession::KeepAlive() {
+  if (!std::exchange(container_.tuned, true)) SetNoDelayAndKeepalive(container_.fd.get());
+}
+
 void TcpSession::NoteLoad() {
   if (to_container_.bulk()) HoldSendBuffer(container_);
   if (to_host_.bulk()) HoldSendBuffer(host_);
@@ -47,6 +54,8 @@ void TcpSession::NoteLoad() {
 
 void TcpSession::MoveTo(size_t worker) {
   Reactor& reactor = forward_->reactor();
+  reactor.timers.Cancel(*this);
+  KeepAlive();
   for (Side* side : {&host_, &container_}) {
     reactor.epoll.Remove(side->fd.get());
     reactor.epoll.Forget(*side);

@@ -114,6 +114,22 @@ TEST_CASE("tcp: both sides of a session ask whether the other end is still there
   }
 }
 
+// As one that waits for a long poll, or for a server that speaks when it likes.
+TEST_CASE(
+    "tcp: a session that says little asks for the other end once it has lasted, and not before") {
+  Harness harness;
+  Server server(harness.netns(), Echo);
+  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
+  REQUIRE(SendAll(client.get(), "ping"));
+  REQUIRE(ReadUpTo(client.get(), 4) == "ping");
+  const int fd = DescriptorTo(server.address());
+  REQUIRE(fd >= 0);
+  CHECK(Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 0);
+  CHECK(Eventually([&] { return Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1; }));
+  CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
+  CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 15);
+}
+
 TEST_CASE("tcp: a peer that vanishes without a word is found out, and the client reset") {
   Harness harness;
   std::latch to_vanish(1);
