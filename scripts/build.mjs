@@ -8,6 +8,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -158,6 +159,8 @@ removeStale();
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
   const compiled = compile();
   if (existsSync(helperEntry)) await bundleHelper();
+  // As npm makes it when it installs, so that a link to the command of a checkout works as well.
+  if (compiled) chmodSync('lib/cli/main.js', 0o755);
   if (compiled) writeFileSync(stampFile, stamp());
   else process.exitCode = 1;
 }

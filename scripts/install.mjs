@@ -22,4 +22,10 @@ const nodedir = process.env.npm_config_nodedir ?? headersOfThisNode();
 const env = nodedir ? { ...process.env, npm_config_nodedir: nodedir } : process.env;
 const nodeGypBuild = fileURLToPath(import.meta.resolve('node-gyp-build/bin.js'));
 const { status } = spawnSync(process.execPath, [nodeGypBuild], { stdio: 'inherit', env });
+if (status !== 0) {
+  console.error(
+    'spliceport: the addon was not compiled. That takes a C++20 compiler (GCC 10 or Clang 12, or later), make and\n' +
+      'Python 3; on Debian and Ubuntu: apt-get install g++ make python3. "npm rebuild spliceport" tries again.',
+  );
+}
 process.exitCode = status ?? 1;

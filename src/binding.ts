@@ -184,7 +184,10 @@ function load(): Binding {
     // What require() does for a .node file, without its search.
     process.dlopen(module, addonPath(`${import.meta.dirname}/..`));
   } catch (error) {
-    const message = `cannot load the addon: ${error instanceof Error ? error.message : String(error)}`;
+    const text = error instanceof Error ? error.message : String(error);
+    // node-gyp-build's text has several lines.
+    const reason = text.trim().replace(/\s*\n\s*/g, ', ');
+    const message = `cannot load the addon: ${reason}; "npm rebuild spliceport" compiles it, which takes a C++20 compiler, make and Python 3`;
     throw new SpliceportError('ERR_SPLICEPORT_BINDING_LOAD', message, { cause: error });
   }
   return module.exports as Binding;

@@ -1,4 +1,6 @@
 // index.ts: the public API, in full.
+// Types of `await using`, for those who compile for a target without them.
+/// <reference lib="esnext.disposable" preserve="true" />
 
 export { formatPortSpec, parsePortSpec } from './mapping.js';
 export { Forwarder } from './forwarder.js';

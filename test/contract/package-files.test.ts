@@ -1,20 +1,23 @@
 // What is published, and where the addon is looked for once it is installed.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { addonPath } from '../../src/addon-path.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -46,8 +49,9 @@ describe('the package', () => {
   const published = packedFiles();
   const paths = published.map(({ path }) => path).sort();
 
-  test('holds what runs, what compiles the addon, and nothing else', () => {
-    const compiled = filesUnder('src').flatMap((file) => {
+  test('holds what runs, what compiles the addon, the documents, and nothing else', () => {
+    const installed = filesUnder('src').filter((file) => !file.startsWith('src/demo/'));
+    const compiled = installed.flatMap((file) => {
       const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
       return [`${stem}.js`, `${stem}.d.ts`];
     });
@@ -55,12 +59,24 @@ describe('the package', () => {
       ...compiled,
       ...['lib/rootlessport.cjs', 'lib/api/listen.cjs', 'lib/api/server.cjs'],
       ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
-      ...['libexec', 'native', 'prebuilds'].flatMap(filesUnder),
+      ...['docs', 'libexec', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'],
-      ...['docs/settings.schema.json', 'docs/spliceport.1'],
       ...['scripts/install.mjs', 'scripts/node-path.mjs', 'sources.gypi'],
     ];
     expect(paths).toEqual(expected.sort());
+  });
+
+  test('holds every file that one of its own imports or links to', () => {
+    const links = { js: /(?:from|import\(|import) ?'(\.[^']+)'/g, md: /\]\((?!\w+:)([^)#]+)/g };
+    const missing = paths.flatMap((path) => {
+      const pattern = path.endsWith('.md') ? links.md : links.js;
+      if (!/\.(js|d\.ts|md)$/.test(path)) return [];
+      return [...readFileSync(join(root, path), 'utf8').matchAll(pattern)]
+        .map(([, to = '']) => join(dirname(path), to))
+        .filter((to) => !paths.includes(to) && !paths.some((file) => file.startsWith(`${to}/`)))
+        .map((to) => `${path} -> ${to}`);
+    });
+    expect(missing).toEqual([]);
   });
 
   test('leaves out the path of the node that built it', () => {
@@ -102,6 +118,56 @@ describe('npm', () => {
     expect(existsSync(join(folder, 'share/man/man1/spliceport.1'))).toBe(true);
     expect(existsSync(join(folder, 'bin/spliceport'))).toBe(true);
   });
+});
+
+describe('an install without the addon', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'spliceport-bare-'));
+  beforeAll(() => {
+    for (const path of ['lib', 'package.json', 'scripts/install.mjs', 'scripts/node-path.mjs'])
+      cpSync(join(root, path), join(folder, path), { recursive: true });
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+
+  test('says in one line how to get it', () => {
+    const { status, stderr } = run('lib/cli/main.js', 'ls');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^spliceport: cannot load the addon: No native build .*; "npm rebuild spliceport" compiles it, .*\n$/,
+    );
+  });
+
+  test('says what the compiler takes, when it fails', () => {
+    const { status, stderr } = run('scripts/install.mjs');
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(
+      /spliceport: the addon was not compiled\. .*apt-get install g\+\+ make/s,
+    );
+  });
+});
+
+test('the types compile for the oldest Node, without types of Node', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'spliceport-types-'));
+  const program = ['index', 'api/control'].map(
+    (name) => `export * from '${root}lib/${name}.js';\n`,
+  );
+  writeFileSync(join(folder, 'program.mts'), program.join(''));
+  const compilerOptions = { target: 'es2022', module: 'nodenext', strict: true, types: [] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  const tsc = require.resolve('typescript/bin/tsc');
+  const { stdout } = spawnSync(process.execPath, [tsc, '--noEmit', '-p', folder], {
+    encoding: 'utf8',
+  });
+  rmSync(folder, { recursive: true });
+  expect(stdout).toBe('');
+});
+
+test('the command of a checkout can be run through a link', () => {
+  expect(statSync(join(root, 'lib/cli/main.js')).mode & 0o111).toBe(0o111);
 });
 
 describe('the addon', () => {
