@@ -1,0 +1,43 @@
+// throwing-events.ts: an engine whose events are met with exceptions, and that goes on after an uncaughtException.
+
+import { closeSync, openSync } from 'node:fs';
+import { binding, isNativeFailure, startEngine } from '../../../src/binding.js';
+import { serve } from '../../helpers/rpc.js';
+import { until } from '../../helpers/wait.js';
+
+const options = { workers: 2, spinMicros: 0, pipeCapacityBytes: 1 << 20, nearRttMicros: 500 };
+const limits = { connectTimeoutMs: 1_000, udpTimeoutMs: 1_000, maxFlows: 10 };
+const admission = { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 };
+const proxies = { trustedProxies: [], proxyHeaderTimeoutMs: 1_000 };
+
+const handlers = {
+  /** Removes three forwards at once, throws at each event but the last; what was caught, and whose events came. */
+  async remove(): Promise<{ caught: string[]; ids: number[] }> {
+    const caught: string[] = [];
+    process.on('uncaughtException', (error) => caught.push(error.message));
+    const ids: number[] = [];
+    const engine = startEngine(options, ({ id }) => {
+      ids.push(id);
+      if (id < 4) throw new Error(`event ${id}`);
+    });
+    const host = { protocol: 'tcp', address: '127.0.0.1', port: 0 } as const;
+    const sockets = binding.openHostSockets([{ ...host, count: 4, ipv6Only: false }]);
+    if (isNativeFailure(sockets)) throw new Error(`${sockets.syscall} failed`);
+    const netnsFd = openSync('/proc/self/ns/net', 'r');
+    const target = { netnsFd, address: '127.0.0.1', port: 1 };
+    const own = { firstId: 1, protocol: 'tcp', hostFds: sockets.fds, target } as const;
+    engine.add([{ ...own, ...limits, ...admission, ...proxies, sourceAddress: 'container' }]);
+    closeSync(netnsFd);
+    engine.remove([1, 2, 3], 0);
+    await until(() => caught.length === 3, 'three exceptions');
+    engine.remove([4], 0);
+    await until(() => ids.length === 4, 'four events');
+    engine.close();
+    return { caught, ids };
+  },
+};
+
+/** What the program serves to the test. */
+export type ThrowingEventsApi = typeof handlers;
+
+serve(handlers);
