@@ -12,6 +12,7 @@ export type SpliceportErrorCode =
   | 'ERR_SPLICEPORT_CLOSED'
   | 'ERR_SPLICEPORT_INVALID_ARG_TYPE'
   | 'ERR_SPLICEPORT_INVALID_PORT_SPEC'
+  | 'ERR_SPLICEPORT_LEADS_TO_ITSELF'
   | 'ERR_SPLICEPORT_NETNS_GONE'
   | 'ERR_SPLICEPORT_NO_SUCH_FORWARD'
   | 'ERR_SPLICEPORT_OUT_OF_RANGE';
@@ -45,7 +46,7 @@ export class SpliceportError extends Error {
 
   /** A {@link SpliceportErrorCode}, or the name of an errno. */
   readonly code: SpliceportErrorCode | (string & Record<never, never>);
-  /** The forward in question: the one that has the port already, or the id that is not known. */
+  /** The forward in question: the one that has the port already, is led to, or the id that is not known. */
   declare readonly forwardId?: number;
 
   constructor(

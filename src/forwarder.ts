@@ -3,12 +3,13 @@
 
 import { closeSync } from 'node:fs';
 import { binding, startEngine, type NativeEngine, type NativeEvent } from './binding.js';
+import { linksOf, refuseCircles, refuseNewCircles, refuseTaken, type Link } from './collisions.js';
 import { at, deferred, freezeForward, freezeStats, type Entry } from './entries.js';
-import { closedError, noSuchForward, SpliceportError, SpliceportSystemError } from './errors.js';
+import { closedError, noSuchForward, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
 import { showByFacts } from './inspect.js';
-import { NetnsTable, type Netns } from './netns.js';
+import { hostNetnsIdentity, NetnsTable, type Netns } from './netns.js';
 import { endAtExit, forgetAtExit, Transparency } from './transparency.js';
 import type {
   CloseOptions,
@@ -87,7 +88,8 @@ export class Forwarder {
    * @param spec - An object, or text as {@link parsePortSpec} reads it.
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`; a range of ports needs {@link Forwarder.addAll}
-   * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`, `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_CLOSED`
+   * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`, `ERR_SPLICEPORT_LEADS_TO_ITSELF`, `ERR_SPLICEPORT_NETNS_GONE`,
+   * `ERR_SPLICEPORT_CLOSED`
    * @throws SpliceportSystemError such as `EADDRINUSE` or `EACCES` with side `host`, `EPERM` with side `container`
    */
   async add(spec: ForwardSpec | string): Promise<Forward> {
@@ -133,7 +135,8 @@ export class Forwarder {
   /**
    * Gives forwards a new target, in place: the host's socket stays, no client is refused, live sessions go on with the
    * old target. All or nothing.
-   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_CLOSED`
+   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, `ERR_SPLICEPORT_LEADS_TO_ITSELF`,
+   * `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_CLOSED`
    * @throws SpliceportSystemError with side `container`
    */
   async retarget(ids: number | readonly number[], change: TargetChange): Promise<void> {
@@ -157,6 +160,12 @@ export class Forwarder {
         }),
       };
     });
+    try {
+      refuseNewCircles(changes, this.#linkAt);
+    } catch (error) {
+      for (const netns of acquired) this.#namespaces.release(netns);
+      throw error;
+    }
     const failure = this.#engine.retarget(
       changes.map(({ forward, netns }) => ({
         id: forward.id,
@@ -232,7 +241,7 @@ export class Forwarder {
 
   /** Works on ranges as long as it can: a container engine waits for the helper, which may have a thousand ports. */
   #addAll(wanted: readonly ResolvedRange[]): Forward[] {
-    this.#assertFree(wanted);
+    refuseTaken(wanted, this.#nextId, (hostKey) => this.#idByHostKey.get(hostKey));
     const hosts = openHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
     const namespaces = this.#acquire(wanted, hosts);
     this.#startAll(wanted, hosts, namespaces);
@@ -245,9 +254,13 @@ export class Forwarder {
 
   /** Opens the namespaces, or closes the host's sockets. */
   #acquire(wanted: readonly ResolvedRange[], hosts: readonly OpenedRange[]): Netns[] {
+    let namespaces: Netns[] = [];
     try {
-      return this.#namespaces.acquire(wanted.map(({ netnsPath }) => netnsPath));
+      namespaces = this.#namespaces.acquire(wanted.map(({ netnsPath }) => netnsPath));
+      refuseCircles(linksOf(wanted, hosts, namespaces), this.#linkAt);
+      return namespaces;
     } catch (error) {
+      for (const netns of namespaces) this.#namespaces.release(netns);
       for (const { fds } of hosts) for (const fd of fds) closeSync(fd);
       throw error;
     }
@@ -314,24 +327,11 @@ export class Forwarder {
     return warning === undefined ? {} : { warning };
   }
 
-  /** The system would refuse a port that is forwarded already, too; but it does not know by which forward. */
-  #assertFree(wanted: readonly ResolvedRange[]): void {
-    const claimed = new Map<string, number>();
-    let id = this.#nextId;
-    for (const { host, count } of wanted) {
-      for (let offset = 0; offset < count; offset++, id++) {
-        if (host.port === 0) continue;
-        const hostKey = keyOf(host.protocol, { ...host, port: host.port + offset });
-        const owner = this.#idByHostKey.get(hostKey) ?? claimed.get(hostKey);
-        if (owner !== undefined) {
-          const message = `Forward ${owner} has ${hostKey} already`;
-          const options = { forwardId: owner };
-          throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, options);
-        }
-        claimed.set(hostKey, id);
-      }
-    }
-  }
+  /** The link of the forward with this host endpoint, if it leads to the host's own namespace. */
+  readonly #linkAt = (hostKey: string): Link | undefined => {
+    const entry = this.#entries.get(this.#idByHostKey.get(hostKey) ?? 0);
+    return entry?.netns.identity === hostNetnsIdentity() ? entry?.forward : undefined;
+  };
 
   async #removeEntries(entries: readonly Entry[], drainMs: number): Promise<void> {
     const active = entries.filter((entry) => entry.removal === undefined);

@@ -1,6 +1,6 @@
 // netns.ts: from a path or a pid to an open network namespace that forwards share.
 
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { SpliceportError, SpliceportSystemError } from './errors.js';
 import { netnsHint } from './hints.js';
 import type { NetnsReference } from './types.js';
@@ -20,6 +20,12 @@ export type ProbeNetns = (
 /** The file that stands for the namespace. */
 export function netnsPath(reference: NetnsReference): string {
   return 'path' in reference ? reference.path : `/proc/${reference.pid}/ns/net`;
+}
+
+/** {@link Netns.identity} of the namespace that clients come to; undefined where it cannot be found out. */
+export function hostNetnsIdentity(): string | undefined {
+  const stats = statSync('/proc/thread-self/ns/net', { throwIfNoEntry: false });
+  return stats && `${stats.dev}:${stats.ino}`;
 }
 
 /**

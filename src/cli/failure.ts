@@ -61,6 +61,8 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
 
 const hintOf: Readonly<Record<string, string>> = {
   ERR_SPLICEPORT_INVALID_PORT_SPEC: '"spliceport forward --help" shows examples.',
+  ERR_SPLICEPORT_LEADS_TO_ITSELF:
+    'Is that the right container? This one has the network of the host. Name another port, or an address.',
   ERR_SPLICEPORT_NETNS_GONE: 'Has the container ended, or started anew? Look it up again.',
   ERR_SPLICEPORT_NO_SUCH_FORWARD: '"spliceport ls" lists the forwards there are.',
 };
