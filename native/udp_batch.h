@@ -92,13 +92,13 @@ class SendBatch {
 
  private:
   struct Message {
-    DatagramRoute* route;
-    size_t first_piece;
-    size_t pieces;
-    size_t bytes;          // With the prefixes.
-    size_t segment_bytes;  // Of the first datagram, also when it is the only one.
-    size_t datagrams;
-    bool closed;              // Ends with a short datagram, so nothing can follow.
+    DatagramRoute* route = nullptr;
+    size_t first_piece = 0;
+    size_t pieces = 0;
+    size_t bytes = 0;          // With the prefixes.
+    size_t segment_bytes = 0;  // Of the first datagram, also when it is the only one.
+    size_t datagrams = 0;
+    bool closed = false;      // Ends with a short datagram, so nothing can follow.
     bool any_source = false;  // The kernel chooses: the route's source has been refused.
   };
   void AddWhole(DatagramRoute& route, const Train& train);
