@@ -9,6 +9,7 @@
 #include <deque>
 #include <fstream>
 
+#include "call_faults.h"
 #include "harness.h"
 #include "tcp_endpoint.h"
 
@@ -173,7 +174,7 @@ std::string PlayAll(Harness& harness, bool narrow, uint64_t first_seed, uint64_t
 }
 
 void TestWith(const Settings& settings, bool narrow = false) {
-  const uint64_t count = FromEnvironment("SPLICEPORT_SCRIPTS", 3'000) / 4;
+  const uint64_t count = FromEnvironment("SPLICEPORT_SCRIPTS", 3'000) / 5;
   const uint64_t first_seed = FromEnvironment("SPLICEPORT_SEED", 1);
   Harness harness(settings);
   if (narrow) Narrow(harness.netns());
@@ -192,6 +193,11 @@ TEST_CASE(
   SUBCASE("one worker") { TestWith({.workers = 1}); }
   SUBCASE("two workers, small pipes") { TestWith({.workers = 2, .pipe_capacity_bytes = 64 << 10}); }
   SUBCASE("two workers, little room to send") { TestWith({.workers = 2}, true); }
+  SUBCASE("two workers whose calls fail now and then") {
+    const CallFaults faults(FromEnvironment("SPLICEPORT_SEED", 1));
+    TestWith({.workers = 2});
+    CHECK(faults.count() > 0);
+  }
   SUBCASE("two workers that spin") { TestWith({.workers = 2, .spin_micros = 50}); }
 }
 
