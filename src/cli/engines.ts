@@ -3,10 +3,11 @@
 import { execFile } from 'node:child_process';
 import { CliFailure, exitCodes } from './failure.js';
 
-const ENGINES = ['podman', 'docker'] as const;
+/** In the order in which they are asked. */
+export const ENGINES = ['podman', 'docker'] as const;
 const TIMEOUT_MS = 15_000;
 
-type Engine = (typeof ENGINES)[number];
+export type Engine = (typeof ENGINES)[number];
 
 /** A container, as its engine tells of it. */
 export interface EngineContainer {

@@ -1,6 +1,7 @@
 // ls.ts: `spliceport ls`.
 
-import type { Forward } from '../api/types.js';
+import type { Forward, ForwarderInfo } from '../api/types.js';
+import { containerNames, type ContainerNames } from './container-names.js';
 import { print, printJson, remark } from './output.js';
 import { findRunning, forwardId, placeOf, type Running } from './running.js';
 import { tableLines } from './table.js';
@@ -25,19 +26,25 @@ export async function list({ json = false, quiet = false }: ListOptions): Promis
     }
     return;
   }
+  const names = await containerNames(running);
   if (json) {
     printJson(
       listed.map(({ forwarder, forwards }) => ({
         id: forwarder.id,
         socketPath: forwarder.socketPath,
-        ...forwarder.info,
+        ...namedInfo(forwarder.info, names),
         forwards: forwards.map((forward) => ({ ...forward, id: forwardId(forwarder, forward.id) })),
       })),
     );
     return;
   }
   if (listed.length === 0) remark('No forwarder of this user is running.');
-  else for (const line of tableLines(columns, listed.flatMap(rowsOf))) print(line);
+  else
+    for (const line of tableLines(
+      columns,
+      listed.flatMap((each) => rowsOf(each, names)),
+    ))
+      print(line);
   for (const { forwarder, forwards } of listed) {
     const warnings = forwards.flatMap(({ warning }) => warning ?? []);
     for (const text of new Set([...forwarder.info.notices, ...warnings]))
@@ -49,10 +56,19 @@ const columns = ['ID', 'PROTOCOL', 'HOST', 'TARGET', 'IN', 'PROGRAM', 'UP'].map(
   title,
 }));
 
-function rowsOf(listed: {
-  readonly forwarder: Running;
-  readonly forwards: readonly Forward[];
-}): string[][] {
+/** What a forwarder tells of itself, with the name of its container. */
+function namedInfo({ container, ...info }: ForwarderInfo, names: ContainerNames): object {
+  const name = names.get(container?.id ?? '');
+  return {
+    ...info,
+    ...(container !== undefined && { container: { ...container, ...(name && { name }) } }),
+  };
+}
+
+function rowsOf(
+  listed: { readonly forwarder: Running; readonly forwards: readonly Forward[] },
+  names: ContainerNames,
+): string[][] {
   const { forwarder, forwards } = listed;
   const { program, uptimeMs, draining } = forwarder.info;
   const up = `${formatDuration(uptimeMs)}${draining ? ' (drains)' : ''}`;
@@ -62,7 +78,7 @@ function rowsOf(listed: {
     forward.protocol,
     formatEndpoint(forward.host),
     formatEndpoint(forward.container),
-    placeOf(forwarder, forward),
+    placeOf(forwarder, forward, names),
     program,
     up,
   ]);

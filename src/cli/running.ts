@@ -4,6 +4,7 @@
 import { basename } from 'node:path';
 import { listForwarders, type RunningForwarder } from '../api/client.js';
 import type { Forward } from '../api/types.js';
+import type { ContainerNames } from './container-names.js';
 import { CliFailure, exitCodes, usageFailure } from './failure.js';
 import { remark } from './output.js';
 
@@ -42,9 +43,12 @@ export function forwardId(forwarder: Running, number: number): string {
   return `${forwarder.id}/${number}`;
 }
 
-/** Which container forwards lead to: what its engine calls it, or the path of its namespace. */
-export function placeOf({ info }: Running, { netnsPath }: Forward): string {
-  return info.container?.id?.slice(0, 12) ?? netnsPath;
+/** Which container forwards lead to: its name and what is shown of its id, or the path of its namespace. */
+export function placeOf({ info }: Running, { netnsPath }: Forward, names: ContainerNames): string {
+  const id = info.container?.id;
+  if (id === undefined) return netnsPath;
+  const name = names.get(id);
+  return name === undefined ? id.slice(0, 12) : `${name} (${id.slice(0, 12)})`;
 }
 
 /**

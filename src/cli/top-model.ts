@@ -1,5 +1,6 @@
 // top-model.ts: the rows of `spliceport top`: what each forward of each forwarder does, looked at again and again.
 
+import { containerNames, idsIn, type ContainerNames } from './container-names.js';
 import { findRunning, forwardId, placeOf, type Running } from './running.js';
 import type { SortKey } from './sort-keys.js';
 import { TrafficMeter } from './traffic.js';
@@ -25,6 +26,15 @@ export interface TopRow {
 export class TopModel {
   #meters = new Map<string, TrafficMeter>();
   #silent = 0;
+  #names: ContainerNames = new Map();
+  /** Containers whose names have been asked for. */
+  readonly #asked = new Set<string>();
+  readonly #signal: AbortSignal;
+
+  /** @param signal - Ends what is under way. */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
 
   /** How many forwarders did not answer at the last look. */
   get silent(): number {
@@ -36,6 +46,7 @@ export class TopModel {
     let silent = 0;
     const running = await findRunning(() => void (silent += 1));
     this.#silent = silent;
+    void this.#learnNames(running);
     const meters = new Map<string, TrafficMeter>();
     const rows = await Promise.all(
       // One that ends meanwhile has no rows.
@@ -43,6 +54,15 @@ export class TopModel {
     );
     this.#meters = meters;
     return rows.flat();
+  }
+
+  /** Asks once for each container, and keeps nobody waiting: the next look shows the names. */
+  async #learnNames(running: readonly Running[]): Promise<void> {
+    const unknown = idsIn(running).filter((id) => !this.#asked.has(id));
+    if (unknown.length === 0) return;
+    for (const id of unknown) this.#asked.add(id);
+    const learned = await containerNames(running, this.#signal);
+    this.#names = new Map([...this.#names, ...learned]);
   }
 
   async #rowsOf(forwarder: Running, meters: Map<string, TrafficMeter>): Promise<TopRow[]> {
@@ -66,7 +86,7 @@ export class TopModel {
           host: formatEndpoint(forward.host),
           hostPort: forward.host.port,
           target: formatEndpoint(forward.container),
-          place: placeOf(forwarder, forward),
+          place: placeOf(forwarder, forward, this.#names),
           toContainerPerSecond: traffic.bytesToContainerPerSecond,
           toHostPerSecond: traffic.bytesToHostPerSecond,
           open: stats.sessionsOpen,

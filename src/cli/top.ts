@@ -24,7 +24,7 @@ export async function top({ interval, sort }: TopOptions): Promise<void> {
   const end = (): void => ended.abort();
   void requests.next().then(end);
 
-  const model = new TopModel();
+  const model = new TopModel(ended.signal);
   let rows: readonly TopRow[] = [];
   let state: ViewState = { sorting: { key: sort, reversed: false }, offset: 0 };
   const draw = (): void => screen.draw(render(rows, state, screen.size, model.silent));

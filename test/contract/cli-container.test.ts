@@ -34,8 +34,9 @@ describe('spliceport forward --container', () => {
   }
   const echo = 'PATH=/usr/bin:/bin; echo';
 
+  const id = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
+
   test.each(['podman', 'docker'] as const)('asks %s for the process', async (engine) => {
-    const id = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
     const answer = `test "$6" = web || exit 9\n${echo} ${container.pid} running ${id}`;
     const unknown = `${echo} 'Error: no such container' >&2; exit 125`;
     const options = engines({ podman: unknown, [engine]: answer });
@@ -48,6 +49,37 @@ describe('spliceport forward --container', () => {
     const { stdout } = await cli(['ls']);
     expect(stdout).toContain(id.slice(0, 12));
     expect(stdout).not.toContain(id);
+  });
+
+  test.each([
+    ['podman', 'web', 'web'],
+    ['docker', 'db/web,web', 'web'],
+  ] as const)('is listed by the name that %s gives, beside its id', async (engine, names, name) => {
+    const options = engines({
+      podman: `${echo} 'no such command' >&2; exit 125`,
+      [engine]: `if test "$1" = ps; then ${echo} '${id} ${names}'; else ${echo} ${container.pid} running ${id}; fi`,
+    });
+    const args = ['forward', '--json', '127.0.0.1:0:80', '--container', id.slice(0, 5)];
+    await using run = new CliRun(args, options);
+    await run.event('ready');
+    const { stdout } = await cli(['ls'], options);
+    expect(stdout).toMatch(/ {2}web \(0123456789ab\) {2,}spliceport forward /);
+    const { stdout: json } = await cli(['ls', '--json'], options);
+    expect(JSON.parse(json)).toMatchObject([{ container: { id, name, pid: container.pid } }]);
+    await cli(['drain', '--for', '0']);
+    await run.outcome;
+  });
+
+  test('is listed by its id where the engine does not answer', async () => {
+    const options = engines({
+      podman: `if test "$1" = ps; then exec /bin/sleep 600; else ${echo} ${container.pid} running ${id}; fi`,
+    });
+    const args = ['forward', '--json', '127.0.0.1:0:80', '--container', 'web'];
+    await using run = new CliRun(args, options);
+    await run.event('ready');
+    const outcome = await cli(['ls'], options);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    expect(outcome.stdout).toMatch(/ {2}0123456789ab {2,}spliceport forward /);
   });
 
   /** An engine with one container, `web`, which a test starts and ends. */

@@ -54,7 +54,9 @@ describePodman('spliceport under podman', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
     const id = (await host().podman('inspect', '--format', '{{.Id}}', 'web')).slice(0, 12);
     const { stdout } = await spliceport('ls');
-    expect(stdout).toMatch(new RegExp(`^\\d+/1 .*:${port} .* ${id} +spliceport forward `, 'm'));
+    expect(stdout).toMatch(
+      new RegExp(`^\\d+/1 .*:${port} .* web \\(${id}\\) +spliceport forward `, 'm'),
+    );
     expect(await spliceport('drain', '--for', '0')).toMatchObject({ code: 0, stderr: '' });
     expect(await host().sockets.isFree(port)).toBe(true);
     await until(
@@ -101,7 +103,10 @@ describePodman('spliceport under podman', (host) => {
     const port = await host().sockets.freePorts();
     const id = await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
     const listed = await spliceport('ls');
-    const row = new RegExp(`^(\\d+)/1 .*:${port} .* ${id.slice(0, 12)} +rootlessport `, 'm');
+    const row = new RegExp(
+      `^(\\d+)/1 .*:${port} .* web \\(${id.slice(0, 12)}\\) +rootlessport `,
+      'm',
+    );
     expect(listed.stdout).toMatch(row);
     const { code, stdout } = await spliceport('add', '127.0.0.1:0:80');
     expect(code).toBe(0);
