@@ -1,6 +1,8 @@
 #include "unix_socket.h"
 
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -9,6 +11,7 @@ namespace spliceport {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr mode_t kOwnerAlone = S_IRUSR | S_IWUSR;
 
 struct Endpoint {
   UniqueFd fd;
@@ -44,9 +47,15 @@ Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& 
   auto opened = Open(type, directory_fd, name);
   if (!opened.ok()) return opened.error();
   auto& [fd, address] = opened.value();
+  // Before it has a name, so that it never is open to others, whatever the umask.
+  if (fchmod(fd.get(), kOwnerAlone) != 0) return LastError("fchmod");
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return LastError("bind");
-  if (listen(fd.get(), kBacklog) != 0) return LastError("listen");
+  if (listen(fd.get(), kBacklog) != 0) {
+    const SysError error = LastError("listen");
+    unlink(address.sun_path);
+    return error;
+  }
   return std::move(fd);
 }
 

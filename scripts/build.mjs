@@ -96,7 +96,7 @@ const between = {
         : undefined,
     );
     if (initialOptions.entryPoints[0] === helperEntry) return;
-    onResolve({ filter: /^\.\.\/(index|system)\.js$/ }, () => ({
+    onResolve({ filter: /^\.\.\/(index|system|unix-listener)\.js$/ }, () => ({
       path: '../rootlessport.cjs',
       external: true,
     }));

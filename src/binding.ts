@@ -164,6 +164,8 @@ export interface Binding {
   ): number | NativeFailure;
   /** The next connection, or undefined when there is none. */
   acceptUnix(fd: number): number | NativeFailure | undefined;
+  /** So that libuv finds a watch for what it is given next. @see TakeWatch in native/binding/fd_watcher.h */
+  takeWatch(fd: number): NativeFailure | undefined;
   /** Who connected to a unix socket, as of then. @see SO_PEERCRED in unix(7) */
   peerCredentials(fd: number): PeerCredentials | NativeFailure;
   /** Reads what is there, at most `maxBytes`; empty at the end; undefined when there is nothing yet. */

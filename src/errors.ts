@@ -15,7 +15,8 @@ export type SpliceportErrorCode =
   | 'ERR_SPLICEPORT_LEADS_TO_ITSELF'
   | 'ERR_SPLICEPORT_NETNS_GONE'
   | 'ERR_SPLICEPORT_NO_SUCH_FORWARD'
-  | 'ERR_SPLICEPORT_OUT_OF_RANGE';
+  | 'ERR_SPLICEPORT_OUT_OF_RANGE'
+  | 'ERR_SPLICEPORT_UNSAFE_FOLDER';
 
 /** The argument errors: a `TypeError` or a `RangeError` with a {@link SpliceportErrorCode}. */
 export interface SpliceportArgumentError extends Error {

@@ -84,6 +84,16 @@ export function peerCredentials(fd: number): PeerCredentials {
 }
 
 /**
+ * Takes a watch for a descriptor that Node reads from next, in the same turn of its event loop. Without one left, Node
+ * would end the process.
+ * @throws SpliceportSystemError such as `ENOSPC`
+ * @see epoll_ctl(2)
+ */
+export function takeWatch(fd: number): void {
+  check(binding.takeWatch(fd));
+}
+
+/**
  * Sends all of it or fails; never waits and never raises SIGPIPE.
  * @throws SpliceportSystemError such as `EPIPE`, or `EAGAIN` when the peer does not read
  */

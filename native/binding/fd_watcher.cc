@@ -1,5 +1,8 @@
 #include "fd_watcher.h"
 
+#include <sys/epoll.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "callback.h"
@@ -7,6 +10,25 @@
 #include "convert.h"
 
 namespace spliceport::binding {
+
+namespace {
+
+void ThrowUnwatched(Napi::Env env, int code) {
+  auto error = Napi::Error::New(env, "the descriptor cannot be watched");
+  error.Set("errno", Napi::Number::New(env, code));
+  error.Set("syscall", "epoll_ctl");
+  error.ThrowAsJavaScriptException();
+}
+
+}  // namespace
+
+Result<void> TakeWatch(uv_loop_t* loop, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  if (epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST) return {};
+  return LastError("epoll_ctl");
+}
 
 Napi::Function FdWatcher::Define(Napi::Env env) {
   return DefineClass(env, "FdWatcher",
@@ -23,22 +45,16 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
       context_(info.Env(), "spliceport") {
   uv_loop_t* loop = nullptr;
   Check(napi_get_uv_event_loop(info.Env(), &loop) == napi_ok, "this environment has no event loop");
+  const int fd = ToInt(info[0]);
   auto* handle = new Handle{{}, this, nullptr};
-  const int failed = uv_poll_init(loop, &handle->poll, ToInt(info[0]));
+  const int failed = uv_poll_init(loop, &handle->poll, fd);
   if (failed != 0) {
     delete handle;
-    auto error = Napi::Error::New(info.Env(), "the descriptor cannot be watched");
-    error.Set("errno", Napi::Number::New(info.Env(), failed));
-    error.Set("syscall", "epoll_ctl");
-    error.ThrowAsJavaScriptException();
+    ThrowUnwatched(info.Env(), failed);
     return;
   }
   handle_ = handle;
   handle->poll.data = handle;
-  uv_poll_start(&handle->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-    FdWatcher* owner = static_cast<Handle*>(poll->data)->owner;
-    if (owner != nullptr) owner->OnReadable();
-  });
   napi_add_async_cleanup_hook(
       info.Env(),
       [](napi_async_cleanup_hook_handle, void* data) {
@@ -46,6 +62,15 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
         if (owner != nullptr) owner->StopWatching();
       },
       handle, &handle->hook);
+  if (const auto taken = TakeWatch(loop, fd); !taken.ok()) {
+    StopWatching();
+    ThrowUnwatched(info.Env(), taken.error().code);
+    return;
+  }
+  uv_poll_start(&handle->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    FdWatcher* owner = static_cast<Handle*>(poll->data)->owner;
+    if (owner != nullptr) owner->OnReadable();
+  });
   Ref();
 }
 

@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "convert.h"
+#include "fd_watcher.h"
 #include "link.h"
 #include "setns.h"
 #include "socket.h"
@@ -192,6 +194,12 @@ Napi::Value PeerOf(const Napi::CallbackInfo& info) {
   return peer;
 }
 
+Napi::Value TakeWatchOf(const Napi::CallbackInfo& info) {
+  uv_loop_t* loop = nullptr;
+  Check(napi_get_uv_event_loop(info.Env(), &loop) == napi_ok, "this environment has no event loop");
+  return ToOutcome(info.Env(), TakeWatch(loop, ToInt(info[0])));
+}
+
 Napi::Value ReceiveSome(const Napi::CallbackInfo& info) {
   std::vector<char> memory(static_cast<size_t>(ToInt(info[1])));
   const Io io = Receive(ToInt(info[0]), memory);
@@ -219,6 +227,7 @@ void DefineSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<Listen>(env));
   exports.Set("connectUnix", Napi::Function::New<Connect>(env));
   exports.Set("acceptUnix", Napi::Function::New<AcceptNext>(env));
+  exports.Set("takeWatch", Napi::Function::New<TakeWatchOf>(env));
   exports.Set("peerCredentials", Napi::Function::New<PeerOf>(env));
   exports.Set("receive", Napi::Function::New<ReceiveSome>(env));
   exports.Set("send", Napi::Function::New<SendAll>(env));

@@ -4,15 +4,16 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  statSync,
   unlinkSync,
 } from 'node:fs';
 import { SpliceportError } from '../index.js';
 import { connectUnix } from '../system.js';
+import { effectiveUid } from '../unix-listener.js';
 
 /** Names the folder in place of the default one. */
 const FOLDER_VARIABLE = 'SPLICEPORT_CONTROL_DIR';
@@ -25,15 +26,22 @@ const SOCKET_NAME = /^(\.?)(\d+)(?:-\d+)?\.sock$/;
  * @param fallback - Where the environment names none. Default: one in /tmp.
  */
 export function controlFolder(fallback?: string): string {
-  const { [FOLDER_VARIABLE]: chosen = '', XDG_RUNTIME_DIR: runtime = '' } = process.env;
-  if (chosen !== '') return chosen;
+  const chosen = chosenFolder();
+  if (chosen !== undefined) return chosen;
+  const { XDG_RUNTIME_DIR: runtime = '' } = process.env;
   return runtime === '' ? (fallback ?? temporaryFolder()) : `${runtime}/spliceport`;
+}
+
+/** The folder that the user has named in the environment, which is his to remove. */
+export function chosenFolder(): string | undefined {
+  const { [FOLDER_VARIABLE]: chosen = '' } = process.env;
+  return chosen === '' ? undefined : chosen;
 }
 
 /** Every folder that forwarders of this user use by default, where the environment is the same or names none. */
 export function controlFolders(): string[] {
-  const { [FOLDER_VARIABLE]: chosen = '' } = process.env;
-  if (chosen !== '') return [chosen];
+  const chosen = chosenFolder();
+  if (chosen !== undefined) return [chosen];
   const uid = outerUid();
   // Podman makes up a runtime folder where the session has none.
   const runtimes = [`/run/user/${uid}`, `/tmp/podman-run-${uid}`, `/tmp/storage-run-${uid}`];
@@ -44,7 +52,9 @@ export function controlFolders(): string[] {
 /** Paths of the control sockets in a folder; none when there is no such folder, or it is another user's. */
 export function socketsIn(folder: string): string[] {
   try {
-    if (statSync(folder).uid !== effectiveUid()) return [];
+    // As where sockets are made: no link of another's leads elsewhere.
+    const stats = lstatSync(folder);
+    if (!stats.isDirectory() || stats.uid !== effectiveUid()) return [];
     return namesIn(folder).flatMap((name) => (name.startsWith('.') ? [] : [`${folder}/${name}`]));
   } catch {
     return [];
@@ -54,7 +64,7 @@ export function socketsIn(folder: string): string[] {
 /**
  * Opens the folder, which is this user's alone, and makes it where there is none; not what it is in.
  * @returns A descriptor that the caller closes.
- * @throws SpliceportError `EPERM` when it is another user's, or open to others
+ * @throws SpliceportError `ERR_SPLICEPORT_UNSAFE_FOLDER` when it is another user's, or open to others
  */
 export function openFolder(folder: string): number {
   try {
@@ -67,12 +77,12 @@ export function openFolder(folder: string): number {
     const { uid, mode } = fstatSync(fd);
     if (uid !== effectiveUid()) {
       const message = `the folder for control sockets, ${folder}, is another user's`;
-      throw new SpliceportError('EPERM', message);
+      throw new SpliceportError('ERR_SPLICEPORT_UNSAFE_FOLDER', message);
     }
     // It is not closed to them here: it may be a folder that others need, such as /tmp.
     if ((mode & 0o077) !== 0) {
       const message = `the folder for control sockets, ${folder}, is open to others: chmod 700 it, or choose another`;
-      throw new SpliceportError('EPERM', message);
+      throw new SpliceportError('ERR_SPLICEPORT_UNSAFE_FOLDER', message);
     }
     return fd;
   } catch (error) {
@@ -106,11 +116,6 @@ export function isRefused(folderFd: number, name: string): boolean {
   } catch (error) {
     return (error as SpliceportError).code === 'ECONNREFUSED';
   }
-}
-
-/** The user that this process acts as, by the numbers of its own user namespace. */
-export function effectiveUid(): number {
-  return process.geteuid?.() ?? 0;
 }
 
 function namesIn(folder: string): string[] {

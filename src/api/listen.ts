@@ -1,13 +1,14 @@
 // listen.ts: the control socket of a forwarder. What answers calls is loaded when the first client connects, and not
 // before: most forwarders are never asked.
 
-import { chmodSync, closeSync, linkSync, lstatSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { closeSync, linkSync, lstatSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Forwarder } from '../index.js';
-import { acceptUnix, listenUnix, peerCredentials, watchFd, type FdWatcher } from '../system.js';
+import { listenUnix } from '../system.js';
+import { UnixListener } from '../unix-listener.js';
 import {
+  chosenFolder,
   controlFolder,
-  effectiveUid,
   isRefused,
   openFolder,
   removeStaleSockets,
@@ -16,8 +17,6 @@ import { refuse } from './refusal.js';
 import type { ControlServer } from './server.js';
 import type { ContainerInfo } from './types.js';
 
-/** How long accepting pauses when descriptors have run out. */
-const ACCEPT_REST_MS = 100;
 const MAX_SOCKETS_PER_PROCESS = 1_000;
 /** How often the folder is made, where another process removes it because it is empty. */
 const MAX_ATTEMPTS = 1_000;
@@ -49,7 +48,7 @@ export interface ControlSocket extends Disposable {
 
 /**
  * Lets this user, and root, see and steer a forwarder through a unix socket. It does not keep the process alive.
- * @throws SpliceportError `EPERM` when the folder is another user's, or open to others
+ * @throws SpliceportError `ERR_SPLICEPORT_UNSAFE_FOLDER` when the folder is another user's, or open to others
  * @throws SpliceportSystemError and Node's own errors, such as `ENOENT` or `EROFS`
  */
 export function openControlSocket(
@@ -65,9 +64,8 @@ class Listener implements ControlSocket {
   readonly #options: ControlOptions;
   readonly #openedAtMs = performance.now();
   readonly #folder: string;
-  readonly #fd: number;
+  readonly #listener: UnixListener;
   readonly #identity: string | undefined;
-  #watcher: FdWatcher | undefined;
   #server: Promise<ControlServer> | undefined;
   #isOpen = true;
 
@@ -76,10 +74,16 @@ class Listener implements ControlSocket {
     this.#options = options;
     this.#folder = resolve(options.folder ?? controlFolder(options.fallbackFolder));
     const { fd, name } = this.#listen();
-    this.#fd = fd;
     this.path = `${this.#folder}/${name}`;
-    this.#identity = identityOf(this.path);
-    this.#watch();
+    try {
+      this.#identity = identityOf(this.path);
+      this.#listener = new UnixListener(fd, this, false);
+    } catch (error) {
+      closeSync(fd);
+      rmSync(this.path, { force: true });
+      this.#removeFolder();
+      throw error;
+    }
     process.on('exit', this.#onExit);
   }
 
@@ -96,8 +100,7 @@ class Listener implements ControlSocket {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     process.off('exit', this.#onExit);
-    this.#watcher?.close();
-    closeSync(this.#fd);
+    this.#listener.close();
     this.#server?.then(
       (server) => server.close(),
       () => undefined,
@@ -121,7 +124,7 @@ class Listener implements ControlSocket {
 
   /** Removes the folder if it is empty and nobody chose it. */
   #removeFolder(): void {
-    if (this.#options.folder !== undefined) return;
+    if ((this.#options.folder ?? chosenFolder()) !== undefined) return;
     try {
       rmdirSync(this.#folder);
     } catch {
@@ -131,27 +134,12 @@ class Listener implements ControlSocket {
 
   readonly #onExit = (): void => this.close();
 
-  #watch(): void {
-    this.#watcher = watchFd(this.#fd, () => this.#acceptOne());
-    this.#watcher.unref();
+  serve(fd: number): void {
+    void this.#serve(fd);
   }
 
-  #acceptOne(): void {
-    let fd: number | undefined;
-    try {
-      fd = acceptUnix(this.#fd);
-    } catch {
-      // The client stays in the queue, and the socket readable: without a rest this would spin.
-      this.#watcher?.close();
-      setTimeout(() => {
-        if (this.#isOpen) this.#watch();
-      }, ACCEPT_REST_MS).unref();
-      return;
-    }
-    if (fd === undefined) return;
-    const stranger = strangerAt(fd);
-    if (stranger === undefined) void this.#serve(fd);
-    else refuse(fd, '403 Forbidden', stranger);
+  refuse(fd: number, reason: string): void {
+    refuse(fd, '403 Forbidden', reason);
   }
 
   async #serve(fd: number): Promise<void> {
@@ -179,18 +167,6 @@ class Listener implements ControlSocket {
   }
 }
 
-/** Why a client must not be served; undefined for this user and root. */
-function strangerAt(fd: number): string | undefined {
-  try {
-    const { uid } = peerCredentials(fd);
-    const own = effectiveUid();
-    if (uid === own || uid === 0) return undefined;
-    return `this control socket is for user ${own} and root, and you are user ${uid}`;
-  } catch (error) {
-    return `it cannot be told who you are: ${String(error)}`;
-  }
-}
-
 function listenIn(folder: string): { readonly fd: number; readonly name: string } {
   for (let attempt = 1; ; attempt++) {
     let folderFd: number | undefined;
@@ -208,7 +184,7 @@ function listenIn(folder: string): { readonly fd: number; readonly name: string 
 }
 
 /**
- * Shows the socket when it listens and is the user's alone, under the name of the process; with a number where the process
+ * Shows the socket when it listens, under the name of the process; with a number where the process
  * has several, or a namesake in another pid namespace.
  */
 function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly name: string } {
@@ -217,7 +193,6 @@ function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly 
   rmSync(`${folder}/${hidden}`, { force: true });
   const fd = listenUnix('stream', folderFd, hidden);
   try {
-    chmodSync(`${folder}/${hidden}`, 0o600);
     const name = nameFor(hidden, folderFd);
     unlinkSync(`${folder}/${hidden}`);
     return { fd, name };

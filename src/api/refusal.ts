@@ -1,15 +1,7 @@
 // refusal.ts: answers that are given without an HTTP server. Small, because every forwarder loads it.
 
-import { closeSync } from 'node:fs';
-import { receive, send, watchFd } from '../system.js';
-
-/** How long a refused client may take to send its request and read the answer. */
-const LINGER_MS = 1_000;
-/** Further ones are let go at once. */
-const MAX_LINGERING = 16;
-const CHUNK_BYTES = 64 * 1024;
-
-let lingering = 0;
+import { send } from '../system.js';
+import { linger } from '../unix-listener.js';
 
 /** An answer in full, after which the connection is closed. */
 export function rawAnswer(
@@ -38,30 +30,5 @@ export function refuse(fd: number, status: string, message: string): void {
   } catch {
     // It is gone already.
   }
-  if (lingering >= MAX_LINGERING) {
-    closeSync(fd);
-    return;
-  }
-  lingering += 1;
-  const end = () => {
-    lingering -= 1;
-    clearTimeout(timer);
-    watcher.close();
-    closeSync(fd);
-  };
-  // What is closed with a request unread is reset, and the client may never see the answer.
-  const watcher = watchFd(fd, () => {
-    discard(fd);
-    end();
-  });
-  watcher.unref();
-  const timer = setTimeout(end, LINGER_MS).unref();
-}
-
-function discard(fd: number): void {
-  try {
-    receive(fd, CHUNK_BYTES);
-  } catch {
-    // It is closed anyway.
-  }
+  linger(fd);
 }

@@ -11,6 +11,8 @@ import type { Context } from './context.js';
 
 /** The version of RootlessKit's API that is spoken. */
 const API_VERSION = '1.1.1';
+/** What was asked for is kept of so many forwards, whether they are still there or not. */
+const FEWEST_TO_FORGET_AT = 64;
 const PROTOCOLS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
 
 /** As in Go, what is absent or null is the zero value, and what is unknown is passed over. */
@@ -45,6 +47,7 @@ export class RootlessKit {
   readonly #context: Context;
   /** What was asked for here, as it was asked for; and what became of it. */
   readonly #asked = new Map<number, { readonly spec: PortSpec; readonly forward: Forward }>();
+  #forgetAt = FEWEST_TO_FORGET_AT;
 
   constructor(context: Context) {
     this.#context = context;
@@ -58,6 +61,8 @@ export class RootlessKit {
       version,
       stateDir,
       childPID: container?.pid ?? 0,
+      // Clients follow it without looking whether it is there. Who made the network is not known here.
+      networkDriver: { driver: 'none' },
       portDriver: { driver: 'spliceport', protos: PROTOCOLS, disallowLoopbackChildIP: false },
     };
   }
@@ -65,8 +70,7 @@ export class RootlessKit {
   /** Answer of `GET /v1/ports`. */
   list(): PortStatus[] | null {
     const forwards = this.#context.forwarder.list();
-    const ids = new Set(forwards.map(({ id }) => id));
-    for (const id of this.#asked.keys()) if (!ids.has(id)) this.#asked.delete(id);
+    this.#forgetRemoved(forwards);
     return forwards.length === 0 ? null : forwards.map((forward) => this.#statusOf(forward));
   }
 
@@ -90,6 +94,7 @@ export class RootlessKit {
     const spec: ForwardSpec = { ...range.spec, container: { address, port: childPort }, ...limits };
     try {
       const forward = await forwarder.add(spec);
+      if (this.#asked.size >= this.#forgetAt) this.#forgetRemoved(forwarder.list());
       this.#asked.set(forward.id, { spec: asked, forward });
       return this.#statusOf(forward);
     } catch (error) {
@@ -97,6 +102,13 @@ export class RootlessKit {
       if (forwardId !== undefined) throw new Problem(400, `conflict with ID ${forwardId}`);
       throw new Problem(400, bindFailure(error, ranges) ?? message);
     }
+  }
+
+  /** Called where twice as many have been asked for as there were the last time, so that an add costs the same on average. */
+  #forgetRemoved(forwards: readonly Forward[]): void {
+    const ids = new Set(forwards.map(({ id }) => id));
+    for (const id of this.#asked.keys()) if (!ids.has(id)) this.#asked.delete(id);
+    this.#forgetAt = Math.max(FEWEST_TO_FORGET_AT, 2 * this.#asked.size);
   }
 
   /** As it was asked for, unless it was asked for elsewhere or has another target by now. */

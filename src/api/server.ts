@@ -9,6 +9,7 @@ import { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import type { Forwarder } from '../index.js';
 import type { Context } from './context.js';
+import { takeWatch } from '../system.js';
 import { failureOf, Problem, statusOf } from './problem.js';
 import { rawAnswer, refuse } from './refusal.js';
 import { findRoute, routesFor, type Answer, type Route } from './routes.js';
@@ -47,7 +48,10 @@ export class ControlServer {
     this.#routes = routesFor(contextOf(options));
     this.#http.maxRequestsPerSocket = 1;
     this.#http.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      void this.#handle(request, response);
+      this.#handle(request, response).catch((error: unknown) => {
+        if (response.headersSent) request.socket.destroy();
+        else reply(request.socket, '500 Internal Server Error', String(error));
+      });
     });
     this.#http.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       const isTooLong = error.code === 'HPE_HEADER_OVERFLOW';
@@ -68,7 +72,14 @@ export class ControlServer {
       refuse(fd, '503 Service Unavailable', `${MAX_CONNECTIONS} calls are under way already`);
       return;
     }
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    let socket: Socket;
+    try {
+      takeWatch(fd);
+      socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    } catch (error) {
+      refuse(fd, '503 Service Unavailable', `this connection cannot be served: ${String(error)}`);
+      return;
+    }
     socket.on('error', () => undefined);
     socket.once('close', () => {
       clearTimeout(this.#deadlines.get(socket));

@@ -52,6 +52,7 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_SPLICEPORT_NETNS_GONE: exitCodes.notFound,
   ERR_SPLICEPORT_NO_SUCH_FORWARD: exitCodes.notFound,
   ERR_SPLICEPORT_OUT_OF_RANGE: exitCodes.usage,
+  ERR_SPLICEPORT_UNSAFE_FOLDER: exitCodes.notAllowed,
   EACCES: exitCodes.notAllowed,
   EADDRINUSE: exitCodes.portTaken,
   ECONNREFUSED: exitCodes.notFound,

@@ -27,13 +27,18 @@ export function isPassed(fd: number, inherited: ReadonlySet<number> | undefined)
   }
 }
 
-/** Calls back when the descriptor comes to its end; what is written to it before is nobody's. */
+/**
+ * Calls back when the descriptor comes to its end; what is written to it before is nobody's.
+ * @throws Error where it cannot be watched: a helper that never hears of its end must not begin
+ */
 export function onEnd(fd: number, callback: () => void): void {
   try {
     watchFd(fd, () => {
       if (isAtEnd(fd)) callback();
     });
-  } catch {
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'EPERM') throw new Error(`cannot watch ExitFD: ${message}`, { cause: error });
     // A file of a kind that never keeps a reader waiting: its end is there already.
     setImmediate(callback);
   }

@@ -4,6 +4,7 @@ import { writeAll } from './streams.js';
 
 /** A message is cut off here, so that it fits into a pipe that nobody reads yet. */
 const MAX_LENGTH = 16_384;
+const QUIET_MS = 1_000;
 
 /** Ends the process with a message on standard output, which is what Podman shows. */
 export function fail(error: unknown): never {
@@ -13,6 +14,22 @@ export function fail(error: unknown): never {
 }
 
 process.on('uncaughtException', fail);
+
+/**
+ * From now on a fault costs what it happened in, and nothing else: the process serves others than whoever asks it.
+ * @param tell - Told of it, at most once a second: a fault that repeats must not fill a disk.
+ */
+export function outlive(tell: (problem: string) => void): void {
+  let quietUntilMs = 0;
+  process.off('uncaughtException', fail).on('uncaughtException', (error: unknown) => {
+    const nowMs = performance.now();
+    if (nowMs < quietUntilMs) return;
+    quietUntilMs = nowMs + QUIET_MS;
+    tell(
+      `internal fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+  });
+}
 
 /** The same text without line breaks and other control characters. */
 export function oneLine(text: string): string {

@@ -1,8 +1,8 @@
 // main.ts: the helper that Podman starts for a container with published ports. It reads a configuration, forwards the
 // ports, says that it is ready, and lives until its caller lets go of it. The order of the steps is Podman's contract.
 
-import { fail, oneLine } from './last-words.js';
-import { constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { fail, oneLine, outlive } from './last-words.js';
+import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Forwarder } from '../index.js';
 import { probeNetns, raiseFileLimit, type UnixSocketType } from '../system.js';
@@ -12,7 +12,7 @@ import { isPassed, onEnd, releaseOutput, signalReady, takeInheritedFds } from '.
 import { callText, quote } from './go-text.js';
 import { bindFailure, netnsFailure } from './failures.js';
 import { check, expand } from './ports.js';
-import { ReloadSocket } from './reload-socket.js';
+import { openOwnFolder, ReloadSocket } from './reload-socket.js';
 import { reload } from './reload.js';
 import { helperSettings, type HelperSettings } from './settings.js';
 import { readAll } from './streams.js';
@@ -24,6 +24,7 @@ const RELOAD_SOCKET = 'SPLICEPORT_RELOAD_SOCKET';
 // The bundles that are loaded later have no library of their own.
 export * from '../index.js';
 export * from '../system.js';
+export * from '../unix-listener.js';
 
 async function run(): Promise<void> {
   const inherited = takeInheritedFds();
@@ -55,7 +56,9 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
     log?.info({ event: 'closed', stats: forwarder.stats() }, 'ended');
   });
   const stop = () => process.exit(0);
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
+  // By default it lets every user of this machine run code in this process: Node's inspector asks nobody who he is.
+  process.on('SIGUSR1', () => undefined);
 
   await forwardAll(forwarder, config, settings);
   onEnd(config.exitFd, stop);
@@ -75,6 +78,7 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
   );
   releaseOutput();
   signalReady(config.readyFd);
+  outlive((problem) => settings.tell(problem, 'fault'));
   log?.leaveStandardError();
   log?.watch(forwarder);
   if (!settings.controlSocket) return;
@@ -172,8 +176,7 @@ function openReloadSocket(
     throw new Error(`invalid ContainerID: ${quote(containerId)}`);
   }
   try {
-    const folderFd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-    return new ReloadSocket(type, folderFd, containerId, answer);
+    return new ReloadSocket(type, openOwnFolder(folder), containerId, answer);
   } catch (error) {
     throw new Error(callText(error, join(folder, containerId)), { cause: error });
   }

@@ -1,9 +1,16 @@
 // reload-socket.ts: the unix socket through which Podman tells that a container has a new address. A client sends one
 // request, gets one reply, and is let go; none of them can hold up another.
 
-import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import {
-  acceptUnix,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  unlinkSync,
+} from 'node:fs';
+import {
   listenUnix,
   receive,
   send,
@@ -11,14 +18,13 @@ import {
   type FdWatcher,
   type UnixSocketType,
 } from '../system.js';
+import { effectiveUid, linger, UnixListener } from '../unix-listener.js';
 
 const MAX_REQUEST_BYTES = 4_096;
 const MAX_REPLY_BYTES = 512;
 const CLIENT_TIMEOUT_MS = 2_000;
 /** One more, and the one that came first is let go. */
 const MAX_CLIENTS = 16;
-/** How long accepting pauses when descriptors have run out. */
-const ACCEPT_REST_MS = 100;
 
 /** A JSON string, or a line of anything else. */
 const REQUEST = /^\s*(?:"(?:[^"\\]|\\.)*"|\S[^\n]*\n)/s;
@@ -29,57 +35,91 @@ export type Answer = (request: string) => Promise<string>;
 /** The listening socket, from its making to the removal of its file. */
 export class ReloadSocket {
   readonly #type: UnixSocketType;
+  readonly #folderFd: number;
   readonly #path: string;
   readonly #answer: Answer;
-  readonly #fd: number;
   readonly #identity: string | undefined;
+  readonly #listener: UnixListener;
   readonly #clients = new Set<ReloadClient>();
-  #watcher: FdWatcher | undefined;
 
   /**
    * Takes the place of what has the name now.
-   * @param folderFd - Stays open as long as the socket.
+   * @param folderFd - Taken over, unless this throws.
    */
   constructor(type: UnixSocketType, folderFd: number, name: string, answer: Answer) {
     this.#type = type;
+    this.#folderFd = folderFd;
     this.#answer = answer;
     this.#path = `/proc/self/fd/${folderFd}/${name}`;
     removeFile(this.#path);
-    this.#fd = listenUnix(type, folderFd, name);
-    this.#identity = identityOf(this.#path);
-    this.#watch();
-  }
-
-  /** Removes the file, unless it is another's by now, and stops listening. */
-  close(): void {
-    if (this.#identity !== undefined && identityOf(this.#path) === this.#identity) {
-      removeFile(this.#path);
-    }
-    this.#watcher?.close();
-    closeSync(this.#fd);
-  }
-
-  #watch(): void {
-    this.#watcher = watchFd(this.#fd, () => this.#acceptOne());
-  }
-
-  #acceptOne(): void {
-    let fd: number | undefined;
+    const fd = listenUnix(type, folderFd, name);
     try {
-      fd = acceptUnix(this.#fd);
-    } catch {
-      // The client stays in the queue, and the socket readable: without a rest this would spin.
-      this.#watcher?.close();
-      setTimeout(() => this.#watch(), ACCEPT_REST_MS);
-      return;
+      this.#identity = identityOf(this.#path);
+      this.#listener = new UnixListener(fd, this, true);
+    } catch (error) {
+      removeFile(this.#path);
+      closeSync(fd);
+      throw error;
     }
-    if (fd === undefined) return;
+  }
+
+  /** Removes the file, unless it is another's by now, and lets everyone go. */
+  close(): void {
+    this.#listener.close();
+    for (const client of this.#clients) client.end();
+    if (this.#identity !== undefined && this.#isOwn()) removeFile(this.#path);
+    closeSync(this.#folderFd);
+  }
+
+  serve(fd: number): void {
     const [oldest] = this.#clients;
     if (this.#clients.size >= MAX_CLIENTS) oldest?.end();
-    const client = new ReloadClient(fd, this.#type, this.#answer, () => {
-      this.#clients.delete(client);
-    });
-    this.#clients.add(client);
+    try {
+      const client = new ReloadClient(fd, this.#type, this.#answer, () => {
+        this.#clients.delete(client);
+      });
+      this.#clients.add(client);
+    } catch {
+      // There is no watch left for it.
+      closeSync(fd);
+    }
+  }
+
+  refuse(fd: number, reason: string): void {
+    try {
+      send(fd, Buffer.from(reason));
+    } catch {
+      // It does not wait for the answer.
+    }
+    linger(fd);
+  }
+
+  #isOwn(): boolean {
+    try {
+      return identityOf(this.#path) === this.#identity;
+    } catch {
+      // What cannot be looked at is not removed.
+      return false;
+    }
+  }
+}
+
+/**
+ * Opens the folder for the socket. One of this user's that others may look into is closed to them: it is for nothing else.
+ * @returns A descriptor that the caller closes.
+ * @throws Error where it is another user's, or a link
+ */
+export function openOwnFolder(folder: string): number {
+  const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+  const fd = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    const { uid, mode } = fstatSync(fd);
+    if (uid !== effectiveUid()) throw new Error(`the folder ${folder} is another user's`);
+    if ((mode & 0o077) !== 0) fchmodSync(fd, 0o700);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 
@@ -133,10 +173,9 @@ class ReloadClient {
   async #reply(request: string): Promise<void> {
     this.#watcher.close();
     const reply = new Uint8Array(MAX_REPLY_BYTES);
-    const { written } = new TextEncoder().encodeInto(await this.#answer(request), reply);
-    if (this.#hasEnded) return;
     try {
-      send(this.#fd, reply.subarray(0, written));
+      const { written } = new TextEncoder().encodeInto(await this.#answer(request), reply);
+      if (!this.#hasEnded) send(this.#fd, reply.subarray(0, written));
     } catch {
       // It left early, or does not read.
     }

@@ -9,6 +9,9 @@ import type { UnixSocketType } from '../system.js';
 import { oneLine } from './last-words.js';
 import { writeAll } from './streams.js';
 
+/** More than a person reads. */
+const MAX_NOTICES = 100;
+
 type SpecRule = (specs: readonly ForwardSpec[]) => ForwardSpec[];
 
 /** What holds for this helper. */
@@ -25,7 +28,7 @@ export interface HelperSettings {
   /** Gives them no more than their gates. */
   readonly gatesFor: SpecRule | undefined;
   /** Tells the user of something that is wrong. */
-  tell(problem: string): void;
+  tell(problem: string, event?: string): void;
 }
 
 /** Looks for the file and reads it. */
@@ -49,7 +52,7 @@ function withoutFile(notices: string[]): HelperSettings {
     notices,
     specsFor: undefined,
     gatesFor: undefined,
-    tell: (problem) => tell(notices, undefined, problem),
+    tell: (problem, event) => tell(notices, undefined, problem, event),
   };
 }
 
@@ -79,7 +82,7 @@ async function read(path: string, containerId: string, notices: string[]): Promi
     notices,
     specsFor: (specs) => withSettings(file, specs, containerId),
     gatesFor,
-    tell: (problem) => tell(notices, log, problem),
+    tell: (problem, event) => tell(notices, log, problem, event),
   };
 }
 
@@ -99,9 +102,14 @@ function factsOf(containerId: string): object {
 }
 
 /** To standard error, which Podman shows with `--log-level debug`; to the log; and to whoever asks at the control socket. */
-function tell(notices: string[], log: ForwarderLog | undefined, problem: string): void {
+function tell(
+  notices: string[],
+  log: ForwarderLog | undefined,
+  problem: string,
+  event = 'settings',
+): void {
   const line = oneLine(problem);
-  notices.push(line);
+  if (notices.length < MAX_NOTICES && !notices.includes(line)) notices.push(line);
   if (log === undefined) writeAll(2, `spliceport: ${line}\n`);
-  else log.warn({ event: 'settings' }, line);
+  else log.warn({ event }, line);
 }

@@ -1,7 +1,6 @@
 // Clients of the control socket that are rude, slow, lost or strangers: each is told what is wrong and let go, and nothing
 // else notices.
 
-import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, nextText } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import { Controlled, RawClient } from './helpers/control.js';
+import { isWithoutStrangers, sendAsStranger } from './helpers/stranger.js';
 
 let container: Container;
 let echo: TcpService;
@@ -248,33 +248,9 @@ describe('the data plane', () => {
   });
 });
 
-/** Whether a process can be another user here; in a namespace with one user alone it cannot. */
-const asStranger = ['setpriv', '--reuid', '65534', '--clear-groups'];
-const [file = '', ...args] = asStranger;
-const hasStrangers = spawnSync(file, [...args, 'true']).status === 0;
-if (!hasStrangers) {
-  const reason = 'there is no other user here; run the tests as root, with setpriv of util-linux';
-  if (!['', 'false', undefined].includes(process.env['CI'])) throw new Error(reason);
-  process.stderr.write(`skipped: the control API with strangers; ${reason}\n`);
-}
-
-describe.skipIf(!hasStrangers)('another user', () => {
-  /** All that a process of that user is told, and how that ends. */
-  function callAsStranger(path: string): Promise<{ text: string; errorCode: string }> {
-    const program = `
-      let [text, errorCode] = ['', ''];
-      const socket = require('net').createConnection(process.argv[1]);
-      socket.on('data', (data) => (text += data)).on('error', ({ code }) => (errorCode = code));
-      socket.on('close', () => console.log(JSON.stringify({ text, errorCode })));
-      socket.write('GET /v1/ports HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n');`;
-    const command = [...args, process.execPath, '-e', program, path];
-    return new Promise((resolve, reject) => {
-      execFile(file, command, { timeout: 10_000 }, (error, stdout) => {
-        if (error !== null) reject(new Error('no answer', { cause: error }));
-        else resolve(JSON.parse(stdout) as { text: string; errorCode: string });
-      });
-    });
-  }
+describe.skipIf(isWithoutStrangers('the control API with strangers'))('another user', () => {
+  const callAsStranger = (path: string) =>
+    sendAsStranger(path, 'GET /v1/ports HTTP/1.1\r\nHost: x\r\n\r\n');
 
   test('cannot reach the socket', async () => {
     expect(await callAsStranger(controlled.path)).toEqual({ text: '', errorCode: 'EACCES' });
@@ -287,7 +263,7 @@ describe.skipIf(!hasStrangers)('another user', () => {
     const { text, errorCode } = await callAsStranger(controlled.path);
     expect(told(text)).toEqual({
       status: 403,
-      message: 'this control socket is for user 0 and root, and you are user 65534',
+      message: 'this socket is for user 0 and root, and you are user 65534',
     });
     expect(errorCode, 'a connection that ends in order').toBe('');
     await until(() => openFds() <= before, 'every descriptor is closed');

@@ -51,6 +51,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+/** So that nobody names the folder of the sockets, which is made in this file's. */
+const inRuntimeFolder = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  SPLICEPORT_CONTROL_DIR: '',
+  XDG_RUNTIME_DIR: folder,
+});
+
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 describe('the folder and the socket', () => {
@@ -153,8 +160,14 @@ describe('what is left at the end', () => {
     expect(process.child.exitCode).toBeNull();
   });
 
+  test('is a folder that was named, without a socket', async () => {
+    await using process = new Process('ends');
+    await process.next();
+    await within(process.exited, 'the end of the process');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   test('is nothing where there was no descriptor left for the socket', async () => {
-    rmSync(folder, { recursive: true });
     const command = [
       '-c',
       `ulimit -n 64; exec "$@"`,
@@ -163,21 +176,18 @@ describe('what is left at the end', () => {
       controlledProgram,
       'starves',
     ];
-    const { stdout } = await runProgram('sh', command, {
-      env: { ...process.env, SPLICEPORT_CONTROL_DIR: folder },
-    });
+    const { stdout } = await runProgram('sh', command, { env: inRuntimeFolder() });
     expect(JSON.parse(stdout)).toEqual({ code: 'EMFILE' });
-    expect(existsSync(folder)).toBe(false);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('is taken away under nobody who starts at that moment', async () => {
-    rmSync(folder, { recursive: true });
-    const env = { ...process.env, SPLICEPORT_CONTROL_DIR: folder };
+    const env = inRuntimeFolder();
     const churning = [1, 2, 3].map(() =>
       runProgram(process.execPath, [controlledProgram, 'churns'], { env }),
     );
     await expect(Promise.all(churning)).resolves.toHaveLength(3);
-    expect(existsSync(folder)).toBe(false);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('is not another’s socket that has the name by then', () => {
@@ -263,7 +273,7 @@ describe('the helper', () => {
       });
       const { code, stdout, stderr } = end === 'let go' ? await run.letGo() : await run.kill(end);
       expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
-      expect(existsSync(folder)).toBe(false);
+      expect(readdirSync(folder), 'the folder, which stays, for it was chosen').toEqual([]);
     },
   );
 

@@ -171,6 +171,7 @@ describe.skipIf(isAbsent).each([
     expect(info).toMatchObject({
       apiVersion: '1.1.1',
       stateDir: join(subject.socket, '..'),
+      networkDriver: { driver: 'none' },
       portDriver: { driver: 'spliceport', protos: expect.arrayContaining(['tcp', 'udp']) as [] },
     });
   });

@@ -23,7 +23,7 @@ const bindingFiles = ['addon', 'callback', 'convert', 'engine_wrap', 'fd_watcher
 
 /** What a folder of src/ may use besides itself: proof that the public API is enough. */
 // The last has no state and no imports, so a bundle may have a copy of it.
-const publicModules = ['../index.js', '../system.js', '../address.js'];
+const publicModules = ['../index.js', '../system.js', '../unix-listener.js', '../address.js'];
 
 /** What single folders may use beyond that: other folders, and packages. */
 const furtherImports: Readonly<Record<string, readonly string[]>> = {

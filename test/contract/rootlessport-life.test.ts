@@ -145,7 +145,7 @@ describe('the end', () => {
     expect(await isRefused({ port })).toBe(true);
   });
 
-  test.for(['SIGTERM', 'SIGINT'] as const)('comes with %s', async (signal) => {
+  test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('comes with %s', async (signal) => {
     await using run = new Run(config({ RootlessCNI: true }));
     await run.ready();
     expect(caller.files()).toEqual(['rp', 'rp/c0ffee']);
@@ -189,6 +189,18 @@ describe('the end', () => {
     expect((await within(run.outcome, 'the end')).code).toBe(0);
   });
 
+  test('does not come with SIGUSR1, nor does an inspector', async () => {
+    await using run = new Run(config());
+    await run.ready();
+    for (let asked = 0; asked < 50; asked++) await expectForwarded();
+    const fds = await settled(() => openFds(run.pid), 'the number of descriptors');
+    process.kill(run.pid, 'SIGUSR1');
+    // Node's own thread would have an inspector listen within a fraction of these.
+    for (let asked = 0; asked < 500; asked++) await expectForwarded();
+    await until(() => openFds(run.pid) <= fds, 'no further descriptor');
+    expect(isAlive(run.pid)).toBe(true);
+  });
+
   test('does not come with SIGPIPE', async () => {
     await using run = new Run(config());
     await run.ready();
@@ -197,7 +209,7 @@ describe('the end', () => {
     expect(isAlive(run.pid)).toBe(true);
   });
 
-  test.for(['SIGTERM', 'SIGINT'] as const)(
+  test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'comes with %s also while the configuration is awaited',
     async (signal) => {
       await using run = new Run('{', { holdStdin: true });
