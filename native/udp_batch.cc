@@ -135,6 +135,7 @@ int ReceiveBatch::Receive(int fd, bool connected) {
     count = recvmmsg(fd, &headers_[first], static_cast<unsigned>(kSlots - first), MSG_DONTWAIT,
                      nullptr);
   } while (count < 0 && errno == EINTR);
+  error_ = count < 0 ? errno : 0;
   if (count <= 0) return 0;
   used_ += count;
   for (int index = first; index < used_; ++index)

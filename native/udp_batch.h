@@ -41,6 +41,8 @@ class ReceiveBatch {
   ReceiveBatch();
   // Reads what is there into the slots from `used()` on; the number of trains, 0 for none or an error.
   int Receive(int fd, bool connected);
+  // Why the last Receive gave none: EAGAIN where there was nothing.
+  int error() const { return error_; }
   // The i-th train since Clear().
   const ReceivedTrain& operator[](int index) const { return trains_[index]; }
   int used() const { return used_; }
@@ -64,6 +66,7 @@ class ReceiveBatch {
   std::array<mmsghdr, kSlots> headers_{};
   std::array<ReceivedTrain, kSlots> trains_;
   int used_ = 0;
+  int error_ = 0;
 };
 
 // How datagrams of one flow are to leave. Outlives the Flush of what was added with it.

@@ -51,6 +51,7 @@ struct UdpFlow final : public Mortal, public EventHandler {
   uint64_t bytes_to_container = 0;
   uint64_t bytes_to_host = 0;
   uint32_t kernel_drops = 0;
+  uint32_t failed_reads = 0;  // Since either side said anything last.
   // Neighbors by last use.
   UdpFlow* older = nullptr;
   UdpFlow* newer = nullptr;

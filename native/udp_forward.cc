@@ -11,6 +11,8 @@
 //   life          A flow begins with its first datagram and ends when neither direction has used it for the flow
 //                 timeout; flows are in order of use, so one timer for the oldest serves all. Above most_flows the
 //                 oldest ends early; what admission limits, refuses the newest. What the container's ICMP says (ECONNREFUSED) ends nothing.
+//   failure       A host socket that keeps failing is left alone for up to a second at a time: it is level-triggered and
+//                 would take a whole processor. A flow whose own socket does ends; its client begins another.
 //   retarget      A flow whose socket is connected to another target than the forward's is given a new one with its next
 //                 datagram.
 //
@@ -18,6 +20,8 @@
 
 #include "udp_forward.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace spliceport {
@@ -26,6 +30,10 @@ namespace {
 
 // Batches read from the host socket before others' turn.
 constexpr int kBatchesPerWake = 4;
+// More failures in a row are not those that ICMP has brought: each of them is over once it is read.
+constexpr int kMostFailuresInARow = 8;
+constexpr int64_t kRestMicros = 20'000;
+constexpr int64_t kLongestRestMicros = 1'000'000;
 
 }  // namespace
 
@@ -40,7 +48,8 @@ UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCou
       admission_(config.admission),
       host_socket_(config.host_socket),
       target_(config.target),
-      source_address_(config.source_address) {}
+      source_address_(config.source_address),
+      rest_(*this) {}
 
 Result<void> UdpForward::Start() {
   if (source_address_ == SourceAddress::kProxyV2) {
@@ -48,7 +57,21 @@ Result<void> UdpForward::Start() {
     if (!local.ok()) return local.error();
     host_port_ = local.value().port();
   }
-  return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this);
+  return Watch();
+}
+
+Result<void> UdpForward::Watch() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
+
+void UdpForward::OnFailedRead(int error) {
+  if (error == EAGAIN || ++rest_.failures <= kMostFailuresInARow || rest_.armed()) return;
+  counters_.accept_rests.Add();
+  reactor_.epoll.Remove(host_socket_->get());
+  rest_.next_micros = std::clamp(rest_.next_micros * 2, kRestMicros, kLongestRestMicros);
+  reactor_.timers.Arm(rest_, NowMicros() + rest_.next_micros);
+}
+
+void UdpForward::Rest::OnTimer() {
+  if (!forward.Watch().ok()) forward.reactor_.timers.Arm(*this, NowMicros() + next_micros);
 }
 
 void UdpForward::OnEvents(uint32_t /*events*/) {
@@ -57,7 +80,9 @@ void UdpForward::OnEvents(uint32_t /*events*/) {
   for (int batches = 0; batches < kBatchesPerWake; ++batches) {
     batch.Clear();
     const int count = batch.Receive(host_socket_->get(), false);
-    if (count == 0) return;
+    if (count == 0) return OnFailedRead(batch.error());
+    rest_.failures = 0;
+    rest_.next_micros = 0;
     const int64_t now = NowMicros();
     UdpFlow* current = nullptr;
     for (int i = 0; i < count; ++i) {
@@ -90,6 +115,7 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
       return;
     }
     flows_.Touch(*current, arrival.now);
+    current->failed_reads = 0;
   }
   // A load balancer may have sent it elsewhere than the one before.
   current->to_client.source = arrival.train.local;
@@ -220,8 +246,15 @@ void UdpForward::OnFlowReadable(UdpFlow& flow) {
   }
   const int first = memory.from_container.used();
   const int count = memory.from_container.Receive(flow.fd.get(), true);
-  if (count == 0) return;
+  if (count == 0) {
+    if (memory.from_container.error() == EAGAIN || ++flow.failed_reads <= kMostFailuresInARow)
+      return;
+    counters_.local_failures.Add();
+    EndFlow(flow);
+    return;
+  }
   flows_.Touch(flow, NowMicros());
+  flow.failed_reads = 0;
   for (int i = first; i < first + count; ++i) {
     const ReceivedTrain& train = memory.from_container[i];
     flow.bytes_to_host += train.bytes.size();
@@ -281,7 +314,10 @@ void UdpForward::CloseAll() {
     EndFlow(*flows_.oldest());
   reactor_.timers.Cancel(*this);
   if (reactor_.Datagrams().replies_of == this) SendReplies();
-  reactor_.epoll.Remove(host_socket_->get());
+  if (rest_.armed())
+    reactor_.timers.Cancel(rest_);
+  else
+    reactor_.epoll.Remove(host_socket_->get());
   reactor_.epoll.Forget(*this);
   host_socket_.reset();
 }

@@ -1,6 +1,7 @@
 // udp_forward.h: a UDP forward, run by one worker: datagrams between the host socket and a flow per client.
 // Owns:   its flows and the host socket. Thread: the worker's.
-// Fails:  never upwards: a datagram that cannot go on is dropped and counted. See udp_forward.cc.
+// Fails:  never upwards: a datagram that cannot go on is dropped and counted. A host socket that keeps failing is left alone
+//         for a while, and counted; a flow whose socket does ends. See udp_forward.cc.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +55,19 @@ class UdpForward final : public Forward,
   Result<UniqueFd> OpenContainerSide(UdpFlow& flow);
   void SendToContainer(UdpFlow& flow);
   void EndFlow(UdpFlow& flow);
+  Result<void> Watch();
+  // Leaves the host socket alone for a while if it keeps failing.
+  void OnFailedRead(int error);
   void ArmForOldest();
+
+  // How long the host socket is left alone after it has failed again and again.
+  struct Rest final : public Timer {
+    explicit Rest(UdpForward& owner) : forward(owner) {}
+    void OnTimer() override;
+    UdpForward& forward;
+    int failures = 0;  // In a row.
+    int64_t next_micros = 0;
+  };
 
   Reactor& reactor_;
   ForwardCounters& counters_;
@@ -68,6 +81,7 @@ class UdpForward final : public Forward,
   uint16_t host_port_ = 0;  // Where headers have to name it.
   UdpFlows flows_;
   uint32_t kernel_drops_ = 0;
+  Rest rest_;
 };
 
 }  // namespace spliceport

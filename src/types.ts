@@ -186,7 +186,7 @@ export interface Stats {
   readonly connectRetries: number;
   /** Sessions that ended by a reset of either side. */
   readonly sessionsReset: number;
-  /** Sessions that ended because a call failed on this machine; both ends were reset. */
+  /** Sessions that ended because a call failed on this machine; of TCP, both ends were reset. */
   readonly localFailures: number;
   /** Payload passed on to servers. */
   readonly bytesToContainer: number;
@@ -202,7 +202,7 @@ export interface Stats {
   readonly datagramsLostInKernel: number;
   /** UDP flows ended early to stay within {@link ForwardSpec.maxFlows}. */
   readonly flowsEvicted: number;
-  /** Times a listener paused because descriptors or memory had run out, or accept(2) kept failing. */
+  /** Times a listener paused because descriptors or memory had run out, or accept(2), for UDP recvmmsg(2), kept failing. */
   readonly acceptRests: number;
   /** Times bulk data was copied because no useful pipe was to be had or splice(2) failed. */
   readonly pipeFallbacks: number;

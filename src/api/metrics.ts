@@ -75,9 +75,8 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_local_failures_total',
-    help: 'TCP sessions that ended because a call failed on this machine; both ends were reset.',
+    help: 'Sessions and flows that ended because a call failed on this machine; of TCP, both ends were reset.',
     kind: 'counter',
-    protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.localFailures }],
   },
   {
@@ -89,9 +88,8 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_accept_rests_total',
-    help: 'Times a listener paused because descriptors or memory had run out, or accept(2) kept failing.',
+    help: 'Times a listener paused because descriptors or memory had run out, or accept(2), for UDP recvmmsg(2), kept failing.',
     kind: 'counter',
-    protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.acceptRests }],
   },
   {

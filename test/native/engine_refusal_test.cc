@@ -8,6 +8,7 @@
 #include "processor_time.h"
 #include "refusal.h"
 #include "server.h"
+#include "udp_ends.h"
 
 namespace spliceport {
 
@@ -144,6 +145,36 @@ TEST_CASE("where accept(2) keeps failing, a listener rests longer and longer, an
       const uint64_t rests = harness.Count(&ForwardCounters::accept_rests);
       // 20, 40, 80, 160, 320 and 640 ms, and some for a busy machine. Without growth it would be 50.
       findings.Expect(rests > 0 && rests <= 10, std::to_string(rests) + " rests");
+    });
+    CHECK_MESSAGE(wrong == "", error);
+  }
+}
+
+TEST_CASE(
+    "where recvmmsg(2) keeps failing, a UDP port rests, its flows end, and both are counted") {
+  for (const int error : {EPERM, EIO, ENOMEM}) {
+    const std::string wrong = InChild([&](Findings& findings) {
+      Harness harness({.workers = 1});
+      const Address any = *Address::Parse("127.0.0.1", 0);
+      std::unique_ptr<UdpEnd> server;
+      InNamespace(harness.netns(), [&] { server = std::make_unique<UdpEnd>(any, false); });
+      const Address host = harness.Add(1, Protocol::kUdp, server->address());
+      const UdpEnd client(any, false);
+      Address flow;
+      findings.Expect(client.Send(host, "hello"), "not sent");
+      findings.Expect(
+          Eventually([&] {
+            return server->Receive([&](const Address& peer, std::string_view) { flow = peer; }) > 0;
+          }),
+          "not relayed");
+      findings.Expect(Refuse(SYS_recvmmsg, error, 3, MSG_DONTWAIT), "no refusal");
+      findings.Expect(server->Send(flow, "answer") && client.Send(host, "more"), "not sent");
+      const int64_t micros = ProcessorMicrosOfOneSecond();
+      findings.Expect(micros < 50'000, std::to_string(micros) + " us spent on nothing");
+      const uint64_t rests = harness.Count(&ForwardCounters::accept_rests);
+      findings.Expect(rests > 0 && rests <= 10, std::to_string(rests) + " rests");
+      findings.Expect(harness.Count(&ForwardCounters::local_failures) == 1, "no flow has ended");
+      findings.Expect(harness.Count(&ForwardCounters::sessions_closed) == 1, "it is still there");
     });
     CHECK_MESSAGE(wrong == "", error);
   }
