@@ -28,6 +28,7 @@ export default defineConfig({
       project('contract', { timeoutMs: 30_000 }),
       project('netns', { timeoutMs: 60_000 }),
       project('lifecycle', { timeoutMs: 60_000 }),
+      project('faults', { timeoutMs: 120_000 }),
       project('podman', { timeoutMs: 180_000 }),
     ],
   },

@@ -1,0 +1,132 @@
+// A call that fails while the helper starts: it says why and leaves nothing, or it serves. Nothing between.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Caller, executable, freePort, Run } from '../contract/helpers/run.js';
+import { Container, type TcpService } from '../helpers/container.js';
+import { askTcp, isRefused } from '../helpers/tcp-client.js';
+import { isMissing } from '../helpers/tools.js';
+import { within } from '../helpers/wait.js';
+import { Attached, goOn, stopped, strace, type Fault } from './helpers/strace.js';
+
+type Outcome = 'refuses' | 'serves';
+
+/** What may come of a call that fails. More than one, where it depends on which of them fails. */
+const table: readonly (readonly [call: string, errors: readonly string[], ...Outcome[]])[] = [
+  ['socket', ['EMFILE', 'ENOBUFS', 'EACCES'], 'refuses'],
+  ['bind', ['EADDRINUSE', 'ENOMEM'], 'refuses'],
+  ['listen', ['EADDRINUSE', 'ENOBUFS'], 'refuses'],
+  ['mkdir', ['EACCES', 'ENOSPC'], 'refuses'],
+  ['openat', ['EMFILE', 'ENOMEM'], 'refuses', 'serves'],
+  ['setsockopt', ['ENOMEM', 'ENOPROTOOPT'], 'refuses', 'serves'],
+  ['epoll_create1', ['EMFILE', 'ENOMEM'], 'refuses'],
+  ['eventfd2', ['EMFILE', 'ENOMEM'], 'refuses'],
+  ['clone3', ['EAGAIN', 'ENOMEM'], 'refuses'],
+];
+
+/** Cases for one call: the first, the middle and the last that the helper makes by itself. */
+const CASES = 3;
+
+let container: Container;
+let echo: TcpService;
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+});
+afterAll(() => container.stop());
+
+/** A start under strace, and what is needed to look at it. */
+class Start implements AsyncDisposable {
+  readonly caller: Caller;
+  readonly run: Run;
+  readonly port: number;
+  readonly trace: Attached;
+
+  private constructor(caller: Caller, run: Run, port: number, trace: Attached) {
+    this.caller = caller;
+    this.run = run;
+    this.port = port;
+    this.trace = trace;
+  }
+
+  static async begin(fault?: Fault): Promise<Start> {
+    const caller = new Caller(`/proc/${container.pid}/ns/net`);
+    const port = await freePort();
+    const mapping = { host_port: port, container_port: echo.port, range: 1, protocol: 'tcp' };
+    const command = stopped(executable);
+    const run = new Run(caller.config([mapping], { RootlessCNI: true }), { command });
+    const trace = await Attached.to(run.pid, 'main', fault);
+    await goOn(run.pid);
+    return new Start(caller, run, port, trace);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.run[Symbol.asyncDispose]();
+    await this.trace[Symbol.asyncDispose]();
+    this.caller[Symbol.dispose]();
+  }
+}
+
+/** How many calls of each kind precede the helper's own bundle, and how many there are up to the end. */
+async function countCalls(): Promise<Map<string, { before: number; all: number }>> {
+  await using start = await Start.begin();
+  await start.run.ready();
+  await start.run.letGo();
+  const counts = new Map<string, { before: number; all: number }>();
+  let isOwn = false;
+  for (const line of start.trace.log.lines) {
+    const call = /^(\w+)\(/.exec(line)?.[1] ?? '';
+    const count = counts.get(call) ?? { before: 0, all: 0 };
+    counts.set(call, { before: count.before + (isOwn ? 0 : 1), all: count.all + 1 });
+    isOwn ||= /^openat\(.*rootlessport\.cjs"/.test(line);
+    // What comes after it was ready is another table's.
+    if (/^write\(\d+, "1", 1\)/.test(line)) break;
+  }
+  return counts;
+}
+
+/** Numbers from `first` to `last`, at most `CASES` of them, both ends among them. */
+function spread(first: number, last: number): number[] {
+  const step = Math.max(1, (last - first) / (CASES - 1));
+  const numbers = Array.from({ length: CASES }, (_, i) => Math.round(first + i * step));
+  return [...new Set(numbers)].filter((number) => number <= last);
+}
+
+/** Runs it to its end; throws on anything but the two outcomes. */
+async function outcomeOf(start: Start): Promise<Outcome> {
+  const { run, port, caller } = start;
+  const said = await within(run.readiness, 'readiness, or its end', 20_000);
+  if (said === '1') {
+    expect(await askTcp({ port }, 'hello')).toBe('hello');
+    expect(await run.letGo()).toMatchObject({ code: 0, signal: null });
+    expect(await isRefused({ port })).toBe(true);
+  } else {
+    const { code, signal, stdout } = await within(run.outcome, 'the end of the helper');
+    expect({ said, code, signal }).toEqual({ said: '', code: 1, signal: null });
+    expect(stdout).toMatch(/^[^\n]+\n$/);
+  }
+  expect(caller.files().filter((file) => file !== 'rp')).toEqual([]);
+  return said === '1' ? 'serves' : 'refuses';
+}
+
+describe.skipIf(isMissing(strace, 'tests of calls that fail'))('while the helper starts', () => {
+  let counts: Awaited<ReturnType<typeof countCalls>>;
+  beforeAll(async () => {
+    counts = await countCalls();
+  });
+
+  const rows = table.flatMap(([call, errors, ...allowed]) =>
+    errors.map((error) => ({ call, error, allowed })),
+  );
+  test.each(rows)('$call that fails with $error: it $allowed', async (row) => {
+    const { call, error, allowed } = row;
+    const { before, all } = counts.get(call) ?? { before: 0, all: 0 };
+    expect(all, `own calls of ${call}`).toBeGreaterThan(before);
+    for (const number of spread(before + 1, all)) {
+      await using start = await Start.begin({ call, error, when: String(number) });
+      const outcome = await outcomeOf(start);
+      expect(start.trace.log.injected).toBe(1);
+      expect(allowed, `${call} ${number} of ${all}`).toContain(outcome);
+    }
+  });
+});
