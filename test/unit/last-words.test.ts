@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { Program } from '../helpers/program.js';
+import type { OutlivingApi } from './programs/outliving.js';
+
+const program = new URL('./programs/outliving.ts', import.meta.url);
+
+test.each([
+  ['callback', 'a callback that throws'],
+  ['promise', 'a rejected promise'],
+] as const)('a fault in a %s ends no helper that is ready, and is told', async (kind, text) => {
+  await using running = new Program(program);
+  const told = await running.api<OutlivingApi>().fault(kind);
+  expect(told).toEqual([expect.stringContaining(`internal fault: Error: ${text}`)]);
+});
+
+test('a fault that repeats is told once a second, and not each time', async () => {
+  await using running = new Program(program);
+  const api = running.api<OutlivingApi>();
+  for (let round = 0; round < 20; round++) await api.fault('callback');
+  expect((await api.fault('callback')).length).toBeLessThan(21);
+});
