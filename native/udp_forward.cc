@@ -222,6 +222,8 @@ Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
 }
 
 void UdpForward::Retarget(TargetPtr target) {
+  // What a container engine tells of every change of its network may be what holds already.
+  if (target->IsSameAs(*target_)) return;
   target_ = std::move(target);
   for (UdpFlow* flow = flows_.oldest(); flow != nullptr; flow = flow->newer) {
     if (flow->lease) flow->lease->LetGoOfSource();

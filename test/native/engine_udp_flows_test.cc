@@ -121,6 +121,24 @@ TEST_CASE("udp: a route that cannot segment loses nothing") {
   CHECK(harness.Count(&ForwardCounters::datagrams_dropped) == 0);
 }
 
+TEST_CASE("udp: a retarget to where a forward leads already leaves its flows as they are") {
+  Harness harness;
+  const auto server = EndIn(harness.netns());
+  const UdpEnd client(kAny, false);
+  const Address host = harness.Add(1, Protocol::kUdp, server->address());
+  REQUIRE(client.Send(host, "hello"));
+  const Address flow = FlowOf(*server, "hello");
+  const TargetPtr target = harness.TargetAt(server->address());
+  // By another descriptor of the namespace, which is another object.
+  auto netns = Netns::From(harness.netns());
+  REQUIRE(netns.ok());
+  for (const NetnsPtr& name : {target->netns, NetnsPtr(netns.value())}) {
+    harness.engine().Retarget({{1, std::make_shared<const Target>(Target{name, target->address})}});
+    REQUIRE(client.Send(host, "again"));
+    CHECK(FlowOf(*server, "again") == flow);
+  }
+}
+
 TEST_CASE("udp: answers of the old target that wait when a flow gets a new one still arrive") {
   Harness harness({.workers = 1});
   const auto one = EndIn(harness.netns());
