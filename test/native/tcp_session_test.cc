@@ -75,12 +75,17 @@ TEST_CASE("tcp: a RST from the server comes after its data, as a RST") {
 TEST_CASE("tcp: a RST from the client reaches the server") {
   Harness harness;
   std::atomic<int> error = 0;
+  std::atomic<bool> serves = false;
   {
-    Server server(harness.netns(), [&](int fd) { error = ReadToEnd(fd).error; });
+    Server server(harness.netns(), [&](int fd) {
+      serves = true;
+      error = ReadToEnd(fd).error;
+    });
     const Address host = harness.Add(1, Protocol::kTcp, server.address());
     UniqueFd client = ConnectTo(host);
     REQUIRE(SendAll(client.get(), "x"));
-    REQUIRE(Eventually([&] { return harness.Count(&ForwardCounters::bytes_to_container) == 1; }));
+    REQUIRE(Eventually(
+        [&] { return serves.load() && harness.Count(&ForwardCounters::bytes_to_container) == 1; }));
     ResetOnClose(client.get());
     client.Reset();
   }
