@@ -80,9 +80,7 @@ class NamespaceRoutes {
   NamespaceRoutes(const NamespaceRoutes&) = delete;
   NamespaceRoutes& operator=(const NamespaceRoutes&) = delete;
 
-  bool IsOf(const NetnsPtr& netns) const {
-    return netns == netns_ || (netns && netns_ && netns->IsSameAs(*netns_));
-  }
+  bool IsOf(const NetnsPtr& netns) const { return IsSame(netns, netns_); }
   bool is_open() const { return socket_.has_value(); }
   bool refuses() const { return refused_until_ != 0 && NowMicros() < refused_until_; }
   SysError refusal() const { return refusal_; }

@@ -17,8 +17,7 @@ Result<std::shared_ptr<const Netns>> Netns::From(int borrowed_fd) {
 }
 
 Result<void> NetnsCursor::Enter(const NetnsPtr& netns) {
-  if (netns == current_) return {};
-  if (netns && current_ && netns->IsSameAs(*current_)) return {};
+  if (IsSame(netns, current_)) return {};
   if (!home_.valid()) {
     home_.Reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
     if (!home_.valid()) return LastError("open");

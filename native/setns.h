@@ -36,6 +36,10 @@ class Netns {
 // Null stands for the namespace that the process started in.
 using NetnsPtr = std::shared_ptr<const Netns>;
 
+inline bool IsSame(const NetnsPtr& one, const NetnsPtr& other) {
+  return one == other || (one && other && one->IsSameAs(*other));
+}
+
 // Where the calling thread is.
 class NetnsCursor {
  public:

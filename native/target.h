@@ -16,9 +16,7 @@ struct Target {
   Address address;
   // The same place, whoever told of it.
   bool IsSameAs(const Target& other) const {
-    const bool both_named = netns && other.netns;
-    return address == other.address &&
-           (both_named ? netns->IsSameAs(*other.netns) : netns == other.netns);
+    return address == other.address && IsSame(netns, other.netns);
   }
 };
 using TargetPtr = std::shared_ptr<const Target>;

@@ -9,11 +9,6 @@ namespace {
 constexpr int kMostAcceptsPerWake = 256;
 // From this many on in one wake, all workers take some.
 constexpr int kCrowd = 64;
-constexpr int64_t kRestMicros = 20'000;
-// Between attempts that keep failing.
-constexpr int64_t kLongestRestMicros = 1'000'000;
-// More failures in a row are not the connections' own.
-constexpr int kMostLostInARow = 8;
 // Wakes' worth of clients that are still taken in when a forward is to drain: more than any backlog holds.
 constexpr int kMostDrainWakes = 1'024;
 
@@ -32,8 +27,7 @@ TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& part
       source_address_(config.source_address),
       accepts_(config.accepts),
       listener_(config.host_socket),
-      target_(config.target),
-      next_rest_micros_(kRestMicros) {}
+      target_(config.target) {}
 
 Result<void> TcpForward::Start() {
   if (!accepts_) return {};
@@ -70,8 +64,7 @@ int TcpForward::AcceptSome(int most) {
       if (GoesOnAfter(io.error)) continue;
       return accepted;
     }
-    lost_in_a_row_ = 0;
-    next_rest_micros_ = kRestMicros;
+    backoff_.Reset();
     if (!Admits(client)) {
       ResetOnClose(connection.get());
       continue;
@@ -89,12 +82,11 @@ int TcpForward::AcceptSome(int most) {
 // What is wrong with one connection (ECONNABORTED and the like) is over with it. All else would come again at once, and may
 // last: accept(2) is forbidden here, or another owner has shut the listener down.
 bool TcpForward::GoesOnAfter(int error) {
-  if (IsPeersFault(error) && ++lost_in_a_row_ <= kMostLostInARow) return true;
+  if (IsPeersFault(error) && !backoff_.FailsTooOften()) return true;
   if (IsExhaustion(error)) {
     Rest();
   } else {
-    RestFor(next_rest_micros_);
-    next_rest_micros_ = std::min(next_rest_micros_ * 2, kLongestRestMicros);
+    RestFor(backoff_.NextRestMicros());
   }
   return false;
 }
@@ -134,7 +126,7 @@ std::string TcpForward::IntroductionOf(const Address& client, int fd, const Prox
   return WriteProxyHeader(v1 ? ProxyVersion::k1 : ProxyVersion::k2, Protocol::kTcp, header);
 }
 
-void TcpForward::Rest() { RestFor(kRestMicros); }
+void TcpForward::Rest() { RestFor(Backoff::kShortestRestMicros); }
 
 void TcpForward::RestFor(int64_t micros) {
   if (!listener_ || armed()) return;
@@ -144,7 +136,8 @@ void TcpForward::RestFor(int64_t micros) {
 }
 
 void TcpForward::OnTimer() {
-  if (accepts_ && !Watch().ok()) reactor_.timers.Arm(*this, NowMicros() + kRestMicros);
+  if (accepts_ && !Watch().ok())
+    reactor_.timers.Arm(*this, NowMicros() + Backoff::kShortestRestMicros);
 }
 
 void TcpForward::Release(TcpSession& session) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backoff.h"
 #include "forward.h"
 #include "tcp_session.h"
 
@@ -94,9 +95,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   SharedFd listener_;
   TargetPtr target_;
   int accepts_per_wake_ = 1;
-  int lost_in_a_row_ = 0;
-  // After a failure that may last.
-  int64_t next_rest_micros_;
+  Backoff backoff_;
   bool closing_all_ = false;
   int moving_ = 0;
   std::vector<std::unique_ptr<TcpSession>> sessions_;

@@ -20,7 +20,6 @@
 
 #include "udp_forward.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -30,10 +29,6 @@ namespace {
 
 // Batches read from the host socket before others' turn.
 constexpr int kBatchesPerWake = 4;
-// More failures in a row are not those that ICMP has brought: each of them is over once it is read.
-constexpr int kMostFailuresInARow = 8;
-constexpr int64_t kRestMicros = 20'000;
-constexpr int64_t kLongestRestMicros = 1'000'000;
 
 }  // namespace
 
@@ -63,15 +58,15 @@ Result<void> UdpForward::Start() {
 Result<void> UdpForward::Watch() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
 
 void UdpForward::OnFailedRead(int error) {
-  if (error == EAGAIN || ++rest_.failures <= kMostFailuresInARow || rest_.armed()) return;
+  if (error == EAGAIN || !backoff_.FailsTooOften() || rest_.armed()) return;
   counters_.accept_rests.Add();
   reactor_.epoll.Remove(host_socket_->get());
-  rest_.next_micros = std::clamp(rest_.next_micros * 2, kRestMicros, kLongestRestMicros);
-  reactor_.timers.Arm(rest_, NowMicros() + rest_.next_micros);
+  reactor_.timers.Arm(rest_, NowMicros() + backoff_.NextRestMicros());
 }
 
 void UdpForward::Rest::OnTimer() {
-  if (!forward.Watch().ok()) forward.reactor_.timers.Arm(*this, NowMicros() + next_micros);
+  if (forward.Watch().ok()) return;
+  forward.reactor_.timers.Arm(*this, NowMicros() + forward.backoff_.rest_micros());
 }
 
 void UdpForward::OnEvents(uint32_t /*events*/) {
@@ -81,8 +76,7 @@ void UdpForward::OnEvents(uint32_t /*events*/) {
     batch.Clear();
     const int count = batch.Receive(host_socket_->get(), false);
     if (count == 0) return OnFailedRead(batch.error());
-    rest_.failures = 0;
-    rest_.next_micros = 0;
+    backoff_.Reset();
     const int64_t now = NowMicros();
     UdpFlow* current = nullptr;
     for (int i = 0; i < count; ++i) {
@@ -249,7 +243,8 @@ void UdpForward::OnFlowReadable(UdpFlow& flow) {
   const int first = memory.from_container.used();
   const int count = memory.from_container.Receive(flow.fd.get(), true);
   if (count == 0) {
-    if (memory.from_container.error() == EAGAIN || ++flow.failed_reads <= kMostFailuresInARow)
+    if (memory.from_container.error() == EAGAIN ||
+        ++flow.failed_reads <= Backoff::kMostFailuresInARow)
       return;
     counters_.local_failures.Add();
     EndFlow(flow);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backoff.h"
 #include "forward.h"
 #include "udp_flows.h"
 
@@ -60,13 +61,11 @@ class UdpForward final : public Forward,
   void OnFailedRead(int error);
   void ArmForOldest();
 
-  // How long the host socket is left alone after it has failed again and again.
+  // The end of a rest of the host socket.
   struct Rest final : public Timer {
     explicit Rest(UdpForward& owner) : forward(owner) {}
     void OnTimer() override;
     UdpForward& forward;
-    int failures = 0;  // In a row.
-    int64_t next_micros = 0;
   };
 
   Reactor& reactor_;
@@ -81,6 +80,7 @@ class UdpForward final : public Forward,
   uint16_t host_port_ = 0;  // Where headers have to name it.
   UdpFlows flows_;
   uint32_t kernel_drops_ = 0;
+  Backoff backoff_;
   Rest rest_;
 };
 

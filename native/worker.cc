@@ -223,8 +223,7 @@ void Worker::ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> ses
 void Worker::LeaveUnusedNetns(const NetnsPtr& netns) {
   if (!netns) return;
   for (const auto& [id, entry] : forwards_) {
-    const NetnsPtr& other = entry.forward->target()->netns;
-    if (other && other->IsSameAs(*netns)) return;
+    if (IsSame(entry.forward->target()->netns, netns)) return;
   }
   reactor_.netns.LeaveIfIn(*netns);
 }

@@ -330,7 +330,7 @@ export class Forwarder {
   /** The link of the forward with this host endpoint, if it leads to the host's own namespace. */
   readonly #linkAt = (hostKey: string): Link | undefined => {
     const entry = this.#entries.get(this.#idByHostKey.get(hostKey) ?? 0);
-    return entry?.netns.identity === hostNetnsIdentity() ? entry?.forward : undefined;
+    return entry && entry.netns.identity === hostNetnsIdentity() ? entry.forward : undefined;
   };
 
   async #removeEntries(entries: readonly Entry[], drainMs: number): Promise<void> {

@@ -1,7 +1,7 @@
 // unix-listener.ts: accepts clients at a unix socket of this user's. Whatever fails costs one client at most: what listens is
 // part of processes that others rely on.
 
-import { closeSync } from 'node:fs';
+import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { acceptUnix, peerCredentials, receive, watchFd, type FdWatcher } from './system.js';
 
 /** How long accepting pauses when it fails, as for want of descriptors or of watches. */
@@ -85,6 +85,21 @@ export class UnixListener {
   }
 }
 
+/** Tells the file of a socket from one that takes its name later; undefined when there is none. */
+export function identityOf(path: string): string | undefined {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.dev}:${stats.ino}`;
+}
+
+/** Removes the file of a socket, unless it is another's by now. What cannot be looked at is not removed. */
+export function removeOwnFile(path: string, identity: string | undefined): void {
+  try {
+    if (identity !== undefined && identityOf(path) === identity) unlinkSync(path);
+  } catch {
+    // It is gone, and perhaps the folder with it.
+  }
+}
+
 /** The user that this process acts as, by the numbers of its own user namespace. */
 export function effectiveUid(): number {
   return process.geteuid?.() ?? 0;
@@ -108,16 +123,16 @@ function strangerAt(fd: number): string | undefined {
  * @param fd - Taken over.
  */
 export function linger(fd: number): void {
+  if (lingering >= MAX_LINGERING) {
+    closeSync(fd);
+    return;
+  }
   const end = () => {
     lingering -= 1;
     clearTimeout(timer);
     watcher.close();
     closeSync(fd);
   };
-  if (lingering >= MAX_LINGERING) {
-    closeSync(fd);
-    return;
-  }
   let watcher: FdWatcher;
   try {
     watcher = watchFd(fd, () => {

@@ -13,6 +13,12 @@ namespace spliceport::binding {
 
 namespace {
 
+uv_loop_t* LoopOf(Napi::Env env) {
+  uv_loop_t* loop = nullptr;
+  Check(napi_get_uv_event_loop(env, &loop) == napi_ok, "this environment has no event loop");
+  return loop;
+}
+
 void ThrowUnwatched(Napi::Env env, int code) {
   auto error = Napi::Error::New(env, "the descriptor cannot be watched");
   error.Set("errno", Napi::Number::New(env, code));
@@ -22,11 +28,12 @@ void ThrowUnwatched(Napi::Env env, int code) {
 
 }  // namespace
 
-Result<void> TakeWatch(uv_loop_t* loop, int fd) {
+Result<void> TakeWatch(Napi::Env env, int fd) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = fd;
-  if (epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST) return {};
+  const int epoll = uv_backend_fd(LoopOf(env));
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST) return {};
   return LastError("epoll_ctl");
 }
 
@@ -43,11 +50,9 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<FdWatcher>(info),
       on_readable_(Napi::Persistent(info[1].As<Napi::Function>())),
       context_(info.Env(), "spliceport") {
-  uv_loop_t* loop = nullptr;
-  Check(napi_get_uv_event_loop(info.Env(), &loop) == napi_ok, "this environment has no event loop");
   const int fd = ToInt(info[0]);
   auto* handle = new Handle{{}, this, nullptr};
-  const int failed = uv_poll_init(loop, &handle->poll, fd);
+  const int failed = uv_poll_init(LoopOf(info.Env()), &handle->poll, fd);
   if (failed != 0) {
     delete handle;
     ThrowUnwatched(info.Env(), failed);
@@ -62,7 +67,7 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
         if (owner != nullptr) owner->StopWatching();
       },
       handle, &handle->hook);
-  if (const auto taken = TakeWatch(loop, fd); !taken.ok()) {
+  if (const auto taken = TakeWatch(info.Env(), fd); !taken.ok()) {
     StopWatching();
     ThrowUnwatched(info.Env(), taken.error().code);
     return;

@@ -13,7 +13,7 @@ namespace spliceport::binding {
 // Puts a descriptor into the loop's epoll set before libuv does, which ends the process where there is no watch left
 // (fs.epoll.max_user_watches); finding the descriptor there, it only sets the events. What reads the descriptor must be
 // started before the loop turns again.
-Result<void> TakeWatch(uv_loop_t* loop, int fd);
+Result<void> TakeWatch(Napi::Env env, int fd);
 
 class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
  public:

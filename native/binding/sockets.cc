@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "check.h"
 #include "convert.h"
 #include "fd_watcher.h"
 #include "link.h"
@@ -195,9 +194,7 @@ Napi::Value PeerOf(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TakeWatchOf(const Napi::CallbackInfo& info) {
-  uv_loop_t* loop = nullptr;
-  Check(napi_get_uv_event_loop(info.Env(), &loop) == napi_ok, "this environment has no event loop");
-  return ToOutcome(info.Env(), TakeWatch(loop, ToInt(info[0])));
+  return ToOutcome(info.Env(), TakeWatch(info.Env(), ToInt(info[0])));
 }
 
 Napi::Value ReceiveSome(const Napi::CallbackInfo& info) {

@@ -1,11 +1,11 @@
 // listen.ts: the control socket of a forwarder. What answers calls is loaded when the first client connects, and not
 // before: most forwarders are never asked.
 
-import { closeSync, linkSync, lstatSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { closeSync, linkSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Forwarder } from '../index.js';
 import { listenUnix } from '../system.js';
-import { UnixListener } from '../unix-listener.js';
+import { identityOf, removeOwnFile, UnixListener } from '../unix-listener.js';
 import {
   chosenFolder,
   controlFolder,
@@ -105,21 +105,12 @@ class Listener implements ControlSocket {
       (server) => server.close(),
       () => undefined,
     );
-    this.#removeFiles();
+    removeOwnFile(this.path, this.#identity);
+    this.#removeFolder();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  /** Removes the socket, unless it is another's by now. */
-  #removeFiles(): void {
-    try {
-      if (identityOf(this.path) === this.#identity) unlinkSync(this.path);
-    } catch {
-      // It is gone, and perhaps the folder with it.
-    }
-    this.#removeFolder();
   }
 
   /** Removes the folder if it is empty and nobody chose it. */
@@ -220,9 +211,4 @@ function nameFor(hidden: string, folderFd: number): string {
       }
     }
   }
-}
-
-function identityOf(path: string): string | undefined {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
 }

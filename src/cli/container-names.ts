@@ -15,12 +15,12 @@ export type ContainerNames = ReadonlyMap<string, string>;
  * @param signal - Ends it early.
  */
 export async function containerNames(
-  running: readonly Running[],
+  ids: readonly string[],
   signal?: AbortSignal,
 ): Promise<ContainerNames> {
   const names = new Map<string, string>();
   for (const engine of ENGINES) {
-    const unnamed = idsIn(running).filter((id) => !names.has(id));
+    const unnamed = ids.filter((id) => !names.has(id));
     if (unnamed.length === 0) break;
     for (const [id, name] of await ask(engine, unnamed, signal)) names.set(id, name);
   }

@@ -1,7 +1,7 @@
 // ls.ts: `spliceport ls`.
 
 import type { Forward, ForwarderInfo } from '../api/types.js';
-import { containerNames, type ContainerNames } from './container-names.js';
+import { containerNames, idsIn, type ContainerNames } from './container-names.js';
 import { print, printJson, remark } from './output.js';
 import { findRunning, forwardId, placeOf, type Running } from './running.js';
 import { tableLines } from './table.js';
@@ -26,7 +26,7 @@ export async function list({ json = false, quiet = false }: ListOptions): Promis
     }
     return;
   }
-  const names = await containerNames(running);
+  const names = await containerNames(idsIn(running));
   if (json) {
     printJson(
       listed.map(({ forwarder, forwards }) => ({

@@ -61,7 +61,7 @@ export class TopModel {
     const unknown = idsIn(running).filter((id) => !this.#asked.has(id));
     if (unknown.length === 0) return;
     for (const id of unknown) this.#asked.add(id);
-    const learned = await containerNames(running, this.#signal);
+    const learned = await containerNames(unknown, this.#signal);
     this.#names = new Map([...this.#names, ...learned]);
   }
 

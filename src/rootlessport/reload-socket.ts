@@ -1,15 +1,7 @@
 // reload-socket.ts: the unix socket through which Podman tells that a container has a new address. A client sends one
 // request, gets one reply, and is let go; none of them can hold up another.
 
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, unlinkSync } from 'node:fs';
 import {
   listenUnix,
   receive,
@@ -18,7 +10,7 @@ import {
   type FdWatcher,
   type UnixSocketType,
 } from '../system.js';
-import { effectiveUid, linger, UnixListener } from '../unix-listener.js';
+import { effectiveUid, identityOf, linger, removeOwnFile, UnixListener } from '../unix-listener.js';
 
 const MAX_REQUEST_BYTES = 4_096;
 const MAX_REPLY_BYTES = 512;
@@ -67,7 +59,7 @@ export class ReloadSocket {
   close(): void {
     this.#listener.close();
     for (const client of this.#clients) client.end();
-    if (this.#identity !== undefined && this.#isOwn()) removeFile(this.#path);
+    removeOwnFile(this.#path, this.#identity);
     closeSync(this.#folderFd);
   }
 
@@ -92,15 +84,6 @@ export class ReloadSocket {
       // It does not wait for the answer.
     }
     linger(fd);
-  }
-
-  #isOwn(): boolean {
-    try {
-      return identityOf(this.#path) === this.#identity;
-    } catch {
-      // What cannot be looked at is not removed.
-      return false;
-    }
   }
 }
 
@@ -189,9 +172,4 @@ function removeFile(path: string): void {
   } catch {
     // There is none, or listening will tell what is in the way.
   }
-}
-
-function identityOf(path: string): string | undefined {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
 }
