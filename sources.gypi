@@ -19,6 +19,7 @@
       'native/route_registry.cc',
       'native/route_tables.cc',
       'native/rtnetlink.cc',
+      'native/rtnetlink_dump.cc',
       'native/setns.cc',
       'native/socket.cc',
       'native/splice.cc',

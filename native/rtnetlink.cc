@@ -1,13 +1,9 @@
-#include "rtnetlink.h"
+#include "rtnetlink_messages.h"
 
-#include <linux/fib_rules.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
-#include <span>
 
 #ifndef NETLINK_CAP_ACK
 #define NETLINK_CAP_ACK 10
@@ -20,8 +16,6 @@ namespace spliceport {
 
 namespace {
 
-// The mark of what this project has made, RTA_PROTOCOL and FRA_PROTOCOL; no routing daemon is registered with it.
-constexpr uint8_t kMark = 115;
 // Right behind the rule of the kernel's own local table: all that is sent is to reach the live clients' routes before any
 // other rule of the namespace.
 constexpr uint32_t kRulePriority = 1;
@@ -31,84 +25,8 @@ constexpr uint32_t kLoopbackIndex = 1;
 constexpr size_t kMostPerSend = 128;
 constexpr size_t kAnswerBytes = 32 << 10;
 
-// As linux/fib_rules.h has them since 4.17.
-constexpr uint16_t kRuleProtocol = 21;
-constexpr uint16_t kRuleIpProtocol = 22;
-constexpr uint16_t kRuleSourcePorts = 23;
-struct PortRange {
-  uint16_t first;
-  uint16_t last;
-};
-
-uint8_t FamilyOf(bool v6) { return v6 ? AF_INET6 : AF_INET; }
 uint8_t NumberOf(Protocol protocol) {
   return protocol == Protocol::kTcp ? uint8_t{IPPROTO_TCP} : uint8_t{IPPROTO_UDP};
-}
-
-// Attributes of a message, by type; later ones win.
-template <size_t kTypes>
-class Attributes {
- public:
-  Attributes(const char* bytes, size_t size) {
-    while (size >= sizeof(rtattr)) {
-      rtattr head{};
-      std::memcpy(&head, bytes, sizeof(head));
-      if (head.rta_len < sizeof(head) || head.rta_len > size) return;
-      const size_t type = head.rta_type & NLA_TYPE_MASK;
-      if (type < kTypes) values_[type] = {bytes + sizeof(head), head.rta_len - sizeof(head)};
-      const size_t step = std::min<size_t>(RTA_ALIGN(head.rta_len), size);
-      bytes += step;
-      size -= step;
-    }
-  }
-  bool Has(size_t type) const { return values_[type].data() != nullptr; }
-  // Zero when it is absent or too short.
-  template <typename T>
-  T Get(size_t type) const {
-    T value{};
-    if (values_[type].size() >= sizeof(T)) std::memcpy(&value, values_[type].data(), sizeof(T));
-    return value;
-  }
-
- private:
-  std::span<const char> values_[kTypes];
-};
-using RouteAttributes = Attributes<RTA_MAX + 1>;
-using RuleAttributes = Attributes<kRuleSourcePorts + 1>;
-
-Address AddressFrom(bool v6, const RouteAttributes& attributes, size_t type) {
-  sockaddr_storage bytes{};
-  if (v6) {
-    auto& v6_bytes = reinterpret_cast<sockaddr_in6&>(bytes);
-    v6_bytes.sin6_family = AF_INET6;
-    v6_bytes.sin6_addr = attributes.Get<in6_addr>(type);
-  } else {
-    auto& v4_bytes = reinterpret_cast<sockaddr_in&>(bytes);
-    v4_bytes.sin_family = AF_INET;
-    v4_bytes.sin_addr = attributes.Get<in_addr>(type);
-  }
-  return Address::FromKernel(bytes);
-}
-
-// Calls `visit` with each message and its body, until that gives false.
-template <typename Visit>
-void ForEachMessage(const char* bytes, size_t size, Visit visit) {
-  while (size >= sizeof(nlmsghdr)) {
-    nlmsghdr head{};
-    std::memcpy(&head, bytes, sizeof(head));
-    if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > size) return;
-    const char* body = bytes + NLMSG_HDRLEN;
-    if (!visit(head, body, head.nlmsg_len - NLMSG_HDRLEN)) return;
-    const size_t step = std::min<size_t>(NLMSG_ALIGN(head.nlmsg_len), size);
-    bytes += step;
-    size -= step;
-  }
-}
-
-int ErrorIn(const char* body, size_t size) {
-  int32_t error = -EBADMSG;
-  if (size >= sizeof(error)) std::memcpy(&error, body, sizeof(error));
-  return error;
 }
 
 bool WasSoAlready(int error) { return error == -EEXIST || error == -ENOENT || error == -ESRCH; }
@@ -212,33 +130,34 @@ void RouteBatch::Put(const LocalRoute& route) {
 
 void RouteBatch::Remove(const LocalRoute& route) { AppendRoute(RTM_DELROUTE, 0, route); }
 
+RouteSocket::RouteSocket(UniqueFd fd) : fd_(std::move(fd)), answers_(kAnswerBytes) {}
+
 Result<RouteSocket> RouteSocket::Open() {
   UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   if (!fd.valid()) return LastError("socket");
   const int on = 1;
   // Short error messages, and dumps of the one table that is asked for; without them all works the same, at more cost.
   (void)setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-  RouteSocket opened(std::move(fd));
-  opened.answers_.resize(kAnswerBytes);
-  return opened;
+  return RouteSocket(std::move(fd));
 }
 
 Result<void> RouteSocket::Send(const char* bytes, size_t size) {
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
   for (;;) {
-    const ssize_t sent =
-        sendto(fd_.get(), bytes, size, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof(kernel));
-    if (sent >= 0) return {};
-    if (errno != EINTR) return LastError("sendto");
+    // Without an address it goes to the kernel.
+    if (send(fd_.get(), bytes, size, 0) >= 0) return {};
+    if (errno != EINTR) return LastError("send");
   }
 }
 
 Result<size_t> RouteSocket::Read() {
   for (;;) {
-    const ssize_t count = recv(fd_.get(), answers_.data(), answers_.size(), 0);
-    if (count >= 0) return static_cast<size_t>(count);
-    if (errno != EINTR) return LastError("recv");
+    sockaddr_nl sender{};
+    socklen_t size = sizeof(sender);
+    const ssize_t count = recvfrom(fd_.get(), answers_.data(), answers_.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&sender), &size);
+    if (count < 0 && errno != EINTR) return LastError("recvfrom");
+    // The administrator of the namespace may write here as well; the kernel's number is 0.
+    if (count >= 0 && sender.nl_pid == 0) return static_cast<size_t>(count);
   }
 }
 
@@ -259,6 +178,7 @@ Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size
       first + count < batch.size() ? batch.starts_[first + count] : batch.bytes_.size();
   std::vector<char> bytes(batch.bytes_.begin() + static_cast<ptrdiff_t>(begin),
                           batch.bytes_.begin() + static_cast<ptrdiff_t>(end));
+  const uint32_t before = sequence_;
   for (size_t i = first; i < first + count; ++i) {
     nlmsghdr head{};
     char* place = &bytes[batch.starts_[i] - begin];
@@ -269,28 +189,13 @@ Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size
   }
   Result<void> outcome;
   const auto answered = Converse(bytes, [&](const nlmsghdr& head, const char* body, size_t size) {
-    if (head.nlmsg_type != NLMSG_ERROR) return true;
+    // What was asked before, and not read for a failure, may be answered here.
+    if (head.nlmsg_type != NLMSG_ERROR || head.nlmsg_seq - before - 1 >= count) return true;
     const int error = ErrorIn(body, size);
     if (error != 0 && !WasSoAlready(error) && outcome.ok()) outcome = SysError{error, "rtnetlink"};
     return head.nlmsg_seq != sequence_;
   });
   return answered.ok() ? outcome : answered;
-}
-
-// Sends, and reads answers until `visit` has had the last and says false.
-template <typename Visit>
-Result<void> RouteSocket::Converse(const std::vector<char>& bytes, Visit visit) {
-  auto sent = Send(bytes.data(), bytes.size());
-  if (!sent.ok()) return sent;
-  for (bool more = true; more;) {
-    auto read = Read();
-    if (!read.ok()) return read.error();
-    ForEachMessage(answers_.data(), read.value(),
-                   [&](const nlmsghdr& head, const char* body, size_t size) {
-                     return more = visit(head, body, size);
-                   });
-  }
-  return {};
 }
 
 Result<Reach> RouteSocket::ReachOf(const Address& address) {
@@ -323,65 +228,6 @@ Result<Reach> RouteSocket::ReachOf(const Address& address) {
       });
   if (!answered.ok()) return answered.error();
   return reach;
-}
-
-template <typename Visit>
-Result<void> RouteSocket::Dump(bool v6, uint16_t type, Visit visit) {
-  RouteBatch batch;
-  batch.Begin(type, NLM_F_DUMP);
-  // rtmsg and fib_rule_hdr have the same size, and the family in the same place.
-  rtmsg question{};
-  question.rtm_family = FamilyOf(v6);
-  batch.Body(&question, sizeof(question));
-  reinterpret_cast<nlmsghdr*>(batch.bytes_.data())->nlmsg_seq = ++sequence_;
-  Result<void> outcome;
-  const auto answered =
-      Converse(batch.bytes_, [&](const nlmsghdr& head, const char* body, size_t size) {
-        if (head.nlmsg_seq != sequence_) return true;
-        if (head.nlmsg_type == NLMSG_DONE) return false;
-        if (head.nlmsg_type == NLMSG_ERROR) {
-          outcome = SysError{ErrorIn(body, size), "rtnetlink"};
-          return false;
-        }
-        if (size >= sizeof(rtmsg)) visit(body, size);
-        return true;
-      });
-  return answered.ok() ? outcome : answered;
-}
-
-Result<std::vector<SourceRule>> RouteSocket::Rules() {
-  std::vector<SourceRule> rules;
-  for (const bool v6 : {false, true}) {
-    const auto dumped = Dump(v6, RTM_GETRULE, [&](const char* body, size_t size) {
-      const size_t skip = NLMSG_ALIGN(sizeof(fib_rule_hdr));
-      const RuleAttributes attributes(body + skip, size - skip);
-      if (attributes.Get<uint8_t>(kRuleProtocol) != kMark) return;
-      const auto protocol = attributes.Get<uint8_t>(kRuleIpProtocol);
-      rules.push_back({v6, protocol == IPPROTO_UDP ? Protocol::kUdp : Protocol::kTcp,
-                       attributes.Get<PortRange>(kRuleSourcePorts).first,
-                       attributes.Get<uint32_t>(FRA_TABLE)});
-    });
-    // A kernel without IPv6 has no rules of it.
-    if (!dumped.ok() && !(v6 && dumped.error().code == -EOPNOTSUPP)) return dumped.error();
-  }
-  return rules;
-}
-
-Result<std::vector<LocalRoute>> RouteSocket::Routes(uint32_t table) {
-  std::vector<LocalRoute> routes;
-  for (const bool v6 : {false, true}) {
-    const auto dumped = Dump(v6, RTM_GETROUTE, [&](const char* body, size_t size) {
-      rtmsg head{};
-      std::memcpy(&head, body, sizeof(head));
-      const size_t skip = NLMSG_ALIGN(sizeof(head));
-      const RouteAttributes attributes(body + skip, size - skip);
-      if (head.rtm_protocol != kMark || attributes.Get<uint32_t>(RTA_TABLE) != table) return;
-      routes.push_back(
-          {AddressFrom(v6, attributes, RTA_DST), AddressFrom(v6, attributes, RTA_PREFSRC), table});
-    });
-    if (!dumped.ok() && !(v6 && dumped.error().code == -EOPNOTSUPP)) return dumped.error();
-  }
-  return routes;
 }
 
 }  // namespace spliceport

@@ -69,6 +69,8 @@ class RouteSocket {
  public:
   // In the calling thread's namespace.
   static Result<RouteSocket> Open();
+  // Of a socket that answers as the kernel does.
+  explicit RouteSocket(UniqueFd fd);
 
   // Carries out all, also after a failure; the first failure, but for what was so already.
   Result<void> Commit(const RouteBatch& batch);
@@ -79,14 +81,18 @@ class RouteSocket {
   Result<std::vector<LocalRoute>> Routes(uint32_t table);
 
  private:
-  explicit RouteSocket(UniqueFd fd) : fd_(std::move(fd)) {}
   Result<void> Send(const char* bytes, size_t size);
   // The next bunch of messages; their number of bytes.
   Result<size_t> Read();
   template <typename Visit>
   Result<void> Converse(const std::vector<char>& bytes, Visit visit);
+  // Whether nothing changed meanwhile.
   template <typename Visit>
-  Result<void> Dump(bool v6, uint16_t type, Visit visit);
+  Result<bool> DumpOnce(bool v6, uint16_t type, Visit visit);
+  template <typename Record, typename Parse>
+  Result<std::vector<Record>> Dump(bool v6, uint16_t type, Parse parse);
+  template <typename Record, typename Parse>
+  Result<std::vector<Record>> DumpBoth(uint16_t type, Parse parse);
   Result<void> CommitSome(const RouteBatch& batch, size_t first, size_t count);
 
   UniqueFd fd_;

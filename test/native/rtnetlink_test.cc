@@ -1,9 +1,15 @@
 #include "rtnetlink.h"
 
 #include <doctest/doctest.h>
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
-#include <algorithm>
+#include <cstring>
+#include <functional>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "support.h"
 
@@ -25,6 +31,67 @@ void WithSocket(const std::function<void(RouteSocket&)>& body) {
   });
   REQUIRE(socket.has_value());
   body(*socket);
+}
+
+// A message of the kernel's, whole.
+std::string Message(uint16_t type, uint16_t flags, uint32_t sequence, const std::string& body) {
+  nlmsghdr head{};
+  head.nlmsg_len = static_cast<uint32_t>(NLMSG_HDRLEN + body.size());
+  head.nlmsg_type = type;
+  head.nlmsg_flags = flags;
+  head.nlmsg_seq = sequence;
+  return std::string(reinterpret_cast<const char*>(&head), sizeof(head)) + body;
+}
+
+std::string Outcome(uint16_t type, uint16_t flags, uint32_t sequence, int32_t error) {
+  nlmsgerr body{};
+  body.error = error;
+  return Message(type, flags, sequence,
+                 std::string(reinterpret_cast<const char*>(&body), sizeof(body)));
+}
+
+std::string Done(uint16_t flags, uint32_t sequence, int32_t error = 0) {
+  return Outcome(NLMSG_DONE, static_cast<uint16_t>(NLM_F_MULTI | flags), sequence, error);
+}
+
+// This project's, for `kTable`.
+std::string Rule(uint16_t flags, uint32_t sequence) {
+  struct {
+    fib_rule_hdr head{};
+    rtattr table_head{RTA_LENGTH(sizeof(uint32_t)), FRA_TABLE};
+    uint32_t table = kTable;
+    rtattr mark_head{RTA_LENGTH(sizeof(uint8_t)), 21};  // FRA_PROTOCOL
+    uint32_t mark = 115;
+  } body;
+  static_assert(sizeof(body) == 28);
+  return Message(RTM_NEWRULE, static_cast<uint16_t>(NLM_F_MULTI | flags), sequence,
+                 std::string(reinterpret_cast<const char*>(&body), sizeof(body)));
+}
+
+// The test's end of a RouteSocket whose kernel it plays: what it is going to answer waits there beforehand.
+class PlayedKernel {
+ public:
+  PlayedKernel() {
+    int fds[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+    kernel_ = UniqueFd(fds[0]);
+    socket_.emplace(UniqueFd(fds[1]));
+  }
+  void Answer(const std::string& bytes) const {
+    REQUIRE(send(kernel_.get(), bytes.data(), bytes.size(), 0) ==
+            static_cast<ssize_t>(bytes.size()));
+  }
+  RouteSocket& socket() { return *socket_; }
+
+ private:
+  UniqueFd kernel_;
+  std::optional<RouteSocket> socket_;
+};
+
+RouteBatch OneRule() {
+  RouteBatch batch;
+  batch.Add(SourceRule{false, Protocol::kTcp, 80, kTable});
+  return batch;
 }
 
 }  // namespace
@@ -130,6 +197,66 @@ TEST_CASE("an address is its own, near, or beyond") {
     CHECK(socket.ReachOf(At("192.0.2.1")).value() == Reach::kBeyond);
     CHECK(socket.ReachOf(At("2001:db8::1")).value() == Reach::kBeyond);
   });
+}
+
+TEST_CASE("a list that ends with an error is not taken for a whole one") {
+  PlayedKernel kernel;
+  kernel.Answer(Rule(0, 1) + Done(0, 1, -ENOMEM));
+  CHECK(kernel.socket().Rules().error().code == -ENOMEM);
+}
+
+TEST_CASE("a list that changed while it was read is read again") {
+  PlayedKernel kernel;
+  SUBCASE("as its last message says") { kernel.Answer(Rule(0, 1) + Done(NLM_F_DUMP_INTR, 1)); }
+  SUBCASE("as one on the way says") { kernel.Answer(Rule(NLM_F_DUMP_INTR, 1) + Done(0, 1)); }
+  kernel.Answer(Rule(0, 2) + Rule(0, 2) + Done(0, 2));
+  kernel.Answer(Done(0, 3));
+  CHECK(kernel.socket().Rules().value().size() == 2);
+}
+
+TEST_CASE("a list that changes all the time is an error in the end") {
+  PlayedKernel kernel;
+  for (uint32_t sequence = 1; sequence <= 8; ++sequence)
+    kernel.Answer(Rule(0, sequence) + Done(NLM_F_DUMP_INTR, sequence));
+  CHECK(kernel.socket().Rules().error().code == -EAGAIN);
+}
+
+TEST_CASE("what was not read of an earlier question answers no later one") {
+  PlayedKernel kernel;
+  REQUIRE_FALSE(kernel.socket().Commit(OneRule()).ok());
+  SUBCASE("a batch") {
+    kernel.Answer(Outcome(NLMSG_ERROR, 0, 1, -EPERM) + Outcome(NLMSG_ERROR, 0, 2, 0));
+    CHECK(kernel.socket().Commit(OneRule()).ok());
+  }
+  SUBCASE("a list") {
+    kernel.Answer(Rule(0, 1) + Done(0, 1));
+    kernel.Answer(Rule(0, 2) + Done(0, 2));
+    kernel.Answer(Done(0, 3));
+    CHECK(kernel.socket().Rules().value().size() == 1);
+  }
+  SUBCASE("a way") {
+    kernel.Answer(Outcome(NLMSG_ERROR, 0, 1, -EPERM) + Outcome(NLMSG_ERROR, 0, 2, -ENETUNREACH));
+    CHECK(kernel.socket().ReachOf(At("192.0.2.1")).value() == Reach::kBeyond);
+  }
+}
+
+TEST_CASE("what another process writes to the socket is no answer") {
+  const UniqueFd netns = NewNamespace();
+  Result<void> committed = SysError{-EIO, "no socket"};
+  InNamespace(netns.get(), [&] {
+    UniqueFd own(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    const UniqueFd other(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    socklen_t size = sizeof(address);
+    REQUIRE(bind(own.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(getsockname(own.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const std::string forged = Outcome(NLMSG_ERROR, 0, 1, -EPERM);
+    REQUIRE(sendto(other.get(), forged.data(), forged.size(), 0,
+                   reinterpret_cast<sockaddr*>(&address), size) > 0);
+    committed = RouteSocket(std::move(own)).Commit(OneRule());
+  });
+  CHECK(committed.ok());
 }
 
 }  // namespace spliceport
