@@ -1,14 +1,28 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-/** A kind of test: the folder of that name under test/. Each file runs in a process of its own. */
-function project(
-  name: string,
-  options: { readonly timeoutMs: number; readonly parallel?: boolean },
-) {
+/** Where scripts/debian-root.sh has put Debian roots, each named by its suite. */
+const rootsFolder = process.env['SPLICEPORT_ROOTS'] ?? '/var/cache/spliceport';
+const roots = ['trixie', 'sid']
+  .map((suite) => ({ suite, folder: join(rootsFolder, suite) }))
+  .filter(({ folder }) => existsSync(join(folder, 'etc/spliceport-root')));
+
+interface ProjectOptions {
+  readonly timeoutMs: number;
+  readonly parallel?: boolean;
+  /** Default: the project's name. */
+  readonly folder?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A kind of test: a folder under test/. Each file runs in a process of its own. */
+function project(name: string, options: ProjectOptions) {
   return {
     test: {
       name,
-      include: [`test/${name}/**/*.test.ts`],
+      include: [`test/${options.folder ?? name}/**/*.test.ts`],
+      env: { ...options.env },
       pool: 'forks' as const,
       fileParallelism: options.parallel ?? false,
       testTimeout: options.timeoutMs,
@@ -30,6 +44,13 @@ export default defineConfig({
       project('lifecycle', { timeoutMs: 60_000 }),
       project('faults', { timeoutMs: 120_000 }),
       project('podman', { timeoutMs: 180_000 }),
+      ...roots.map(({ suite, folder }) =>
+        project(`podman-${suite}`, {
+          timeoutMs: 180_000,
+          folder: 'podman',
+          env: { SPLICEPORT_DEBIAN_ROOT: folder },
+        }),
+      ),
     ],
   },
 });

@@ -61,6 +61,14 @@ describePodman('podman networks', (host) => {
     }
   });
 
+  it('answers on a network that leads nowhere else', async () => {
+    await host().podman('network', 'create', '--internal', 'n1');
+    const port = await host().sockets.freePorts();
+    await host().run('--network', 'n1', '-p', `${port}:80`, ...httpd);
+    expect(host().isForwarded(port)).toBe(true);
+    expect(await host().fetchSoon({ port })).toBe(hello);
+  });
+
   it('answers containers of two networks at once', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts(2);

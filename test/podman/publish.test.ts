@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { helperFolder } from './harness/helper.js';
 import { hello, httpd, image, server, textOf } from './harness/podman-host.js';
@@ -114,7 +114,11 @@ describePodman('podman run -p', (host) => {
     const folders = [helperFolder, '/usr/lib/podman', '/usr/libexec/podman'];
     const file = '/run/test/helper.conf';
     const setting = `[engine]\nhelper_binaries_dir = ${JSON.stringify(folders)}\n`;
-    writeFileSync(host().machine.outside(file), setting);
+    const defaults = readFileSync(
+      host().machine.outside('/etc/containers/containers.conf'),
+      'utf8',
+    );
+    writeFileSync(host().machine.outside(file), defaults.replace('[engine]\n', setting));
     const command = ['podman', 'run', '-d', '-p', `${port}:80`, ...httpd];
     const { code } = await host().machine.asUser(command, { env: { CONTAINERS_CONF: file } });
     expect(code).toBe(0);

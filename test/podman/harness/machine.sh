@@ -1,16 +1,37 @@
 #!/bin/bash
-# machine.sh NODE: the first process of a throw-away machine (machine.ts), as root and in new mount, pid, network
-# and uts namespaces. Everything lives in them: the user, its home, mounts, containers, podman's pause process. The
+# machine.sh NODE [ROOT]: the first process of a throw-away machine (machine.ts), as root and in new mount, pid, network,
+# uts and ipc namespaces. Everything lives in them: the user, its home, mounts, containers, podman's pause process. The
 # kernel ends all of it with this process, which ends with its standard input, as it also does when the test is killed.
+# With ROOT, the machine's programs are those of a Debian root (scripts/debian-root.sh), which stays as it is.
 set -euo pipefail
 
 node=$1
+root=${2-}
 user=spliceport-test
 
 # /proc is still the outer one: this is the pid by which the test enters the namespaces.
 read -r pid _ < /proc/self/stat
 
-mount -t proc proc /proc
+# A chrooted process may not make user namespaces, so the root is pivoted to, as a layer that takes all writes.
+enter_root() {
+  mount --make-rprivate /
+  mount -t tmpfs -o mode=755 tmpfs /mnt
+  mkdir /mnt/{upper,work,root,old}
+  mount -t overlay -o "lowerdir=$root,upperdir=/mnt/upper,workdir=/mnt/work" overlay /mnt/root
+  mount -t proc proc /mnt/root/proc
+  mount --rbind /dev /mnt/root/dev
+  mount -t sysfs sysfs /mnt/root/sys
+  mkdir -p /mnt/root/mnt/old /mnt/root/run/test
+  touch /mnt/root/mnt/node
+  mount --bind "$node" /mnt/root/mnt/node
+  node=/mnt/node
+  cd /mnt/root
+  pivot_root . mnt/old
+  cd /
+  umount -l /mnt/old
+  PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+}
+if [ -n "$root" ]; then enter_root; else mount -t proc proc /proc; fi
 # Podman warns when the root is no shared mount; the new group has this namespace as its only member.
 mount --make-rshared /
 
@@ -34,6 +55,14 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 CONF
+# Podman 5 serves its default network by pasta, and then asks no helper.
+if [ -n "$root" ]; then
+  cat >> /etc/containers/containers.conf <<'CONF'
+[network]
+default_rootless_network_cmd = "slirp4netns"
+firewall_driver = "iptables"
+CONF
+fi
 printf '[storage]\ndriver = "vfs"\n' > /etc/containers/storage.conf
 
 for scratch in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o mode=1777 tmpfs "$scratch"; done
@@ -45,7 +74,7 @@ mount -t tmpfs -o mode=755 tmpfs /dev/net
 mknod -m 666 /dev/net/tun c 10 200
 
 # crun refuses the hybrid layout of cgroups.
-umount -R /sys/fs/cgroup || true
+umount -R /sys/fs/cgroup 2> /dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
 
 # What podman takes for the host has the loopback addresses and one more of each family, and the kernel's own bound of
@@ -53,6 +82,12 @@ mount -t cgroup2 none /sys/fs/cgroup
 ip link set lo up
 ip address add 192.0.2.2/32 dev lo
 ip address add 2001:db8::2/128 dev lo nodad
+# pasta copies the interface of the default route.
+ip link add lan0 type veth peer name lan1
+ip address add 198.51.100.2/24 dev lan0
+ip link set lan0 up
+ip link set lan1 up
+ip route add default via 198.51.100.1
 echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 
 # No registry is needed: the image is busybox, its links, and a folder to mount the machine's libraries into.

@@ -9,6 +9,8 @@ import { until, within } from '../../helpers/wait.js';
 import { execute, type Output } from './execute.js';
 
 const script = fileURLToPath(new URL('machine.sh', import.meta.url));
+/** The Debian root whose programs run, in place of this machine's: see scripts/debian-root.sh. */
+export const debianRoot = process.env['SPLICEPORT_DEBIAN_ROOT'];
 const startMs = 20_000;
 const stopMs = 10_000;
 
@@ -46,10 +48,20 @@ export class Machine {
 
   /** Makes the namespaces and what is in them. */
   static async start(): Promise<Machine> {
-    const unshare = ['--mount', '--pid', '--net', '--uts', '--fork', '--kill-child'];
-    const init = spawn('unshare', [...unshare, 'bash', script, process.execPath], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const unshare = ['--mount', '--pid', '--net', '--uts', '--ipc', '--fork', '--kill-child'];
+    const init = spawn(
+      'unshare',
+      [
+        ...unshare,
+        'bash',
+        script,
+        process.execPath,
+        ...(debianRoot === undefined ? [] : [debianRoot]),
+      ],
+      {
+        stdio: ['pipe', 'pipe', 'pipe'],
+      },
+    );
     let errors = '';
     let ready = '';
     init.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
@@ -117,7 +129,7 @@ export class Machine {
   }
 
   #enter(): string[] {
-    return ['--target', String(this.pid), '--mount', '--pid', '--net', '--uts', '--'];
+    return ['--target', String(this.pid), '--mount', '--pid', '--net', '--uts', '--ipc', '--'];
   }
 
   #user(): string[] {
