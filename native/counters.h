@@ -40,6 +40,7 @@ struct ForwardCounters {
   Counter datagrams_dropped;
   Counter datagrams_lost_in_kernel;
   Counter flows_evicted;
+  Counter flows_displaced;
   Counter accept_rests;
   Counter pipe_fallbacks;
   Counter sessions_denied;
@@ -87,6 +88,7 @@ inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
     &ForwardCounters::datagrams_dropped,
     &ForwardCounters::datagrams_lost_in_kernel,
     &ForwardCounters::flows_evicted,
+    &ForwardCounters::flows_displaced,
     &ForwardCounters::accept_rests,
     &ForwardCounters::pipe_fallbacks,
     &ForwardCounters::connect_micros,

@@ -26,6 +26,7 @@ Engine::Engine(EngineEvents& events, const Settings& settings)
       balance_(static_cast<size_t>(settings.workers)) {}
 
 Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
+  DescriptorBudget::OfProcess().Measure();
   std::unique_ptr<Engine> engine(new Engine(events, settings));
   for (size_t index = 0; index < static_cast<size_t>(settings.workers); ++index) {
     auto worker = Worker::Start(index, settings, engine->balance_, engine->routes_, *engine);
@@ -80,6 +81,7 @@ Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
     const std::lock_guard lock(mutex_);
     for (const ForwardConfig& config : configs) {
       Record record;
+      record.listener = DescriptorBudget::OfProcess().TakeListener();
       for (size_t worker = 0; worker < workers_.size(); ++worker) {
         const bool serves = Serves(config, worker);
         record.counters.push_back(serves ? std::make_unique<ForwardCounters>() : nullptr);

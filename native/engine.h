@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "descriptor_budget.h"
 #include "worker.h"
 
 namespace spliceport {
@@ -56,6 +57,7 @@ class Engine final : private WorkerPeers {
     // One per worker that serves the forward, by worker; null where one does not.
     std::vector<std::unique_ptr<ForwardCounters>> counters;
     int workers_left = 0;
+    BudgetPlace listener;
     // Its Add failed, so nobody knows of it.
     bool forgotten = false;
   };

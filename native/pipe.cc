@@ -38,13 +38,27 @@ std::unique_ptr<Pipe> PipePool::Take() {
     return pipe;
   }
   if (next_attempt_micros_ != 0 && NowMicros() < next_attempt_micros_) return nullptr;
-  auto created = Pipe::Create(capacity_bytes_);
-  if (created.ok() && created.value()->capacity_bytes >= std::min(kUsefulBytes, capacity_bytes_)) {
-    next_attempt_micros_ = 0;
-    return std::move(created.value());
+  BudgetPlace place = DescriptorBudget::OfProcess().TakePipe(capacity_bytes_);
+  if (!place.held()) return nullptr;
+  auto pipe = New();
+  if (!pipe) {
+    Rest();
+    return nullptr;
   }
-  Rest();
-  return nullptr;
+  next_attempt_micros_ = 0;
+  pipe->place = std::move(place);
+  return pipe;
+}
+
+// Null where it would be of no use, or take a descriptor that is kept for clients and for control.
+std::unique_ptr<Pipe> PipePool::New() const {
+  auto created = Pipe::Create(capacity_bytes_);
+  if (!created.ok()) return nullptr;
+  std::unique_ptr<Pipe> pipe = std::move(created.value());
+  if (pipe->capacity_bytes < std::min(kUsefulBytes, capacity_bytes_)) return nullptr;
+  const int last = std::max(pipe->read_end.get(), pipe->write_end.get());
+  if (!DescriptorBudget::OfProcess().HasRoomForPipe(last)) pipe.reset();
+  return pipe;
 }
 
 void PipePool::Rest() {
@@ -53,7 +67,10 @@ void PipePool::Rest() {
 }
 
 void PipePool::Give(std::unique_ptr<Pipe> pipe) {
-  if (pipe->buffered_bytes == 0 && idle_.size() < kMostIdle) idle_.push_back(std::move(pipe));
+  if (pipe->buffered_bytes > 0 || idle_.size() >= kMostIdle) return;
+  // Another worker has better use for it.
+  if (DescriptorBudget::OfProcess().IsShortOfPipes(capacity_bytes_)) return;
+  idle_.push_back(std::move(pipe));
 }
 
 }  // namespace spliceport

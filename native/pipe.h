@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "descriptor_budget.h"
 #include "result.h"
 #include "unique_fd.h"
 
@@ -21,6 +22,8 @@ struct Pipe {
   UniqueFd write_end;
   size_t capacity_bytes = 0;
   size_t buffered_bytes = 0;
+  // In the budget of the process.
+  BudgetPlace place;
 
   static Result<std::unique_ptr<Pipe>> Create(size_t capacity_bytes);
 };
@@ -28,14 +31,17 @@ struct Pipe {
 class PipePool {
  public:
   explicit PipePool(size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
-  // Nothing when no useful pipe is to be had; then no new attempt is made for a while.
+  // Nothing when no useful pipe is to be had; then no new attempt is made for a while. Nothing either when the process has
+  // as many as it may have.
   std::unique_ptr<Pipe> Take();
-  // A pipe with bytes left in it, or one too many, is closed.
+  // A pipe with bytes left in it, or one too many for this worker or the process, is closed.
   void Give(std::unique_ptr<Pipe> pipe);
   // Pipes are of no use just now: there is none until the next attempt.
   void Rest();
 
  private:
+  std::unique_ptr<Pipe> New() const;
+
   size_t capacity_bytes_;
   int64_t next_attempt_micros_ = 0;
   std::vector<std::unique_ptr<Pipe>> idle_;

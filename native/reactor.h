@@ -14,6 +14,7 @@
 #include "balance.h"
 #include "client_routes.h"
 #include "epoll.h"
+#include "flow_room.h"
 #include "memory_trim.h"
 #include "pipe.h"
 #include "setns.h"
@@ -124,6 +125,7 @@ class Reactor {
   TimerQueue timers;
   MemoryTrim memory{timers};
   PipePool pipes;
+  FlowRoom flow_room;
   NetnsCursor netns;
   UniqueIds unique_ids;
   Balance& balance;

@@ -76,8 +76,10 @@ Io Move(Call call) {
 
 bool Io::would_block() const { return error == EAGAIN || error == EWOULDBLOCK; }
 
+bool IsOutOfDescriptors(int error) { return error == EMFILE || error == ENFILE; }
+
 bool IsExhaustion(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+  return IsOutOfDescriptors(error) || error == ENOBUFS || error == ENOMEM;
 }
 
 bool IsPeersFault(int error) {

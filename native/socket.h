@@ -28,6 +28,9 @@ struct Io {
 // True when descriptors, buffers or memory have run out: a matter of time, and of no one connection.
 bool IsExhaustion(int error);
 
+// True when it was descriptors that have run out, of the process or of the system.
+bool IsOutOfDescriptors(int error);
+
 // True when a call on a connection failed because of the other end or the way there. All else is this machine's own:
 // memory, a security rule; the connection may be as well as ever then.
 bool IsPeersFault(int error);

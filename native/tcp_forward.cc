@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "descriptor_budget.h"
+
 namespace spliceport {
 
 namespace {
@@ -55,7 +57,12 @@ void TcpForward::TakeSome() {
 }
 
 int TcpForward::AcceptSome(int most) {
+  DescriptorBudget& descriptors = DescriptorBudget::OfProcess();
   for (int accepted = 0; accepted < most; ++accepted) {
+    if (!descriptors.MayAccept()) {
+      Rest();
+      return accepted;
+    }
     UniqueFd connection;
     Address client;
     const Io io = Accept(listener_->get(), connection, client);
@@ -65,6 +72,7 @@ int TcpForward::AcceptSome(int most) {
       return accepted;
     }
     backoff_.Reset();
+    descriptors.NoteAccepted(connection.get());
     if (!Admits(client)) {
       ResetOnClose(connection.get());
       continue;

@@ -2,7 +2,7 @@
 // Owns:   its sessions; a share of the listener.
 // Thread: the worker's.
 // Fails:  an accept that fails for want of descriptors or memory, or for a reason that lasts, makes the listener rest for a
-//         moment; the clients wait in its queue, and nothing else can close it but StopAccepting.
+//         moment, and so does the process's budget of descriptors when it is used up; the clients wait in its queue, and nothing else can close it but StopAccepting.
 #pragma once
 
 #include <memory>

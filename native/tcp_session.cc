@@ -33,6 +33,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "descriptor_budget.h"
 #include "tcp_forward.h"
 
 namespace spliceport {
@@ -135,6 +136,8 @@ Result<void> TcpSession::OpenContainerSide() {
   }
   auto opened = OpenStreamSocket(target_->address.is_v6());
   if (!opened.ok()) return opened.error();
+  if (!DescriptorBudget::OfProcess().HasRoomFor(opened.value().get()))
+    return SysError{-EMFILE, "socket"};
   container_.fd = std::move(opened.value());
   return StartConnect(container_.fd.get(), target_->address);
 }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 
+#include "descriptor_budget.h"
 #include "route_tables.h"
 #include "thread.h"
 
@@ -45,6 +46,7 @@ Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns
                                            : OpenDatagramSocket(client.is_v6());
   if (!opened.ok()) return opened.error();
   const int fd = opened.value().get();
+  if (!DescriptorBudget::OfProcess().HasRoomFor(fd)) return SysError{-EMFILE, "socket"};
   const auto bound = BindTo(fd, protocol, client);
   if (!bound.ok()) return bound.error();
   const auto started = StartConnect(fd, target);

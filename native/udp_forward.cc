@@ -10,7 +10,9 @@
 //                 had sent to: when the events in hand are done, or earlier if that memory is full.
 //   life          A flow begins with its first datagram and ends when neither direction has used it for the flow
 //                 timeout; flows are in order of use, so one timer for the oldest serves all. Above most_flows the
-//                 oldest ends early; what admission limits, refuses the newest. What the container's ICMP says (ECONNREFUSED) ends nothing.
+//                 oldest ends early; without descriptors for another, or with too many in the process
+//                 (descriptor_budget.cc), the oldest of all forwards does; what admission limits, refuses the newest. What
+//                 the container's ICMP says (ECONNREFUSED) ends nothing.
 //   failure       A host socket that keeps failing is left alone for up to a second at a time: it is level-triggered and
 //                 would take a whole processor. A flow whose own socket does ends; its client begins another.
 //   retarget      A flow whose socket is connected to another target than the forward's is given a new one with its next
@@ -21,7 +23,10 @@
 #include "udp_forward.h"
 
 #include <cerrno>
+#include <limits>
 #include <utility>
+
+#include "descriptor_budget.h"
 
 namespace spliceport {
 
@@ -29,6 +34,10 @@ namespace {
 
 // Batches read from the host socket before others' turn.
 constexpr int kBatchesPerWake = 4;
+
+bool IsOutOfDescriptors(const Result<void>& result) {
+  return !result.ok() && spliceport::IsOutOfDescriptors(-result.error().code);
+}
 
 }  // namespace
 
@@ -52,7 +61,9 @@ Result<void> UdpForward::Start() {
     if (!local.ok()) return local.error();
     host_port_ = local.value().port();
   }
-  return Watch();
+  auto watched = Watch();
+  if (watched.ok()) reactor_.flow_room.Add(*this);
+  return watched;
 }
 
 Result<void> UdpForward::Watch() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
@@ -153,23 +164,26 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   const ReceivedTrain& train = arrival.train;
   UdpFlow* found = flows_.Find(key);
   if (found != nullptr) {
-    if (found->target == target_ && found->fd.valid()) return found;
-    // What waits at the socket that is given up.
-    OnFlowReadable(*found);
-    return Connect(*found) ? found : nullptr;
+    const bool goes_on = (found->target == target_ && found->fd.valid()) || Reconnect(*found);
+    return goes_on ? found : nullptr;
   }
   auto flow = std::make_unique<UdpFlow>(*this, key);
   if (source_address_ == SourceAddress::kProxyV2) flow->introduction = IntroductionOf(key, arrival);
-  if (!Connect(*flow)) return nullptr;
+  auto connected = Connect(*flow);
+  if (IsOutOfDescriptors(connected) && reactor_.flow_room.EvictOldest()) connected = Connect(*flow);
+  if (!connected.ok()) return nullptr;
   if (flows_.size() >= limits_.most_flows) {
     counters_.flows_evicted.Add();
     EndFlow(*flows_.oldest());
+  } else {
+    reactor_.flow_room.Make();
   }
   flow->to_client.connected = false;
   flow->to_client.peer = train.peer;
   flow->begun_micros = flow->used_micros = arrival.now;
   counters_.sessions_opened.Add();
   reactor_.memory.Begin();
+  reactor_.flow_room.Begin();
   UdpFlow& inserted = flows_.Insert(std::move(flow));
   if (!armed()) ArmForOldest();
   return &inserted;
@@ -187,16 +201,34 @@ std::string UdpForward::IntroductionOf(const FlowKey& key, const Arrival& arriva
   return WriteProxyHeader(ProxyVersion::k2, Protocol::kUdp, header);
 }
 
-bool UdpForward::Connect(UdpFlow& flow) {
-  if (!reactor_.netns.Enter(target_->netns).ok()) return false;
+bool UdpForward::Reconnect(UdpFlow& flow) {
+  if (flow.fd.valid()) {
+    // What waits at the socket that is given up. It may end the flow.
+    OnFlowReadable(flow);
+    if (!flow.fd.valid()) return false;
+    // So that its descriptor is free for the new one.
+    flow.fd.Reset();
+  }
+  const auto connected = Connect(flow);
+  // It might wait for a descriptor for ever; the client's next datagram begins a flow that takes an older one's.
+  if (IsOutOfDescriptors(connected)) EndFlow(flow);
+  return connected.ok();
+}
+
+Result<void> UdpForward::Connect(UdpFlow& flow) {
+  const auto entered = reactor_.netns.Enter(target_->netns);
+  if (!entered.ok()) return entered;
   auto opened = OpenContainerSide(flow);
-  if (!opened.ok()) return false;
-  if (!reactor_.epoll.Add(opened.value().get(), EPOLLIN, flow).ok()) return false;
+  if (!opened.ok()) return opened.error();
+  if (!DescriptorBudget::OfProcess().HasRoomFor(opened.value().get()))
+    return SysError{-EMFILE, "socket"};
+  auto watched = reactor_.epoll.Add(opened.value().get(), EPOLLIN, flow);
+  if (!watched.ok()) return watched;
   flow.fd = std::move(opened.value());
   flow.target = target_;
   flow.to_container = {.prefix = flow.introduction};
   flow.kernel_drops = 0;
-  return true;
+  return {};
 }
 
 Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
@@ -210,6 +242,7 @@ Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
       flow.lease = std::move(as_client.value().lease);
       return std::move(as_client.value().fd);
     }
+    if (IsOutOfDescriptors(-as_client.error().code)) return as_client.error();
     counters_.source_address_fallbacks.Add();
   }
   return OpenConnectedDatagramSocket(target_->address);
@@ -288,6 +321,16 @@ void UdpForward::ArmForOldest() {
   reactor_.timers.Arm(*this, flows_.oldest()->used_micros + limits_.flow_timeout_micros);
 }
 
+int64_t UdpForward::OldestUseMicros() const {
+  const UdpFlow* oldest = flows_.oldest();
+  return oldest == nullptr ? std::numeric_limits<int64_t>::max() : oldest->used_micros;
+}
+
+void UdpForward::EvictOldest() {
+  counters_.flows_displaced.Add();
+  EndFlow(*flows_.oldest());
+}
+
 void UdpForward::EndFlow(UdpFlow& flow) {
   // Its route may be named by replies that wait.
   if (reactor_.Datagrams().replies_of == this) SendReplies();
@@ -297,6 +340,7 @@ void UdpForward::EndFlow(UdpFlow& flow) {
   flow.fd.Reset();
   flow.lease.reset();
   reactor_.memory.End();
+  reactor_.flow_room.End();
   reactor_.Bury(flows_.Remove(flow));
 }
 
@@ -310,6 +354,7 @@ void UdpForward::CloseAll() {
   while (flows_.oldest() != nullptr)
     EndFlow(*flows_.oldest());
   reactor_.timers.Cancel(*this);
+  reactor_.flow_room.Remove(*this);
   if (reactor_.Datagrams().replies_of == this) SendReplies();
   if (rest_.armed())
     reactor_.timers.Cancel(rest_);

@@ -17,7 +17,8 @@ class UdpForward final : public Forward,
                          private EventHandler,
                          private Runnable,
                          private Timer,
-                         private ReplySink {
+                         private ReplySink,
+                         private EvictableFlows {
  public:
   UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCounters& counters);
   Result<void> Start();
@@ -37,6 +38,8 @@ class UdpForward final : public Forward,
   void OnTurn() override;
   void OnTimer() override;
   void SendReplies() override;
+  int64_t OldestUseMicros() const override;
+  void EvictOldest() override;
 
   // How a datagram, or a train, came.
   struct Arrival {
@@ -52,7 +55,9 @@ class UdpForward final : public Forward,
   // Null when there can be none now: no descriptors, no way into the namespace, no route.
   UdpFlow* FlowFor(const FlowKey& key, const Arrival& arrival);
   std::string IntroductionOf(const FlowKey& key, const Arrival& arrival);
-  bool Connect(UdpFlow& flow);
+  // Gives a flow that has no socket, or one of an earlier target, another. Where that fails, the flow may have ended.
+  bool Reconnect(UdpFlow& flow);
+  Result<void> Connect(UdpFlow& flow);
   Result<UniqueFd> OpenContainerSide(UdpFlow& flow);
   void SendToContainer(UdpFlow& flow);
   void EndFlow(UdpFlow& flow);

@@ -41,6 +41,9 @@ Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& sett
                                             std::move(epoll.value()), std::move(waker.value())));
   const auto added = worker->reactor_.epoll.Add(worker->waker_.fd(), EPOLLIN, *worker);
   if (!added.ok()) return added.error();
+  worker->reactor_.flow_room.Join([self = worker.get()] {
+    self->Post([self] { (void)self->reactor_.flow_room.EvictHere(); });
+  });
   const auto started = worker->thread_.Start([self = worker.get(), index] {
     pthread_setname_np(pthread_self(), ("spliceport-" + std::to_string(index)).c_str());
     self->Loop();
@@ -56,7 +59,10 @@ Worker::Worker(size_t index, const Settings& settings, Balance& balance, RouteRe
       waker_(std::move(waker)),
       reactor_(std::move(epoll), settings, balance, routes, index) {}
 
-Worker::~Worker() { Stop(); }
+Worker::~Worker() {
+  reactor_.flow_room.Leave();
+  Stop();
+}
 
 void Worker::Post(std::function<void()> task) {
   {

@@ -202,6 +202,8 @@ export interface Stats {
   readonly datagramsLostInKernel: number;
   /** UDP flows ended early to stay within {@link ForwardSpec.maxFlows}. */
   readonly flowsEvicted: number;
+  /** UDP flows ended early for newer ones, because the process had no descriptors for more. */
+  readonly flowsDisplaced: number;
   /** Times a listener paused because descriptors or memory had run out, or accept(2), for UDP recvmmsg(2), kept failing. */
   readonly acceptRests: number;
   /** Times bulk data was copied because no useful pipe was to be had or splice(2) failed. */

@@ -66,6 +66,7 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("datagramsDropped", counters.datagrams_dropped.Get());
   set("datagramsLostInKernel", counters.datagrams_lost_in_kernel.Get());
   set("flowsEvicted", counters.flows_evicted.Get());
+  set("flowsDisplaced", counters.flows_displaced.Get());
   set("acceptRests", counters.accept_rests.Get());
   set("pipeFallbacks", counters.pipe_fallbacks.Get());
   set("sessionsDenied", counters.sessions_denied.Get());

@@ -151,6 +151,13 @@ const RULES: readonly MetricRule[] = [
     figures: [{ valueOf: (stats) => stats.flowsEvicted }],
   },
   {
+    name: 'spliceport_flows_displaced_total',
+    help: 'UDP flows ended early for newer ones, because the process had no descriptors for more.',
+    kind: 'counter',
+    protocol: 'udp',
+    figures: [{ valueOf: (stats) => stats.flowsDisplaced }],
+  },
+  {
     name: 'spliceport_datagrams_total',
     help: 'Datagrams relayed.',
     kind: 'counter',

@@ -17,6 +17,10 @@ const counted = {
     'UDP flow ended early to stay within maxFlows',
     'UDP flows ended early to stay within maxFlows',
   ],
+  flowsDisplaced: [
+    'UDP flow ended early for want of descriptors',
+    'UDP flows ended early for want of descriptors',
+  ],
   datagramsDropped: ['datagram dropped', 'datagrams dropped'],
   datagramsLostInKernel: ['datagram lost in the kernel', 'datagrams lost in the kernel'],
   sessionsDenied: ['client refused by allow and deny', 'clients refused by allow and deny'],

@@ -1,7 +1,7 @@
 // The socket that Podman tells a container's new address through.
 
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -10,10 +10,10 @@ import { Container, type TcpService } from '../helpers/container.js';
 import { cpuMs, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
-import { settled, until } from '../helpers/wait.js';
+import { until } from '../helpers/wait.js';
 import { expectRefusal } from './helpers/refusal.js';
 import { ReloadClient, requestReload } from './helpers/reload-client.js';
-import { Caller, executable, freePort, Run, type RunOptions } from './helpers/run.js';
+import { Caller, freePort, Run, type RunOptions } from './helpers/run.js';
 
 const MiB = 1024 * 1024;
 const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'] as const;
@@ -314,21 +314,18 @@ describe('a rude client', () => {
   });
 
   test('that cannot be accepted yet waits, and the helper does not spin meanwhile', async () => {
-    const mostFds = 64;
-    const command = ['sh', '-c', `ulimit -n ${mostFds} && exec "$0"`, executable];
-    const held = await container.tcp({ kind: 'hold' });
-    const mapping = { ...range()[0], container_port: held.port };
-    await using run = await start([mapping], {}, { command });
-    const clients: Socket[] = [];
-    while (clients.length < mostFds) clients.push(await connectTcp({ port }));
-    const fds = await settled(() => openFds(run.pid), 'the number of descriptors');
+    await using run = await start(range());
+    const fds = openFds(run.pid);
+    const setLimit = (most: number): unknown =>
+      execFileSync('prlimit', [`--pid=${run.pid}`, `--nofile=${most}:`]);
+    setLimit(3);
     using waiting = new ReloadClient('seqpacket', socketPath());
     waiting.send('"127.0.0.1"\n');
     const before = cpuMs(run.pid);
     await delay(500);
     expect(openFds(run.pid)).toBe(fds);
     expect(cpuMs(run.pid) - before).toBeLessThan(100);
-    for (const client of clients) client.resetAndDestroy();
+    setLimit(1_024);
     expect(await waiting.reply()).toBe('OK');
     await run.letGo();
   });

@@ -1,0 +1,146 @@
+// What the limit on open files does to a helper: UDP flows and TCP clients take their part of it, and no more.
+
+import { join } from 'node:path';
+import type { Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Container, type TcpService } from '../helpers/container.js';
+import { openFds } from '../helpers/process-facts.js';
+import { askTcp, connectTcp } from '../helpers/tcp-client.js';
+import { UdpSocket } from '../helpers/udp-socket.js';
+import { settled, until } from '../helpers/wait.js';
+import { cli, controlFolder } from './helpers/cli.js';
+import { call } from './helpers/control.js';
+import { requestReload } from './helpers/reload-client.js';
+import { Caller, executable, freePorts, Run } from './helpers/run.js';
+
+const PROMPT_MS = 1_000;
+let container: Container;
+let echo: TcpService;
+let held: TcpService;
+let caller: Caller;
+/** Of the forwards: TCP, and UDP above. */
+let port: number;
+const clients: Socket[] = [];
+const udpClients: UdpSocket[] = [];
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+  held = await container.tcp({ kind: 'hold' });
+  await container.udp({ port: echo.port, echo: true });
+});
+afterAll(() => container.stop());
+beforeEach(async () => {
+  caller = new Caller(`/proc/${container.pid}/ns/net`);
+  port = await freePorts(3);
+});
+afterEach(() => {
+  for (const client of clients.splice(0)) client.resetAndDestroy();
+  for (const client of udpClients.splice(0)) client.close();
+  caller[Symbol.dispose]();
+});
+
+/** A helper that may open so many files, with a TCP forward and so many UDP forwards. */
+function start(maxOpenFiles: number, udpForwards: number, tcpTarget = echo.port): Run {
+  const mapping = (protocol: string, hostPort: number, containerPort: number): object => ({
+    host_ip: '127.0.0.1',
+    container_port: containerPort,
+    host_port: hostPort,
+    range: 1,
+    protocol,
+  });
+  const mappings = [mapping('tcp', port, tcpTarget)];
+  for (let index = 1; index <= udpForwards; index += 1) {
+    mappings.push(mapping('udp', port + index, echo.port));
+  }
+  return new Run(caller.config(mappings, { RootlessCNI: true, ChildIP: '127.0.0.1' }), {
+    command: ['sh', '-c', `ulimit -n ${maxOpenFiles} && exec "$0"`, executable],
+    env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder },
+  });
+}
+
+/** Sends one byte each from many ports to many forwards, in turn. */
+async function flood(count: number, ports: readonly number[]): Promise<void> {
+  for (let index = 0; index < count; index += 1) {
+    const client = await UdpSocket.bind();
+    udpClients.push(client);
+    await client.send('x', ports[index % ports.length] ?? 0);
+  }
+}
+
+/** Expects it to be done soon. */
+async function promptly<T>(what: string, act: () => Promise<T>): Promise<T> {
+  const started = performance.now();
+  const result = await act();
+  expect(performance.now() - started, what).toBeLessThan(PROMPT_MS);
+  return result;
+}
+
+/** What a new client gets, once: a datagram is not sent again. */
+const datagram = async (to: number): Promise<string> => {
+  const client = await UdpSocket.bind();
+  udpClients.push(client);
+  return (await client.ask('hello', to)).data.toString();
+};
+
+async function expectControl(run: Run): Promise<void> {
+  const socket = join(controlFolder, `${run.pid}.sock`);
+  const metrics = await promptly('metrics', () => call(socket, 'GET', '/metrics'));
+  expect(metrics.status).toBe(200);
+  const forwards = await promptly('the list', () => call(socket, 'GET', '/v1/forwards'));
+  expect(forwards.status).toBe(200);
+  const { stdout } = await cli(['ls', '--quiet']);
+  expect(stdout).toContain(`${run.pid}/`);
+}
+
+const reload = (): Promise<string> =>
+  requestReload('seqpacket', join(caller.folder, 'rp/c0ffee'), '"127.0.0.1"\n');
+
+describe('UDP flows', () => {
+  test.for([1, 2])(
+    'from 5,000 ports to %i forwards leave descriptors for all others',
+    { timeout: 60_000 },
+    async (udpForwards) => {
+      await using run = await start(4_096, udpForwards).ready();
+      const ports = Array.from({ length: udpForwards }, (_, index) => port + 1 + index);
+      await flood(5_000, ports);
+      expect(await promptly('TCP', () => askTcp({ port }, 'hello'))).toBe('hello');
+      for (const to of ports) {
+        expect(await promptly('a new UDP client', () => datagram(to))).toBe('hello');
+      }
+      await expectControl(run);
+      expect(await promptly('a reload', reload)).toBe('OK');
+      expect(openFds(run.pid)).toBeLessThan(4_096 / 2 + 100);
+      const socket = join(controlFolder, `${run.pid}.sock`);
+      const { text } = await call(socket, 'GET', '/metrics');
+      const displaced = text.match(/^spliceport_flows_displaced_total\{.*\} \d+$/gm) ?? [];
+      expect(displaced).toHaveLength(udpForwards);
+      for (const line of displaced) expect(line).not.toMatch(/ 0$/);
+      // The latest have kept their flows.
+      const latest = udpClients.at(-2);
+      latest?.received.splice(0);
+      expect((await latest?.ask('again', ports.at(-1) ?? 0))?.data.toString()).toBe('again');
+      await run.letGo();
+    },
+  );
+});
+
+describe('TCP clients', () => {
+  test.for([64, 512])(
+    'who hold all that they can get of %i descriptors leave some for reload and control',
+    async (maxOpenFiles) => {
+      await using run = await start(maxOpenFiles, 1, held.port).ready();
+      while (clients.length < maxOpenFiles) clients.push(await connectTcp({ port }));
+      const open = await settled(() => openFds(run.pid), 'the number of descriptors');
+      expect(open).toBeGreaterThan(maxOpenFiles / 2);
+      await expectControl(run);
+      expect(await promptly('a reload', reload)).toBe('OK');
+      expect(await promptly('a UDP client', () => datagram(port + 1))).toBe('hello');
+      // They wait, and are served when there is room.
+      for (const client of clients.splice(0)) client.resetAndDestroy();
+      await until(() => openFds(run.pid) < open, 'descriptors are free');
+      clients.push(await connectTcp({ port }));
+      await run.letGo();
+    },
+  );
+});
