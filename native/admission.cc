@@ -11,15 +11,16 @@ constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
 }  // namespace
 
-bool Admission::Enter(int64_t now_micros, ForwardCounters& counters, uint64_t refused) {
+std::optional<SessionEnding> Admission::Enter(int64_t now_micros, ForwardCounters& counters,
+                                              uint64_t refused) {
   if (!TakePlace()) {
     counters.sessions_over_limit.Add(refused);
-    return false;
+    return SessionEnding::kOverLimit;
   }
-  if (TakeToken(now_micros * kNanosPerMicro)) return true;
+  if (TakeToken(now_micros * kNanosPerMicro)) return {};
   Leave();
   counters.sessions_over_rate.Add(refused);
-  return false;
+  return SessionEnding::kOverRate;
 }
 
 // Counts up only where there is room, so that no worker ever sees more than there may be.

@@ -7,9 +7,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "cidr.h"
 #include "counters.h"
+#include "session_ending.h"
 
 namespace spliceport {
 
@@ -36,9 +38,10 @@ class Admission {
     return !rules_->deny.Contains(client) &&
            (rules_->allow.empty() || rules_->allow.Contains(client));
   }
-  // Takes a place, which Leave gives back; or counts `refused` by its reason and takes none. The rate is a bucket that
+  // Takes a place, which Leave gives back; or counts `refused` by the reason that it gives, and takes none. The rate is a bucket that
   // holds one second's worth. `now_micros` is on any clock that does not run backwards.
-  bool Enter(int64_t now_micros, ForwardCounters& counters, uint64_t refused = 1);
+  std::optional<SessionEnding> Enter(int64_t now_micros, ForwardCounters& counters,
+                                     uint64_t refused = 1);
   void Leave() { sessions_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:

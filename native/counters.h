@@ -50,6 +50,7 @@ struct ForwardCounters {
   Counter proxy_headers_malformed;
   Counter proxy_headers_late;
   Counter source_address_fallbacks;
+  Counter session_log_dropped;
   Counter connect_micros;
   std::array<Counter, kLatencyBucketsMicros.size() + 1> connect_latency;
 
@@ -99,6 +100,7 @@ inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
     &ForwardCounters::sessions_over_limit,
     &ForwardCounters::sessions_over_rate,
     &ForwardCounters::source_address_fallbacks,
+    &ForwardCounters::session_log_dropped,
 };
 
 inline void ForwardCounters::Merge(const ForwardCounters& other) {

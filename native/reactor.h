@@ -13,10 +13,12 @@
 
 #include "balance.h"
 #include "client_routes.h"
+#include "counters.h"
 #include "epoll.h"
 #include "flow_room.h"
 #include "memory_trim.h"
 #include "pipe.h"
+#include "session_log.h"
 #include "setns.h"
 #include "timer.h"
 #include "udp_batch.h"
@@ -33,6 +35,8 @@ struct Settings {
   size_t pipe_capacity_bytes = 1 << 20;
   // A client is near, and bulk to it gets a small send buffer, up to this round trip; 0: no side gets one.
   uint32_t near_rtt_micros = 500;
+  // Borrowed; it outlives the engine. Null: no session's end is told of.
+  SessionLog* session_log = nullptr;
 };
 
 // Something with work left that gave way to others; its turn comes after the events in hand.
@@ -82,7 +86,8 @@ class Reactor {
         balance(spread),
         worker(worker_index),
         client_routes(timers, routes),
-        near_rtt_micros(settings.near_rtt_micros) {}
+        near_rtt_micros(settings.near_rtt_micros),
+        session_log(settings.session_log) {}
 
   void QueueTurn(Runnable& runnable) {
     if (std::exchange(runnable.queued_, true)) return;
@@ -91,6 +96,10 @@ class Reactor {
   // For a runnable that is about to be buried: the turn it asked for may come after its burial.
   void CancelTurn(Runnable& runnable) {
     if (std::exchange(runnable.queued_, false)) std::erase(turns_, &runnable);
+  }
+  // Only where there is a log of sessions.
+  void Tell(const EndedSession& ended, ForwardCounters& counters) const {
+    if (!session_log->Add(worker, ended)) counters.session_log_dropped.Add();
   }
   bool HasTurns() const { return !turns_.empty(); }
   // One turn for each that is queued now; who queues itself again waits for the next round.
@@ -132,6 +141,7 @@ class Reactor {
   const size_t worker;
   ClientRoutes client_routes;
   const uint32_t near_rtt_micros;
+  SessionLog* const session_log;
 
  private:
   std::vector<Runnable*> turns_;

@@ -73,8 +73,8 @@ int TcpForward::AcceptSome(int most) {
     }
     backoff_.Reset();
     descriptors.NoteAccepted(connection.get());
-    if (!Admits(client)) {
-      ResetOnClose(connection.get());
+    if (const auto refusal = RefusalOf(client)) {
+      Refuse(connection.get(), client, *refusal);
       continue;
     }
     auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
@@ -99,17 +99,29 @@ bool TcpForward::GoesOnAfter(int error) {
   return false;
 }
 
-bool TcpForward::Admits(const Address& client) {
+std::optional<SessionEnding> TcpForward::RefusalOf(const Address& client) {
   if (accept_proxy_) {
     if (!accept_proxy_->sources.Contains(client)) {
       counters_.proxy_sources_untrusted.Add();
-      return false;
+      return SessionEnding::kProxyUntrusted;
     }
     // Who the client is, its session learns from the header.
   } else if (!Permits(client)) {
-    return false;
+    return SessionEnding::kDenied;
   }
-  return !admission_ || admission_->Enter(NowMicros(), counters_);
+  if (!admission_) return {};
+  return admission_->Enter(NowMicros(), counters_);
+}
+
+void TcpForward::Refuse(int fd, const Address& client, SessionEnding why) {
+  ResetOnClose(fd);
+  if (!reactor_.session_log) return;
+  reactor_.Tell({.forward_id = id_,
+                 .protocol = Protocol::kTcp,
+                 .ending = why,
+                 .client = client.Unmapped(),
+                 .target = target_->address},
+                counters_);
 }
 
 bool TcpForward::Permits(const Address& client) {
@@ -215,7 +227,7 @@ void TcpForward::CloseAll() {
 }
 
 void TcpForward::CutOff(std::unique_ptr<TcpSession> session) {
-  session->Cut();
+  session->Cut(SessionEnding::kRemoved);
   CountOut();
   reactor_.Bury(std::move(session));
 }

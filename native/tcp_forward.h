@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,7 +79,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
   void CutOff(std::unique_ptr<TcpSession> session);
   Result<void> Watch();
-  bool Admits(const Address& client);
+  // Takes a place for the client, or says why it has none.
+  std::optional<SessionEnding> RefusalOf(const Address& client);
+  void Refuse(int fd, const Address& client, SessionEnding why);
   // Of a session that has ended.
   void CountOut();
 

@@ -76,7 +76,11 @@ void TcpSession::AwaitHeader() {
   TakeHeader();
   if (state_ != State::kAwaitingHeader) return;
   Reactor& reactor = forward_->reactor();
-  if (!reactor.epoll.Add(host_.fd.get(), kEvents, host_).ok()) return GiveUpConnecting();
+  const auto added = reactor.epoll.Add(host_.fd.get(), kEvents, host_);
+  if (!added.ok()) {
+    connect_error_ = -added.error().code;
+    return GiveUpConnecting(SessionEnding::kConnectFailed);
+  }
   reactor.timers.Arm(*this, begun_micros_ + forward_->accept_proxy()->header_timeout_micros);
 }
 
@@ -85,12 +89,12 @@ void TcpSession::TakeHeader() {
   if (reading.verdict == ProxyVerdict::kIncomplete) return;
   if (reading.verdict == ProxyVerdict::kMalformed) {
     forward_->counters().proxy_headers_malformed.Add();
-    return Refuse();
+    return Refuse(SessionEnding::kProxyMalformed);
   }
   header_bytes_ = static_cast<uint16_t>(reading.size);
   if (reading.header.ends) {
     client_ = reading.header.ends->client;
-    if (!forward_->Permits(client_)) return Refuse();
+    if (!forward_->Permits(client_)) return Refuse(SessionEnding::kDenied);
   }
   if (forward_->WritesProxyHeaders())
     told_ = std::make_unique<ProxyHeader>(std::move(reading.header));
@@ -104,9 +108,9 @@ void TcpSession::TakeHeader() {
   Connect();
 }
 
-void TcpSession::Refuse() {
+void TcpSession::Refuse(SessionEnding why) {
   ResetOnClose(host_.fd.get());
-  End();
+  End(why);
 }
 
 void TcpSession::Connect() {
@@ -144,21 +148,22 @@ Result<void> TcpSession::OpenContainerSide() {
 
 void TcpSession::RetryConnect(int error) {
   static_cast<StreamEnd&>(container_) = StreamEnd();
+  connect_error_ = error;
   int64_t delay = kExhaustionRetryMicros;
   if (IsExhaustion(error)) {
     forward_->Rest();
   } else {
-    if (attempts_ == kConnectAttempts) return GiveUpConnecting();
+    if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
     delay = attempts_ * kRetryStepMicros;
     if (++attempts_ < kConnectAttempts) forward_->counters().connect_retries.Add();
   }
   forward_->reactor().timers.Arm(*this, std::min(NowMicros() + delay, deadline_micros_));
 }
 
-void TcpSession::GiveUpConnecting() {
+void TcpSession::GiveUpConnecting(SessionEnding why) {
   forward_->counters().connect_failures.Add();
   ResetOnClose(host_.fd.get());
-  End();
+  End(why);
 }
 
 void TcpSession::OnTimer() {
@@ -166,13 +171,13 @@ void TcpSession::OnTimer() {
   if (state_ == State::kResetting) return AdvanceReset();
   if (state_ == State::kAwaitingHeader) {
     forward_->counters().proxy_headers_late.Add();
-    return Refuse();
+    return Refuse(SessionEnding::kProxyLate);
   }
   if (NowMicros() >= deadline_micros_) {
     forward_->counters().connect_timeouts.Add();
-    return GiveUpConnecting();
+    return GiveUpConnecting(SessionEnding::kConnectTimeout);
   }
-  if (attempts_ == kConnectAttempts) return GiveUpConnecting();
+  if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
   Connect();
 }
 
@@ -196,7 +201,8 @@ void TcpSession::OnConnectEvent(uint32_t events) {
 bool TcpSession::Open() {
   const int64_t now = NowMicros();
   forward_->reactor().timers.Arm(*this, now + kSettledMicros);
-  forward_->counters().RecordConnect(static_cast<uint64_t>(now - begun_micros_));
+  connect_micros_ = now - begun_micros_;
+  forward_->counters().RecordConnect(static_cast<uint64_t>(connect_micros_));
   state_ = State::kOpen;
   if (forward_->source_address() == SourceAddress::kTransparent && !lease_)
     forward_->counters().source_address_fallbacks.Add();
@@ -250,7 +256,7 @@ void TcpSession::Advance() {
   Count();
   if (container_got_end_ && host_got_end_) {
     if (lease_) KeepWayBack();
-    return End();
+    return End(SessionEnding::kFin);
   }
   NoteLoad();
 }

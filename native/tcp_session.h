@@ -10,6 +10,7 @@
 
 #include "proxy_protocol.h"
 #include "pump.h"
+#include "session_log.h"
 #include "target.h"
 #include "transparent.h"
 
@@ -27,7 +28,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   // Begins to connect, if need be after a PROXY header has come; may end the session at once.
   void Start();
   // Ends it without a word to the forward. Both ends get a RST: after a FIN, what was cut off would pass for whole.
-  void Cut();
+  void Cut(SessionEnding why);
   // After a move between workers: the forward it belongs to now, and then, on that worker, what starts it again.
   void BelongTo(TcpForward& forward) { forward_ = &forward; }
   void Resume();
@@ -53,12 +54,12 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
 
   void AwaitHeader();
   void TakeHeader();
-  void Refuse();
+  void Refuse(SessionEnding why);
   void Connect();
   // Gives the container side a socket that connects.
   Result<void> OpenContainerSide();
   void RetryConnect(int error);
-  void GiveUpConnecting();
+  void GiveUpConnecting(SessionEnding why);
   void OnConnectEvent(uint32_t events);
   // False when it could not.
   bool Open();
@@ -78,8 +79,9 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void ResetBoth();
   // A call on this machine has failed, so that what was passed on may not be all.
   void Break();
-  void Close();
-  void End();
+  void Close(SessionEnding why);
+  void End(SessionEnding why);
+  void Tell(SessionEnding why) const;
   void Count();
 
   TcpForward* forward_;
@@ -93,6 +95,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   Pump to_host_;
   int64_t begun_micros_;
   int64_t deadline_micros_ = 0;
+  int64_t connect_micros_ = -1;  // Negative until there is a connection.
   // What a load balancer said of the client, while the server is to hear of it.
   std::unique_ptr<ProxyHeader> told_;
   uint64_t counted_to_container_ = 0;
@@ -100,6 +103,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   Side* dead_ = nullptr;
   // In kResetting: what the living end has not acknowledged, or not even been sent.
   uint64_t owed_bytes_ = 0;
+  int connect_error_ = 0;      // Of the last attempt that failed.
   uint16_t header_bytes_ = 0;  // That the client's side sent ahead of the stream.
   State state_ = State::kConnecting;
   uint8_t attempts_ = 0;

@@ -60,18 +60,18 @@ void TcpSession::AdvanceReset() {
     return forward_->reactor().timers.Arm(*this, now + wait);
   }
   ResetOnClose(living.fd.get());
-  End();
+  End(dead_ == &host_ ? SessionEnding::kClientReset : SessionEnding::kServerReset);
 }
 
 void TcpSession::Break() {
   forward_->counters().local_failures.Add();
   ResetBoth();
-  End();
+  End(SessionEnding::kLocalFailure);
 }
 
-void TcpSession::Cut() {
+void TcpSession::Cut(SessionEnding why) {
   ResetBoth();
-  Close();
+  Close(why);
 }
 
 void TcpSession::ResetBoth() {
@@ -79,8 +79,9 @@ void TcpSession::ResetBoth() {
   if (container_.fd.valid()) ResetOnClose(container_.fd.get());
 }
 
-void TcpSession::Close() {
+void TcpSession::Close(SessionEnding why) {
   Count();
+  if (forward_->reactor().session_log != nullptr) Tell(why);
   forward_->reactor().balance.End(forward_->reactor().worker, std::exchange(load_, Load::kUnknown));
   state_ = State::kClosed;
   forward_->reactor().timers.Cancel(*this);
@@ -94,9 +95,24 @@ void TcpSession::Close() {
   lease_.reset();
 }
 
-void TcpSession::End() {
-  Close();
+void TcpSession::End(SessionEnding why) {
+  Close(why);
   forward_->Release(*this);
+}
+
+void TcpSession::Tell(SessionEnding why) const {
+  const bool has_connected = connect_micros_ >= 0;
+  forward_->reactor().Tell({.forward_id = forward_->id(),
+                            .protocol = Protocol::kTcp,
+                            .ending = why,
+                            .error = has_connected ? 0 : connect_error_,
+                            .client = client_.Unmapped(),
+                            .target = target_->address,
+                            .bytes_to_container = to_container_.bytes(),
+                            .bytes_to_host = to_host_.bytes(),
+                            .duration_micros = NowMicros() - begun_micros_,
+                            .connect_micros = connect_micros_},
+                           forward_->counters());
 }
 
 }  // namespace spliceport

@@ -112,7 +112,10 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
     if (current != nullptr) SendToContainer(*current);
     current = nullptr;
     const bool is_limited = admission_ && flows_.Find(key) == nullptr;
-    if (is_limited && !Admits(key, datagrams.datagrams(), arrival)) return;
+    if (is_limited) {
+      const auto refusal = RefusalOf(key, datagrams.datagrams(), arrival);
+      if (refusal) return TellOfRefusal(key.client, *refusal, 0, arrival.now);
+    }
     current = FlowFor(key, arrival);
     if (current == nullptr) {
       if (is_limited) admission_->Leave();
@@ -133,7 +136,7 @@ void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
   const ReceivedTrain& train = arrival.train;
   if (!accept_proxy_->sources.Contains(train.peer)) {
     counters_.proxy_sources_untrusted.Add(train.datagrams());
-    return;
+    return TellOfRefusal(train.peer, SessionEnding::kProxyUntrusted, 0, arrival.now);
   }
   std::span<const char> rest = train.bytes;
   for (size_t left = train.datagrams(); left > 0; --left) {
@@ -142,6 +145,7 @@ void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
     const ProxyReading reading = ReadProxyHeader(datagram, Protocol::kUdp);
     if (reading.verdict != ProxyVerdict::kWhole) {
       counters_.proxy_headers_malformed.Add();
+      TellOfRefusal(train.peer, SessionEnding::kProxyMalformed, 0, arrival.now);
       continue;
     }
     const auto& ends = reading.header.ends;
@@ -150,12 +154,13 @@ void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
   }
 }
 
-bool UdpForward::Admits(const FlowKey& key, uint64_t datagrams, const Arrival& arrival) {
+std::optional<SessionEnding> UdpForward::RefusalOf(const FlowKey& key, uint64_t datagrams,
+                                                   const Arrival& arrival) {
   // A load balancer that speaks for itself is trusted already.
   const bool is_known = arrival.told == nullptr || arrival.told->ends;
   if (is_known && !admission_->Permits(key.client)) {
     counters_.sessions_denied.Add(datagrams);
-    return false;
+    return SessionEnding::kDenied;
   }
   return admission_->Enter(arrival.now, counters_, datagrams);
 }
@@ -171,10 +176,14 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   if (source_address_ == SourceAddress::kProxyV2) flow->introduction = IntroductionOf(key, arrival);
   auto connected = Connect(*flow);
   if (IsOutOfDescriptors(connected) && reactor_.flow_room.EvictOldest()) connected = Connect(*flow);
-  if (!connected.ok()) return nullptr;
+  if (!connected.ok()) {
+    const int error = -connected.error().code;
+    TellOfRefusal(key.client, SessionEnding::kConnectFailed, error, arrival.now);
+    return nullptr;
+  }
   if (flows_.size() >= limits_.most_flows) {
     counters_.flows_evicted.Add();
-    EndFlow(*flows_.oldest());
+    EndFlow(*flows_.oldest(), SessionEnding::kEvicted);
   } else {
     reactor_.flow_room.Make();
   }
@@ -211,7 +220,7 @@ bool UdpForward::Reconnect(UdpFlow& flow) {
   }
   const auto connected = Connect(flow);
   // It might wait for a descriptor for ever; the client's next datagram begins a flow that takes an older one's.
-  if (IsOutOfDescriptors(connected)) EndFlow(flow);
+  if (IsOutOfDescriptors(connected)) EndFlow(flow, SessionEnding::kLocalFailure);
   return connected.ok();
 }
 
@@ -280,7 +289,7 @@ void UdpForward::OnFlowReadable(UdpFlow& flow) {
         ++flow.failed_reads <= Backoff::kMostFailuresInARow)
       return;
     counters_.local_failures.Add();
-    EndFlow(flow);
+    EndFlow(flow, SessionEnding::kLocalFailure);
     return;
   }
   flows_.Touch(flow, NowMicros());
@@ -312,7 +321,7 @@ void UdpForward::SendReplies() {
 void UdpForward::OnTimer() {
   const int64_t oldest_to_keep = NowMicros() - limits_.flow_timeout_micros;
   while (flows_.oldest() != nullptr && flows_.oldest()->used_micros <= oldest_to_keep)
-    EndFlow(*flows_.oldest());
+    EndFlow(*flows_.oldest(), SessionEnding::kIdleTimeout);
   ArmForOldest();
 }
 
@@ -328,20 +337,7 @@ int64_t UdpForward::OldestUseMicros() const {
 
 void UdpForward::EvictOldest() {
   counters_.flows_displaced.Add();
-  EndFlow(*flows_.oldest());
-}
-
-void UdpForward::EndFlow(UdpFlow& flow) {
-  // Its route may be named by replies that wait.
-  if (reactor_.Datagrams().replies_of == this) SendReplies();
-  if (admission_) admission_->Leave();
-  counters_.sessions_closed.Add();
-  reactor_.epoll.Forget(flow);
-  flow.fd.Reset();
-  flow.lease.reset();
-  reactor_.memory.End();
-  reactor_.flow_room.End();
-  reactor_.Bury(flows_.Remove(flow));
+  EndFlow(*flows_.oldest(), SessionEnding::kEvicted);
 }
 
 void UdpForward::StopAccepting(bool /*drain*/) {
@@ -352,7 +348,7 @@ void UdpForward::StopAccepting(bool /*drain*/) {
 void UdpForward::CloseAll() {
   if (!host_socket_) return;
   while (flows_.oldest() != nullptr)
-    EndFlow(*flows_.oldest());
+    EndFlow(*flows_.oldest(), SessionEnding::kRemoved);
   reactor_.timers.Cancel(*this);
   reactor_.flow_room.Remove(*this);
   if (reactor_.Datagrams().replies_of == this) SendReplies();

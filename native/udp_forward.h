@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "backoff.h"
@@ -50,8 +51,11 @@ class UdpForward final : public Forward,
   // Adds to what waits for `current`, or sends that off when `key` is of another flow, which is current then.
   void Relay(const FlowKey& key, const Train& datagrams, const Arrival& arrival, UdpFlow*& current);
   void RelayProxied(const Arrival& arrival, UdpFlow*& current);
-  // Whether a flow may begin, which has a place then; counts the datagrams where it may not.
-  bool Admits(const FlowKey& key, uint64_t datagrams, const Arrival& arrival);
+  // Takes a place for a flow that begins, or says why it may not, and counts the datagrams.
+  std::optional<SessionEnding> RefusalOf(const FlowKey& key, uint64_t datagrams,
+                                         const Arrival& arrival);
+  // Of datagrams that begin no flow.
+  void TellOfRefusal(const Address& client, SessionEnding why, int error, int64_t now);
   // Null when there can be none now: no descriptors, no way into the namespace, no route.
   UdpFlow* FlowFor(const FlowKey& key, const Arrival& arrival);
   std::string IntroductionOf(const FlowKey& key, const Arrival& arrival);
@@ -60,7 +64,8 @@ class UdpForward final : public Forward,
   Result<void> Connect(UdpFlow& flow);
   Result<UniqueFd> OpenContainerSide(UdpFlow& flow);
   void SendToContainer(UdpFlow& flow);
-  void EndFlow(UdpFlow& flow);
+  void EndFlow(UdpFlow& flow, SessionEnding why);
+  void Tell(const UdpFlow& flow, SessionEnding why) const;
   Result<void> Watch();
   // Leaves the host socket alone for a while if it keeps failing.
   void OnFailedRead(int error);
@@ -85,6 +90,7 @@ class UdpForward final : public Forward,
   uint16_t host_port_ = 0;  // Where headers have to name it.
   UdpFlows flows_;
   uint32_t kernel_drops_ = 0;
+  int64_t next_refusal_micros_ = 0;  // Earliest that the next one is told of.
   Backoff backoff_;
   Rest rest_;
 };

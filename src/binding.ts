@@ -5,7 +5,14 @@
 import { addonPath } from './addon-path.js';
 import { SpliceportError, SpliceportSystemError } from './errors.js';
 import { engineHint } from './hints.js';
-import type { Endpoint, Protocol, SessionState, SourceAddress, Stats } from './types.js';
+import type {
+  Endpoint,
+  Protocol,
+  SessionEnding,
+  SessionState,
+  SourceAddress,
+  Stats,
+} from './types.js';
 
 /** A failed system call. `errno` is negative, as in libuv and Node. */
 export interface NativeFailure {
@@ -39,6 +46,8 @@ export interface NativeEngineOptions {
   readonly spinMicros: number;
   readonly pipeCapacityBytes: number;
   readonly nearRttMicros: number;
+  /** Whether ends of sessions and flows are kept for {@link NativeEngine.takeEnded}. */
+  readonly tellsOfEnds: boolean;
 }
 
 export interface NativeTarget {
@@ -83,11 +92,28 @@ export interface NativeSession {
   readonly ageMs: number;
 }
 
-/** A removed forward is gone: its last session ended, or its drain time passed. */
-export interface NativeEvent {
-  readonly type: 'removed';
-  readonly id: number;
+/** A session or flow that has ended, or a client that got none. */
+export interface NativeEndedSession {
+  readonly forwardId: number;
+  readonly protocol: Protocol;
+  readonly client: Endpoint;
+  readonly target: Endpoint;
+  readonly bytesToContainer: number;
+  readonly bytesToHost: number;
+  readonly durationMicros: number;
+  /** Absent where there was no connection to the server. */
+  readonly connectMicros?: number;
+  readonly ending: SessionEnding;
+  /** Of the last attempt to connect, where there was no connection. Negative. */
+  readonly errno?: number;
 }
+
+/**
+ * A removed forward is gone: its last session ended, or its drain time passed. Or there are ends to take, which is said
+ * once, until they are taken.
+ */
+export type NativeEvent =
+  { readonly type: 'removed'; readonly id: number } | { readonly type: 'sessions-ended' };
 
 /** Worker threads that relay. Every method is synchronous and takes microseconds; none throws. */
 export interface NativeEngine {
@@ -105,6 +131,8 @@ export interface NativeEngine {
   /** Of one forward, also while it drains; of everything since the start when no id is given. */
   stats(id?: number): Stats;
   sessions(): NativeSession[];
+  /** Takes at most so many ends of sessions out of the queue, also after close(). To be called until there are none. */
+  takeEnded(most: number): NativeEndedSession[];
   /** Stops the threads and closes every socket. May be called twice. The onEvent callback is not called any more. */
   close(): void;
   /** Whether the engine keeps the process alive; it does at first. */

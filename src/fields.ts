@@ -31,6 +31,7 @@ export const optionFields: FieldsOf<ForwarderOptions> = {
   spinMicros: true,
   pipeCapacityBytes: true,
   nearRttMicros: true,
+  onSessionsEnded: true,
   signal: true,
 };
 

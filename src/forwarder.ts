@@ -10,6 +10,7 @@ import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
 import { showByFacts } from './inspect.js';
 import { hostNetnsIdentity, NetnsTable, type Netns } from './netns.js';
+import { SessionEnds } from './session-ends.js';
 import { endAtExit, forgetAtExit, Transparency } from './transparency.js';
 import type {
   CloseOptions,
@@ -48,6 +49,7 @@ export class Forwarder {
   }
 
   readonly #engine: NativeEngine;
+  readonly #ends: SessionEnds;
   readonly #namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
   readonly #transparency = new Transparency();
   readonly #defaultNetnsPath: string | undefined;
@@ -67,12 +69,14 @@ export class Forwarder {
    * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot be had
    */
   constructor(options: ForwarderOptions = {}) {
-    const { netnsPath, signal, engine } = resolveOptions(options);
+    const { netnsPath, signal, onSessionsEnded, engine } = resolveOptions(options);
     this.#defaultNetnsPath = netnsPath;
     this.#signal = signal;
     // Each session takes two descriptors. Where the limit stays as it is, listeners rest when it is reached.
     binding.raiseFileLimit();
-    this.#engine = startEngine(engine, this.#onEvent);
+    const tellsOfEnds = onSessionsEnded !== undefined;
+    this.#engine = startEngine({ ...engine, tellsOfEnds }, this.#onEvent);
+    this.#ends = new SessionEnds(this.#engine, onSessionsEnded);
     this.#engine.unref();
     signal?.addEventListener('abort', this.#onEnd);
     if (signal?.aborted === true) this.#end();
@@ -340,27 +344,22 @@ export class Forwarder {
       this.#idByHostKey.delete(entry.hostKey);
       this.#namespaces.release(entry.netns);
     }
-    if (active.length > 0) {
-      this.#engine.remove(
-        active.map(({ forward }) => forward.id),
-        drainMs,
-      );
-    }
+    const ids = active.map(({ forward }) => forward.id);
+    if (ids.length > 0) this.#engine.remove(ids, drainMs);
     await Promise.all(
       entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
     );
   }
 
-  readonly #onEvent = ({ id }: NativeEvent): void => {
-    const entry = this.#entries.get(id);
-    this.#entries.delete(id);
+  readonly #onEvent = (event: NativeEvent): void => {
+    if (event.type === 'sessions-ended') return void this.#ends.deliver();
+    const entry = this.#entries.get(event.id);
+    this.#entries.delete(event.id);
     entry?.removal?.resolve();
     this.#updateRef();
   };
 
-  readonly #onEnd = (): void => {
-    this.#end();
-  };
+  readonly #onEnd = (): void => this.#end();
 
   #end(): void {
     this.#closed = true;
@@ -373,6 +372,7 @@ export class Forwarder {
     for (const { removal } of this.#entries.values()) removal?.resolve();
     this.#entries.clear();
     this.#idByHostKey.clear();
+    this.#ends.finish();
   }
 
   #updateRef(): void {

@@ -13,6 +13,7 @@ export {
 export {
   CONNECT_LATENCY_BUCKETS_MICROS,
   type CloseOptions,
+  type EndedSession,
   type Endpoint,
   type Forward,
   type ForwarderOptions,
@@ -20,6 +21,7 @@ export {
   type NetnsReference,
   type Protocol,
   type Session,
+  type SessionEnding,
   type SessionState,
   type Side,
   type SourceAddress,

@@ -55,6 +55,12 @@ export interface ForwarderOptions {
    * container's side too. A client that is farther away always keeps the kernel's tuning.
    */
   readonly nearRttMicros?: number;
+  /**
+   * Is told of every TCP session and UDP flow that has ended, and of clients that were refused; in batches, soon after.
+   * Where it gives a promise, the next batch waits for that. What comes meanwhile is kept, 4,096 ends for each worker, and
+   * what does not find room is counted in {@link Stats.sessionLogDropped}. Default: nobody is told, and nothing is kept.
+   */
+  readonly onSessionsEnded?: (ended: readonly EndedSession[]) => void | Promise<void>;
   /** Closes the forwarder, at once, when it is aborted. */
   readonly signal?: AbortSignal;
 }
@@ -225,6 +231,8 @@ export interface Stats {
   readonly proxyHeadersMalformed: number;
   /** Connections whose PROXY header took longer than {@link ForwardSpec.proxyHeaderTimeoutMs}; refused. */
   readonly proxyHeadersLate: number;
+  /** Ends of sessions that {@link ForwarderOptions.onSessionsEnded} was not told of, because it was too slow. */
+  readonly sessionLogDropped: number;
   /** Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS}, then the rest. */
   readonly connectLatency: readonly number[];
   /** The sum of those times. Unit: microseconds. */
@@ -259,4 +267,53 @@ export interface Session {
   readonly bytesToHost: number;
   /** Time since it began. Unit: ms. */
   readonly ageMs: number;
+}
+
+/**
+ * How a TCP session or UDP flow ended.
+ * - `fin`: both sides had said all.
+ * - `client-reset`, `server-reset`: that side ended it by a reset, or could not be reached any more.
+ * - `removed`: its forward was removed, or the forwarder closed.
+ * - `local-failure`: a call failed on this machine; both ends were reset.
+ * - `idle-timeout`, `evicted`: a UDP flow that nobody used any more, or that had to make room for another.
+ * - `connect-failed`, `connect-timeout`: there was no connection to the server; the client was reset.
+ * - `denied`, `over-limit`, `over-rate`: the client was refused because of `allow` and `deny`, `maxSessions`, or
+ *   `maxSessionsPerSecond`.
+ * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was refused for want of a right PROXY header.
+ */
+export type SessionEnding =
+  | 'fin'
+  | 'client-reset'
+  | 'server-reset'
+  | 'removed'
+  | 'local-failure'
+  | 'idle-timeout'
+  | 'evicted'
+  | 'connect-failed'
+  | 'connect-timeout'
+  | 'denied'
+  | 'over-limit'
+  | 'over-rate'
+  | 'proxy-untrusted'
+  | 'proxy-malformed'
+  | 'proxy-late';
+
+/**
+ * A TCP session or UDP flow that has ended, or a client that was refused. Of a UDP forward's refused datagrams one is told
+ * of per second, since who is refused sends on.
+ */
+export interface EndedSession {
+  readonly forwardId: number;
+  readonly protocol: Protocol;
+  readonly client: Endpoint;
+  readonly target: Endpoint;
+  readonly bytesToContainer: number;
+  readonly bytesToHost: number;
+  /** From its begin to its end, to the microsecond. Unit: ms. */
+  readonly durationMs: number;
+  /** How much of that went by until the server was connected; absent where it never was, and for UDP. Unit: ms. */
+  readonly connectMs?: number;
+  readonly ending: SessionEnding;
+  /** Why the last attempt to connect failed, such as `ECONNREFUSED`; absent where there was a connection. */
+  readonly error?: string;
 }

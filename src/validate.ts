@@ -45,6 +45,7 @@ const SOURCE_ADDRESSES: readonly string[] = ['container', 'transparent', 'proxy-
 export interface ResolvedOptions {
   readonly netnsPath: string | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
   readonly engine: {
     readonly workers: number;
     readonly spinMicros: number;
@@ -90,12 +91,16 @@ export interface ResolvedChange {
 export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
   requireObject('options', options, optionFields);
   const { netns, signal, workers, spinMicros, pipeCapacityBytes, nearRttMicros } = options;
+  const { onSessionsEnded } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal);
   }
+  if (onSessionsEnded !== undefined && typeof onSessionsEnded !== 'function')
+    throw invalidArgType('options.onSessionsEnded', 'a function', onSessionsEnded);
   return {
     netnsPath: netns === undefined ? undefined : resolveNetns('options.netns', netns),
     signal,
+    onSessionsEnded,
     engine: {
       workers:
         workers === undefined

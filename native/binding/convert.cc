@@ -35,6 +35,42 @@ const char* Name(SessionState state) {
   return "open";
 }
 
+const char* Name(SessionEnding ending) {
+  switch (ending) {
+    case SessionEnding::kFin:
+      return "fin";
+    case SessionEnding::kClientReset:
+      return "client-reset";
+    case SessionEnding::kServerReset:
+      return "server-reset";
+    case SessionEnding::kRemoved:
+      return "removed";
+    case SessionEnding::kLocalFailure:
+      return "local-failure";
+    case SessionEnding::kIdleTimeout:
+      return "idle-timeout";
+    case SessionEnding::kEvicted:
+      return "evicted";
+    case SessionEnding::kConnectFailed:
+      return "connect-failed";
+    case SessionEnding::kConnectTimeout:
+      return "connect-timeout";
+    case SessionEnding::kDenied:
+      return "denied";
+    case SessionEnding::kOverLimit:
+      return "over-limit";
+    case SessionEnding::kOverRate:
+      return "over-rate";
+    case SessionEnding::kProxyUntrusted:
+      return "proxy-untrusted";
+    case SessionEnding::kProxyMalformed:
+      return "proxy-malformed";
+    case SessionEnding::kProxyLate:
+      return "proxy-late";
+  }
+  return "fin";
+}
+
 }  // namespace
 
 Napi::Object ToFailure(Napi::Env env, SysError error) {
@@ -76,6 +112,7 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("proxyHeadersMalformed", counters.proxy_headers_malformed.Get());
   set("proxyHeadersLate", counters.proxy_headers_late.Get());
   set("sourceAddressFallbacks", counters.source_address_fallbacks.Get());
+  set("sessionLogDropped", counters.session_log_dropped.Get());
   auto latency = Napi::Array::New(env, counters.connect_latency.size());
   uint32_t index = 0;
   for (const Counter& bucket : counters.connect_latency)
@@ -99,6 +136,27 @@ Napi::Array ToSessions(Napi::Env env, const std::vector<SessionInfo>& sessions) 
     session.Set("bytesToContainer", ToNumber(env, info.bytes_to_container));
     session.Set("bytesToHost", ToNumber(env, info.bytes_to_host));
     session.Set("ageMs", ToNumber(env, static_cast<uint64_t>(info.age_micros / 1'000)));
+    array.Set(index++, session);
+  }
+  return array;
+}
+
+Napi::Array ToEndedSessions(Napi::Env env, const std::vector<EndedSession>& sessions) {
+  auto array = Napi::Array::New(env, sessions.size());
+  uint32_t index = 0;
+  for (const EndedSession& ended : sessions) {
+    auto session = Napi::Object::New(env);
+    session.Set("forwardId", Napi::Number::New(env, ended.forward_id));
+    session.Set("protocol", ended.protocol == Protocol::kTcp ? "tcp" : "udp");
+    session.Set("client", ToEndpoint(env, ended.client));
+    session.Set("target", ToEndpoint(env, ended.target));
+    session.Set("bytesToContainer", ToNumber(env, ended.bytes_to_container));
+    session.Set("bytesToHost", ToNumber(env, ended.bytes_to_host));
+    session.Set("durationMicros", ToNumber(env, static_cast<uint64_t>(ended.duration_micros)));
+    if (ended.connect_micros >= 0)
+      session.Set("connectMicros", ToNumber(env, static_cast<uint64_t>(ended.connect_micros)));
+    session.Set("ending", Name(ended.ending));
+    if (ended.error != 0) session.Set("errno", Napi::Number::New(env, -ended.error));
     array.Set(index++, session);
   }
   return array;

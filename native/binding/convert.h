@@ -14,6 +14,7 @@
 #include "counters.h"
 #include "proxy_accept.h"
 #include "result.h"
+#include "session_log.h"
 #include "target.h"
 
 namespace spliceport::binding {
@@ -23,6 +24,7 @@ Napi::Object ToFailure(Napi::Env env, SysError error);
 Napi::Value ToOutcome(Napi::Env env, const Result<void>& result);
 Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters);
 Napi::Array ToSessions(Napi::Env env, const std::vector<SessionInfo>& sessions);
+Napi::Array ToEndedSessions(Napi::Env env, const std::vector<EndedSession>& sessions);
 
 int64_t IntegerAt(const Napi::Object& object, const char* key);
 std::string TextAt(const Napi::Object& object, const char* key);

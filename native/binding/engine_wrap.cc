@@ -8,6 +8,23 @@
 
 namespace spliceport::binding {
 
+namespace {
+
+Napi::Object NewEvent(Napi::Env env, const char* type) {
+  auto event = Napi::Object::New(env);
+  event.Set("type", type);
+  return event;
+}
+
+void Tell(const Napi::Function& on_event, const Napi::Object& event) {
+  const Napi::Env env = event.Env();
+  napi_value argument = event;
+  napi_value ignored = nullptr;
+  AfterCallback(env, napi_call_function(env, env.Undefined(), on_event, 1, &argument, &ignored));
+}
+
+}  // namespace
+
 Napi::Function EngineWrap::Define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {
@@ -16,6 +33,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::Remove>("remove"),
                          InstanceMethod<&EngineWrap::Stats>("stats"),
                          InstanceMethod<&EngineWrap::Sessions>("sessions"),
+                         InstanceMethod<&EngineWrap::TakeEnded>("takeEnded"),
                          InstanceMethod<&EngineWrap::Close>("close"),
                          InstanceMethod<&EngineWrap::KeepAlive>("ref"),
                          InstanceMethod<&EngineWrap::LetGo>("unref"),
@@ -29,6 +47,11 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine
   settings.spin_micros = IntegerAt(options, "spinMicros");
   settings.pipe_capacity_bytes = static_cast<size_t>(IntegerAt(options, "pipeCapacityBytes"));
   settings.near_rtt_micros = static_cast<uint32_t>(IntegerAt(options, "nearRttMicros"));
+  if (FlagAt(options, "tellsOfEnds")) {
+    session_log_ = std::make_unique<SessionLog>(static_cast<size_t>(settings.workers),
+                                                [this] { OnSessionsEnded(); });
+    settings.session_log = session_log_.get();
+  }
   auto engine = Engine::Create(settings, *this);
   if (!engine.ok()) {
     auto error = Napi::Error::New(info.Env(), "the engine cannot start");
@@ -151,6 +174,12 @@ Napi::Value EngineWrap::Sessions(const Napi::CallbackInfo& info) {
   return ToSessions(info.Env(), engine_ ? engine_->Sessions() : std::vector<SessionInfo>());
 }
 
+Napi::Value EngineWrap::TakeEnded(const Napi::CallbackInfo& info) {
+  std::vector<EndedSession> taken;
+  if (session_log_) session_log_->Take(static_cast<size_t>(ToInt(info[0])), taken);
+  return ToEndedSessions(info.Env(), taken);
+}
+
 void EngineWrap::Close(const Napi::CallbackInfo& info) {
   if (!TearDown()) return;
   napi_remove_env_cleanup_hook(info.Env(), &EngineWrap::OnEnvironmentEnd, this);
@@ -175,6 +204,12 @@ void EngineWrap::OnRemoved(int id) {
   wake_.NonBlockingCall([this](Napi::Env env, Napi::Function on_event) { Report(env, on_event); });
 }
 
+void EngineWrap::OnSessionsEnded() {
+  wake_.NonBlockingCall([](Napi::Env env, Napi::Function on_event) {
+    if (env != nullptr && !on_event.IsEmpty()) Tell(on_event, NewEvent(env, "sessions-ended"));
+  });
+}
+
 void EngineWrap::Report(Napi::Env env, Napi::Function on_event) {
   if (env == nullptr || on_event.IsEmpty()) return;
   std::vector<int> removed;
@@ -183,12 +218,9 @@ void EngineWrap::Report(Napi::Env env, Napi::Function on_event) {
     removed.swap(removed_);
   }
   for (const int id : removed) {
-    auto event = Napi::Object::New(env);
-    event.Set("type", "removed");
+    auto event = NewEvent(env, "removed");
     event.Set("id", Napi::Number::New(env, id));
-    napi_value argument = event;
-    napi_value ignored = nullptr;
-    AfterCallback(env, napi_call_function(env, env.Undefined(), on_event, 1, &argument, &ignored));
+    Tell(on_event, event);
   }
 }
 

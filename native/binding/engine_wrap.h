@@ -1,6 +1,6 @@
 // engine_wrap.h: the Engine class of src/binding.ts.
 // Owns:   the engine and the thread-safe function through which its workers reach JavaScript.
-// Thread: JavaScript's, but for OnRemoved.
+// Thread: JavaScript's, but for OnRemoved and OnSessionsEnded.
 // Life:   keeps itself alive until close() or the end of its environment. Teardown, the same for both and safe to run
 //         twice: join the workers, so that no one calls any more; release the thread-safe function; free the engine.
 #pragma once
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "session_log.h"
 
 namespace spliceport::binding {
 
@@ -29,6 +30,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   void Remove(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value Sessions(const Napi::CallbackInfo& info);
+  Napi::Value TakeEnded(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   void KeepAlive(const Napi::CallbackInfo& info);
   void LetGo(const Napi::CallbackInfo& info);
@@ -42,11 +44,15 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   Result<void> AppendConfigs(const Napi::Object& object, KnownNetns& known,
                              std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
+  // On a worker's thread, once for all sessions that end before somebody takes them.
+  void OnSessionsEnded();
   void Report(Napi::Env env, Napi::Function on_event);
   static void OnEnvironmentEnd(void* self);
   // False when it was done before.
   bool TearDown();
 
+  // Null where no session's end is told of. It outlives the engine, so that the last ends can be taken.
+  std::unique_ptr<SessionLog> session_log_;
   std::unique_ptr<Engine> engine_;
   // What stats() says after the engine is gone.
   ForwardCounters last_counters_;

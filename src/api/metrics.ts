@@ -123,6 +123,12 @@ const RULES: readonly MetricRule[] = [
     figures: [{ valueOf: (stats) => stats.sourceAddressFallbacks }],
   },
   {
+    name: 'spliceport_session_log_dropped_total',
+    help: 'Ends of sessions and flows that are missing in the log of sessions, because it was too slow.',
+    kind: 'counter',
+    figures: [{ valueOf: (stats) => stats.sessionLogDropped }],
+  },
+  {
     name: 'spliceport_flows_open',
     help: 'UDP flows that are open now.',
     kind: 'gauge',

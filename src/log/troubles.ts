@@ -37,6 +37,10 @@ const counted = {
     'client refused for a wrong PROXY header',
     'clients refused for wrong PROXY headers',
   ],
+  sessionLogDropped: [
+    'session missing in the log, which was too slow',
+    'sessions missing in the log, which was too slow',
+  ],
   proxyHeadersLate: [
     'client refused for a late PROXY header',
     'clients refused for late PROXY headers',

@@ -116,6 +116,7 @@ describe('docs/api.md', () => {
     ['CloseOptions', '`remove(ids, options?)` and `close(options?)`'],
     ['Stats', '`stats(id?)`'],
     ['Session', '`sessions()`'],
+    ['EndedSession', '`onSessionsEnded`'],
   ])('tells of every field of %s', (name, title) => {
     const fields = fieldsOf(name);
     expect(fields.length).toBeGreaterThan(0);

@@ -23,7 +23,7 @@ int Enter(Admission& admission, int tries, int64_t now_micros) {
   ForwardCounters counters;
   int entered = 0;
   for (int i = 0; i < tries; ++i)
-    entered += admission.Enter(now_micros, counters) ? 1 : 0;
+    entered += admission.Enter(now_micros, counters) ? 0 : 1;
   CHECK(counters.sessions_over_rate.Get() + counters.sessions_over_limit.Get() ==
         static_cast<uint64_t>(tries - entered));
   return entered;
@@ -114,7 +114,7 @@ TEST_CASE("admission: workers that ask at the same time are never given more tog
       workers.emplace_back([&] {
         ForwardCounters counters;
         for (int tries = 0; tries < 1'000; ++tries) {
-          if (admission.Enter(now, counters)) ++entered;
+          if (!admission.Enter(now, counters)) ++entered;
         }
       });
     }

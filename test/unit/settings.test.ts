@@ -331,7 +331,15 @@ describe('settings and the library', () => {
         new RegExp(`interface ${name} \\{\\n(.*?)^\\}`, 'ms').exec(source) ?? [];
       return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, option = '']) => option);
     };
-    const elsewhere = ['container', 'count', 'host', 'netns', 'protocol', 'signal'];
+    const elsewhere = [
+      'container',
+      'count',
+      'host',
+      'netns',
+      'onSessionsEnded',
+      'protocol',
+      'signal',
+    ];
     const options = [...optionsOf('ForwarderOptions'), ...optionsOf('ForwardSpec')];
     const helper = ['controlSocket', 'log', 'reloadSocket'];
     expect(

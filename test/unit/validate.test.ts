@@ -30,6 +30,7 @@ describe('options of a forwarder', () => {
     expect(resolveOptions({})).toEqual({
       netnsPath: undefined,
       signal: undefined,
+      onSessionsEnded: undefined,
       engine: {
         workers: Math.min(2, availableParallelism()),
         spinMicros: 0,
@@ -47,9 +48,11 @@ describe('options of a forwarder', () => {
       pipeCapacityBytes: 16 * 1024 * 1024,
       nearRttMicros: 0,
     };
-    expect(resolveOptions({ ...engine, signal, netns: { pid: 1 } })).toEqual({
+    const onSessionsEnded = () => undefined;
+    expect(resolveOptions({ ...engine, signal, onSessionsEnded, netns: { pid: 1 } })).toEqual({
       netnsPath: '/proc/1/ns/net',
       signal,
+      onSessionsEnded,
       engine,
     });
   });
@@ -69,6 +72,7 @@ describe('options of a forwarder', () => {
     [{ nearRttMicros: -1 }, range, 'options.nearRttMicros'],
     [{ nearRttMicros: 1_000_001 }, range, 'options.nearRttMicros'],
     [{ signal: {} }, type, 'options.signal'],
+    [{ onSessionsEnded: true }, type, 'options.onSessionsEnded'],
     [{ netns: '/run/netns/web' }, type, 'options.netns'],
     [{ netns: {} }, type, 'options.netns'],
     [{ netns: { path: '/run/netns/web', pid: 1 } }, type, 'options.netns'],

@@ -5,7 +5,13 @@ import { binding, isNativeFailure, startEngine } from '../../../src/binding.js';
 import { serve } from '../../helpers/rpc.js';
 import { until } from '../../helpers/wait.js';
 
-const options = { workers: 2, spinMicros: 0, pipeCapacityBytes: 1 << 20, nearRttMicros: 500 };
+const options = {
+  workers: 2,
+  spinMicros: 0,
+  pipeCapacityBytes: 1 << 20,
+  nearRttMicros: 500,
+  tellsOfEnds: false,
+};
 const limits = { connectTimeoutMs: 1_000, udpTimeoutMs: 1_000, maxFlows: 10 };
 const admission = { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 };
 const proxies = { trustedProxies: [], proxyHeaderTimeoutMs: 1_000 };
@@ -16,7 +22,8 @@ const handlers = {
     const caught: string[] = [];
     process.on('uncaughtException', (error) => caught.push(error.message));
     const ids: number[] = [];
-    const engine = startEngine(options, ({ id }) => {
+    const engine = startEngine(options, (event) => {
+      const id = event.type === 'removed' ? event.id : 0;
       ids.push(id);
       if (id < 4) throw new Error(`event ${id}`);
     });

@@ -1,0 +1,271 @@
+// How sessions and flows end, as whoever asked to be told hears of it.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  Forwarder,
+  type EndedSession,
+  type Forward,
+  type ForwarderOptions,
+  type ForwardSpec,
+} from '../../src/index.js';
+import { Container, type TcpService, type UdpService } from '../helpers/container.js';
+import { askTcp, connectTcp, endingOf, isServed, nextText } from '../helpers/tcp-client.js';
+import { UdpSocket } from '../helpers/udp-socket.js';
+import { until } from '../helpers/wait.js';
+
+// Nothing else lives in the container's namespace, so nobody listens here.
+const DEAD_PORT = 80;
+
+let container: Container;
+let echo: TcpService;
+let datagrams: UdpService;
+let forwarder: Forwarder;
+const told: EndedSession[] = [];
+
+beforeAll(async () => {
+  container = await Container.start();
+  echo = await container.tcp({ kind: 'echo' });
+  datagrams = await container.udp({ echo: true });
+});
+afterAll(() => container.stop());
+beforeEach(() => {
+  told.length = 0;
+  forwarder = open((ended) => void told.push(...ended));
+});
+afterEach(() => forwarder.close());
+
+function open(onSessionsEnded: ForwarderOptions['onSessionsEnded']): Forwarder {
+  return new Forwarder({
+    netns: container.netns,
+    ...(onSessionsEnded !== undefined && { onSessionsEnded }),
+  });
+}
+
+function tcp(port: number, more: Partial<ForwardSpec> = {}): ForwardSpec {
+  return { host: { address: '127.0.0.1', port: 0 }, container: { port }, ...more };
+}
+
+const udp = (more: Partial<ForwardSpec> = {}): ForwardSpec => ({
+  ...tcp(datagrams.port, more),
+  protocol: 'udp',
+});
+
+/** The only one that is told of. */
+async function theEnd(): Promise<EndedSession> {
+  await until(() => told.length > 0, 'the end of a session');
+  const [end, ...more] = told;
+  expect(more).toEqual([]);
+  if (end === undefined) throw new Error('nothing is told of');
+  return end;
+}
+
+/** Connects, and waits until the server has answered. */
+async function served({ host }: Forward) {
+  const client = await connectTcp(host);
+  client.write('hello');
+  expect(await nextText(client)).toBe('hello');
+  return client;
+}
+
+describe('the end of a TCP session', () => {
+  it('is told of with its client, target, bytes and times, when both sides have said all', async () => {
+    const forward = await forwarder.add(tcp(echo.port));
+    const client = await connectTcp(forward.host);
+    const { localPort } = client;
+    client.end('to and fro');
+    expect(await endingOf(client)).toEqual({ ended: true });
+    const { durationMs, connectMs = NaN, ...rest } = await theEnd();
+    expect(rest).toEqual({
+      forwardId: forward.id,
+      protocol: 'tcp',
+      client: { address: '127.0.0.1', port: localPort },
+      target: { address: '127.0.0.1', port: echo.port },
+      bytesToContainer: 10,
+      bytesToHost: 10,
+      ending: 'fin',
+    });
+    expect(connectMs).toBeGreaterThan(0);
+    expect(durationMs).toBeGreaterThanOrEqual(connectMs);
+    expect(durationMs).toBeLessThan(10_000);
+  });
+
+  it('is a reset by the client', async () => {
+    const client = await served(await forwarder.add(tcp(echo.port)));
+    client.resetAndDestroy();
+    expect(await theEnd()).toMatchObject({ ending: 'client-reset', bytesToHost: 5 });
+  });
+
+  it('is a reset by the server', async () => {
+    const resetting = await container.tcp({ kind: 'reset' });
+    const { host } = await forwarder.add(tcp(resetting.port));
+    const client = await connectTcp(host);
+    client.write('hello');
+    expect(await endingOf(client)).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+    expect(await theEnd()).toMatchObject({ ending: 'server-reset', bytesToContainer: 5 });
+    await resetting.close();
+  });
+
+  it('is the removal of its forward', async () => {
+    const forward = await forwarder.add(tcp(echo.port));
+    await served(forward);
+    await forwarder.remove(forward.id);
+    expect(await theEnd()).toMatchObject({ ending: 'removed', bytesToContainer: 5 });
+  });
+
+  it('comes with the end of the forwarder at the latest', async () => {
+    await served(await forwarder.add(tcp(echo.port)));
+    void forwarder.close();
+    expect(told).toMatchObject([{ ending: 'removed', bytesToHost: 5 }]);
+  });
+
+  it('is a server that refuses, with the reason', async () => {
+    const { host } = await forwarder.add(tcp(DEAD_PORT));
+    await endingOf(await connectTcp(host));
+    const end = await theEnd();
+    expect(end).toMatchObject({
+      ending: 'connect-failed',
+      error: 'ECONNREFUSED',
+      bytesToContainer: 0,
+    });
+    expect(end).not.toHaveProperty('connectMs');
+  });
+
+  it('is a server that cannot be reached, with the reason', async () => {
+    const target = { container: { address: '10.1.2.3', port: DEAD_PORT } };
+    const { host } = await forwarder.add({ ...tcp(DEAD_PORT), ...target });
+    await endingOf(await connectTcp(host));
+    expect(await theEnd()).toMatchObject({ ending: 'connect-failed', error: 'ENETUNREACH' });
+  });
+
+  it('is a server that did not listen in time', async () => {
+    const { host } = await forwarder.add(tcp(DEAD_PORT, { connectTimeoutMs: 50 }));
+    await endingOf(await connectTcp(host));
+    expect(await theEnd()).toMatchObject({ ending: 'connect-timeout', error: 'ECONNREFUSED' });
+  });
+});
+
+describe('a TCP client that is refused', () => {
+  it.each<[string, Partial<ForwardSpec>, number]>([
+    ['denied', { deny: ['127.0.0.0/8'] }, 0],
+    ['over-limit', { maxSessions: 1 }, 1],
+    ['over-rate', { maxSessionsPerSecond: 1 }, 1],
+    ['proxy-untrusted', { acceptProxy: true, trustedProxies: ['10.0.0.1'] }, 0],
+    ['proxy-malformed', { acceptProxy: true, trustedProxies: ['127.0.0.1'] }, 0],
+  ])('is told of as %s', async (ending, limits, before) => {
+    const forward = await forwarder.add(tcp(echo.port, limits));
+    for (let count = 0; count < before; count++) await served(forward);
+    expect(await isServed(forward.host)).toBe(false);
+    expect(await theEnd()).toMatchObject({
+      ending,
+      client: { address: '127.0.0.1' },
+      target: { port: echo.port },
+      bytesToContainer: 0,
+      bytesToHost: 0,
+    });
+  });
+
+  it('is told of as proxy-late', async () => {
+    const proxied = { acceptProxy: true, trustedProxies: ['127.0.0.1'], proxyHeaderTimeoutMs: 50 };
+    const { host } = await forwarder.add(tcp(echo.port, proxied));
+    await endingOf(await connectTcp(host));
+    expect(await theEnd()).toMatchObject({ ending: 'proxy-late' });
+  });
+});
+
+describe('the end of a UDP flow', () => {
+  it('is told of with its client, target and bytes, when nobody has used it any more', async () => {
+    const { id, host } = await forwarder.add(udp({ udpTimeoutMs: 50 }));
+    using client = await UdpSocket.bind();
+    await client.ask('question', host.port);
+    const { durationMs, ...rest } = await theEnd();
+    expect(rest).toEqual({
+      forwardId: id,
+      protocol: 'udp',
+      client: { address: '127.0.0.1', port: client.port },
+      target: { address: '127.0.0.1', port: datagrams.port },
+      bytesToContainer: 8,
+      bytesToHost: 8,
+      ending: 'idle-timeout',
+    });
+    expect(durationMs).toBeGreaterThanOrEqual(50);
+  });
+
+  it('is another flow that takes its place', async () => {
+    const { host } = await forwarder.add(udp({ maxFlows: 1 }));
+    using first = await UdpSocket.bind();
+    using second = await UdpSocket.bind();
+    await first.ask('one', host.port);
+    await second.ask('two', host.port);
+    expect(await theEnd()).toMatchObject({ ending: 'evicted', client: { port: first.port } });
+  });
+
+  it('is the removal of its forward', async () => {
+    const { id, host } = await forwarder.add(udp());
+    using client = await UdpSocket.bind();
+    await client.ask('one', host.port);
+    await forwarder.remove(id);
+    expect(await theEnd()).toMatchObject({ ending: 'removed', client: { port: client.port } });
+  });
+
+  it('never began for a client that is refused, of whose datagrams one is told of', async () => {
+    const { id, host } = await forwarder.add(udp({ deny: ['127.0.0.0/8'] }));
+    using client = await UdpSocket.bind();
+    for (let count = 0; count < 5; count++) await client.send('no', host.port);
+    await until(() => forwarder.stats(id).sessionsDenied === 5, 'the refusals');
+    expect(await theEnd()).toMatchObject({ ending: 'denied', client: { port: client.port } });
+  });
+});
+
+describe('whoever asked to be told', () => {
+  const SESSIONS = 40;
+
+  it('hears of each session once, however many end', async () => {
+    const { host } = await forwarder.add(tcp(echo.port));
+    const asked = Array.from({ length: SESSIONS }, (_, index) => askTcp(host, `${index}`));
+    await Promise.all(asked);
+    await until(() => told.length >= SESSIONS, 'the ends of all sessions');
+    expect(new Set(told.map(({ client }) => client.port)).size).toBe(SESSIONS);
+    expect(forwarder.stats().sessionLogDropped).toBe(0);
+  });
+
+  it('hears of the next ones only when its promise is fulfilled', async () => {
+    const batches: number[] = [];
+    const waiting: (() => void)[] = [];
+    await using slow = open(async (ended) => {
+      batches.push(ended.length);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    });
+    const { host } = await slow.add(tcp(echo.port));
+    await askTcp(host, 'first');
+    await until(() => batches.length === 1, 'the first batch');
+    for (let count = 0; count < 5; count++) await askTcp(host, 'more');
+    expect(batches).toEqual([1]);
+    for (const go of waiting.splice(0)) go();
+    await until(() => batches.length === 2, 'the second batch');
+    expect(batches).toEqual([1, 5]);
+    for (const go of waiting.splice(0)) go();
+  });
+
+  it('is told on, although it has thrown', async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown) => void rejections.push(reason);
+    const others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
+    try {
+      let calls = 0;
+      await using failing = open(() => {
+        calls++;
+        throw new Error('no place to write to');
+      });
+      const { host } = await failing.add(tcp(echo.port));
+      await askTcp(host, 'first');
+      await until(() => rejections.length === 1, 'the rejection');
+      await askTcp(host, 'second');
+      await until(() => calls === 2, 'the second call');
+      await until(() => rejections.length === 2, 'the second rejection');
+    } finally {
+      process.removeListener('unhandledRejection', note);
+      for (const other of others) process.on('unhandledRejection', other);
+    }
+  });
+});
