@@ -1,7 +1,8 @@
 // forward-reports.ts: how `spliceport forward` tells what happens: as JSON, on a terminal, or as log lines.
 
 import { basename } from 'node:path';
-import type { Forward, Stats } from '../index.js';
+import type { EndedSession, Forward, Stats } from '../index.js';
+import { describeEnded } from '../log/session-lines.js';
 import type { Trouble } from '../log/troubles.js';
 import type { Log } from '../log/types.js';
 import { describeForward } from './describe.js';
@@ -35,6 +36,7 @@ export type ForwardEvent =
       readonly id: string;
       readonly pid: number;
     }
+  | ({ readonly event: 'session' } & EndedSession)
   | ({ readonly event: 'troubles' } & Trouble)
   | { readonly event: 'draining'; readonly sessionsOpen: number; readonly drainMs: number }
   | { readonly event: 'closed'; readonly stats: Stats }
@@ -90,6 +92,9 @@ export function terminalReport(line: LiveLine, log: Log): Report {
       case 'traffic':
         line.show(`${describeTraffic(event)}${ended}`);
         return;
+      case 'session':
+        log.info(event, describeEnded(event));
+        return;
       case 'troubles':
         log.warn({ event: 'troubles', ...event.facts }, event.message);
         return;
@@ -128,6 +133,9 @@ export function logReport(log: Log): Report {
         return;
       case 'traffic':
         log.info({ event: name, ...facts }, describeTraffic(event));
+        return;
+      case 'session':
+        log.info(event, describeEnded(event));
         return;
       case 'troubles':
         log.warn({ event: name, ...event.facts }, event.message);

@@ -1,6 +1,6 @@
 // forward.ts: `spliceport forward`: a forwarder in the foreground.
 
-import type { Forward, Forwarder, ForwardSpec } from '../index.js';
+import type { Forward, Forwarder, ForwarderOptions, ForwardSpec } from '../index.js';
 import { withAdmission, type AdmissionOptions } from './admission.js';
 import { withClientAddress, type ClientAddressOptions } from './client-address.js';
 import { findSettingsFile } from '../settings/find.js';
@@ -22,10 +22,11 @@ import { ForwardWatch, type WatchOptions } from './forward-watch.js';
 import { LiveLine } from './live-line.js';
 import { remark } from './output.js';
 import { ofOption } from './option-failure.js';
-import { openLog, type LogOptions } from './forward-log.js';
+import { hasSessions, openLog, type LogOptions } from './forward-log.js';
 import { enteredTarget, lookUpOutside } from './outer-process.js';
 import { withPortOwner } from './port-owner.js';
 import { isForbidden, reenter } from './reenter.js';
+import { sessionReports } from './session-reports.js';
 import { parseSpecs } from './specs.js';
 import { resolveTarget, type Target, type TargetOptions } from './target.js';
 
@@ -102,15 +103,19 @@ async function serve(
   // From here on a signal is a request to end in order.
   using requests = new EndRequests();
   const { controlSocket = true, log, reloadSocket: _, ...own } = settings.forwarder;
-  await using forwarder = new FollowingForwarder({ path: netnsPath, ...own });
+  const watching = await reporting(options, log);
+  const { report, onSessionsEnded } = watching;
+  await using forwarder = new FollowingForwarder({
+    path: netnsPath,
+    ...own,
+    ...(onSessionsEnded !== undefined && { onSessionsEnded }),
+  });
   const forwards = await addAll(forwarder, settings.specsFor(specs));
   using control = controlSocket
     ? openControl(forwarder, target, (reason) => {
         remark(`Without a control socket "spliceport ls" does not show this forwarder: ${reason}`);
       })
     : withoutControl();
-  const watching = await reporting(options, log);
-  const { report } = watching;
   report({
     event: 'ready',
     pid: process.pid,
@@ -168,7 +173,7 @@ async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Prom
 async function reporting(
   options: ForwardOptions,
   settings: LogSettings | undefined,
-): Promise<WatchOptions> {
+): Promise<WatchOptions & Pick<ForwarderOptions, 'onSessionsEnded'>> {
   const { json = false, interval } = options;
   // Not every stream is a terminal, whatever its type says.
   const isTerminal: boolean | undefined = process.stderr.isTTY;
@@ -176,14 +181,19 @@ async function reporting(
   const intervalSeconds = interval ?? (isLive ? TERMINAL_INTERVAL_SECONDS : LOG_INTERVAL_SECONDS);
   const { summaryIntervalMs } = settings ?? {};
   const watching = { intervalSeconds, isLive, summaryIntervalMs };
-  if (json) return { report: jsonReport, ...watching };
-  if (!isLive) {
-    const log = await openLog(options, settings);
-    return { report: logReport(log), ...watching };
-  }
+  const told = (report: Report, stream: NodeJS.WriteStream) => ({
+    report,
+    ...watching,
+    // Events of --json have no level.
+    ...(hasSessions(json ? { ...options, logLevel: 'info' } : options, settings) && {
+      onSessionsEnded: sessionReports(report, stream),
+    }),
+  });
+  if (json) return told(jsonReport, process.stdout);
+  if (!isLive) return told(logReport(await openLog(options, settings)), process.stderr);
   const line = new LiveLine(process.stderr);
   const log = await openLog(options, settings, (write) => line.above(write));
-  return { report: terminalReport(line, log), ...watching };
+  return told(terminalReport(line, log), process.stderr);
 }
 
 /** Drains; a second request ends what is left at once. */

@@ -18,5 +18,6 @@ export function addLogOptions(command: Command): Command {
         '--log-format <format>',
         'how log lines are written (default: text on a terminal, else json)',
       ).choices(formats),
-    );
+    )
+    .option('--log-sessions', 'have a line for each session and flow that has ended');
 }

@@ -1,9 +1,10 @@
 // forwarder-log.ts: the log of a forwarder that runs by itself. In the helper a bundle of its own, loaded where the settings
 // ask for a log.
 
-import type { Forward, Forwarder } from '../index.js';
+import type { Forward, Forwarder, ForwarderOptions } from '../index.js';
 import { Journal } from './journal.js';
 import { makeLog } from './log.js';
+import { describeEnded, tellsOfSessions } from './session-lines.js';
 import { asText, LogFile, standardError } from './sinks.js';
 import { pathOf, Troubles } from './troubles.js';
 import type { LineSink, Log } from './types.js';
@@ -19,6 +20,8 @@ export interface ForwarderLogOptions {
   readonly destination?: string;
   readonly format?: 'json' | 'text';
   readonly summaryIntervalMs?: number;
+  /** Whether there is a line for each session that has ended. Default: false. */
+  readonly sessions?: boolean;
   readonly journalSocket?: string;
   /** Facts that every line has. */
   readonly facts: object;
@@ -28,6 +31,8 @@ export interface ForwarderLogOptions {
 export interface ForwarderLog extends Log {
   /** Why there is no log in the place that was asked for. */
   readonly problem: string | undefined;
+  /** Logs sessions that have ended; undefined where no line for them would be kept. */
+  readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
   /** Ends the lines on standard error; those elsewhere go on. */
   leaveStandardError(): void;
   /** Tells from now on of forwards that come and go, and of what goes wrong. */
@@ -54,6 +59,14 @@ export function openForwarderLog(options: ForwarderLogOptions): ForwarderLog {
     warn: (own, message) => log.warn(own, message),
     error: (own, message) => log.error(own, message),
     problem: opened.problem,
+    // Standard error has none of them: it ends when clients begin to come.
+    onSessionsEnded:
+      opened.sink !== undefined && tellsOfSessions(options)
+        ? (ended) => {
+            for (const session of ended)
+              log.info({ event: 'session', ...session }, describeEnded(session));
+          }
+        : undefined,
     leaveStandardError: () => {
       if (first !== undefined) sinks.delete(first);
     },

@@ -1,6 +1,6 @@
 // troubles.ts: sums up what went wrong with connections, so that a log has a line for an interval and not for each.
 
-import type { Forward, Forwarder, Stats } from '../index.js';
+import type { Endpoint, Forward, Forwarder, Protocol, Stats } from '../index.js';
 
 /** What is told of, and in which words: of one, and of several. */
 const counted = {
@@ -154,10 +154,18 @@ function reasonOf({ connectFailures, connectTimeouts }: FailedForward): string {
 }
 
 /** `tcp 127.0.0.1:8080 -> 127.0.0.1:80` */
-export function pathOf({ protocol, host, container }: Forward): string {
+export function pathOf({
+  protocol,
+  host,
+  container,
+}: {
+  readonly protocol: Protocol;
+  readonly host: Endpoint;
+  readonly container: Endpoint;
+}): string {
   return `${protocol} ${endpoint(host)} -> ${endpoint(container)}`;
 }
 
-function endpoint({ address, port }: Forward['container']): string {
+function endpoint({ address, port }: Endpoint): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -74,8 +74,9 @@ async function read(path: string, containerId: string, notices: string[]): Promi
   const { controlSocket = true, log: logSettings, reloadSocket, ...options } = own;
   const log = logSettings && (await openLog({ ...logSettings, facts: factsOf(containerId) }));
   if (log?.problem !== undefined) tell(notices, log, log.problem);
+  const onSessionsEnded = log?.onSessionsEnded;
   return {
-    options,
+    options: { ...options, ...(onSessionsEnded !== undefined && { onSessionsEnded }) },
     controlSocket,
     reloadSocket,
     log,

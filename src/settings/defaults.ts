@@ -15,6 +15,7 @@ export function builtInDefaults(): Settings {
       level: 'info',
       destination: 'stderr',
       summaryIntervalMs: 60_000,
+      sessions: false,
       journalSocket: '/run/systemd/journal/socket',
     },
     connectTimeoutMs: 10_000,

@@ -87,6 +87,9 @@ const log = object(
       MAX_TIME_MS,
       'How often connect failures and the like are summed up in a line. Unit: ms. Default: 60,000.',
     ),
+    sessions: flag(
+      'Whether there is a line for each TCP session and UDP flow that has ended. Default: false.',
+    ),
     journalSocket: text(
       /^\/.+$/,
       'the absolute path of a socket',

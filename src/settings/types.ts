@@ -16,6 +16,8 @@ export interface LogSettings {
   readonly format?: LogFormat;
   /** How often connect failures and the like are summed up. Unit: ms. */
   readonly summaryIntervalMs?: number;
+  /** Whether there is a line for each session that has ended. */
+  readonly sessions?: boolean;
   /** The journal's socket. */
   readonly journalSocket?: string;
 }

@@ -42,6 +42,7 @@ const cases: [line: string, words: readonly string[]][] = [
         '--json',
         '--log-format',
         '--log-level',
+        '--log-sessions',
         '--max-rate',
         '--max-sessions',
         '--netns',

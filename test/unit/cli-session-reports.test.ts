@@ -1,0 +1,50 @@
+// Ends of sessions on their way to whoever reads what `spliceport forward` prints.
+
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { sessionReports } from '../../src/cli/session-reports.js';
+import type { EndedSession } from '../../src/index.js';
+
+const ended: EndedSession = {
+  forwardId: 1,
+  protocol: 'tcp',
+  client: { address: '127.0.0.1', port: 50_000 },
+  target: { address: '127.0.0.1', port: 80 },
+  bytesToContainer: 1,
+  bytesToHost: 2,
+  durationMs: 3,
+  ending: 'fin',
+};
+
+/** A stream that is written to with each report, and reports to it. */
+function reports(highWaterMark: number) {
+  const stream = new PassThrough({ highWaterMark });
+  const writable = stream as unknown as NodeJS.WriteStream;
+  return { stream, report: sessionReports(() => void stream.write('line'), writable) };
+}
+
+const isPending = (promise: unknown): Promise<boolean> =>
+  Promise.race([
+    Promise.resolve(promise).then(() => false),
+    new Promise<boolean>((resume) => setImmediate(() => resume(true))),
+  ]);
+
+test('no more ends are taken while nobody reads, so that they wait in the queue', async () => {
+  const { stream, report } = reports(1);
+  const batch = report([ended, ended]);
+  expect(await isPending(batch)).toBe(true);
+  stream.resume();
+  await batch;
+});
+
+test('a reader that leaves holds up nothing', async () => {
+  const { stream, report } = reports(1);
+  const batch = report([ended]);
+  stream.destroy();
+  await batch;
+});
+
+test('where somebody reads, the next ends are taken at once', async () => {
+  const { report } = reports(1_000);
+  expect(await isPending(report([ended]))).toBe(false);
+});
