@@ -15,7 +15,7 @@
 
 namespace spliceport {
 
-class Harness : private EngineEvents {
+class Harness final : private EngineEvents {
  public:
   // Keeps one worker from everything else between Begin and End.
   class Hold {
