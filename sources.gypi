@@ -22,6 +22,7 @@
       'native/route_tables.cc',
       'native/rtnetlink.cc',
       'native/rtnetlink_dump.cc',
+      'native/secret_hash.cc',
       'native/session_log.cc',
       'native/setns.cc',
       'native/socket.cc',

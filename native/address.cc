@@ -88,16 +88,18 @@ bool Address::operator==(const Address& other) const noexcept {
 }
 
 size_t Address::Hash() const noexcept {
-  // splitmix64's finisher: cheap, and neighboring ports and addresses land far apart.
-  const auto mix = [](uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-    return x ^ (x >> 31);
-  };
-  if (!is_v6()) return mix((uint64_t{v4_.sin_addr.s_addr} << 16) | v4_.sin_port);
+  SecretHash hash;
+  AddTo(hash);
+  return hash.Finish();
+}
+
+void Address::AddTo(SecretHash& hash) const noexcept {
+  if (!is_v6()) return hash.Add((uint64_t{v4_.sin_addr.s_addr} << 16) | v4_.sin_port);
   uint64_t halves[2];
   std::memcpy(halves, &v6_.sin6_addr, sizeof(halves));
-  return mix(mix(halves[0] ^ v6_.sin6_port) ^ halves[1]);
+  hash.Add(halves[0]);
+  hash.Add(halves[1]);
+  hash.Add(v6_.sin6_port);
 }
 
 }  // namespace spliceport

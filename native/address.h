@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "secret_hash.h"
+
 namespace spliceport {
 
 class Address {
@@ -35,6 +37,7 @@ class Address {
 
   bool operator==(const Address& other) const noexcept;
   size_t Hash() const noexcept;
+  void AddTo(SecretHash& hash) const noexcept;
 
   const in_addr& v4() const noexcept { return v4_.sin_addr; }
   const in6_addr& v6() const noexcept { return v6_.sin6_addr; }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "reactor.h"
+#include "secret_hash.h"
 #include "target.h"
 #include "transparent.h"
 #include "udp_batch.h"
@@ -28,7 +29,10 @@ struct FlowKey {
 
 struct FlowKeyHash {
   size_t operator()(const FlowKey& key) const {
-    return key.client.Hash() ^ (key.local.Hash() << 1);
+    SecretHash hash;
+    key.client.AddTo(hash);
+    key.local.AddTo(hash);
+    return hash.Finish();
   }
 };
 
