@@ -25,16 +25,16 @@ namespace spliceport {
 
 namespace {
 
-constexpr int64_t kMostReserve = 32;
-constexpr int64_t kReserveShare = 8;
 // A descriptor takes up two.
 constexpr int64_t kPipeShare = 16;
 constexpr int64_t kDefaultPipePages = 16'384;
 // More than any process can have.
 constexpr int64_t kNoLimit = int64_t{1} << 30;
 constexpr int64_t kFullMicros = 10'000;
-// A client's two, and what opens after the ports: sockets for reload and control, and who speaks there.
-constexpr int64_t kToServe = 8;
+// A client's two, and what opens after the ports: sockets for reload and control.
+constexpr int64_t kToServe = 6;
+// What engines and control have open beside listeners: more than that are sessions and flows.
+constexpr int64_t kMostOwn = 32;
 
 int64_t LowestFree() {
   const UniqueFd probe(eventfd(0, EFD_CLOEXEC));
@@ -52,10 +52,6 @@ int64_t ReadPipePages() {
 DescriptorBudget& DescriptorBudget::OfProcess() {
   static DescriptorBudget budget;
   return budget;
-}
-
-int64_t DescriptorBudget::ReserveOf(int64_t limit) {
-  return std::min(kMostReserve, limit / kReserveShare);
 }
 
 void DescriptorBudget::ReadLimit() {
@@ -121,13 +117,11 @@ bool DescriptorBudget::IsShortOfPipes(size_t capacity_bytes) const {
   return pipes_.load(std::memory_order_relaxed) > MostPipes(capacity_bytes) / 2;
 }
 
-int64_t DescriptorBudget::LimitNeeded() const {
-  const int64_t least = LowestFree() + kToServe;
-  if (least < MostForClients()) return 0;
-  int64_t needed = least;
-  while (needed - 2 * ReserveOf(needed) <= least)
-    ++needed;
-  return needed;
+bool DescriptorBudget::CanServe(size_t more_listeners) const {
+  const int64_t listeners =
+      listeners_.load(std::memory_order_relaxed) + static_cast<int64_t>(more_listeners);
+  const int64_t lasting = open_at_start_.load(std::memory_order_relaxed) + listeners + kMostOwn;
+  return std::min(lasting, LowestFree()) + kToServe <= MostForClients();
 }
 
 }  // namespace spliceport

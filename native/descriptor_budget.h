@@ -7,6 +7,7 @@
 //         them: Node and the embedding program too.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -62,16 +63,19 @@ class DescriptorBudget {
   // Whether there are so many pipes that none should be kept for later.
   bool IsShortOfPipes(size_t capacity_bytes) const;
 
-  int64_t Limit() const { return limit_.load(std::memory_order_relaxed); }
-  // The limit that it takes to serve a client with what is open now; 0: this one does.
-  int64_t LimitNeeded() const;
+  // Whether the limit lets a client in with so many more listeners, whose sockets are open already. Sessions and flows
+  // that there are do not count: they end.
+  bool CanServe(size_t more_listeners) const;
 
  private:
-  static int64_t ReserveOf(int64_t limit);
-  int64_t Reserve() const { return ReserveOf(Limit()); }
+  int64_t Limit() const { return limit_.load(std::memory_order_relaxed); }
+  int64_t Reserve() const { return std::min(kMostReserve, Limit() / kReserveShare); }
   int64_t MostForClients() const { return Limit() - 2 * Reserve(); }
   int64_t MostPipes(size_t capacity_bytes) const;
   void ReadLimit();
+
+  static constexpr int64_t kMostReserve = 32;
+  static constexpr int64_t kReserveShare = 8;
 
   std::atomic<int64_t> limit_{1'024};
   std::atomic<int64_t> open_at_start_{0};

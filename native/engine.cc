@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <latch>
 #include <thread>
 
@@ -77,6 +78,8 @@ bool Engine::Accepts(int id, size_t worker) const {
 }
 
 Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
+  // Better refused than open for nobody.
+  if (!DescriptorBudget::OfProcess().CanServe(configs.size())) return SysError{-EMFILE, "accept"};
   {
     const std::lock_guard lock(mutex_);
     for (const ForwardConfig& config : configs) {

@@ -144,3 +144,40 @@ describe('TCP clients', () => {
     },
   );
 });
+
+describe('a limit that leaves none for clients', () => {
+  test(
+    'is refused at the start, and one that does not serves them',
+    { timeout: 60_000 },
+    async () => {
+      const started: number[] = [];
+      for (let most = 24; most <= 64; most += 4) {
+        await using run = start(most, 0);
+        const said = await run.readiness;
+        if (said === '1') {
+          expect(await promptly(`TCP with ${most}`, () => askTcp({ port }, 'hello'))).toBe('hello');
+          started.push(most);
+          await run.letGo();
+        } else {
+          const { code, stderr, stdout } = await run.outcome;
+          expect({ most, code, said }).toEqual({ most, code: 1, said: '' });
+          expect(stderr + stdout).toMatch(/too many open files|EMFILE/);
+        }
+      }
+      expect(started).toContain(64);
+      expect(started).not.toContain(24);
+    },
+  );
+
+  test('is refused too where the ports themselves leave none', async () => {
+    const first = await freePorts(210);
+    const config = caller.config([
+      { host_ip: '127.0.0.1', container_port: 1, host_port: first, range: 210, protocol: 'tcp' },
+    ]);
+    const command = ['sh', '-c', 'ulimit -n 256 && exec "$0"', executable];
+    await using run = new Run(config, { command });
+    const { code, stdout, stderr } = await run.outcome;
+    expect(code).toBe(1);
+    expect(stderr + stdout).toMatch(/too many open files/);
+  });
+});
