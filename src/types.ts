@@ -314,6 +314,6 @@ export interface EndedSession {
   /** How much of that went by until the server was connected; absent where it never was, and for UDP. Unit: ms. */
   readonly connectMs?: number;
   readonly ending: SessionEnding;
-  /** Why the last attempt to connect failed, such as `ECONNREFUSED`; absent where there was a connection. */
+  /** Why the last attempt to connect failed, such as ECONNREFUSED; absent where there was a connection. */
   readonly error?: string;
 }
