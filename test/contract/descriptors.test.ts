@@ -181,3 +181,41 @@ describe('a limit that leaves none for clients', () => {
     expect(stderr + stdout).toMatch(/too many open files/);
   });
 });
+
+describe('two helpers that lead to each other', () => {
+  test('answer control meanwhile, and are free again when the client has gone', async () => {
+    using both = new Caller();
+    const leading = (from: number, to: number): Run =>
+      new Run(
+        both.config(
+          [
+            {
+              host_ip: '127.0.0.1',
+              container_port: to,
+              host_port: from,
+              range: 1,
+              protocol: 'tcp',
+            },
+          ],
+          { ChildIP: '127.0.0.1' },
+        ),
+        {
+          command: ['sh', '-c', 'ulimit -n 512 && exec "$0"', executable],
+          env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder },
+        },
+      );
+    await using one = await leading(port, port + 1).ready();
+    await using two = await leading(port + 1, port).ready();
+    const idle = [openFds(one.pid), openFds(two.pid)];
+    const client = await connectTcp({ port });
+    await until(() => openFds(one.pid) > 256 && openFds(two.pid) > 256, 'the loop fills up');
+    await expectControl(one);
+    await expectControl(two);
+    client.resetAndDestroy();
+    await until(
+      () => openFds(one.pid) < (idle[0] ?? 0) + 32 && openFds(two.pid) < (idle[1] ?? 0) + 32,
+      'the descriptors are free',
+      10_000,
+    );
+  });
+});
