@@ -25,6 +25,8 @@ class Address {
 
   bool is_v6() const noexcept { return any_.sa_family == AF_INET6; }
   bool is_unspecified() const noexcept;
+  // Whether it has an address, in either form, and a port, as who wants an answer must.
+  bool IsSomebody() const noexcept;
   uint16_t port() const noexcept;
   void set_port(uint16_t port) noexcept;
   std::string Text() const;  // Without the port.

@@ -149,11 +149,17 @@ Result<UniqueFd> OpenDatagramSocket(bool v6) {
 }
 
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target) {
-  auto opened = OpenDatagramSocket(target.is_v6());
-  if (!opened.ok()) return opened;
-  const auto connected = StartConnect(opened.value().get(), target);
-  if (!connected.ok()) return connected.error();
-  return opened;
+  // What is connected to itself is kept until the next has another port.
+  UniqueFd itself;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto opened = OpenDatagramSocket(target.is_v6());
+    if (!opened.ok()) return opened;
+    const auto connected = StartConnect(opened.value().get(), target);
+    if (!connected.ok()) return connected.error();
+    if (!IsConnectedToItself(opened.value().get(), target)) return opened;
+    itself = std::move(opened.value());
+  }
+  return SysError{-EADDRINUSE, "connect"};
 }
 
 Result<void> StartConnect(int fd, const Address& target) {

@@ -49,7 +49,8 @@ Result<UniqueFd> OpenDatagramSocket(bool v6);
 // Connected at once.
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target);
 // Whether a connected socket is its own other end: while nobody listens at a port that the kernel may give to a client,
-// it sooner or later gives a client that very port, and TCP takes its SYN for an answer. One call, as a rule.
+// it sooner or later gives a client that very port. TCP takes its SYN for an answer then, and UDP hears itself. One call,
+// as a rule.
 bool IsConnectedToItself(int fd, const Address& target);
 // What has gone wrong with the connection and was not told yet, 0 for nothing; this tells it. SO_ERROR in socket(7).
 int TakeError(int fd);

@@ -39,7 +39,7 @@ Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
 Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns, Protocol protocol,
                                      const Address& client, const Address& target) {
   if (client.is_v6() != target.is_v6()) return SysError{-EAFNOSUPPORT, "connect"};
-  if (IsLoopback(client)) return SysError{-EHOSTUNREACH, "connect"};
+  if (IsLoopback(client) || !client.IsSomebody()) return SysError{-EHOSTUNREACH, "connect"};
   auto lease = routes.Acquire(netns, protocol, client, target);
   if (!lease.ok()) return lease.error();
   auto opened = protocol == Protocol::kTcp ? OpenStreamSocket(client.is_v6())

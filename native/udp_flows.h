@@ -50,6 +50,8 @@ struct UdpFlow final : public Mortal, public EventHandler {
   ClientLeasePtr lease;
   DatagramRoute to_container;
   DatagramRoute to_client;
+  // Not of a client that named no address or port: Linux would take the first for this host.
+  bool is_answered = true;
   int64_t begun_micros = 0;
   int64_t used_micros = 0;
   uint64_t bytes_to_container = 0;

@@ -189,6 +189,7 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   }
   flow->to_client.connected = false;
   flow->to_client.peer = train.peer;
+  flow->is_answered = train.peer.IsSomebody();
   flow->begun_micros = flow->used_micros = arrival.now;
   counters_.sessions_opened.Add();
   reactor_.memory.Begin();
@@ -297,7 +298,10 @@ void UdpForward::OnFlowReadable(UdpFlow& flow) {
   for (int i = first; i < first + count; ++i) {
     const ReceivedTrain& train = memory.from_container[i];
     flow.bytes_to_host += train.bytes.size();
-    memory.to_clients.Add(flow.to_client, train);
+    if (flow.is_answered)
+      memory.to_clients.Add(flow.to_client, train);
+    else
+      counters_.datagrams_dropped.Add(train.datagrams());
     if (train.kernel_drops == 0) continue;
     counters_.datagrams_lost_in_kernel.Add(train.kernel_drops -
                                            std::exchange(flow.kernel_drops, train.kernel_drops));

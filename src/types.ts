@@ -202,7 +202,7 @@ export interface Stats {
   readonly datagramsToContainer: number;
   /** Datagrams passed on to clients. */
   readonly datagramsToHost: number;
-  /** Datagrams given up because the next socket would not take them. */
+  /** Datagrams that the next socket would not take, and answers to a client without an address or a port. */
   readonly datagramsDropped: number;
   /** Datagrams that the kernel dropped before they could be read, by its own count (SO_RXQ_OVFL). */
   readonly datagramsLostInKernel: number;

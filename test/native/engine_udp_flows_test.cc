@@ -1,8 +1,14 @@
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <netpacket/packet.h>
 #include <sys/ioctl.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "harness.h"
 #include "udp_ends.h"
@@ -44,7 +50,80 @@ Address FlowOf(const UdpEnd& server, const std::string& text) {
   return received.peer;
 }
 
+// Puts a datagram onto the loopback interface as if it had come by a wire: a broadcast from `source`.
+void Broadcast(const Address& source, uint16_t port, std::string_view text) {
+  struct {
+    iphdr ip{};
+    udphdr udp{};
+    std::array<char, 32> text{};
+  } packet;
+  const auto size = static_cast<uint16_t>(sizeof(iphdr) + sizeof(udphdr) + text.size());
+  packet.ip.version = 4;
+  packet.ip.ihl = 5;
+  packet.ip.ttl = 1;
+  packet.ip.protocol = IPPROTO_UDP;
+  packet.ip.tot_len = htons(size);
+  packet.ip.saddr = source.v4().s_addr;
+  packet.ip.daddr = INADDR_BROADCAST;
+  std::array<uint16_t, sizeof(iphdr) / 2> words{};
+  std::memcpy(words.data(), &packet.ip, sizeof(iphdr));
+  uint32_t sum = 0;
+  for (const uint16_t word : words)
+    sum += word;
+  packet.ip.check = static_cast<uint16_t>(~(sum % 0xffff));
+  packet.udp.source = htons(source.port());
+  packet.udp.dest = htons(port);
+  packet.udp.len = htons(static_cast<uint16_t>(sizeof(udphdr) + text.size()));
+  std::memcpy(packet.text.data(), text.data(), text.size());
+
+  const UniqueFd wire(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_ll loopback{};
+  loopback.sll_family = AF_PACKET;
+  loopback.sll_protocol = htons(ETH_P_IP);
+  loopback.sll_ifindex = static_cast<int>(if_nametoindex("lo"));
+  loopback.sll_halen = ETH_ALEN;
+  REQUIRE(sendto(wire.get(), &packet, size, 0, reinterpret_cast<const sockaddr*>(&loopback),
+                 sizeof(loopback)) == size);
+}
+
 }  // namespace
+
+// Where the kernel may give a client no other port than the server's, and one more.
+TEST_CASE("udp: a flow is never connected to itself, and leaves the server its port") {
+  for (const char* loopback : {"127.0.0.1", "::1"}) {
+    Harness harness;
+    InNamespace(harness.netns(), [] {
+      std::ofstream range("/proc/sys/net/ipv4/ip_local_port_range");
+      REQUIRE((range << "50000 50001").flush());
+    });
+    const Address target = *Address::Parse(loopback, 50'000);
+    for (uint32_t id = 1; id <= 20; ++id) {
+      const UdpEnd client(kAny, false);
+      REQUIRE(
+          client.Send(harness.Add(static_cast<int>(id), Protocol::kUdp, target), "my own words"));
+      CHECK(Eventually([&] { return harness.Count(&ForwardCounters::sessions_opened) == id; }));
+      CHECK(Next(client, std::chrono::milliseconds(1)).datagrams.empty());
+      InNamespace(harness.netns(), [&] { UdpEnd(target, false); });
+      harness.engine().Remove({static_cast<int>(id)}, 0);
+    }
+  }
+}
+
+TEST_CASE("udp: an answer to a client without an address goes to nobody, and is counted") {
+  Harness harness;
+  const auto server = EndIn(harness.netns());
+  const Address host = harness.Add(
+      {.id = 1, .protocol = Protocol::kUdp, .target = harness.TargetAt(server->address())},
+      "0.0.0.0");
+  // Linux takes 0.0.0.0 for this host when it sends.
+  const UdpEnd bystander(kAny, false);
+  const Address nobody = *Address::Parse("0.0.0.0", bystander.address().port());
+  Broadcast(nobody, host.port(), "who am I?");
+  REQUIRE(server->Send(FlowOf(*server, "who am I?"), "you are"));
+  CHECK(Eventually([&] { return harness.Count(&ForwardCounters::datagrams_dropped) == 1; }));
+  CHECK(harness.Count(&ForwardCounters::datagrams_to_host) == 0);
+  CHECK(Next(bystander, std::chrono::milliseconds(1)).datagrams.empty());
+}
 
 TEST_CASE("udp: a flow lives on while the container alone uses it") {
   Harness harness;
