@@ -19,10 +19,16 @@ ClientLease::~ClientLease() {
   if (owner_ != nullptr) owner_->ArmSoon();
 }
 
+Result<Address> ClientRoutes::CounterpartOf(const NetnsPtr& netns, const Address& target) {
+  // The question alone opens a namespace, which somebody has to close.
+  ArmSoon();
+  return registry_.CounterpartOf(netns, target);
+}
+
 Result<ClientLeasePtr> ClientRoutes::Acquire(const NetnsPtr& netns, Protocol protocol,
                                              const Address& client, const Address& target) {
   auto holding = registry_.Acquire(netns, protocol, client, target);
-  if (holding.ok()) return std::make_unique<ClientLease>(registry_, *this, holding.value());
+  if (holding.ok()) return std::make_unique<ClientLease>(registry_, *this, holding.value(), target);
   // A refusal leaves something behind as well, for the next to be refused sooner.
   ArmSoon();
   return holding.error();

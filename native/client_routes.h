@@ -17,13 +17,16 @@ class ClientRoutes;
 // While it lives, what the server sends to the client's address comes to this namespace.
 class ClientLease {
  public:
-  ClientLease(RouteRegistry& registry, ClientRoutes& owner, const RouteHolding& holding)
-      : registry_(registry), owner_(&owner), holding_(holding) {}
+  ClientLease(RouteRegistry& registry, ClientRoutes& owner, const RouteHolding& holding,
+              const Address& server)
+      : registry_(registry), owner_(&owner), holding_(holding), server_(server) {}
   ~ClientLease();
   ClientLease(const ClientLease&) = delete;
   ClientLease& operator=(const ClientLease&) = delete;
   // Who looks after what it leaves; null while its session moves between workers, where nobody can.
   void BelongTo(ClientRoutes* owner) { owner_ = owner; }
+  // Where the client is led: of its own family, as the forward's target need not be.
+  const Address& server() const { return server_; }
   // For a flow that is about to move: others may have the route's source changed.
   void LetGoOfSource();
 
@@ -31,6 +34,7 @@ class ClientLease {
   RouteRegistry& registry_;
   ClientRoutes* owner_;
   RouteHolding holding_;
+  const Address server_;
 };
 using ClientLeasePtr = std::unique_ptr<ClientLease>;
 
@@ -39,6 +43,8 @@ class ClientRoutes final : private Timer {
   ClientRoutes(TimerQueue& timers, RouteRegistry& registry)
       : timers_(timers), registry_(registry) {}
 
+  // As RouteRegistry::CounterpartOf.
+  Result<Address> CounterpartOf(const NetnsPtr& netns, const Address& target);
   // For a connection of `client` to `target`, both IPv4 or both IPv6. The calling thread is in the namespace.
   Result<ClientLeasePtr> Acquire(const NetnsPtr& netns, Protocol protocol, const Address& client,
                                  const Address& target);

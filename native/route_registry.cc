@@ -9,6 +9,8 @@
 //             rules: wherever there is a route there is a rule of the same table.
 //   source    A server on UDP that is bound to every address lets the route say which it answers from. A client with flows
 //             to two addresses of a namespace would need two routes: the second goes the ordinary way.
+//   families  A client of another family than its target's is led to the address of its own that the same interface has. The
+//             list of addresses is read again after kLingerMicros: an address that is new cannot be used for a second or two.
 //   near      A client on a network that the namespace is on may be spoken to directly as well, and keeps the way there is.
 //             The answer to that question lingers as a route does.
 //   tables    Each engine has a table of its own in each namespace: route_tables.h.
@@ -88,6 +90,7 @@ class NamespaceRoutes {
   bool unused() const { return size() == 0 && !refuses(); }
 
   Result<void> Open();
+  Result<Address> CounterpartOf(const Address& target);
   Result<RouteHolding> Acquire(Protocol protocol, const Address& client, const Address& target);
   void Release(const RouteHolding& holding);
   // Of what has been idle since `since` or longer; whether some of that is left.
@@ -114,6 +117,8 @@ class NamespaceRoutes {
   std::unordered_map<uint32_t, CountedRule> rules_;
   std::deque<CountedRoute*> idle_routes_;
   std::deque<CountedRule*> idle_rules_;
+  std::vector<InterfaceAddress> addresses_;
+  int64_t addresses_read_ = 0;  // 0: not yet.
 };
 
 // In the calling thread's namespace.
@@ -134,6 +139,28 @@ SysError NamespaceRoutes::Refuse(SysError error) {
   // What has run out now may be there for the next.
   refused_until_ = IsExhaustion(-error.code) ? 0 : NowMicros() + kRefusalMicros;
   return error;
+}
+
+Result<Address> NamespaceRoutes::CounterpartOf(const Address& target) {
+  const int64_t now = NowMicros();
+  if (addresses_read_ == 0 || now - addresses_read_ > RouteRegistry::kLingerMicros) {
+    auto addresses = socket_->Addresses();
+    if (!addresses.ok()) return addresses.error();
+    addresses_ = std::move(addresses.value());
+    addresses_read_ = now;
+  }
+  const Address address = WithoutPort(target);
+  const auto own = std::ranges::find(addresses_, address, &InterfaceAddress::address);
+  if (own != addresses_.end()) {
+    for (const InterfaceAddress& each : addresses_) {
+      if (each.interface != own->interface || !each.is_for_others) continue;
+      if (each.address.is_v6() == target.is_v6()) continue;
+      Address counterpart = each.address;
+      counterpart.set_port(target.port());
+      return counterpart;
+    }
+  }
+  return SysError{-EAFNOSUPPORT, "connect"};
 }
 
 Result<RouteHolding> NamespaceRoutes::Acquire(Protocol protocol, const Address& client,
@@ -192,6 +219,7 @@ CountedRule& NamespaceRoutes::RuleFor(const SourceRule& wanted, RouteBatch& batc
 }
 
 void NamespaceRoutes::DoubtAll() {
+  addresses_read_ = 0;
   for (auto& [client, route] : routes_)
     route.doubtful = true;
 }
@@ -267,6 +295,13 @@ Result<NamespaceRoutes*> RouteRegistry::RoutesIn(const NetnsPtr& netns) {
     if (!opened.ok()) return opened.error();
   }
   return &routes;
+}
+
+Result<Address> RouteRegistry::CounterpartOf(const NetnsPtr& netns, const Address& target) {
+  const std::lock_guard lock(mutex_);
+  auto routes = RoutesIn(netns);
+  if (!routes.ok()) return routes.error();
+  return routes.value()->CounterpartOf(target);
 }
 
 Result<RouteHolding> RouteRegistry::Acquire(const NetnsPtr& netns, Protocol protocol,

@@ -38,6 +38,9 @@ class RouteRegistry {
   RouteRegistry(const RouteRegistry&) = delete;
   RouteRegistry& operator=(const RouteRegistry&) = delete;
 
+  // The address of the other family at the interface that has `target`, with its port; EAFNOSUPPORT when there is none.
+  // What is said may be kLingerMicros old. The calling thread is in the namespace.
+  Result<Address> CounterpartOf(const NetnsPtr& netns, const Address& target);
   // For a connection of `client` to `target`, both IPv4 or both IPv6. The calling thread is in the namespace.
   Result<RouteHolding> Acquire(const NetnsPtr& netns, Protocol protocol, const Address& client,
                                const Address& target);

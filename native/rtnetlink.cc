@@ -19,8 +19,6 @@ namespace {
 // Right behind the rule of the kernel's own local table: all that is sent is to reach the live clients' routes before any
 // other rule of the namespace.
 constexpr uint32_t kRulePriority = 1;
-// lo has it in every namespace.
-constexpr uint32_t kLoopbackIndex = 1;
 // Requests per sendmsg: their answers, an error each at worst, fit into the socket's receive buffer.
 constexpr size_t kMostPerSend = 128;
 constexpr size_t kAnswerBytes = 32 << 10;

@@ -34,6 +34,14 @@ struct LocalRoute {
   uint32_t table = 0;
 };
 
+// Of an interface.
+struct InterfaceAddress {
+  uint32_t interface = 0;
+  Address address;
+  // Others reach it by this one: it has passed every check, is meant to last, and is not of one link alone.
+  bool is_for_others = false;
+};
+
 // Requests to be carried out together, in order.
 class RouteBatch {
  public:
@@ -77,6 +85,8 @@ class RouteSocket {
   Result<Reach> ReachOf(const Address& address);
   // Those that bear this project's mark, of both families.
   Result<std::vector<SourceRule>> Rules();
+  // Of both families, but for the loopback interface.
+  Result<std::vector<InterfaceAddress>> Addresses();
   // Of one table, with this project's mark.
   Result<std::vector<LocalRoute>> Routes(uint32_t table);
 

@@ -13,16 +13,17 @@ namespace {
 constexpr int kMostDumps = 8;
 static_assert(sizeof(rtmsg) == sizeof(fib_rule_hdr));
 
-Address AddressFrom(bool v6, const RouteAttributes& attributes, size_t type) {
+template <size_t kTypes>
+Address AddressFrom(bool v6, const Attributes<kTypes>& attributes, size_t type) {
   sockaddr_storage bytes{};
   if (v6) {
     auto& v6_bytes = reinterpret_cast<sockaddr_in6&>(bytes);
     v6_bytes.sin6_family = AF_INET6;
-    v6_bytes.sin6_addr = attributes.Get<in6_addr>(type);
+    v6_bytes.sin6_addr = attributes.template Get<in6_addr>(type);
   } else {
     auto& v4_bytes = reinterpret_cast<sockaddr_in&>(bytes);
     v4_bytes.sin_family = AF_INET;
-    v4_bytes.sin_addr = attributes.Get<in_addr>(type);
+    v4_bytes.sin_addr = attributes.template Get<in_addr>(type);
   }
   return Address::FromKernel(bytes);
 }
@@ -94,6 +95,24 @@ Result<std::vector<SourceRule>> RouteSocket::Rules() {
         return SourceRule{v6, protocol == IPPROTO_UDP ? Protocol::kUdp : Protocol::kTcp,
                           attributes.Get<PortRange>(kRuleSourcePorts).first,
                           attributes.Get<uint32_t>(FRA_TABLE)};
+      });
+}
+
+Result<std::vector<InterfaceAddress>> RouteSocket::Addresses() {
+  return DumpBoth<InterfaceAddress>(
+      RTM_GETADDR, [](bool v6, const char* body, size_t size) -> std::optional<InterfaceAddress> {
+        ifaddrmsg head{};
+        std::memcpy(&head, body, sizeof(head));
+        if (head.ifa_index == kLoopbackIndex) return std::nullopt;
+        const size_t skip = NLMSG_ALIGN(sizeof(head));
+        const AddressAttributes attributes(body + skip, size - skip);
+        constexpr uint8_t kNotYetOrNotLong =
+            IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TEMPORARY;
+        // Where a link has two ends, IFA_ADDRESS is the other one's.
+        const size_t type = attributes.Has(IFA_LOCAL) ? IFA_LOCAL : IFA_ADDRESS;
+        return InterfaceAddress{
+            head.ifa_index, AddressFrom(v6, attributes, type),
+            head.ifa_scope == RT_SCOPE_UNIVERSE && (head.ifa_flags & kNotYetOrNotLong) == 0};
       });
 }
 

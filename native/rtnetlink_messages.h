@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/fib_rules.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -23,6 +24,9 @@ struct PortRange {
   uint16_t first;
   uint16_t last;
 };
+
+// lo has it in every namespace.
+inline constexpr uint32_t kLoopbackIndex = 1;
 
 inline uint8_t FamilyOf(bool v6) { return v6 ? AF_INET6 : AF_INET; }
 
@@ -55,6 +59,7 @@ class Attributes {
   std::span<const char> values_[kTypes];
 };
 using RouteAttributes = Attributes<RTA_MAX + 1>;
+using AddressAttributes = Attributes<IFA_MAX + 1>;
 using RuleAttributes = Attributes<kRuleSourcePorts + 1>;
 
 // Calls `visit` with each message and its body, until that gives false.

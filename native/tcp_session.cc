@@ -9,6 +9,8 @@
 //                attempt. One that is refused or unreachable is repeated kConnectAttempts times, n * 5 ms after the
 //                n-th, as clients of a starting container are used to; then, or at the connect timeout, the client
 //                gets a RST. Without descriptors or memory for the socket it waits for them, until the same timeout.
+//                Where clients are shown, one of another family than the target's is led to the address that the
+//                target's interface has of its own, and if nothing answers there, to the target.
 //   kOpen        With a PROXY header to write, that goes out first.
 //                Both sockets are in the epoll set, edge-triggered, once, for everything; the flags of StreamEnd keep
 //                what the edges said. Each event runs both pumps; a pump that has nothing to do costs no call.
@@ -42,6 +44,8 @@ namespace {
 
 constexpr int kConnectAttempts = 10;
 constexpr int64_t kRetryStepMicros = 5'000;
+// A server that nobody has named is in this machine, and either answers at once or is kept apart by a firewall.
+constexpr int64_t kCounterpartPatienceMicros = 1'000'000;
 constexpr int64_t kExhaustionRetryMicros = 20'000;
 // A session that is older is none of the short ones, which do without the calls for keepalive.
 constexpr int64_t kSettledMicros = 3'000'000;
@@ -123,13 +127,16 @@ void TcpSession::Connect() {
   if (!opened.ok()) return RetryConnect(-opened.error().code);
   const auto added = reactor.epoll.Add(container_.fd.get(), kEvents, container_);
   if (!added.ok()) return RetryConnect(-added.error().code);
-  reactor.timers.Arm(*this, deadline_micros_);
+  const int64_t patience =
+      LeadsToCounterpart() ? NowMicros() + kCounterpartPatienceMicros : INT64_MAX;
+  reactor.timers.Arm(*this, std::min(patience, deadline_micros_));
 }
 
 Result<void> TcpSession::OpenContainerSide() {
   if (forward_->source_address() == SourceAddress::kTransparent) {
-    auto as_client = ConnectAsClient(forward_->reactor().client_routes, target_->netns,
-                                     Protocol::kTcp, client_.Unmapped(), target_->address);
+    auto as_client =
+        ConnectAsClient(forward_->reactor().client_routes, target_->netns, Protocol::kTcp,
+                        client_.Unmapped(), target_->address, counterpart_);
     if (as_client.ok()) {
       container_.fd = std::move(as_client.value().fd);
       lease_ = std::move(as_client.value().lease);
@@ -154,6 +161,7 @@ void TcpSession::RetryConnect(int error) {
     forward_->Rest();
   } else {
     if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
+    if (LeadsToCounterpart()) counterpart_ = Counterpart::kAvoided;
     delay = attempts_ * kRetryStepMicros;
     if (++attempts_ < kConnectAttempts) forward_->counters().connect_retries.Add();
   }
@@ -178,13 +186,14 @@ void TcpSession::OnTimer() {
     return GiveUpConnecting(SessionEnding::kConnectTimeout);
   }
   if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
+  if (container_.fd.valid()) return RetryConnect(ETIMEDOUT);
   Connect();
 }
 
 void TcpSession::OnConnectEvent(uint32_t events) {
   if (!(events & (EPOLLERR | EPOLLHUP))) {
     if (!container_.writable) return;
-    if (IsConnectedToItself(container_.fd.get(), target_->address)) {
+    if (IsConnectedToItself(container_.fd.get(), server())) {
       // A FIN would keep the server's port for a minute.
       ResetOnClose(container_.fd.get());
       return RetryConnect(ECONNREFUSED);
@@ -309,7 +318,7 @@ SessionInfo TcpSession::Describe() const {
     state = SessionState::kHalfClosed;
   if (state_ == State::kResetting) state = SessionState::kResetting;
   return {forward_->id(),        Protocol::kTcp,   state,
-          client_.Unmapped(),    target_->address, SourceOf(container_.fd),
+          client_.Unmapped(),    server(),         SourceOf(container_.fd),
           to_container_.bytes(), to_host_.bytes(), NowMicros() - begun_micros_};
 }
 

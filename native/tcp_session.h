@@ -59,6 +59,9 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   // Gives the container side a socket that connects.
   Result<void> OpenContainerSide();
   void RetryConnect(int error);
+  // Where the container's side leads: the target, or another address of its interface.
+  const Address& server() const { return lease_ ? lease_->server() : target_->address; }
+  bool LeadsToCounterpart() const { return server().is_v6() != target_->address.is_v6(); }
   void GiveUpConnecting(SessionEnding why);
   void OnConnectEvent(uint32_t events);
   // False when it could not.
@@ -113,6 +116,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   bool container_got_end_ = false;
   bool host_got_end_ = false;
   bool is_to_move_ = false;
+  Counterpart counterpart_ = Counterpart::kAllowed;
 };
 
 }  // namespace spliceport

@@ -107,7 +107,7 @@ void TcpSession::Tell(SessionEnding why) const {
                             .ending = why,
                             .error = has_connected ? 0 : connect_error_,
                             .client = client_.Unmapped(),
-                            .target = target_->address,
+                            .target = server(),
                             .bytes_to_container = to_container_.bytes(),
                             .bytes_to_host = to_host_.bytes(),
                             .duration_micros = NowMicros() - begun_micros_,

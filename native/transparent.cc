@@ -37,10 +37,16 @@ Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
 }  // namespace
 
 Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns, Protocol protocol,
-                                     const Address& client, const Address& target) {
-  if (client.is_v6() != target.is_v6()) return SysError{-EAFNOSUPPORT, "connect"};
+                                     const Address& client, const Address& target,
+                                     Counterpart counterpart) {
   if (IsLoopback(client) || !client.IsSomebody()) return SysError{-EHOSTUNREACH, "connect"};
-  auto lease = routes.Acquire(netns, protocol, client, target);
+  Result<Address> server = target;
+  if (client.is_v6() != target.is_v6()) {
+    if (counterpart == Counterpart::kAvoided) return SysError{-EAFNOSUPPORT, "connect"};
+    server = routes.CounterpartOf(netns, target);
+    if (!server.ok()) return server.error();
+  }
+  auto lease = routes.Acquire(netns, protocol, client, server.value());
   if (!lease.ok()) return lease.error();
   auto opened = protocol == Protocol::kTcp ? OpenStreamSocket(client.is_v6())
                                            : OpenDatagramSocket(client.is_v6());
@@ -49,7 +55,7 @@ Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns
   if (!DescriptorBudget::OfProcess().HasRoomFor(fd)) return SysError{-EMFILE, "socket"};
   const auto bound = BindTo(fd, protocol, client);
   if (!bound.ok()) return bound.error();
-  const auto started = StartConnect(fd, target);
+  const auto started = StartConnect(fd, server.value());
   if (!started.ok()) return started.error();
   return ClientSocket{std::move(opened.value()), std::move(lease.value())};
 }

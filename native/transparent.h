@@ -14,9 +14,14 @@ struct ClientSocket {
   ClientLeasePtr lease;
 };
 
-// On its way to the target, as after StartConnect; for UDP, connected.
+// Whether a client of another family than the target's may be led to RouteRegistry::CounterpartOf. Nobody has said that
+// a server listens there.
+enum class Counterpart : uint8_t { kAllowed, kAvoided };
+
+// On its way to the target, as after StartConnect; for UDP, connected. The lease says which address that is.
 Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns, Protocol protocol,
-                                     const Address& client, const Address& target);
+                                     const Address& client, const Address& target,
+                                     Counterpart counterpart);
 
 // Whether that is permitted and supported in the namespace, tried on a thread that ends with the attempt; -1 is the
 // process's own. Takes away the routes that dead processes have left there.

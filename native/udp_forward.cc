@@ -246,8 +246,10 @@ Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
     // A flow that moves to another target cannot have the client's port twice.
     flow.fd.Reset();
     flow.lease.reset();
-    auto as_client = ConnectAsClient(reactor_.client_routes, target_->netns, Protocol::kUdp,
-                                     flow.key.client.Unmapped(), target_->address);
+    // Whether a server listens elsewhere than at the target, it need not say over UDP.
+    auto as_client =
+        ConnectAsClient(reactor_.client_routes, target_->netns, Protocol::kUdp,
+                        flow.key.client.Unmapped(), target_->address, Counterpart::kAvoided);
     if (as_client.ok()) {
       flow.lease = std::move(as_client.value().lease);
       return std::move(as_client.value().fd);

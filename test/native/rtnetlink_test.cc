@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <linux/fib_rules.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -65,6 +66,25 @@ std::string Rule(uint16_t flags, uint32_t sequence) {
   } body;
   static_assert(sizeof(body) == 28);
   return Message(RTM_NEWRULE, static_cast<uint16_t>(NLM_F_MULTI | flags), sequence,
+                 std::string(reinterpret_cast<const char*>(&body), sizeof(body)));
+}
+
+// Of IPv4.
+std::string InterfaceAddressMessage(uint32_t interface, const char* address, uint8_t scope,
+                                    uint8_t flags) {
+  struct {
+    ifaddrmsg head{AF_INET, 24};
+    rtattr peer_head{RTA_LENGTH(sizeof(in_addr)), IFA_ADDRESS};
+    in_addr peer{};
+    rtattr own_head{RTA_LENGTH(sizeof(in_addr)), IFA_LOCAL};
+    in_addr own{};
+  } body;
+  static_assert(sizeof(body) == 24);
+  body.head.ifa_index = interface;
+  body.head.ifa_scope = scope;
+  body.head.ifa_flags = flags;
+  body.own = At(address).v4();
+  return Message(RTM_NEWADDR, NLM_F_MULTI, 1,
                  std::string(reinterpret_cast<const char*>(&body), sizeof(body)));
 }
 
@@ -197,6 +217,25 @@ TEST_CASE("an address is its own, near, or beyond") {
     CHECK(socket.ReachOf(At("192.0.2.1")).value() == Reach::kBeyond);
     CHECK(socket.ReachOf(At("2001:db8::1")).value() == Reach::kBeyond);
   });
+}
+
+TEST_CASE("an address that is to come or to go, or is of one link alone, is not for others") {
+  PlayedKernel kernel;
+  kernel.Answer(InterfaceAddressMessage(1, "192.0.2.1", RT_SCOPE_UNIVERSE, 0) +
+                InterfaceAddressMessage(2, "192.0.2.2", RT_SCOPE_UNIVERSE, 0) +
+                InterfaceAddressMessage(2, "192.0.2.3", RT_SCOPE_LINK, 0) +
+                InterfaceAddressMessage(2, "192.0.2.4", RT_SCOPE_UNIVERSE, IFA_F_TENTATIVE) +
+                InterfaceAddressMessage(2, "192.0.2.5", RT_SCOPE_UNIVERSE, IFA_F_DEPRECATED) +
+                Done(0, 1));
+  kernel.Answer(Done(0, 2));
+  const auto addresses = kernel.socket().Addresses().value();
+  // The loopback's is no address for this.
+  REQUIRE(addresses.size() == 4);
+  CHECK(addresses[0].interface == 2);
+  CHECK(addresses[0].address == At("192.0.2.2"));
+  CHECK(addresses[0].is_for_others);
+  for (size_t i = 1; i < addresses.size(); ++i)
+    CHECK_FALSE(addresses[i].is_for_others);
 }
 
 TEST_CASE("a list that ends with an error is not taken for a whole one") {
