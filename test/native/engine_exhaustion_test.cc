@@ -196,6 +196,13 @@ TEST_CASE(
   CHECK(wrong == "");
 }
 
+// Sanitizers keep several bytes beside each.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr size_t kMostStuckKiB = 1'500;
+#else
+constexpr size_t kMostStuckKiB = 300;
+#endif
+
 TEST_CASE("peers that never read hold little memory, and hinder nobody") {
   const std::string wrong = InChild([](Findings& findings) {
     constexpr size_t kStuck = 100;
@@ -225,7 +232,7 @@ TEST_CASE("peers that never read hold little memory, and hinder nobody") {
                     "it never stopped");
     findings.Expect(harness.OpenSessions() == kStuck + 1, "sessions lost");
     const size_t grown = ResidentKiB() - before;
-    findings.Expect(grown < kStuck * 300, std::to_string(grown) + " KiB");
+    findings.Expect(grown < kStuck * kMostStuckKiB, std::to_string(grown) + " KiB");
     const int64_t asked = NowMicros();
     findings.Expect(Ping(other), "another client was hindered");
     findings.Expect(NowMicros() - asked < 1'000'000, "another client had to wait");
