@@ -193,11 +193,19 @@ void Engine::Sum(std::optional<int> id, ForwardCounters& sum) {
 }
 
 std::vector<SessionInfo> Engine::Sessions() {
-  std::vector<std::vector<SessionInfo>> per_worker(workers_.size());
-  OnAllWorkers([&](size_t index, Worker& worker) { worker.Describe(per_worker[index]); });
+  ++listings_;
+  std::vector<SessionListing> listings(workers_.size());
+  for (SessionListing& listing : listings)
+    listing.number = listings_;
+  const auto is_done = [](const SessionListing& listing) { return listing.done; };
+  while (!std::all_of(listings.begin(), listings.end(), is_done)) {
+    OnAllWorkers([&](size_t index, Worker& worker) {
+      if (!listings[index].done) worker.Describe(listings[index]);
+    });
+  }
   std::vector<SessionInfo> all;
-  for (auto& sessions : per_worker)
-    all.insert(all.end(), sessions.begin(), sessions.end());
+  for (const SessionListing& listing : listings)
+    all.insert(all.end(), listing.sessions.begin(), listing.sessions.end());
   return all;
 }
 

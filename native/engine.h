@@ -47,6 +47,7 @@ class Engine final : private WorkerPeers {
   bool Has(int id);
   // Adds the counters of one forward, or of all that ever were, to `sum`.
   void Sum(std::optional<int> id, ForwardCounters& sum);
+  // Workers serve their clients meanwhile. A session that goes from one to another just then may be missing.
   std::vector<SessionInfo> Sessions();
   // Stops the workers and closes all; OnRemoved is not called any more. May be called twice.
   void Close();
@@ -81,6 +82,7 @@ class Engine final : private WorkerPeers {
   std::mutex mutex_;
   std::map<int, Record> records_;
   ForwardCounters retired_;
+  uint32_t listings_ = 0;
   // Last: workers use everything above.
   std::vector<std::unique_ptr<Worker>> workers_;
 };

@@ -3,7 +3,10 @@
 // Thread: the worker's.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "admission.h"
@@ -30,6 +33,21 @@ struct ForwardConfig {
   bool accepts = true;
 };
 
+// How far a worker has come in a list of its sessions. Each costs a system call, so between two pieces others have their turn.
+struct SessionListing {
+  // The most sessions, or empty places where one might be, that are looked at in a turn.
+  static constexpr size_t kPiece = 256;
+
+  uint32_t number = 0;  // Another for each listing of an engine.
+  std::vector<SessionInfo> sessions;
+  // The next forward is the first with at least this id.
+  int next_id = 0;
+  // Within that forward, which alone knows what they mean; nothing before it has begun.
+  std::optional<size_t> place;
+  size_t places = 0;
+  bool done = false;
+};
+
 class Forward : public Mortal {
  public:
   // In force for the next connection or datagram.
@@ -40,7 +58,8 @@ class Forward : public Mortal {
   virtual void CloseAll() = 0;
   // Accepts nothing and has no session or flow left.
   virtual bool Done() const = 0;
-  virtual void Describe(std::vector<SessionInfo>& sessions) const = 0;
+  // Adds some sessions and takes what it looked at off `left`. True when those were the last.
+  virtual bool Describe(SessionListing& listing, size_t& left) = 0;
   virtual const TargetPtr& target() const = 0;
 };
 

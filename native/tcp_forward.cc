@@ -1,6 +1,7 @@
 #include "tcp_forward.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "descriptor_budget.h"
 
@@ -232,9 +233,16 @@ void TcpForward::CutOff(std::unique_ptr<TcpSession> session) {
   reactor_.Bury(std::move(session));
 }
 
-void TcpForward::Describe(std::vector<SessionInfo>& sessions) const {
-  for (const auto& session : sessions_)
-    sessions.push_back(session->Describe());
+// From the end: the last one takes the place of one that has ended, so none is left out. What comes twice is known.
+bool TcpForward::Describe(SessionListing& listing, size_t& left) {
+  size_t place = std::min(listing.place.value_or(sessions_.size()), sessions_.size());
+  for (; place > 0 && left > 0; --left) {
+    TcpSession& session = *sessions_[--place];
+    if (std::exchange(session.listing, listing.number) == listing.number) continue;
+    listing.sessions.push_back(session.Describe());
+  }
+  listing.place = place;
+  return place == 0;
 }
 
 }  // namespace spliceport

@@ -38,7 +38,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   void StopAccepting(bool drain) override;
   void CloseAll() override;
   bool Done() const override { return !listener_ && sessions_.empty() && moving_ == 0; }
-  void Describe(std::vector<SessionInfo>& sessions) const override;
+  bool Describe(SessionListing& listing, size_t& left) override;
   const TargetPtr& target() const override { return target_; }
 
   // For its sessions.

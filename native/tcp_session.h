@@ -36,6 +36,8 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
 
   // The place in its forward's list.
   size_t index = 0;
+  // The last listing that it is in.
+  uint32_t listing = 0;
 
  private:
   // What both sockets are watched for, once and for all.

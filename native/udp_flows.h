@@ -57,6 +57,7 @@ struct UdpFlow final : public Mortal, public EventHandler {
   uint64_t bytes_to_container = 0;
   uint64_t bytes_to_host = 0;
   uint32_t kernel_drops = 0;
+  uint32_t listing = 0;       // The last listing that it is in.
   uint32_t failed_reads = 0;  // Since either side said anything last.
   // Neighbors by last use.
   UdpFlow* older = nullptr;
@@ -72,6 +73,13 @@ class UdpFlows {
   std::unique_ptr<UdpFlow> Remove(UdpFlow& flow);
   UdpFlow* oldest() const { return oldest_; }
   size_t size() const { return by_key_.size(); }
+  // A flow keeps its bucket while their number stays, however it is used.
+  size_t buckets() const { return by_key_.bucket_count(); }
+  template <typename Visit>
+  void VisitBucket(size_t bucket, const Visit& visit) const {
+    for (auto flow = by_key_.begin(bucket); flow != by_key_.end(bucket); ++flow)
+      visit(*flow->second);
+  }
 
  private:
   void Link(UdpFlow& flow);

@@ -22,6 +22,7 @@
 
 #include "udp_forward.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
@@ -366,13 +367,25 @@ void UdpForward::CloseAll() {
   host_socket_.reset();
 }
 
-void UdpForward::Describe(std::vector<SessionInfo>& sessions) const {
+// Bucket by bucket, since flows change their order whenever they are used. A table that has grown is begun anew; what comes
+// twice is known.
+bool UdpForward::Describe(SessionListing& listing, size_t& left) {
   const int64_t now = NowMicros();
-  for (const UdpFlow* flow = flows_.oldest(); flow != nullptr; flow = flow->newer) {
-    sessions.push_back({id_, Protocol::kUdp, SessionState::kOpen, flow->key.client.Unmapped(),
-                        flow->target->address, SourceOf(flow->fd), flow->bytes_to_container,
-                        flow->bytes_to_host, now - flow->begun_micros});
+  size_t bucket = listing.places == flows_.buckets() ? listing.place.value_or(0) : 0;
+  listing.places = flows_.buckets();
+  const auto describe = [&](UdpFlow& flow) {
+    left -= std::min<size_t>(left, 1);
+    if (std::exchange(flow.listing, listing.number) == listing.number) return;
+    listing.sessions.push_back(
+        {id_, Protocol::kUdp, SessionState::kOpen, flow.key.client.Unmapped(), flow.target->address,
+         SourceOf(flow.fd), flow.bytes_to_container, flow.bytes_to_host, now - flow.begun_micros});
+  };
+  for (; bucket < listing.places && left > 0; ++bucket) {
+    --left;
+    flows_.VisitBucket(bucket, describe);
   }
+  listing.place = bucket;
+  return bucket == listing.places;
 }
 
 }  // namespace spliceport

@@ -28,7 +28,7 @@ class UdpForward final : public Forward,
   void StopAccepting(bool drain) override;
   void CloseAll() override;
   bool Done() const override { return !host_socket_; }
-  void Describe(std::vector<SessionInfo>& sessions) const override;
+  bool Describe(SessionListing& listing, size_t& left) override;
   const TargetPtr& target() const override { return target_; }
 
   // A flow's container socket has something to say.

@@ -14,6 +14,7 @@
 #include <signal.h>
 
 #include <string>
+#include <utility>
 
 #include "udp_forward.h"
 
@@ -234,9 +235,18 @@ void Worker::LeaveUnusedNetns(const NetnsPtr& netns) {
   reactor_.netns.LeaveIfIn(*netns);
 }
 
-void Worker::Describe(std::vector<SessionInfo>& sessions) const {
-  for (const auto& [id, entry] : forwards_)
-    entry.forward->Describe(sessions);
+void Worker::Describe(SessionListing& listing) {
+  size_t left = SessionListing::kPiece;
+  auto next = forwards_.lower_bound(listing.next_id);
+  for (; next != forwards_.end() && left > 0; ++next) {
+    // The one where the last piece ended may be gone.
+    if (std::exchange(listing.next_id, next->first) != next->first) listing.place.reset();
+    --left;
+    if (!next->second.forward->Describe(listing, left)) return;
+    listing.next_id = next->first + 1;
+    listing.place.reset();
+  }
+  listing.done = next == forwards_.end();
 }
 
 }  // namespace spliceport

@@ -58,7 +58,8 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   bool Has(int id) const { return forwards_.contains(id); }
   void Retarget(int id, const TargetPtr& target);
   void Remove(int id, int64_t drain_micros);
-  void Describe(std::vector<SessionInfo>& sessions) const;
+  // Adds a piece.
+  void Describe(SessionListing& listing);
 
  private:
   struct DrainTimer final : Timer {
