@@ -9,6 +9,8 @@ import { withUsualWords } from './usual-words.js';
 
 async function main(): Promise<void> {
   takeOutputFailures();
+  // Node would have its inspector listen on loopback, where every user of the machine may run code in this process.
+  process.on('SIGUSR1', () => undefined);
   try {
     const program = buildProgram((code) => (process.exitCode = code));
     const names = program.commands.map((command) => command.name());

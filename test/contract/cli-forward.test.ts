@@ -159,6 +159,16 @@ describe('spliceport forward', () => {
     expect(await run.end()).toMatchObject({ code: 0, signal: null });
   });
 
+  test('opens no inspector at SIGUSR1', async () => {
+    const { hostPort, ...started } = await startJson(`127.0.0.1:0:${port}`, ...toPid());
+    await using run = started.run;
+    run.kill('SIGUSR1');
+    // Node would say on standard error where its inspector listens, long before another process has begun and ended.
+    expect((await cli(['add', `127.0.0.1:0:${port}`])).code).toBe(0);
+    expect(await askTcp({ port: hostPort }, 'through')).toBe('through');
+    expect(await run.end()).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('ends when the reader of its output has gone, as in a pipe to head -1', () => {
     const words = ['forward', `127.0.0.1:0:${port}`, ...toPid()].join(' ');
     const { status, stdout } = spawnSync(

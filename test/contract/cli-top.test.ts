@@ -260,7 +260,8 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     {
       using terminal = await open(100, 12);
       terminal.type(`${command} forward 127.0.0.1:0:${target} --pid ${box.pid}`);
-      const lines = await terminal.untilShows(/0 open/);
+      // The screen fills from above: neither shows that the other is there.
+      const lines = await terminal.untilShows(/127\.0\.0\.1:\d+ -> [^]*0 open/);
       hostPort = Number(/127\.0\.0\.1:(\d+) -> /.exec(lines.join('\n'))?.[1]);
     }
     await until(() => isRefused({ port: hostPort }), 'the end of the forward');
