@@ -84,10 +84,10 @@ ip address add 192.0.2.2/32 dev lo
 ip address add 2001:db8::2/128 dev lo nodad
 # pasta copies the interface of the default route.
 ip link add lan0 type veth peer name lan1
-ip address add 198.51.100.2/24 dev lan0
+ip address add 203.0.113.2/24 dev lan0
 ip link set lan0 up
 ip link set lan1 up
-ip route add default via 198.51.100.1
+ip route add default via 203.0.113.1
 echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 
 # No registry is needed: the image is busybox, its links, and a folder to mount the machine's libraries into.

@@ -14,9 +14,9 @@ export async function startOutsideClient(host: PodmanHost): Promise<Container> {
   const client = await Container.start();
   const inHost = (line: string) =>
     execFileSync('nsenter', ['-t', `${host.machine.pid}`, '-n', 'ip', ...line.split(' ')]);
-  inHost(`link add lan0 type veth peer name eth0 netns ${client.pid}`);
-  inHost(`address add ${hostAddress}/24 dev lan0`);
-  inHost('link set lan0 up');
+  inHost(`link add outside0 type veth peer name eth0 netns ${client.pid}`);
+  inHost(`address add ${hostAddress}/24 dev outside0`);
+  inHost('link set outside0 up');
   await client.run('ip', 'address', 'add', `${clientAddress}/24`, 'dev', 'eth0');
   await client.run('ip', 'link', 'set', 'eth0', 'up');
   return client;
