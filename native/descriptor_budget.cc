@@ -63,11 +63,14 @@ void DescriptorBudget::ReadLimit() {
 }
 
 // What the first engine finds open is the embedding program's; later ones would count sessions and flows as well.
-void DescriptorBudget::Measure() {
+Result<void> DescriptorBudget::Measure() {
   ReadLimit();
+  const int64_t lowest_free = LowestFree();
+  if (lowest_free == kNoLimit) return LastError("eventfd");
   int64_t nothing = 0;
-  open_at_start_.compare_exchange_strong(nothing, LowestFree(), std::memory_order_relaxed);
+  open_at_start_.compare_exchange_strong(nothing, lowest_free, std::memory_order_relaxed);
   most_pipe_bytes_.store(ReadPipePages() * sysconf(_SC_PAGESIZE) / 2, std::memory_order_relaxed);
+  return {};
 }
 
 bool DescriptorBudget::MayAccept() {

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "result.h"
+
 namespace spliceport {
 
 // One of what is counted, or none; given back at its end.
@@ -42,8 +44,8 @@ class DescriptorBudget {
   // There is one limit for a process, so there is one budget.
   static DescriptorBudget& OfProcess();
 
-  // For each engine that starts: reads the limits.
-  void Measure();
+  // For each engine that starts: reads the limits. Fails where not one descriptor is to be had.
+  Result<void> Measure();
   // Of a host socket; there is always one.
   BudgetPlace TakeListener();
 

@@ -27,7 +27,8 @@ Engine::Engine(EngineEvents& events, const Settings& settings)
       balance_(static_cast<size_t>(settings.workers)) {}
 
 Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
-  DescriptorBudget::OfProcess().Measure();
+  const auto measured = DescriptorBudget::OfProcess().Measure();
+  if (!measured.ok()) return measured.error();
   std::unique_ptr<Engine> engine(new Engine(events, settings));
   for (size_t index = 0; index < static_cast<size_t>(settings.workers); ++index) {
     auto worker = Worker::Start(index, settings, engine->balance_, engine->routes_, *engine);

@@ -91,7 +91,7 @@ TEST_CASE("descriptors: all pools of a process have so many pipes, and get back 
   const std::string wrong = InChild([](Findings& findings) {
     constexpr size_t kMost = kLimit / 16;
     SetLimit();
-    DescriptorBudget::OfProcess().Measure();
+    findings.Expect(DescriptorBudget::OfProcess().Measure().ok(), "the limits cannot be read");
     PipePool one(4'096);
     PipePool two(4'096);
     std::vector<std::unique_ptr<Pipe>> pipes;
@@ -108,7 +108,7 @@ TEST_CASE("descriptors: all pools of a process have so many pipes, and get back 
 
 TEST_CASE("descriptors: pipes have half of the memory that one user's may take") {
   DescriptorBudget budget;
-  budget.Measure();
+  REQUIRE(budget.Measure().ok());
   std::vector<BudgetPlace> places;
   constexpr size_t kHuge = size_t{1} << 40;
   places.push_back(budget.TakePipe(kHuge));

@@ -23,7 +23,7 @@ class OneWorker : private WorkerPeers {
  public:
   OneWorker(Protocol protocol, const Address& target) : balance_(1) {
     // As engines do.
-    DescriptorBudget::OfProcess().Measure();
+    REQUIRE(DescriptorBudget::OfProcess().Measure().ok());
     auto started = Worker::Start(0, {.workers = 1}, balance_, routes_, *this);
     REQUIRE(started.ok());
     worker_ = std::move(started.value());
