@@ -31,6 +31,9 @@ class Balance {
     if (load != Load::kUnknown) Of(worker, load).fetch_sub(1, std::memory_order_relaxed);
   }
 
+  int At(size_t worker, Load load) const {
+    return counts_[worker].sessions[IndexOf(load)].load(std::memory_order_relaxed);
+  }
   bool Has(size_t worker, Load load) const { return At(worker, load) > 0; }
   // The worker that should have one of `worker`'s: the first with the fewest, if it has at least two fewer.
   std::optional<size_t> BetterThan(size_t worker, Load load) const {
@@ -49,9 +52,6 @@ class Balance {
   };
   static size_t IndexOf(Load load) { return load == Load::kBulk ? 1 : 0; }
   std::atomic<int>& Of(size_t worker, Load load) { return counts_[worker].sessions[IndexOf(load)]; }
-  int At(size_t worker, Load load) const {
-    return counts_[worker].sessions[IndexOf(load)].load(std::memory_order_relaxed);
-  }
 
   std::vector<Counts> counts_;
 };

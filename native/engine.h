@@ -49,6 +49,8 @@ class Engine final : private WorkerPeers {
   void Sum(std::optional<int> id, ForwardCounters& sum);
   // Workers serve their clients meanwhile. A session that goes from one to another just then may be missing.
   std::vector<SessionInfo> Sessions();
+  // How the sessions are spread over the workers.
+  const Balance& balance() const { return balance_; }
   // Stops the workers and closes all; OnRemoved is not called any more. May be called twice.
   void Close();
 

@@ -156,6 +156,12 @@ void TcpForward::RestFor(int64_t micros) {
   reactor_.timers.Arm(*this, NowMicros() + micros);
 }
 
+// What made the listener rest may be over.
+void TcpForward::EndRest() {
+  reactor_.timers.Cancel(*this);
+  OnTimer();
+}
+
 void TcpForward::OnTimer() {
   if (accepts_ && !Watch().ok())
     reactor_.timers.Arm(*this, NowMicros() + Backoff::kShortestRestMicros);
@@ -208,6 +214,7 @@ void TcpForward::EndMove(std::unique_ptr<TcpSession> returned) {
 void TcpForward::StopAccepting(bool drain) {
   if (!listener_) return;
   if (drain) {
+    if (armed()) EndRest();
     for (int wakes = 0; wakes < kMostDrainWakes && !armed(); ++wakes) {
       if (AcceptSome(kMostAcceptsPerWake) < kMostAcceptsPerWake) break;
     }

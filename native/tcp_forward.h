@@ -75,6 +75,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   // Whether to try the next client at once; if not, the listener rests.
   bool GoesOnAfter(int error);
   void RestFor(int64_t micros);
+  void EndRest();
   void Insert(std::unique_ptr<TcpSession> session);
   std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
   void CutOff(std::unique_ptr<TcpSession> session);

@@ -60,7 +60,8 @@ TcpSession::TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& c
       host_(*this),
       container_(*this),
       begun_micros_(NowMicros()),
-      deadline_micros_(begun_micros_ + forward.limits().connect_timeout_micros) {
+      deadline_micros_(begun_micros_ + forward.limits().connect_timeout_micros),
+      counted_at_(forward.reactor().worker) {
   host_.fd = std::move(client_fd);
   host_.tuned = true;
 }

@@ -30,7 +30,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   // Ends it without a word to the forward. Both ends get a RST: after a FIN, what was cut off would pass for whole.
   void Cut(SessionEnding why);
   // After a move between workers: the forward it belongs to now, and then, on that worker, what starts it again.
-  void BelongTo(TcpForward& forward) { forward_ = &forward; }
+  void BelongTo(TcpForward& forward);
   void Resume();
   SessionInfo Describe() const;
 
@@ -103,6 +103,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   int64_t connect_micros_ = -1;  // Negative until there is a connection.
   // What a load balancer said of the client, while the server is to hear of it.
   std::unique_ptr<ProxyHeader> told_;
+  size_t counted_at_;  // The worker whose load it is part of.
   uint64_t counted_to_container_ = 0;
   uint64_t counted_to_host_ = 0;
   Side* dead_ = nullptr;

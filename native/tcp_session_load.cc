@@ -62,13 +62,23 @@ void TcpSession::MoveTo(size_t worker) {
   }
   reactor.balance.End(reactor.worker, load_);
   reactor.balance.Begin(worker, load_);
+  counted_at_ = worker;
   if (lease_) lease_->BelongTo(nullptr);
   // The other worker may have it before this returns.
   forward_->Move(*this, worker);
 }
 
+void TcpSession::BelongTo(TcpForward& forward) {
+  forward_ = &forward;
+  Reactor& reactor = forward.reactor();
+  if (lease_) lease_->BelongTo(&reactor.client_routes);
+  if (counted_at_ == reactor.worker) return;
+  // It has come back, because the part that it was sent to is gone.
+  reactor.balance.End(std::exchange(counted_at_, reactor.worker), load_);
+  reactor.balance.Begin(reactor.worker, load_);
+}
+
 void TcpSession::Resume() {
-  if (lease_) lease_->BelongTo(&forward_->reactor().client_routes);
   for (Side* side : {&host_, &container_}) {
     if (!forward_->reactor().epoll.Add(side->fd.get(), kEvents, *side).ok()) return Break();
     side->readable = side->writable = true;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <latch>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -213,6 +214,29 @@ TEST_CASE("a forward that is removed at once takes sessions that move with it, a
     CHECK(Eventually([&] { return harness.Removals(1) == 1; }));
     CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
     CHECK_FALSE(harness.engine().Has(1));
+  }
+}
+
+// A session that comes back, because the part that it was sent to has gone, is its first worker's again.
+TEST_CASE("no worker counts a session that is gone, whatever was removed while it moved") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  std::minstd_rand random(7);
+  for (int id = 1; id <= 40; ++id) {
+    const Address host = harness.Add(id, Protocol::kTcp, server.address());
+    const size_t clients = 2 + random() % 5;
+    const size_t remove_after = 1 + random() % clients;
+    const int64_t drain_micros = random() % 4 == 0 ? 0 : 30'000'000;
+    std::atomic<size_t> begun = 0;
+    ExchangeAtOnce(host, clients, 2 << 20, [&] {
+      if (++begun == remove_after) harness.engine().Remove({id}, drain_micros);
+    });
+    CHECK(Eventually([&] { return harness.Removals(id) == 1; }));
+  }
+  CHECK(harness.OpenSessions() == 0);
+  for (size_t worker = 0; worker < 3; ++worker) {
+    CHECK(harness.engine().balance().At(worker, Load::kMessages) == 0);
+    CHECK(harness.engine().balance().At(worker, Load::kBulk) == 0);
   }
 }
 

@@ -180,28 +180,48 @@ TEST_CASE(
   }
 }
 
-// Another owner of its socket shuts it down meanwhile, and has it listen again.
-TEST_CASE("a listener that has failed for long serves within a rest of its recovery") {
-  Harness harness({.workers = 1});
-  Server server(harness.netns(), Echo);
-  auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
-  REQUIRE(opened.ok());
-  const auto listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
-  REQUIRE(harness.engine()
-              .Add({{1, Protocol::kTcp, listener, harness.TargetAt(server.address()), {}}})
-              .ok());
-  shutdown(listener->get(), SHUT_RDWR);
-  REQUIRE(Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) >= 5; }));
-  REQUIRE(listen(listener->get(), 16) == 0);
+// A forward whose listener another owner shuts down, until it rests for long, and then has listen again.
+struct Recovered {
+  Harness harness{{.workers = 1}};
+  Server server{harness.netns(), Echo};
+  std::shared_ptr<const UniqueFd> listener;
+
+  Recovered() {
+    auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
+    REQUIRE(opened.ok());
+    listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
+    REQUIRE(harness.engine()
+                .Add({{1, Protocol::kTcp, listener, harness.TargetAt(server.address()), {}}})
+                .ok());
+    shutdown(listener->get(), SHUT_RDWR);
+    // The next rest takes 320 ms.
+    REQUIRE(Eventually([&] { return rests() >= 5; }));
+    REQUIRE(listen(listener->get(), 16) == 0);
+  }
+
+  uint64_t rests() { return harness.Count(&ForwardCounters::accept_rests); }
   // The kernel has chosen another port.
-  const UniqueFd client = ConnectTo(LocalAddress(listener->get()).value());
+  UniqueFd Connect() const { return ConnectTo(LocalAddress(listener->get()).value()); }
+};
+
+TEST_CASE("a listener that has failed for long serves within a rest of its recovery") {
+  Recovered forward;
+  const UniqueFd client = forward.Connect();
   REQUIRE(SendAll(client.get(), "ping"));
   CHECK(ReadUpTo(client.get(), 4) == "ping");
-  const uint64_t before = harness.Count(&ForwardCounters::accept_rests);
-  shutdown(listener->get(), SHUT_RDWR);
+  const uint64_t before = forward.rests();
+  shutdown(forward.listener->get(), SHUT_RDWR);
   // From the shortest rest on: the third begins after 60 ms, and not after the 1,640 ms of longer ones.
-  CHECK(Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) >= before + 3; },
-                   std::chrono::milliseconds(1'200)));
+  CHECK(
+      Eventually([&] { return forward.rests() >= before + 3; }, std::chrono::milliseconds(1'200)));
+}
+
+TEST_CASE("a drain takes those who wait at a listener that rests") {
+  Recovered forward;
+  const UniqueFd client = forward.Connect();
+  forward.harness.engine().Remove({1}, 5'000'000);
+  REQUIRE(SendAll(client.get(), "ping"));
+  CHECK(ReadUpTo(client.get(), 4) == "ping");
 }
 
 }  // namespace spliceport
