@@ -31,6 +31,8 @@ export interface ForwarderLogOptions {
 export interface ForwarderLog extends Log {
   /** Why there is no log in the place that was asked for. */
   readonly problem: string | undefined;
+  /** A descriptor for what the runtime says when it aborts; undefined on standard error alone. */
+  readonly rawFd: number | undefined;
   /** Logs sessions that have ended; undefined where no line for them would be kept. */
   readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
   /** Ends the lines on standard error; those elsewhere go on. */
@@ -59,6 +61,7 @@ export function openForwarderLog(options: ForwarderLogOptions): ForwarderLog {
     warn: (own, message) => log.warn(own, message),
     error: (own, message) => log.error(own, message),
     problem: opened.problem,
+    rawFd: opened.sink?.rawFd,
     // Standard error has none of them: it ends when clients begin to come.
     onSessionsEnded:
       opened.sink !== undefined && tellsOfSessions(options)

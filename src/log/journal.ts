@@ -1,9 +1,9 @@
 // journal.ts: log lines to the journal, by its own protocol: a datagram of fields on a unix socket.
 // @see https://systemd.io/JOURNAL_NATIVE_PROTOCOL
 
-import { closeSync, constants, openSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { connectUnix, send } from '../system.js';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { connectUnix, send, type UnixSocketType } from '../system.js';
 import { parseLine } from './lines.js';
 import type { LineSink } from './types.js';
 
@@ -16,6 +16,7 @@ const priorities: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 
 /** A connection to the journal, made anew when the journal has been started anew. */
 export class Journal implements LineSink {
   readonly #path: string;
+  readonly rawFd: number | undefined;
   #fd: number;
 
   /**
@@ -24,7 +25,8 @@ export class Journal implements LineSink {
    */
   constructor(path: string) {
     this.#path = path;
-    this.#fd = connect(path);
+    this.#fd = connect('dgram', path);
+    this.rawFd = openStream(path);
   }
 
   write(line: string): void {
@@ -40,7 +42,7 @@ export class Journal implements LineSink {
 
   #sendAnew(datagram: Buffer): void {
     try {
-      const fd = connect(this.#path);
+      const fd = connect('dgram', this.#path);
       closeSync(this.#fd);
       this.#fd = fd;
       send(fd, datagram);
@@ -50,12 +52,28 @@ export class Journal implements LineSink {
   }
 }
 
-function connect(path: string): number {
+function connect(type: UnixSocketType | 'dgram', path: string): number {
   const folderFd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return connectUnix('dgram', folderFd, basename(path));
+    return connectUnix(type, folderFd, basename(path));
   } finally {
     closeSync(folderFd);
+  }
+}
+
+/**
+ * The socket beside it, through which services write to the journal; undefined where there is none.
+ * @see sd_journal_stream_fd(3)
+ */
+function openStream(path: string): number | undefined {
+  // Its identifier, no unit, priority, no prefixes of levels, and nothing to be passed on.
+  const header = `spliceport\n\n${priorities['error']}\n0\n0\n0\n0\n`;
+  try {
+    const fd = connect('stream', join(dirname(path), 'stdout'));
+    writeSync(fd, header);
+    return fd;
+  } catch {
+    return undefined;
   }
 }
 

@@ -6,7 +6,7 @@ import type { LineSink } from './types.js';
 
 /** A file that lines are added to; what else it holds stays. */
 export class LogFile implements LineSink {
-  readonly #fd: number;
+  readonly rawFd: number;
 
   /**
    * Opens it, and makes it where there is none.
@@ -15,12 +15,12 @@ export class LogFile implements LineSink {
   constructor(path: string) {
     const { O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
     // Not waiting: it may be a pipe that nobody reads.
-    this.#fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o600);
-    if (fstatSync(this.#fd).isDirectory()) throw new Error(`${path} is a folder`);
+    this.rawFd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o600);
+    if (fstatSync(this.rawFd).isDirectory()) throw new Error(`${path} is a folder`);
   }
 
   write(line: string): void {
-    writeOrLose(this.#fd, line);
+    writeOrLose(this.rawFd, line);
   }
 }
 
@@ -31,7 +31,7 @@ export const standardError: LineSink = {
 
 /** The same lines as text for people. */
 export function asText(sink: LineSink): LineSink {
-  return { write: (line) => sink.write(`${textOf(line)}\n`) };
+  return { rawFd: sink.rawFd, write: (line) => sink.write(`${textOf(line)}\n`) };
 }
 
 /** A full disk, or a reader who is gone, is no reason to stop. */

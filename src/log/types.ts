@@ -11,4 +11,6 @@ export interface Log {
 /** Takes one line of JSON with its line break. Never throws and never waits. */
 export interface LineSink {
   write(line: string): void;
+  /** A descriptor that leads to the same place, for what the runtime says when it aborts. */
+  readonly rawFd?: number | undefined;
 }

@@ -52,11 +52,14 @@ function isAtEnd(fd: number): boolean {
   }
 }
 
-/** Lets go of the caller's standard output and error: it waits for their end. */
-export function releaseOutput(): void {
+/**
+ * Lets go of the caller's standard output and error: it waits for their end.
+ * @param errorFd - Takes what the runtime says when it aborts. Default: nobody hears it.
+ */
+export function releaseOutput(errorFd?: number): void {
   const fd = openSync('/dev/null', constants.O_WRONLY);
   replaceFd(fd, 1);
-  replaceFd(fd, 2);
+  replaceFd(errorFd ?? fd, 2);
   closeSync(fd);
 }
 

@@ -76,7 +76,7 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
     { event: 'ready', forwards },
     forwards.length === 1 ? '1 port is forwarded' : `${forwards.length} ports are forwarded`,
   );
-  releaseOutput();
+  releaseOutput(log?.rawFd);
   signalReady(config.readyFd);
   outlive((problem) => settings.tell(problem, 'fault'));
   log?.leaveStandardError();

@@ -1,7 +1,10 @@
 // What the helper and `spliceport forward` log, and where to.
 
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Container, type TcpService } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
@@ -11,7 +14,7 @@ import { CliRun } from './helpers/cli.js';
 import { repeatedKeys } from './helpers/json-keys.js';
 import { FakeJournal, socat } from './helpers/journal.js';
 import { requestReload } from './helpers/reload-client.js';
-import { Caller, freePort, Run } from './helpers/run.js';
+import { Caller, freePort, Run, type RunOptions } from './helpers/run.js';
 
 interface Line {
   readonly level: string;
@@ -50,14 +53,25 @@ function writeSettings(log: object): string {
   return path;
 }
 
-function start(log: object, containerPort = echo.port): Run {
+function start(log: object, containerPort = echo.port, options: RunOptions = {}): Run {
   const config = caller.config(
     [{ host_ip: '', container_port: containerPort, host_port: port, range: 1, protocol: 'tcp' }],
     { RootlessCNI: true },
   );
   const env = { ...process.env, SPLICEPORT_CONFIG: writeSettings(log) };
-  return new Run(config, { env: { ...env, SPLICEPORT_CONTROL_DIR: '/dev/null/control' } });
+  return new Run(config, {
+    ...options,
+    env: { ...env, SPLICEPORT_CONTROL_DIR: '/dev/null/control' },
+  });
 }
+
+/** Starts a helper whose runtime says something on standard error at a signal, as it does when it aborts. */
+function startChatty(log: object): Run {
+  const report = ['--report-on-signal', `--report-directory=${caller.folder}`];
+  const helper = fileURLToPath(new URL('../../lib/rootlessport.cjs', import.meta.url));
+  return start(log, echo.port, { command: [process.execPath, ...report, helper] });
+}
+const said = /^Node\.js report completed$/m;
 
 const linesOf = (text: string): Line[] =>
   text
@@ -122,6 +136,28 @@ describe('the helper’s log', () => {
     await using run = start({ destination: logFile() });
     await run.ready();
     expect(readFileSync(logFile(), 'utf8')).toMatch(/^before\n\{/);
+  });
+
+  test('has in a file what the runtime says when it aborts', async () => {
+    await using run = startChatty({ destination: logFile() });
+    await run.ready();
+    process.kill(run.pid, 'SIGUSR2');
+    await until(() => said.test(readFileSync(logFile(), 'utf8')), 'what it says');
+  });
+
+  test('has in the journal what the runtime says when it aborts', async () => {
+    let text = '';
+    await using journal = createServer((stream) =>
+      stream.on('data', (data) => (text += String(data))),
+    );
+    await once(journal.listen(join(caller.folder, 'stdout')), 'listening');
+    await using datagrams = await FakeJournal.start(join(caller.folder, 'journal'));
+    await using run = startChatty({ destination: 'journal', journalSocket: datagrams.path });
+    await run.ready();
+    process.kill(run.pid, 'SIGUSR2');
+    await until(() => said.test(text), 'what it says');
+    expect(text).toMatch(/^spliceport\n\n3\n0\n0\n0\n0\n/);
+    await run.letGo();
   });
 
   test.each([
