@@ -218,7 +218,7 @@ bool UdpForward::Reconnect(UdpFlow& flow) {
     OnFlowReadable(flow);
     if (!flow.fd.valid()) return false;
     // So that its descriptor is free for the new one.
-    flow.fd.Reset();
+    CloseContainerSide(flow);
   }
   const auto connected = Connect(flow);
   // It might wait for a descriptor for ever; the client's next datagram begins a flow that takes an older one's.
@@ -245,7 +245,7 @@ Result<void> UdpForward::Connect(UdpFlow& flow) {
 Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
   if (source_address_ == SourceAddress::kTransparent) {
     // A flow that moves to another target cannot have the client's port twice.
-    flow.fd.Reset();
+    CloseContainerSide(flow);
     flow.lease.reset();
     // Whether a server listens elsewhere than at the target, it need not say over UDP.
     auto as_client =

@@ -64,6 +64,7 @@ class UdpForward final : public Forward,
   Result<void> Connect(UdpFlow& flow);
   Result<UniqueFd> OpenContainerSide(UdpFlow& flow);
   void SendToContainer(UdpFlow& flow);
+  void CloseContainerSide(UdpFlow& flow);
   void EndFlow(UdpFlow& flow, SessionEnding why);
   void Tell(const UdpFlow& flow, SessionEnding why) const;
   Result<void> Watch();

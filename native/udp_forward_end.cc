@@ -16,12 +16,19 @@ void UdpForward::EndFlow(UdpFlow& flow, SessionEnding why) {
   if (reactor_.session_log) Tell(flow, why);
   if (admission_) admission_->Leave();
   counters_.sessions_closed.Add();
+  CloseContainerSide(flow);
   reactor_.epoll.Forget(flow);
-  flow.fd.Reset();
   flow.lease.reset();
   reactor_.memory.End();
   reactor_.flow_room.End();
   reactor_.Bury(flows_.Remove(flow));
+}
+
+// Its readiness would wake the worker without end, while a forked process holds a copy of it.
+void UdpForward::CloseContainerSide(UdpFlow& flow) {
+  if (!flow.fd.valid()) return;
+  reactor_.epoll.Remove(flow.fd.get());
+  flow.fd.Reset();
 }
 
 void UdpForward::Tell(const UdpFlow& flow, SessionEnding why) const {

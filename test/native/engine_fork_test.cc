@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "harness.h"
+#include "processor_time.h"
 #include "server.h"
 
 namespace spliceport {
@@ -52,6 +53,7 @@ TEST_CASE("a flow that ended hears nothing more, also while a forked process hol
   CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
   REQUIRE(sendto(server.get(), "y", 1, 0, reinterpret_cast<sockaddr*>(&flow), size) == 1);
   CHECK(harness.engine().Sessions().empty());
+  CHECK(ProcessorMicrosOfOneSecond() < 200'000);
 }
 
 }  // namespace spliceport
