@@ -4,6 +4,7 @@
   'variables': {
     'engine_sources': [
       'native/address.cc',
+      'native/address_check.cc',
       'native/admission.cc',
       'native/cidr.cc',
       'native/client_routes.cc',

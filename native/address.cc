@@ -52,6 +52,12 @@ void Address::set_port(uint16_t port) noexcept {
   (is_v6() ? v6_.sin6_port : v4_.sin_port) = htons(port);
 }
 
+Address Address::WithoutPort() const noexcept {
+  Address address = *this;
+  address.set_port(0);
+  return address;
+}
+
 std::string Address::Text() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (!is_v6()) return inet_ntop(AF_INET, &v4_.sin_addr, text, sizeof(text));

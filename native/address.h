@@ -29,6 +29,7 @@ class Address {
   bool IsSomebody() const noexcept;
   uint16_t port() const noexcept;
   void set_port(uint16_t port) noexcept;
+  Address WithoutPort() const noexcept;
   std::string Text() const;  // Without the port.
 
   const sockaddr* bytes() const noexcept { return &any_; }

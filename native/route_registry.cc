@@ -45,11 +45,6 @@ struct AddressHash {
   size_t operator()(const Address& address) const { return address.Hash(); }
 };
 
-Address WithoutPort(Address address) {
-  address.set_port(0);
-  return address;
-}
-
 }  // namespace
 
 struct Counted {
@@ -149,7 +144,7 @@ Result<Address> NamespaceRoutes::CounterpartOf(const Address& target) {
     addresses_ = std::move(addresses.value());
     addresses_read_ = now;
   }
-  const Address address = WithoutPort(target);
+  const Address address = target.WithoutPort();
   const auto own = std::ranges::find(addresses_, address, &InterfaceAddress::address);
   if (own != addresses_.end()) {
     for (const InterfaceAddress& each : addresses_) {
@@ -167,7 +162,7 @@ Result<RouteHolding> NamespaceRoutes::Acquire(Protocol protocol, const Address& 
                                               const Address& target) {
   RouteBatch batch;
   const bool holds_source = protocol == Protocol::kUdp;
-  auto route = RouteTo(WithoutPort(client), WithoutPort(target), holds_source, batch);
+  auto route = RouteTo(client.WithoutPort(), target.WithoutPort(), holds_source, batch);
   if (!route.ok()) return route.error();
   CountedRule& rule = RuleFor({client.is_v6(), protocol, target.port(), claim_.table}, batch);
   ++route.value()->holders;

@@ -11,6 +11,7 @@ enum class SessionEnding : uint8_t {
   kClientReset,
   kServerReset,
   kRemoved,
+  kAddressGone,
   kLocalFailure,
   kIdleTimeout,
   kEvicted,

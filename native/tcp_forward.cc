@@ -80,6 +80,7 @@ int TcpForward::AcceptSome(int most) {
     }
     auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
     TcpSession& started = *session;
+    started.retargets = retargets_;
     Insert(std::move(session));
     counters_.sessions_opened.Add();
     started.Start();
@@ -203,12 +204,39 @@ void TcpForward::Adopt(std::unique_ptr<TcpSession> session) {
   TcpSession& adopted = *session;
   Insert(std::move(session));
   adopted.Resume();
+  // It was on its way when its forward's parts were told.
+  AddressCheck addresses(reactor_.netns);
+  Follow(adopted, addresses);
 }
 
 void TcpForward::EndMove(std::unique_ptr<TcpSession> returned) {
   --moving_;
   if (returned) Adopt(std::move(returned));
   if (Done()) owner_.OnForwardDone(id_);
+}
+
+void TcpForward::Retarget(TargetPtr target) {
+  target_ = std::move(target);
+  ++retargets_;
+  followers_left_ = sessions_.size();
+  if (followers_left_ > 0) reactor_.QueueTurn(*this);
+}
+
+// From the end, so that one that ends, whose place the last one takes, leaves none out.
+void TcpForward::OnTurn() {
+  AddressCheck addresses(reactor_.netns);
+  const size_t from = std::min(followers_left_, sessions_.size());
+  const size_t to = from - std::min(from, SessionListing::kPiece);
+  for (size_t place = from; place > to; --place)
+    Follow(*sessions_[place - 1], addresses);
+  followers_left_ = to;
+  if (to > 0) return reactor_.QueueTurn(*this);
+  // Nothing else might lead this thread out of a namespace that is asked for the last time.
+  (void)reactor_.netns.Enter(target_->netns).ok();
+}
+
+void TcpForward::Follow(TcpSession& session, AddressCheck& addresses) {
+  if (std::exchange(session.retargets, retargets_) != retargets_) session.FollowRetarget(addresses);
 }
 
 void TcpForward::StopAccepting(bool drain) {

@@ -28,13 +28,16 @@ class ForwardParts {
   ~ForwardParts() = default;
 };
 
-class TcpForward final : public Forward, private EventHandler, private Timer {
+class TcpForward final : public Forward, private EventHandler, private Timer, private Runnable {
  public:
   TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& parts,
              const ForwardConfig& config, ForwardCounters& counters);
+  ~TcpForward() override { reactor_.CancelTurn(*this); }
+  TcpForward(const TcpForward&) = delete;
+  TcpForward& operator=(const TcpForward&) = delete;
   Result<void> Start();
 
-  void Retarget(TargetPtr target) override { target_ = std::move(target); }
+  void Retarget(TargetPtr target) override;
   void StopAccepting(bool drain) override;
   void CloseAll() override;
   bool Done() const override { return !listener_ && sessions_.empty() && moving_ == 0; }
@@ -70,6 +73,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
  private:
   void OnEvents(uint32_t events) override;
   void OnTimer() override;
+  // Has some sessions follow the last retarget.
+  void OnTurn() override;
+  void Follow(TcpSession& session, AddressCheck& addresses);
   // The number accepted, at most `most`.
   int AcceptSome(int most);
   // Whether to try the next client at once; if not, the listener rests.
@@ -102,6 +108,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer {
   Backoff backoff_;
   bool closing_all_ = false;
   int moving_ = 0;
+  uint32_t retargets_ = 0;
+  // Those before it have yet to follow the last one.
+  size_t followers_left_ = 0;
   std::vector<std::unique_ptr<TcpSession>> sessions_;
 };
 

@@ -9,6 +9,7 @@
 //                attempt. One that is refused or unreachable is repeated kConnectAttempts times, n * 5 ms after the
 //                n-th, as clients of a starting container are used to; then, or at the connect timeout, the client
 //                gets a RST. Without descriptors or memory for the socket it waits for them, until the same timeout.
+//                A retarget starts it anew, at the new target and within the same timeout.
 //                Where clients are shown, one of another family than the target's is led to the address that the
 //                target's interface has of its own, and if nothing answers there, to the target.
 //   kOpen        With a PROXY header to write, that goes out first.
@@ -17,6 +18,8 @@
 //                FIN:  a pump that has read EOF and passed everything on has the FIN sent on (shutdown(2)); the other
 //                      direction goes on for as long as it likes. After both, close(2).
 //                RST:  EPOLLERR, or a failed read or write, means that this end is dead, and leads to kResetting.
+//                At a retarget, a session whose own address the namespace has lost ends: the client gets a RST. The
+//                kernel sends none to the server, and would tell this side nothing for a quarter of an hour.
 //                A session that lasts or turns to bulk may move to another worker: tcp_session_load.cc.
 //                A call that fails for a reason of this machine's (IsPeersFault) says nothing of an end. The session
 //                ends at once, and both ends get a RST: after a FIN, what was cut off would pass for whole.

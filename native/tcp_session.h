@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "address_check.h"
 #include "proxy_protocol.h"
 #include "pump.h"
 #include "session_log.h"
@@ -32,12 +33,17 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   // After a move between workers: the forward it belongs to now, and then, on that worker, what starts it again.
   void BelongTo(TcpForward& forward);
   void Resume();
+  // After a retarget: one that still connects is to go where the forward leads now, and one whose address is gone would
+  // hang until its keepalive fails. May end the session.
+  void FollowRetarget(AddressCheck& addresses);
   SessionInfo Describe() const;
 
   // The place in its forward's list.
   size_t index = 0;
   // The last listing that it is in.
   uint32_t listing = 0;
+  // The forward's retargets that it has followed.
+  uint32_t retargets = 0;
 
  private:
   // What both sockets are watched for, once and for all.
@@ -79,6 +85,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   void MoveTo(size_t worker);
   void HoldSendBuffer(Side& side);
   void KeepWayBack();
+  bool IsCutOff(AddressCheck& addresses) const;
   void BeginReset(Side& dead);
   void AdvanceReset();
   void ResetBoth();

@@ -25,6 +25,28 @@ void TcpSession::KeepWayBack() {
                                                           std::move(lease_));
 }
 
+// A lease's session has the client's address on this side, which no interface has; there the server's must be one.
+bool TcpSession::IsCutOff(AddressCheck& addresses) const {
+  return addresses.IsGone(target_->netns, lease_ ? server() : SourceOf(container_.fd));
+}
+
+// One that is resetting ends soon in any case, and its client may have last words to get.
+void TcpSession::FollowRetarget(AddressCheck& addresses) {
+  if (state_ == State::kConnecting) {
+    if (target_->IsSameAs(*forward_->target()) && !IsCutOff(addresses)) return;
+    static_cast<StreamEnd&>(container_) = StreamEnd();
+    lease_.reset();
+    attempts_ = 0;
+    counterpart_ = Counterpart::kAllowed;
+    forward_->counters().connect_retries.Add();
+    return Connect();
+  }
+  if (state_ != State::kOpen || !IsCutOff(addresses)) return;
+  forward_->counters().sessions_reset.Add();
+  ResetBoth();
+  End(SessionEnding::kAddressGone);
+}
+
 void TcpSession::BeginReset(Side& dead) {
   forward_->counters().sessions_reset.Add();
   state_ = State::kResetting;

@@ -274,6 +274,7 @@ export interface Session {
  * - `fin`: both sides had said all.
  * - `client-reset`, `server-reset`: that side ended it by a reset, or could not be reached any more.
  * - `removed`: its forward was removed, or the forwarder closed.
+ * - `address-gone`: at a retarget, the container no longer had the address that the session was at; its client was reset.
  * - `local-failure`: a call failed on this machine; both ends were reset.
  * - `idle-timeout`, `evicted`: a UDP flow that nobody used any more, or that had to make room for another.
  * - `connect-failed`, `connect-timeout`: there was no connection to the server; the client was reset.
@@ -286,6 +287,7 @@ export type SessionEnding =
   | 'client-reset'
   | 'server-reset'
   | 'removed'
+  | 'address-gone'
   | 'local-failure'
   | 'idle-timeout'
   | 'evicted'

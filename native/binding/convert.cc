@@ -45,6 +45,8 @@ const char* Name(SessionEnding ending) {
       return "server-reset";
     case SessionEnding::kRemoved:
       return "removed";
+    case SessionEnding::kAddressGone:
+      return "address-gone";
     case SessionEnding::kLocalFailure:
       return "local-failure";
     case SessionEnding::kIdleTimeout:

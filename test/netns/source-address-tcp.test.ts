@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { TcpService } from '../helpers/container.js';
 import { at, Network } from '../helpers/network.js';
 import { iproute2, isMissing } from '../helpers/tools.js';
+import { until } from '../helpers/wait.js';
 
 let network: Network;
 let service: TcpService;
@@ -163,6 +164,15 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     );
     const after = await ask({ address: at.host, port });
     expect(after.said.split(' ')[0]).toBe(at.client);
+    // The session at the lost address ends, the other one stays.
+    await network.forwarder.retarget({ id, address: at.secondOfContainer });
+    await until(
+      async () => (await network.forwarder.sessions()).length === 1,
+      'the end of the session at the lost address',
+    );
+    expect(await network.forwarder.sessions()).toMatchObject([
+      { target: { address: at.secondOfContainer } },
+    ]);
     await Promise.all([before.end(), after.end()]);
     await network.ip(network.container, `address replace ${at.container}/24 dev eth0`);
     await network.forwarder.retarget({ id, address: at.container });
