@@ -1,20 +1,26 @@
 // Theory of operation
 //
-// Several forwarders may serve one namespace at the same time, and none may disturb another; but what one leaves behind
-// that was killed must not stay for ever. So each engine that is at work in a namespace has a table of its own there,
-// whose number it has claimed by a unix socket of that name among the namespace's own abstract names (unix(7)). The kernel
-// frees the name however the process ends. Rules with this project's mark that lead to a table whose name is free are
-// what a dead process has left: whoever gets hold of the name takes them away, with the table's routes. Rules lead there,
-// because wherever there is such a route there is a rule for its table.
+//   tables   Several forwarders may serve one namespace at the same time, and none may disturb another; but what one leaves
+//            behind that was killed must not stay for ever. So each engine that is at work in a namespace has a table of
+//            its own there, whose number it has claimed. Rules with this project's mark that lead to a table which nobody
+//            claims are what a dead process has left: whoever gets hold of the claim takes them away, with the table's
+//            routes. Rules lead there, because wherever there is such a route there is a rule for its table.
+//   claims   A claim must be exclusive, end with its process however that ends, and be out of reach for all who may not
+//            change routes: else any program in the container could keep tables from us. A name or a lock would be
+//            anybody's in the namespace. So it is a connection that no packet has made (TCP_REPAIR in tcp(7)), from an
+//            address that is nobody's. The kernel gives the same two ends to one socket alone, and a socket that connects
+//            from a foreign address to one with CAP_NET_ADMIN or CAP_NET_RAW over the namespace alone (IP_TRANSPARENT in
+//            ip(7)). A socket that is merely bound there, which anybody's may be (IP_FREEBIND), is passed over in repair.
+//            Nothing is ever sent by it, nor when it is closed.
+//   numbers  The first that is free: the kernel keeps a table, although empty, for as long as the namespace lives.
 
 #include "route_tables.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <cstdio>
 #include <utility>
 
 namespace spliceport {
@@ -26,18 +32,32 @@ constexpr uint32_t kTables = 1'024;
 
 bool IsOurs(uint32_t table) { return table - kFirstTable < kTables; }
 
+// RFC 7600: for those who have no address. Nothing is ever sent to it.
+constexpr const char* kNobody = "192.0.0.8";
+constexpr uint16_t kClaimPort = 0x7370;
+
+Result<void> TurnOn(int fd, int level, int option) {
+  const int on = 1;
+  if (setsockopt(fd, level, option, &on, sizeof(on)) != 0) return LastError("setsockopt");
+  return {};
+}
+
 // The right to use a table in the calling thread's namespace; EADDRINUSE while another has it.
 Result<UniqueFd> Claim(uint32_t table) {
-  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return LastError("socket");
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  // The name begins with a zero: unix(7), "abstract".
-  const int length =
-      std::snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "spliceport/%08x", table);
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&name), size) != 0) return LastError("bind");
-  return fd;
+  auto opened = OpenStreamSocket(false);
+  if (!opened.ok()) return opened;
+  const int fd = opened.value().get();
+  const auto foreign = TurnOn(fd, IPPROTO_IP, IP_TRANSPARENT);
+  if (!foreign.ok()) return foreign.error();
+  const auto silent = TurnOn(fd, IPPROTO_TCP, TCP_REPAIR);
+  if (!silent.ok()) return silent.error();
+  const Address nobody = *Address::Parse(kNobody, kClaimPort);
+  if (bind(fd, nobody.bytes(), nobody.size()) != 0) return LastError("bind");
+  const auto number = static_cast<uint16_t>(table - kFirstTable + 1);
+  const auto connected = StartConnect(fd, *Address::Parse("127.0.0.1", number));
+  if (connected.ok()) return opened;
+  if (connected.error().code == -EADDRNOTAVAIL) return SysError{-EADDRINUSE, "connect"};
+  return connected.error();
 }
 
 // Takes away all of a table that the caller has claimed.
@@ -90,7 +110,9 @@ Result<void> PrepareRoutes() {
   batch.Remove(LocalRoute{*Address::Parse("192.0.2.1", 0), {}, kFirstTable + kTables});
   const auto allowed = socket.value().Commit(batch);
   if (!allowed.ok()) return allowed;
-  return ClearTheDead(socket.value(), 0);
+  auto claim = ClaimTable();
+  if (!claim.ok()) return claim.error();
+  return ClearTheDead(socket.value(), claim.value().table);
 }
 
 }  // namespace spliceport

@@ -12,16 +12,16 @@ namespace spliceport {
 // The right to use a table, for as long as it lives.
 struct TableClaim {
   uint32_t table = 0;
-  UniqueFd name;
+  UniqueFd socket;
 };
 
 // EADDRINUSE when all tables are taken.
 Result<TableClaim> ClaimTable();
 
-// Takes away what dead processes have left, also in the table that the caller has claimed (0: none).
+// Takes away what dead processes have left, also in the table that the caller has claimed.
 Result<void> ClearTheDead(RouteSocket& socket, uint32_t own_table);
 
-// Whether routes and rules can be made. Takes away what dead processes have left.
+// Whether routes and rules can be made, and a table be had. Takes away what dead processes have left.
 Result<void> PrepareRoutes();
 
 }  // namespace spliceport

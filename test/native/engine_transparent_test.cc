@@ -8,6 +8,7 @@
 #include "harness.h"
 #include "rtnetlink.h"
 #include "server.h"
+#include "squatter.h"
 
 namespace spliceport {
 
@@ -23,6 +24,20 @@ void AddOwnAddress(const Address& address) {
   RouteBatch batch;
   batch.Put({address, {}, kLocalTable});
   REQUIRE(socket.value().Commit(batch).ok());
+}
+
+// A forward from a free port of `host`; where clients reach it.
+Address AddTransparent(Harness& harness, const Address& host, const Address& target) {
+  auto opened = OpenHostSocket(Protocol::kTcp, host, false);
+  REQUIRE(opened.ok());
+  const Address bound = LocalAddress(opened.value().get()).value();
+  ForwardConfig config;
+  config.id = 1;
+  config.host_socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
+  config.target = harness.TargetAt(target);
+  config.source_address = SourceAddress::kTransparent;
+  REQUIRE(harness.engine().Add({config}).ok());
+  return bound;
 }
 
 }  // namespace
@@ -45,22 +60,32 @@ TEST_CASE("tcp: a server that reads late gets all, although both ends have said 
       got = ReadUpTo(fd, kBytes + 1).size();
       done = true;
     });
-    auto opened = OpenHostSocket(Protocol::kTcp, own, false);
-    REQUIRE(opened.ok());
-    const Address host = LocalAddress(opened.value().get()).value();
-    ForwardConfig config;
-    config.id = 1;
-    config.host_socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
-    config.target = harness.TargetAt(server.address());
-    config.source_address = SourceAddress::kTransparent;
-    REQUIRE(harness.engine().Add({config}).ok());
-    const UniqueFd client = ConnectTo(host);
+    const UniqueFd client = ConnectTo(AddTransparent(harness, own, server.address()));
     REQUIRE(SendAll(client.get(), std::string(kBytes, 'x')));
     ShutdownWrite(client.get());
     CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
     CHECK_FALSE(done);
     CHECK(Eventually([&] { return done.load(); }, std::chrono::seconds(10)));
     CHECK(got == kBytes);
+    CHECK(harness.Count(&ForwardCounters::source_address_fallbacks) == 0);
+  });
+}
+
+TEST_CASE("tcp: clients are shown as they are beside a process that takes all it can get") {
+  const UniqueFd host_netns = NewNamespace();
+  InNamespace(host_netns.get(), [] {
+    const Address own = *Address::Parse("198.51.100.1", 0);
+    AddOwnAddress(own);
+    Harness harness({.workers = 1});
+    const Squatter squatter(harness.netns());
+    Server server(harness.netns(), [](int fd) {
+      sockaddr_storage bytes{};
+      socklen_t size = sizeof(bytes);
+      (void)getpeername(fd, reinterpret_cast<sockaddr*>(&bytes), &size);
+      (void)SendAll(fd, Address::FromKernel(bytes).Text());
+    });
+    const UniqueFd client = ConnectTo(AddTransparent(harness, own, server.address()));
+    CHECK(ReadToEnd(client.get()).bytes == own.Text());
     CHECK(harness.Count(&ForwardCounters::source_address_fallbacks) == 0);
   });
 }
