@@ -5,13 +5,13 @@
 //            its own there, whose number it has claimed. Rules with this project's mark that lead to a table which nobody
 //            claims are what a dead process has left: whoever gets hold of the claim takes them away, with the table's
 //            routes. Rules lead there, because wherever there is such a route there is a rule for its table.
-//   claims   A claim must be exclusive, end with its process however that ends, and be out of reach for all who may not
+//   claims   A claim must be exclusive, end with its process however that ends, and be out of reach for whoever may not
 //            change routes: else any program in the container could keep tables from us. A name or a lock would be
-//            anybody's in the namespace. So it is a connection that no packet has made (TCP_REPAIR in tcp(7)), from an
-//            address that is nobody's. The kernel gives the same two ends to one socket alone, and a socket that connects
-//            from a foreign address to one with CAP_NET_ADMIN or CAP_NET_RAW over the namespace alone (IP_TRANSPARENT in
-//            ip(7)). A socket that is merely bound there, which anybody's may be (IP_FREEBIND), is passed over in repair.
-//            Nothing is ever sent by it, nor when it is closed.
+//            anybody's in the namespace. So it is a connection that no packet has made (TCP_REPAIR, which takes
+//            CAP_NET_ADMIN), from an address that is nobody's. The kernel gives the same two ends to one socket alone. To
+//            connect from a foreign address takes CAP_NET_ADMIN or CAP_NET_RAW over the namespace (IP_TRANSPARENT in
+//            ip(7)). Anybody may be bound to one (IP_FREEBIND), but that does not stop a socket in repair. Nothing is sent
+//            when it is closed either.
 //   numbers  The first that is free: the kernel keeps a table, although empty, for as long as the namespace lives.
 
 #include "route_tables.h"
@@ -22,6 +22,9 @@
 
 #include <algorithm>
 #include <utility>
+
+#include "address.h"
+#include "socket.h"
 
 namespace spliceport {
 

@@ -65,6 +65,13 @@ export function transparencyHint(failure: {
   if (code === 'EPERM' || code === 'EACCES') {
     return 'It takes CAP_NET_ADMIN in the user namespace that owns the network namespace.';
   }
+  if (code === 'EADDRINUSE') {
+    return (
+      '1,024 forwarders serve the namespace, or a program with CAP_NET_RAW there poses as them; ' +
+      '"ss -tanp src 192.0.0.8" in the namespace lists them.'
+    );
+  }
+  if (code === 'ENETUNREACH') return 'The interface lo is down in the namespace.';
   const hint = engineHint(failure);
   if (hint !== undefined) return hint;
   return 'It takes Linux 4.17 with policy routing (CONFIG_IP_MULTIPLE_TABLES).';

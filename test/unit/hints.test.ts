@@ -1,10 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { hostSocketHint, netnsHint } from '../../src/hints.js';
+import { hostSocketHint, netnsHint, transparencyHint } from '../../src/hints.js';
 
-const { EACCES, EAGAIN, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE, ENFILE, ENOMEM, EPERM } =
-  constants.errno;
+const {
+  EACCES,
+  EAGAIN,
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EINVAL,
+  EMFILE,
+  ENETUNREACH,
+  ENFILE,
+  ENOMEM,
+  EOPNOTSUPP,
+  EPERM,
+} = constants.errno;
 
 function lowestUnprivilegedPort(): number {
   return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
@@ -61,5 +72,17 @@ describe('hints for namespaces', () => {
 
   test('anything else: none', () => {
     expect(netnsHint({ syscall: 'setns', errno: -ENOMEM })).toBeUndefined();
+  });
+});
+
+describe("hints for namespaces where clients' addresses are not shown", () => {
+  test.each([
+    ['setsockopt', EPERM, 'CAP_NET_ADMIN'],
+    ['connect', EADDRINUSE, 'src 192.0.0.8'],
+    ['connect', ENETUNREACH, 'lo is down'],
+    ['pthread_create', EAGAIN, 'pids.max'],
+    ['rtnetlink', EOPNOTSUPP, 'CONFIG_IP_MULTIPLE_TABLES'],
+  ])('%s errno %i speaks of: %s', (syscall, errno, advice) => {
+    expect(transparencyHint({ syscall, errno: -errno })).toContain(advice);
   });
 });
