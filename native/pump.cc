@@ -34,7 +34,7 @@ constexpr size_t kOneSegmentBytes = 536;
 // option, and a connection that sends just one saves the calls.
 void TuneBeforeSend(StreamEnd& sink, size_t count) {
   if (!sink.tuned && (sink.sent_once || count > kOneSegmentBytes)) {
-    SetNoDelayAndKeepalive(sink.fd.get());
+    SetNoDelay(sink.fd.get());
     sink.tuned = true;
   }
   sink.sent_once = true;

@@ -24,7 +24,7 @@ struct StreamEnd {
       false;  // RDHUP, HUP or ERR: the next reads end in EOF or a failure, so a short read is not the last.
   bool urgent = false;            // A read stops at an urgent mark, so a short one is not the last.
   bool sent_once = false;         // Bytes have gone out here before.
-  bool tuned = false;             // TCP_NODELAY and keepalive are on.
+  bool tuned = false;             // TCP_NODELAY is on.
   bool settled_for_bulk = false;  // The send buffer's size is settled for bulk.
 };
 

@@ -16,9 +16,6 @@ namespace spliceport {
 
 namespace {
 
-// As the packaged rootlessport has it, which is Go's default: a peer that vanished is noticed after 15 + 9 * 15 s.
-constexpr int kKeepaliveIdleSeconds = 15;
-constexpr int kKeepaliveIntervalSeconds = 15;
 // net.core.somaxconn caps it.
 constexpr int kBacklog = 4'096;
 // What a burst of datagrams may take up while a worker is busy; net.core.[rw]mem_max caps it without CAP_NET_ADMIN.
@@ -43,19 +40,12 @@ void EnlargeDatagramBuffers(int fd) {
   TryOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, kDatagramBufferBytes);
 }
 
-void SetKeepalive(int fd) {
-  TryOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  TryOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
-  TryOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
-}
-
 Result<void> PrepareHostSocket(int fd, Protocol protocol, bool v6) {
   if (protocol == Protocol::kTcp) {
-    TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    SetKeepalive(fd);
+    SetNoDelay(fd);
     return SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   }
-  TryOption(fd, IPPROTO_UDP, UDP_GRO, 1);
+  SetReceiveOffload(fd, true);
   TryOption(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   EnlargeDatagramBuffers(fd);
   // Without packet info replies could leave from another address than the client sent to.
@@ -225,10 +215,18 @@ int UnacknowledgedBytes(int fd) {
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
-void SetNoDelayAndKeepalive(int fd) {
-  TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  SetKeepalive(fd);
+void SetNoDelay(int fd) { TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
+
+void SetKeepalive(int fd, const Keepalive& keepalive) {
+  const bool on = keepalive.idle_seconds > 0;
+  TryOption(fd, SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0);
+  if (!on) return;
+  TryOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive.idle_seconds);
+  TryOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive.interval_seconds);
+  TryOption(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive.probes);
 }
+
+void SetReceiveOffload(int fd, bool on) { TryOption(fd, IPPROTO_UDP, UDP_GRO, on ? 1 : 0); }
 
 bool HasReceivedFin(int fd, uint64_t bytes_read) {
   tcp_info info{};

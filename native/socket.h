@@ -35,8 +35,16 @@ bool IsOutOfDescriptors(int error);
 // memory, a security rule; the connection may be as well as ever then.
 bool IsPeersFault(int error);
 
-// A socket for clients: bound, and listening when it is TCP. TCP_NODELAY and keepalive are inherited by what it
-// accepts; UDP gets packet info, UDP_GRO and the kernel's drop count.
+// When the other end of a silent connection is asked whether it is still there, and how often in vain before it counts
+// as gone. Whole seconds, as the kernel has them: TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT in tcp(7).
+struct Keepalive {
+  int idle_seconds = 15;  // 0: it is never asked.
+  int interval_seconds = 15;
+  int probes = 9;
+};
+
+// A socket for clients: bound, and listening when it is TCP. TCP_NODELAY is inherited by what it accepts; UDP gets packet
+// info, UDP_GRO and the kernel's drop count.
 Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only);
 Result<Address> LocalAddress(int fd);
 // Where the other end sees it come from; unspecified when there is no such thing yet.
@@ -73,8 +81,11 @@ void ShutdownWrite(int fd);
 void ResetOnClose(int fd);
 // Bytes sent and not yet acknowledged. SIOCOUTQ in tcp(7); 0 when the kernel does not say.
 int UnacknowledgedBytes(int fd);
-// For a socket that did not inherit them: TCP_NODELAY and keepalive.
-void SetNoDelayAndKeepalive(int fd);
+void SetNoDelay(int fd);
+// What a listener accepts inherits it.
+void SetKeepalive(int fd, const Keepalive& keepalive);
+// Whether trains of datagrams arrive as one. UDP_GRO in udp(7).
+void SetReceiveOffload(int fd, bool on);
 // The least round trip seen, from the handshake on. Unit: microseconds; nothing measured yet: UINT32_MAX.
 uint32_t MinRoundTripMicros(int fd);
 // Fixes a size that the kernel would tune by itself. Unit: bytes, before the kernel doubles them. SO_SNDBUF in socket(7).

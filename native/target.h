@@ -28,6 +28,8 @@ struct Limits {
   int64_t connect_timeout_micros = 10'000'000;
   int64_t flow_timeout_micros = 90'000'000;
   size_t most_flows = 16'384;
+  Keepalive keepalive;
+  bool udp_segmentation = true;  // Whether trains of datagrams are received and sent as one.
 };
 
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };

@@ -1,7 +1,7 @@
 // What a session does once it is known what it is to its worker
 //
 // Keepalive: a server may vanish while the session waits for it, after a single small request or none. Then only keepalive
-// ends it. It comes with TCP_NODELAY, at the latest when the session is some seconds old or moves.
+// ends it. The client's side has it from its listener; the container's gets it when the session is some seconds old.
 //
 // Socket buffers: with the kernel's auto-tuning, megabytes queue between the forwarder and where the bytes go, and fall
 // out of the processor's cache. When a direction turns to bulk, the socket that it is sent on gets a fixed, small send
@@ -34,9 +34,7 @@ Load TcpSession::LoadNow() const {
   return lasts ? Load::kMessages : Load::kUnknown;
 }
 
-void TcpSession::KeepAlive() {
-  if (!std::exchange(container_.tuned, true)) SetNoDelayAndKeepalive(container_.fd.get());
-}
+void TcpSession::KeepAlive() { SetKeepalive(container_.fd.get(), forward_->limits().keepalive); }
 
 void TcpSession::NoteLoad() {
   if (to_container_.bulk()) HoldSendBuffer(container_);
@@ -54,8 +52,9 @@ void TcpSession::NoteLoad() {
 
 void TcpSession::MoveTo(size_t worker) {
   Reactor& reactor = forward_->reactor();
+  // It waits for the time of keepalive.
+  if (armed()) KeepAlive();
   reactor.timers.Cancel(*this);
-  KeepAlive();
   for (Side* side : {&host_, &container_}) {
     reactor.epoll.Remove(side->fd.get());
     reactor.epoll.Forget(*side);

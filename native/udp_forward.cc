@@ -189,6 +189,7 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
     reactor_.flow_room.Make();
   }
   flow->to_client.connected = false;
+  flow->to_client.segmentation = limits_.udp_segmentation;
   flow->to_client.peer = train.peer;
   flow->is_answered = train.peer.IsSomebody();
   flow->begun_micros = flow->used_micros = arrival.now;
@@ -237,7 +238,8 @@ Result<void> UdpForward::Connect(UdpFlow& flow) {
   if (!watched.ok()) return watched;
   flow.fd = std::move(opened.value());
   flow.target = target_;
-  flow.to_container = {.prefix = flow.introduction};
+  if (!limits_.udp_segmentation) SetReceiveOffload(flow.fd.get(), false);
+  flow.to_container = {.segmentation = limits_.udp_segmentation, .prefix = flow.introduction};
   flow.kernel_drops = 0;
   return {};
 }

@@ -13,6 +13,7 @@ import type {
   SourceAddress,
   Stats,
 } from './types.js';
+import type { ForwardLimits } from './validate.js';
 
 /** A failed system call. `errno` is negative, as in libuv and Node. */
 export interface NativeFailure {
@@ -58,16 +59,13 @@ export interface NativeTarget {
 }
 
 /** Forwards with consecutive ids to consecutive ports. */
-export interface NativeForwards {
+export interface NativeForwards extends ForwardLimits {
   readonly firstId: number;
   readonly protocol: Protocol;
   /** One for each. Taken over by the engine, whatever the outcome. */
   readonly hostFds: readonly number[];
   /** Of the first. */
   readonly target: NativeTarget;
-  readonly connectTimeoutMs: number;
-  readonly udpTimeoutMs: number;
-  readonly maxFlows: number;
   readonly sourceAddress: SourceAddress;
   /** Blocks of addresses. Empty: PROXY headers are not read. */
   readonly trustedProxies: readonly string[];

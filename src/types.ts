@@ -96,10 +96,27 @@ export interface ForwardSpec {
    */
   readonly connectTimeoutMs?: number;
   /**
+   * After what silence the other end of a TCP session, on either side, is asked whether it is still there. Unit: ms,
+   * rounded up to whole seconds. Default: 15,000. Range: 0 to 32,767,000; 0: it is not asked. TCP_KEEPIDLE in tcp(7).
+   */
+  readonly keepaliveIdleMs?: number;
+  /**
+   * How long after one such probe the next is sent, while there is no answer. Unit: ms, rounded up to whole seconds.
+   * Default: 15,000. Range: 1 to 32,767,000. TCP_KEEPINTVL in tcp(7).
+   */
+  readonly keepaliveIntervalMs?: number;
+  /** Probes without an answer after which the session is reset. Default: 9. Range: 1 to 127. TCP_KEEPCNT in tcp(7). */
+  readonly keepaliveProbes?: number;
+  /**
    * How long a UDP flow lives without a datagram in either direction. Unit: ms. Default: 90,000.
    * Range: 1 to 86,400,000.
    */
   readonly udpTimeoutMs?: number;
+  /**
+   * Whether runs of UDP datagrams pass the kernel as one, which is faster. With `false` each passes by itself, also in a
+   * capture of packets. Default: true. UDP_SEGMENT and UDP_GRO in udp(7).
+   */
+  readonly udpSegmentation?: boolean;
   /**
    * Most TCP sessions or UDP flows at a time; a further client is refused, where {@link ForwardSpec.maxFlows} makes room
    * for it. Default: any number. Range: 1 to 1,048,576.

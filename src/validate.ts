@@ -36,6 +36,10 @@ const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_UDP_TIMEOUT_MS = 90_000;
 const MAX_TIME_MS = 86_400_000;
+const DEFAULT_KEEPALIVE_MS = 15_000;
+const MAX_KEEPALIVE_MS = 32_767_000;
+const DEFAULT_KEEPALIVE_PROBES = 9;
+const MAX_KEEPALIVE_PROBES = 127;
 const DEFAULT_MAX_FLOWS = 16_384;
 const HIGHEST_MAX_FLOWS = 1_048_576;
 const MAX_PORT = 65_535;
@@ -62,17 +66,25 @@ export interface HostRequest {
   readonly dualStack: boolean;
 }
 
+/** What a forward may take: time, silence, flows. See {@link ForwardSpec}. */
+export interface ForwardLimits {
+  readonly connectTimeoutMs: number;
+  /** 0: nobody is asked. */
+  readonly keepaliveIdleMs: number;
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveProbes: number;
+  readonly udpTimeoutMs: number;
+  readonly udpSegmentation: boolean;
+  readonly maxFlows: number;
+}
+
 /** A {@link ForwardSpec} with every default filled in; its ports are the first of `count`. */
 export interface ResolvedRange {
   readonly host: HostRequest;
   readonly container: { readonly address: string; readonly port: number };
   readonly count: number;
   readonly netnsPath: string;
-  readonly limits: {
-    readonly connectTimeoutMs: number;
-    readonly udpTimeoutMs: number;
-    readonly maxFlows: number;
-  };
+  readonly limits: ForwardLimits;
   readonly sourceAddress: SourceAddress;
   readonly acceptedProxies: AcceptedProxies;
   readonly admission: AdmissionRules;
@@ -177,14 +189,6 @@ function resolveRange(
     const places = `${name}.netns, or for netns in the options of the forwarder,`;
     throw invalidArgType(places, 'a network namespace', undefined);
   }
-  const limits = {
-    connectTimeoutMs: duration(
-      `${name}.connectTimeoutMs`,
-      spec.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    ),
-    udpTimeoutMs: duration(`${name}.udpTimeoutMs`, spec.udpTimeoutMs ?? DEFAULT_UDP_TIMEOUT_MS),
-    maxFlows: integer(`${name}.maxFlows`, spec.maxFlows ?? DEFAULT_MAX_FLOWS, 1, HIGHEST_MAX_FLOWS),
-  };
   const dualStack = hostAddress === undefined;
   const containerAddress = resolveAddress(
     `${name}.container.address`,
@@ -195,7 +199,7 @@ function resolveRange(
     container: { address: containerAddress, port: containerPort },
     count,
     netnsPath,
-    limits,
+    limits: resolveLimits(name, spec),
     sourceAddress: resolveSourceAddress(
       `${name}.sourceAddress`,
       spec.sourceAddress ?? 'container',
@@ -203,6 +207,42 @@ function resolveRange(
     ),
     acceptedProxies: resolveAcceptedProxies(name, spec),
     admission: resolveAdmission(name, spec),
+  };
+}
+
+function resolveLimits(name: string, spec: ForwardSpec): ForwardLimits {
+  return {
+    connectTimeoutMs: duration(
+      `${name}.connectTimeoutMs`,
+      spec.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    ),
+    ...resolveKeepalive(name, spec),
+    udpTimeoutMs: duration(`${name}.udpTimeoutMs`, spec.udpTimeoutMs ?? DEFAULT_UDP_TIMEOUT_MS),
+    udpSegmentation: flag(`${name}.udpSegmentation`, spec.udpSegmentation ?? true),
+    maxFlows: integer(`${name}.maxFlows`, spec.maxFlows ?? DEFAULT_MAX_FLOWS, 1, HIGHEST_MAX_FLOWS),
+  };
+}
+
+function resolveKeepalive(name: string, spec: ForwardSpec) {
+  return {
+    keepaliveIdleMs: integer(
+      `${name}.keepaliveIdleMs`,
+      spec.keepaliveIdleMs ?? DEFAULT_KEEPALIVE_MS,
+      0,
+      MAX_KEEPALIVE_MS,
+    ),
+    keepaliveIntervalMs: integer(
+      `${name}.keepaliveIntervalMs`,
+      spec.keepaliveIntervalMs ?? DEFAULT_KEEPALIVE_MS,
+      1,
+      MAX_KEEPALIVE_MS,
+    ),
+    keepaliveProbes: integer(
+      `${name}.keepaliveProbes`,
+      spec.keepaliveProbes ?? DEFAULT_KEEPALIVE_PROBES,
+      1,
+      MAX_KEEPALIVE_PROBES,
+    ),
   };
 }
 
@@ -251,6 +291,11 @@ function integer(name: string, value: unknown, lowest: number, highest: number):
   if (!Number.isInteger(value) || value < lowest || value > highest) {
     throw outOfRange(name, `an integer from ${lowest} to ${highest}`, value);
   }
+  return value;
+}
+
+function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'a boolean', value);
   return value;
 }
 

@@ -23,6 +23,16 @@ void Tell(const Napi::Function& on_event, const Napi::Object& event) {
   AfterCallback(env, napi_call_function(env, env.Undefined(), on_event, 1, &argument, &ignored));
 }
 
+int SecondsAt(const Napi::Object& object, const char* key) {
+  constexpr int64_t kMillisPerSecond = 1'000;
+  return static_cast<int>((IntegerAt(object, key) + kMillisPerSecond - 1) / kMillisPerSecond);
+}
+
+Keepalive KeepaliveOf(const Napi::Object& object) {
+  return {SecondsAt(object, "keepaliveIdleMs"), SecondsAt(object, "keepaliveIntervalMs"),
+          static_cast<int>(IntegerAt(object, "keepaliveProbes"))};
+}
+
 }  // namespace
 
 Napi::Function EngineWrap::Define(Napi::Env env) {
@@ -106,6 +116,8 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
   common.protocol = ProtocolAt(object, "protocol");
   common.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
   common.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
+  common.limits.keepalive = KeepaliveOf(object);
+  common.limits.udp_segmentation = FlagAt(object, "udpSegmentation");
   common.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
   common.source_address = SourceAddressAt(object, "sourceAddress");
   common.accept_proxy = ProxyTrustOf(object);

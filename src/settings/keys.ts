@@ -26,12 +26,16 @@ const isGate: Readonly<Record<keyof ForwardSettings, boolean>> = {
   allow: true,
   connectTimeoutMs: false,
   deny: true,
+  keepaliveIdleMs: false,
+  keepaliveIntervalMs: false,
+  keepaliveProbes: false,
   maxFlows: true,
   maxSessions: true,
   maxSessionsPerSecond: true,
   proxyHeaderTimeoutMs: false,
   sourceAddress: false,
   trustedProxies: true,
+  udpSegmentation: false,
   udpTimeoutMs: false,
 };
 

@@ -13,6 +13,7 @@ import type {
 } from './types.js';
 
 const MAX_TIME_MS = 86_400_000;
+const MAX_KEEPALIVE_MS = 32_767_000;
 
 type Shape<T> = Record<keyof T, z.ZodMiniType>;
 
@@ -130,11 +131,27 @@ const forwardShape = {
     MAX_TIME_MS,
     'How long a connection to the container may take. Unit: ms. Default: 10,000.',
   ),
+  keepaliveIdleMs: integer(
+    0,
+    MAX_KEEPALIVE_MS,
+    'After what silence the other end of a TCP session is asked whether it is still there; 0: it is not asked. Unit: ms, rounded up to whole seconds. Default: 15,000.',
+  ),
+  keepaliveIntervalMs: integer(
+    1,
+    MAX_KEEPALIVE_MS,
+    'How long after one keepalive probe the next is sent. Unit: ms, rounded up to whole seconds. Default: 15,000.',
+  ),
+  keepaliveProbes: integer(
+    1,
+    127,
+    'Keepalive probes without an answer after which a session is reset. Default: 9.',
+  ),
   udpTimeoutMs: integer(
     1,
     MAX_TIME_MS,
     'How long a UDP flow lives without a datagram. Unit: ms. Default: 90,000.',
   ),
+  udpSegmentation: flag('Whether runs of UDP datagrams pass the kernel as one. Default: true.'),
   maxFlows: integer(1, 1_048_576, 'Most UDP flows of a forward at a time. Default: 16,384.'),
   maxSessions: integer(
     1,

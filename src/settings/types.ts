@@ -39,12 +39,16 @@ export type ForwardSettings = Pick<
   | 'allow'
   | 'connectTimeoutMs'
   | 'deny'
+  | 'keepaliveIdleMs'
+  | 'keepaliveIntervalMs'
+  | 'keepaliveProbes'
   | 'maxFlows'
   | 'maxSessions'
   | 'maxSessionsPerSecond'
   | 'proxyHeaderTimeoutMs'
   | 'sourceAddress'
   | 'trustedProxies'
+  | 'udpSegmentation'
   | 'udpTimeoutMs'
 >;
 

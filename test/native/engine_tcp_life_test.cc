@@ -64,6 +64,16 @@ int Option(int fd, int level, int name) {
   return value;
 }
 
+// The descriptor with which the engine has accepted `client`.
+int Accepted(const UniqueFd& client) { return DescriptorTo(LocalAddress(client.get()).value()); }
+
+// How `fd` asks for its other end: after what, how often, how many times.
+std::vector<int> KeepaliveOf(int fd) {
+  if (Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 0) return {};
+  return {Option(fd, IPPROTO_TCP, TCP_KEEPIDLE), Option(fd, IPPROTO_TCP, TCP_KEEPINTVL),
+          Option(fd, IPPROTO_TCP, TCP_KEEPCNT)};
+}
+
 }  // namespace
 
 TEST_CASE("tcp: ten thousand connections that end at any point leave nothing") {
@@ -96,7 +106,8 @@ TEST_CASE("tcp: ten thousand connections that end at any point leave nothing") {
   CHECK(harness.engine().Sessions().empty());
 }
 
-TEST_CASE("tcp: both sides of a session ask whether the other end is still there") {
+TEST_CASE(
+    "tcp: neither side of a session that has said more than one thing holds a short segment back") {
   Harness harness;
   Server server(harness.netns(), Echo);
   const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
@@ -107,9 +118,6 @@ TEST_CASE("tcp: both sides of a session ask whether the other end is still there
   for (const Address& peer : {LocalAddress(client.get()).value(), server.address()}) {
     const int fd = DescriptorTo(peer);
     REQUIRE(fd >= 0);
-    CHECK(Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
-    CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
-    CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 15);
     CHECK(Option(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
   }
 }
@@ -124,14 +132,35 @@ TEST_CASE(
   REQUIRE(ReadUpTo(client.get(), 4) == "ping");
   const int fd = DescriptorTo(server.address());
   REQUIRE(fd >= 0);
-  CHECK(Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 0);
-  CHECK(Eventually([&] { return Option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1; }));
-  CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
-  CHECK(Option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 15);
+  CHECK(KeepaliveOf(fd).empty());
+  CHECK(Eventually([&] { return !KeepaliveOf(fd).empty(); }));
+  CHECK(KeepaliveOf(fd) == std::vector{15, 15, 9});
+  CHECK(KeepaliveOf(Accepted(client)) == std::vector{15, 15, 9});
+}
+
+TEST_CASE("tcp: both sides ask for their other ends at the times of their forward, or never") {
+  struct Case {
+    Keepalive keepalive;
+    std::vector<int> expected;
+  };
+  Harness harness;
+  Server server(harness.netns(), Echo);
+  int id = 0;
+  for (const Case& each : {Case{{7, 3, 2}, {7, 3, 2}}, Case{{0, 3, 2}, {}}}) {
+    const Address host =
+        harness.Add(++id, Protocol::kTcp, server.address(), {.keepalive = each.keepalive});
+    const UniqueFd client = ConnectTo(host);
+    REQUIRE(SendAll(client.get(), "ping"));
+    REQUIRE(ReadUpTo(client.get(), 4) == "ping");
+    CHECK(KeepaliveOf(Accepted(client)) == each.expected);
+    const int fd = DescriptorTo(server.address());
+    CHECK(Eventually([&] { return KeepaliveOf(fd) == each.expected; }));
+  }
 }
 
 TEST_CASE("tcp: a peer that vanishes without a word is found out, and the client reset") {
   Harness harness;
+  constexpr Limits kImpatient{.keepalive = {1, 1, 2}};
   std::latch to_vanish(1);
   Server server(harness.netns(), [&](int fd) {
     for (int i = 0; i < 2; ++i)
@@ -141,16 +170,10 @@ TEST_CASE("tcp: a peer that vanishes without a word is found out, and the client
     constexpr int kRepair = 1;
     CHECK(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &kRepair, sizeof(kRepair)) == 0);
   });
-  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
+  const UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address(), kImpatient));
   for (int i = 0; i < 2; ++i) {
     REQUIRE(SendAll(client.get(), "ping"));
     REQUIRE(ReadUpTo(client.get(), 4) == "ping");
-  }
-  // The engine's own times, made short.
-  for (const int name : {TCP_KEEPIDLE, TCP_KEEPINTVL}) {
-    constexpr int kSeconds = 1;
-    REQUIRE(setsockopt(DescriptorTo(server.address()), IPPROTO_TCP, name, &kSeconds,
-                       sizeof(kSeconds)) == 0);
   }
   to_vanish.count_down();
   CHECK(ReadToEnd(client.get()).error == ECONNRESET);

@@ -128,7 +128,7 @@ TEST_CASE("tcp: a header that comes byte by byte, with the stream close behind i
   Server server(harness.netns(), Echo);
   const Address host = harness.Add(Believing(harness.TargetAt(server.address())));
   const UniqueFd client = ConnectTo(host);
-  SetNoDelayAndKeepalive(client.get());
+  SetNoDelay(client.get());
   const std::string header = HeaderFrom("203.0.113.9");
   for (size_t at = 0; at + 1 < header.size(); ++at) {
     REQUIRE(SendAll(client.get(), header.substr(at, 1)));

@@ -7,6 +7,7 @@
 
 #include "harness.h"
 #include "udp_echo.h"
+#include "udp_ends.h"
 
 namespace spliceport {
 
@@ -20,6 +21,38 @@ std::string Ask(const UniqueFd& client, const std::string& question, int patienc
   std::vector<char> buffer(64 << 10);
   const ssize_t size = recv(client.get(), buffer.data(), buffer.size(), 0);
   return size < 0 ? "-" : std::string(buffer.data(), static_cast<size_t>(size));
+}
+
+UniqueFd ServerIn(int netns) {
+  UniqueFd server;
+  InNamespace(netns, [&] {
+    auto opened = OpenHostSocket(Protocol::kUdp, *Address::Parse("127.0.0.1", 0), false);
+    REQUIRE(opened.ok());
+    server = std::move(opened.value());
+  });
+  return server;
+}
+
+// What has come to a socket that takes trains whole.
+struct Arrivals {
+  size_t datagrams = 0;
+  size_t trains = 0;
+  Address peer;
+};
+
+Arrivals ArrivalsAt(const UniqueFd& fd, size_t expected) {
+  Arrivals arrivals;
+  ReceiveBatch batch;
+  (void)Eventually([&] {
+    batch.Clear();
+    for (int i = 0, count = batch.Receive(fd.get(), false); i < count; ++i) {
+      arrivals.datagrams += batch[i].datagrams();
+      ++arrivals.trains;
+      arrivals.peer = batch[i].peer;
+    }
+    return arrivals.datagrams >= expected;
+  });
+  return arrivals;
 }
 
 }  // namespace
@@ -119,6 +152,32 @@ TEST_CASE("udp: a new target is in force for the next datagram of a live flow") 
   const auto sessions = harness.engine().Sessions();
   REQUIRE(sessions.size() == 1);
   CHECK(sessions[0].target == two.address());
+}
+
+TEST_CASE("udp: runs of datagrams pass the kernel as one, or one by one where that is set") {
+  constexpr size_t kCount = 20;
+  const std::vector<std::string> sent(kCount, std::string(1'000, 's'));
+  const std::vector<std::string_view> run(sent.begin(), sent.end());
+  for (const bool together : {true, false}) {
+    Harness harness;
+    const UniqueFd server = ServerIn(harness.netns());
+    const UdpEnd client(*Address::Parse("127.0.0.1", 0), true);
+    const Limits limits{.udp_segmentation = together};
+    const Address host = harness.Add(1, Protocol::kUdp, LocalAddress(server.get()).value(), limits);
+    REQUIRE(client.SendTrain(host, run));
+    const Arrivals there = ArrivalsAt(server, kCount);
+    CHECK(there.datagrams == kCount);
+    CHECK(there.trains == (together ? 1 : kCount));
+
+    DatagramRoute back{.connected = false, .peer = there.peer};
+    SendBatch out;
+    for (const std::string_view bytes : run)
+      out.Add(back, {bytes, 0});
+    REQUIRE(out.Flush(server.get()).datagrams == kCount);
+    const Arrivals here = ArrivalsAt(UniqueFd(dup(client.fd())), kCount);
+    CHECK(here.datagrams == kCount);
+    CHECK(here.trains == (together ? 1 : kCount));
+  }
 }
 
 TEST_CASE("udp: a removed forward frees its port and its descriptors at once") {

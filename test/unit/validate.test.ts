@@ -96,7 +96,15 @@ describe('a forward', () => {
       container: { address: '127.0.0.1', port: 80 },
       count: 1,
       netnsPath: netns,
-      limits: { connectTimeoutMs: 10_000, udpTimeoutMs: 90_000, maxFlows: 16_384 },
+      limits: {
+        connectTimeoutMs: 10_000,
+        keepaliveIdleMs: 15_000,
+        keepaliveIntervalMs: 15_000,
+        keepaliveProbes: 9,
+        udpTimeoutMs: 90_000,
+        udpSegmentation: true,
+        maxFlows: 16_384,
+      },
       sourceAddress: 'container',
       acceptedProxies: { trustedProxies: [], proxyHeaderTimeoutMs: 3_000 },
       admission: { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 },
@@ -104,7 +112,15 @@ describe('a forward', () => {
   });
 
   test('is taken as it is given, with canonical addresses', () => {
-    const limits = { connectTimeoutMs: 1, udpTimeoutMs: 86_400_000, maxFlows: 1 };
+    const limits = {
+      connectTimeoutMs: 1,
+      keepaliveIdleMs: 0,
+      keepaliveIntervalMs: 32_767_000,
+      keepaliveProbes: 127,
+      udpTimeoutMs: 86_400_000,
+      udpSegmentation: false,
+      maxFlows: 1,
+    };
     const spec: ForwardSpec = {
       protocol: 'udp',
       host: { address: '0:0::1', port: 0 },
@@ -197,6 +213,11 @@ describe('a forward', () => {
     ],
     [{ ...minimal, netns: 'web' }, type, 'specs[1].netns'],
     [{ ...minimal, connectTimeoutMs: 0 }, range, 'specs[1].connectTimeoutMs'],
+    [{ ...minimal, keepaliveIdleMs: -1 }, range, 'specs[1].keepaliveIdleMs'],
+    [{ ...minimal, keepaliveIdleMs: 32_767_001 }, range, 'specs[1].keepaliveIdleMs'],
+    [{ ...minimal, keepaliveIntervalMs: 0 }, range, 'specs[1].keepaliveIntervalMs'],
+    [{ ...minimal, keepaliveProbes: 128 }, range, 'specs[1].keepaliveProbes'],
+    [{ ...minimal, udpSegmentation: 1 }, type, 'specs[1].udpSegmentation'],
     [{ ...minimal, udpTimeoutMs: 86_400_001 }, range, 'specs[1].udpTimeoutMs'],
     [{ ...minimal, maxFlows: 1_048_577 }, range, 'specs[1].maxFlows'],
     [{ ...minimal, sourceAddress: 1 }, type, 'specs[1].sourceAddress'],

@@ -12,7 +12,15 @@ const options = {
   nearRttMicros: 500,
   tellsOfEnds: false,
 };
-const limits = { connectTimeoutMs: 1_000, udpTimeoutMs: 1_000, maxFlows: 10 };
+const limits = {
+  connectTimeoutMs: 1_000,
+  keepaliveIdleMs: 0,
+  keepaliveIntervalMs: 1_000,
+  keepaliveProbes: 1,
+  udpTimeoutMs: 1_000,
+  udpSegmentation: true,
+  maxFlows: 10,
+};
 const admission = { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 };
 const proxies = { trustedProxies: [], proxyHeaderTimeoutMs: 1_000 };
 
