@@ -2,10 +2,10 @@
 // main.ts: the command `spliceport`.
 
 import { CommanderError } from 'commander';
-import { exitCodes, failureOf } from './failure.js';
+import { exitCodes, failureOf, usageFailure } from './failure.js';
 import { complain, takeOutputFailures } from './output.js';
 import { buildProgram } from './program.js';
-import { withUsualWords } from './usual-words.js';
+import { commandMeant, withUsualWords } from './usual-words.js';
 
 async function main(): Promise<void> {
   takeOutputFailures();
@@ -14,7 +14,12 @@ async function main(): Promise<void> {
   try {
     const program = buildProgram((code) => (process.exitCode = code));
     const names = program.commands.map((command) => command.name());
-    await program.parseAsync(withUsualWords(process.argv.slice(2), names), { from: 'user' });
+    const words = withUsualWords(process.argv.slice(2), names);
+    const [first = ''] = words;
+    const meant = commandMeant(first, names);
+    if (meant !== undefined)
+      throw usageFailure(`unknown command '${first}'`, `Did you mean "spliceport ${meant}"?`);
+    await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has said what was wrong, or shown the help that was asked for.

@@ -1,5 +1,16 @@
 // usual-words.ts: words that people try first, because other programs have them.
 
+/** What other programs call the commands. */
+const commandOf: Readonly<Record<string, string>> = {
+  config: 'settings',
+  delete: 'rm',
+  expose: 'forward',
+  fwd: 'forward',
+  publish: 'forward',
+  remove: 'rm',
+  watch: 'top',
+};
+
 /**
  * The words of a command line with those in place of them that this program has.
  * @param names - Those of all commands.
@@ -11,4 +22,14 @@ export function withUsualWords(args: readonly string[], names: readonly string[]
   if (first === 'help' && second !== undefined && ![...names, 'help'].includes(second))
     return [second];
   return [...args];
+}
+
+/**
+ * The command that a word stands for elsewhere, or would in lower case; undefined for others, mistyped ones among them.
+ * @param names - Those of all commands.
+ */
+export function commandMeant(word: string, names: readonly string[]): string | undefined {
+  if (names.includes(word)) return undefined;
+  const lower = word.toLowerCase();
+  return names.includes(lower) ? lower : commandOf[lower];
 }

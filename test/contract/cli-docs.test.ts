@@ -96,6 +96,21 @@ describe('the help', () => {
   test('proposes the command that was meant', async () => {
     expect((await cli(['drian'])).stderr).toContain('Did you mean drain?');
   });
+
+  test.each([
+    ['fwd', 'fwd', 'forward'],
+    ['LS', 'LS', 'ls'],
+    ['help fwd', 'fwd', 'forward'],
+  ])(
+    'proposes for %s the command that is called otherwise elsewhere',
+    async (line, word, meant) => {
+      const { code, stdout, stderr } = await cli(line.split(' '));
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toBe(
+        `spliceport: unknown command '${word}'\nDid you mean "spliceport ${meant}"?\n`,
+      );
+    },
+  );
 });
 
 describe('docs/cli.md', () => {
