@@ -9,6 +9,7 @@ import type { AddOptions, DrainOptions, RemoveOptions } from './change.js';
 import type { ForwardOptions } from './forward.js';
 import { addLogOptions } from './log-options.js';
 import type { ListOptions } from './ls.js';
+import { podmanActions, type PodmanOptions } from './podman-actions.js';
 import { settingsActions, type SettingsOptions } from './settings-actions.js';
 import { sortKeys } from './sort-keys.js';
 import type { TopOptions } from './top.js';
@@ -54,6 +55,7 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addChanges(program);
   addTop(program);
   addSettings(program, setExitCode);
+  addPodman(program);
   addCompletion(program);
   for (const command of program.commands)
     command.showHelpAfterError(`"spliceport ${command.name()} --help" tells how it is used.`);
@@ -282,6 +284,39 @@ function addSettings(program: Command, setExitCode: SetExitCode): void {
     { command: 'spliceport settings check', effect: 'where it is wrong, by line and column' },
     { command: 'spliceport settings check draft.json', effect: 'a file before it is in its place' },
     { command: 'spliceport settings show --json', effect: 'what holds, for a program' },
+  ]);
+}
+
+function addPodman(program: Command): void {
+  const command = program
+    .command('podman')
+    .summary('have rootless Podman use spliceport, or show how')
+    .description(
+      'Shows whether rootless Podman uses spliceport, and the lines for its configuration. ' +
+        'enable writes them to a file of their own, for root that of all users; disable removes it; ' +
+        'path prints the folder of the helper.',
+    )
+    .addArgument(
+      program.createArgument('[action]', 'what to do').choices(podmanActions).default('show'),
+    )
+    .option('--json', 'print JSON')
+    .action(async (action: string, options: PodmanOptions) =>
+      (await import('./podman.js')).podman(action, options),
+    );
+  give(command, [
+    {
+      command: 'spliceport podman',
+      effect: 'the lines, where they belong, and what Podman starts',
+    },
+    {
+      command: 'spliceport podman enable',
+      effect: 'for all containers that are started from now on',
+    },
+    {
+      command:
+        'CONTAINERS_HELPER_BINARY_DIR="$(spliceport podman path)" podman run --network bridge -p 8080:80 nginx',
+      effect: 'for one container',
+    },
   ]);
 }
 

@@ -24,6 +24,7 @@ const commands = [
     'drain',
     'top',
     'settings',
+    'podman',
     'completion',
     'help',
   ],
@@ -67,6 +68,7 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport drain ', ['4281', '5000']],
   ['spliceport top --sort t', ['to-container', 'to-host']],
   ['spliceport settings ', ['check', 'show']],
+  ['spliceport podman ', ['disable', 'enable', 'path', 'show']],
   ['spliceport completion ', ['bash', 'fish', 'zsh']],
   ['spliceport help dr', ['drain']],
 ];

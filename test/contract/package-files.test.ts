@@ -60,7 +60,7 @@ describe('the package', () => {
       ...['lib/rootlessport.cjs', 'lib/api/listen.cjs', 'lib/api/server.cjs'],
       ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
       ...['docs', 'libexec', 'native', 'prebuilds'].flatMap(filesUnder),
-      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'],
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'],
       ...['scripts/install.mjs', 'scripts/node-path.mjs', 'sources.gypi'],
     ];
     expect(paths).toEqual(expected.sort());

@@ -1,0 +1,63 @@
+// `spliceport podman enable`: Podman reads what it writes.
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { beforeAll, expect, it } from 'vitest';
+import { installPackage } from '../helpers/installed-package.js';
+import type { Output } from './harness/execute.js';
+import { hello, httpd } from './harness/podman-host.js';
+import { describePodman } from './harness/suite.js';
+
+const installed = '/run/spliceport';
+const configuration = '/home/spliceport-test/.config/containers';
+
+describePodman('spliceport podman', (host) => {
+  beforeAll(() => installPackage(host().machine.outside(installed)));
+
+  const command = ['/run/test/node', `${installed}/lib/cli/main.js`, 'podman'];
+  const asUser = (...words: readonly string[]): Promise<Output> => host().machine.asUser(words);
+
+  /** Podman without the variable that names our helper. */
+  const runWeb = (port: number): Promise<Output> =>
+    asUser('podman', 'run', '-d', '--network', 'bridge', '-p', `${port}:80`, ...httpd);
+
+  /** What it says of itself, and whether Podman then starts ours. */
+  async function isUsed(): Promise<{ told: boolean; seen: boolean }> {
+    const port = await host().sockets.freePorts();
+    const { stdout } = await asUser(...command, '--json');
+    const { stderr } = await runWeb(port);
+    const seen = host().isForwarded(port);
+    if (seen) expect(await host().fetchSoon({ port })).toBe(hello);
+    // The packaged helper is a decoy here.
+    else expect(stderr).toContain('the packaged helper was run');
+    return { told: (JSON.parse(stdout) as { enabled: boolean }).enabled, seen };
+  }
+
+  it.each([
+    ['by a user', (action: string) => host().machine.asUser([...command, action])],
+    ['by root, for all', (action: string) => host().machine.asRoot([...command, action])],
+  ])('has Podman use spliceport, and not any more: %s', async (_, run) => {
+    expect(await isUsed()).toEqual({ told: false, seen: false });
+    expect(await run('enable')).toMatchObject({ code: 0 });
+    expect(await isUsed()).toEqual({ told: true, seen: true });
+    await host().clear();
+    expect(await run('disable')).toMatchObject({ code: 0 });
+    expect(await isUsed()).toEqual({ told: false, seen: false });
+  });
+
+  it('reads Podman’s files in the order that Podman does', async () => {
+    const file = (name: string): string => host().machine.outside(`${configuration}/${name}`);
+    const list = '[engine]\nhelper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]\n';
+    mkdirSync(file('containers.conf.d'), { recursive: true });
+    writeFileSync(file('containers.conf'), list);
+    expect(await asUser(...command, 'enable')).toMatchObject({ code: 0 });
+    expect(await isUsed()).toEqual({ told: true, seen: true });
+    writeFileSync(file('containers.conf.d/zz.conf'), list);
+    expect(await isUsed()).toEqual({ told: false, seen: false });
+    rmSync(file('containers.conf.d'), { recursive: true });
+    expect(await host().machine.asRoot([...command, 'enable'])).toMatchObject({ code: 0 });
+    // The user's own file comes after those of all users.
+    expect(await isUsed()).toEqual({ told: false, seen: false });
+    rmSync(file('containers.conf'));
+    expect(await isUsed()).toEqual({ told: true, seen: true });
+  });
+});
