@@ -163,7 +163,7 @@ export async function hold(
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const events = new LoadEvents(client);
-  const begun = mode === 'idle' ? numbersOf(await events.next('begin')) : {};
+  const begun = numbersOf(await events.next('begin'));
   return {
     begun,
     async finish() {

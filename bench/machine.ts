@@ -1,8 +1,8 @@
 // machine.ts: where the figures were taken; without it they mean nothing.
 
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { firstLine } from './process.js';
+import { systemName } from './root.js';
 
 /** The machine and what ran on it. */
 export interface Machine {
@@ -16,14 +16,6 @@ export interface Machine {
   readonly date: string;
   /** Whether this was run by root; others meet limits on pipes and descriptors. */
   readonly privileged: boolean;
-}
-
-function systemName(): string {
-  try {
-    return /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
-  } catch {
-    return 'Linux';
-  }
 }
 
 /** Looks around. */

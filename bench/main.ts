@@ -21,16 +21,17 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function list(): void {
+function list(drivers: readonly string[]): void {
   print('Scenarios (* by default):');
   for (const { name, title, byDefault } of SCENARIOS) {
     print(`  ${byDefault ? '*' : ' '} ${name.padEnd(18)} ${title}`);
   }
   print('\nDrivers (* by default):');
-  for (const kind of DRIVER_KINDS) {
-    const driver = parseDriver(kind);
-    const mark = DEFAULT_DRIVERS.includes(kind) ? '*' : ' ';
-    print(`  ${mark} ${kind.padEnd(18)} ${driver.missing() ?? driver.version()}`);
+  for (const text of drivers.length > 0 ? drivers : DRIVER_KINDS) {
+    const driver = parseDriver(text);
+    const mark = DEFAULT_DRIVERS.includes(text) ? '*' : ' ';
+    const found = driver.missing() ?? `${driver.version()}, ${driver.origin()}`;
+    print(`  ${mark} ${driver.label.padEnd(18)} ${found}`);
   }
 }
 
@@ -71,6 +72,7 @@ async function measure(options: BenchOptions): Promise<Results> {
   return {
     machine: describeMachine(),
     versions: Object.fromEntries(drivers.map((driver) => [driver.label, driver.version()])),
+    origins: Object.fromEntries(drivers.map((driver) => [driver.label, driver.origin()])),
     timing: { ...timing, rounds: options.rounds },
     scenarios: results,
   };
@@ -89,7 +91,7 @@ async function main(): Promise<void> {
     return;
   }
   if (options.list) {
-    list();
+    list(options.drivers);
     return;
   }
   const results =

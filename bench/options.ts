@@ -22,8 +22,9 @@ export interface BenchOptions {
 
 /** The text for `--help`. */
 export const USAGE = `Usage: npm run bench -- [options]
-  --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, life) or all; may be repeated
-  --driver SPEC     KIND[:LABEL][=FOLDER][,NAME=VALUE]..., for example spliceport:old=/tmp/old/libexec; may be repeated
+  --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, life), default or all; may be repeated
+  --driver SPEC     KIND[:LABEL][=FOLDER][,NAME=VALUE]..., for example spliceport:old=/tmp/old/libexec; may be repeated.
+                    FOLDER has the program; for the other projects' programs it may be a Debian root
   --rounds N        measurements of each program in each scenario (5)
   --seconds S       length of one measurement (0.7)
   --warmup S        load before each measurement (0.2)

@@ -38,7 +38,7 @@ function groupText(group: keyof typeof GROUPS, results: readonly ScenarioResult[
 function page(results: Results): string {
   const { rounds, seconds, warmup } = results.timing;
   const versions = Object.entries(results.versions).map(
-    ([label, version]) => `| ${label} | ${version} |`,
+    ([label, version]) => `| ${label} | ${version} | ${results.origins?.[label] ?? ''} |`,
   );
   const parts = [
     '# Benchmarks',
@@ -47,7 +47,7 @@ processors, so ratios mean more than rates. Figures are medians of ${rounds} rou
 warm-up, in which the programs took turns; the spread of the leading figure is in parentheses. A ratio is one of medians. "Best peer" is the best of the
 other projects' programs; "direct" is the client inside the container, with nothing between.`,
     machineText(results.machine),
-    ['| program | version |', '| --- | --- |', ...versions].join('\n'),
+    ['| program | version | from |', '| --- | --- | --- |', ...versions].join('\n'),
     `![Rates as multiples of ${REFERENCE}'s](benchmarks-rate.svg)`,
     `![Processor time as multiples of ${REFERENCE}'s](benchmarks-cpu.svg)`,
     ...(['tcp', 'udp', 'life'] as const).map((group) => groupText(group, results.scenarios)),

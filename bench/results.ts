@@ -25,6 +25,8 @@ export interface ScenarioResult {
 export interface Results {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
+  /** Where each program is from. Older results do not say. */
+  readonly origins?: Readonly<Record<string, string>>;
   readonly timing: Timing & { readonly rounds: number };
   readonly scenarios: ScenarioResult[];
 }
@@ -65,7 +67,10 @@ function medianOf(row: Row | undefined, metric: Metric): number | undefined {
 export function compare(result: ScenarioResult, reference: string): Comparison[] {
   const { headline } = result.scenario;
   const better = headline === 'rate' || headline === 'held' ? 'higher' : 'lower';
-  const referenceRow = result.rows.find((row) => row.driver === reference);
+  // A run may have it under another label alone, as the one of a Debian root.
+  const referenceRow =
+    result.rows.find((row) => row.driver === reference) ??
+    result.rows.find((row) => row.kind === reference);
   const peers = result.rows.filter((row) => row.kind !== 'spliceport' && row.kind !== 'direct');
   return result.rows.map((row) => {
     const others = peers

@@ -20,7 +20,7 @@ function compile(name, files) {
   const newest = Math.max(...files.map((file) => statSync(file).mtimeMs));
   if ((statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
   const units = files.filter((file) => file.endsWith('.cc'));
-  const flags = ['-std=c++20', '-O2', '-Wall', '-Wextra', '-I', bench, '-o', program];
+  const flags = ['-std=c++20', '-O2', '-pthread', '-Wall', '-Wextra', '-I', bench, '-o', program];
   const result = spawnSync(compiler, [...flags, ...units], { stdio: 'inherit' });
   if (result.status !== 0) throw new Error(`${compiler} could not build bench/${name}`);
 }

@@ -76,6 +76,8 @@ export interface Driver {
   /** Why it cannot run here and how to change that, or undefined when it can. */
   missing(): string | undefined;
   version(): string;
+  /** Where the program is from. */
+  origin(): string;
   start(lab: Lab, request: ForwardRequest): Promise<Running>;
 }
 

@@ -13,8 +13,10 @@ export function direct(spec: DriverSpec): Driver {
     ranges: false,
     both: true,
     reloads: false,
-    missing: () => undefined,
+    missing: () =>
+      spec.path === undefined ? undefined : `${spec.kind} runs no program: it takes no folder`,
     version: () => `Linux ${run('uname', '-r').trim()}`,
+    origin: () => 'this machine',
     start: (lab, request) =>
       Promise.resolve({
         address: '127.0.0.1',

@@ -2,12 +2,17 @@
 
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { Process, which } from '../process.js';
 import type { Driver } from '../types.js';
-import { awaitReady, type DriverSpec, packageVersion } from './running.js';
+import { Peer } from './peer.js';
+import { awaitReady, type DriverSpec } from './running.js';
 
 /** With the arguments and descriptors that dockerd gives it. */
 export function dockerProxy(spec: DriverSpec): Driver {
+  const peer = new Peer(spec, {
+    program: 'docker-proxy',
+    package: 'docker.io',
+    versionOption: '--version',
+  });
   return {
     label: spec.label,
     kind: spec.kind,
@@ -15,22 +20,18 @@ export function dockerProxy(spec: DriverSpec): Driver {
     ranges: false,
     both: false,
     reloads: false,
-    missing: () =>
-      which('docker-proxy')
-        ? undefined
-        : 'docker-proxy is not installed: apt-get install docker.io',
-    version: () => packageVersion('docker.io', 'docker-proxy', '--version'),
+    missing: () => peer.missing(),
+    version: () => peer.version(),
+    origin: () => peer.origin(),
     start: (lab, request) => {
       const target = lab.addVeth();
+      const start = peer.prepare(lab);
       return awaitReady(request, () => {
-        const process_ = new Process(
-          ['docker-proxy', '-proto', request.protocol]
+        const process_ = start(
+          ['-proto', request.protocol]
             .concat(['-host-ip', request.hostAddress, '-host-port', String(request.hostPort)])
             .concat(['-container-ip', target, '-container-port', String(request.containerPort)]),
-          {
-            stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-            env: { ...process.env, ...spec.settings },
-          },
+          ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
         );
         return { process: process_, ready: once(process_.child.stdio[3] as Duplex, 'data') };
       });

@@ -1,9 +1,9 @@
 // haproxy.ts: HAProxy in TCP mode with a server in another namespace, and splicing where it sees fit.
 
 import { availableParallelism } from 'node:os';
-import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitBound, awaitReady, type DriverSpec, packageVersion } from './running.js';
+import { Peer } from './peer.js';
+import { awaitBound, awaitReady, type DriverSpec } from './running.js';
 
 // Two descriptors a connection, two a pipe and one a port, within the usual limit of 20,000.
 const MAX_CONNECTIONS = 9_200;
@@ -33,6 +33,7 @@ listen forward
 
 /** In the foreground, with a thread per processor. */
 export function haproxy(spec: DriverSpec): Driver {
+  const peer = new Peer(spec, { program: 'haproxy', package: 'haproxy', versionOption: '-v' });
   return {
     label: spec.label,
     kind: spec.kind,
@@ -40,15 +41,14 @@ export function haproxy(spec: DriverSpec): Driver {
     ranges: true,
     both: false,
     reloads: false,
-    missing: () =>
-      which('haproxy') ? undefined : 'haproxy is not installed: apt-get install haproxy',
-    version: () => packageVersion('haproxy', 'haproxy', '-v'),
+    missing: () => peer.missing(),
+    version: () => peer.version(),
+    origin: () => peer.origin(),
     start: (lab, request) => {
       const file = lab.file('haproxy.cfg', configuration(request, lab.container.name));
+      const start = peer.prepare(lab);
       return awaitReady(request, () => ({
-        process: new Process(['haproxy', '-db', '-f', file], {
-          env: { ...process.env, ...spec.settings },
-        }),
+        process: start(['-db', '-f', file]),
         ready: awaitBound(request),
       }));
     },

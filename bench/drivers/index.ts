@@ -35,9 +35,17 @@ export const DEFAULT_DRIVERS: readonly string[] = DRIVER_KINDS.filter(
   (kind) => !['socat', 'slirp4netns', 'library'].includes(kind),
 );
 
+/** The last name in a path that says more than that programs are there. */
+function nameOf(path: string): string {
+  const folder = resolve(path);
+  return ['bin', 'lib', 'libexec', 'sbin'].includes(basename(folder))
+    ? basename(dirname(folder))
+    : basename(folder);
+}
+
 /**
- * Reads `KIND[:LABEL][=FOLDER][,NAME=VALUE]...`: another folder of executables, and variables for its environment
- * (for the library: another folder of compiled JavaScript, and options of its constructor).
+ * Reads `KIND[:LABEL][=FOLDER][,NAME=VALUE]...`: another folder of executables (of peers a Debian root too), and
+ * variables for its environment (for the library: another folder of compiled JavaScript, and options of its constructor).
  * @throws Error when the text has another form or names an unknown kind
  */
 export function parseDriver(text: string): Driver {
@@ -55,7 +63,7 @@ export function parseDriver(text: string): Driver {
       return [pair.slice(0, equals), pair.slice(equals + 1)] as const;
     }),
   );
-  const parts = [path === undefined ? '' : basename(dirname(resolve(path))), ...pairs];
+  const parts = [path === undefined ? '' : nameOf(path), ...pairs];
   const suffix = label ?? parts.filter((part) => part !== '').join(',');
   return make({
     kind,

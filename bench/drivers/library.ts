@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Lab } from '../lab.js';
 import { Process } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { revisionOf } from './rootlessport.js';
+import { originOf, revisionOf } from './rootlessport.js';
 import { awaitReady, type DriverSpec, type Launch, protocolsOf } from './running.js';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -42,6 +42,7 @@ export function library(spec: DriverSpec): Driver {
     missing: () =>
       existsSync(join(folder, 'index.js')) ? undefined : `${folder} is not built: npm run build`,
     version: () => revisionOf(folder),
+    origin: () => originOf(spec),
     start: async (lab, request) => {
       const command = [process.execPath, PROGRAM, folder, settingsOf(lab, request, spec)];
       const process_ = new Process(command, { stdio: ['pipe', 'pipe', 'pipe'] });

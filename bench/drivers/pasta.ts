@@ -1,15 +1,8 @@
 // pasta.ts: passt's pasta. It attaches to the namespace and splices connections that come by the host's loopback.
 
-import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import {
-  awaitBound,
-  awaitReady,
-  type DriverSpec,
-  packageVersion,
-  protocolsOf,
-  tunProblem,
-} from './running.js';
+import { Peer } from './peer.js';
+import { awaitBound, awaitReady, type DriverSpec, protocolsOf, tunProblem } from './running.js';
 
 function portSpec(request: ForwardRequest): string {
   const range = (first: number): string =>
@@ -22,6 +15,7 @@ function portSpec(request: ForwardRequest): string {
  * Versions of 2023 answer UDP clients from the container's port number, so both sides get the same.
  */
 export function pasta(spec: DriverSpec): Driver {
+  const peer = new Peer(spec, { program: 'pasta', package: 'passt', versionOption: '--version' });
   return {
     label: spec.label,
     kind: spec.kind,
@@ -29,9 +23,9 @@ export function pasta(spec: DriverSpec): Driver {
     ranges: true,
     both: true,
     reloads: false,
-    missing: () =>
-      which('pasta') ? tunProblem() : 'pasta is not installed: apt-get install passt',
-    version: () => packageVersion('passt', 'pasta', '--version'),
+    missing: () => peer.missing() ?? tunProblem(),
+    version: () => peer.version(),
+    origin: () => peer.origin(),
     start: (lab, asked) => {
       lab.ensureUplink();
       const request =
@@ -40,16 +34,10 @@ export function pasta(spec: DriverSpec): Driver {
         protocol === 'tcp' ? '-t' : '-u',
         portSpec(request),
       ]);
+      const start = peer.prepare(lab);
+      const place = ['--netns', lab.container.netns, '--config-net'];
       return awaitReady(request, () => ({
-        process: new Process(
-          ['pasta', '-f', '--runas', '0', ...ports].concat([
-            '--netns',
-            lab.container.netns,
-            '--config-net',
-            '-q',
-          ]),
-          { env: { ...process.env, ...spec.settings } },
-        ),
+        process: start(['-f', '--runas', '0', ...ports, ...place, '-q']),
         ready: awaitBound(request),
       }));
     },

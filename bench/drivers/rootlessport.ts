@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import type { Lab } from '../lab.js';
 import { Process, run } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitReady, type DriverSpec, type Launch, packageVersion } from './running.js';
+import { Peer, type Start } from './peer.js';
+import { awaitReady, type DriverSpec, type Launch } from './running.js';
 
 const CONTAINER_ID = 'benchmark';
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -35,13 +36,10 @@ function helperConfig(lab: Lab, request: ForwardRequest, directory: string): str
   });
 }
 
-function launchHelper(lab: Lab, request: ForwardRequest, file: string, spec: DriverSpec): Launch {
+function launchHelper(lab: Lab, request: ForwardRequest, start: Start): Launch {
   const directory = lab.path('helper');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const process_ = new Process([file], {
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...spec.settings },
-  });
+  const process_ = start([], ['pipe', 'pipe', 'pipe', 'pipe', 'pipe']);
   const { child } = process_;
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(helperConfig(lab, request, directory));
@@ -55,12 +53,11 @@ function launchHelper(lab: Lab, request: ForwardRequest, file: string, spec: Dri
   };
 }
 
-function helperDriver(
-  spec: DriverSpec,
-  file: string,
-  install: string,
-  version: () => string,
-): Driver {
+type HelperProgram = Pick<Driver, 'missing' | 'version' | 'origin'> & {
+  readonly prepare: (lab: Lab) => Start;
+};
+
+function helperDriver(spec: DriverSpec, program: HelperProgram): Driver {
   return {
     label: spec.label,
     kind: spec.kind,
@@ -68,24 +65,39 @@ function helperDriver(
     ranges: true,
     both: true,
     reloads: true,
-    missing: () => (existsSync(file) ? undefined : `${file} is missing: ${install}`),
-    version,
-    start: (lab, request) => awaitReady(request, () => launchHelper(lab, request, file, spec)),
+    missing: () => program.missing(),
+    version: () => program.version(),
+    origin: () => program.origin(),
+    start: (lab, request) => {
+      const start = program.prepare(lab);
+      return awaitReady(request, () => launchHelper(lab, request, start));
+    },
   };
 }
 
 /** The helper that Debian's Podman brings. */
 export function rootlessport(spec: DriverSpec): Driver {
-  const file = join(spec.path ?? '/usr/lib/podman', 'rootlessport');
-  return helperDriver(spec, file, 'apt-get install podman', () =>
-    packageVersion('podman', 'podman', '--version'),
-  );
+  return helperDriver(spec, new Peer(spec, { program: 'rootlessport', package: 'podman' }));
 }
 
 /** This project, or another build of it: `spliceport=/path/to/libexec`. */
 export function spliceport(spec: DriverSpec): Driver {
   const file = resolve(spec.path ?? join(PROJECT, 'libexec'), 'rootlessport');
-  return helperDriver(spec, file, 'npm run build', () => revisionOf(dirname(file)));
+  return helperDriver(spec, {
+    missing: () => (existsSync(file) ? undefined : `${file} is missing: npm run build`),
+    version: () => revisionOf(dirname(file)),
+    origin: () => originOf(spec),
+    prepare: () => (args, stdio) =>
+      new Process([file, ...args], {
+        ...(stdio === undefined ? {} : { stdio }),
+        env: { ...process.env, ...spec.settings },
+      }),
+  });
+}
+
+/** Where a build of this project is from. */
+export function originOf(spec: DriverSpec): string {
+  return spec.path === undefined ? 'this checkout' : resolve(spec.path);
 }
 
 /** The commit that a folder of a build belongs to. */

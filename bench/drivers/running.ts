@@ -1,7 +1,7 @@
 // running.ts: what all drivers share: a program is started, awaited, and stopped in the same way.
 
 import { accessSync, constants } from 'node:fs';
-import { firstLine, type Process, run, until } from '../process.js';
+import { type Process, until } from '../process.js';
 import { isBound } from '../usage.js';
 import type { ForwardRequest, Running } from '../types.js';
 
@@ -9,7 +9,7 @@ import type { ForwardRequest, Running } from '../types.js';
 export interface DriverSpec {
   readonly kind: string;
   readonly label: string;
-  /** A folder of executables in place of the usual one. */
+  /** The folder that its executables come from, in place of the usual one; a Debian root is one too. */
   readonly path?: string;
   /** Variables for its environment; options of the constructor for the library. */
   readonly settings: Readonly<Record<string, string>>;
@@ -43,15 +43,6 @@ export async function awaitReady(request: ForwardRequest, begin: () => Launch): 
     pids: () => launch.process.tree(),
     stop: () => launch.process.stop(launch.ask),
   };
-}
-
-/** The version of the Debian package, or what the program itself says where it was installed in another way. */
-export function packageVersion(name: string, ...command: readonly [string, ...string[]]): string {
-  try {
-    return `${name} ${run('dpkg-query', '--show', '--showformat=${Version}', name)}`;
-  } catch {
-    return firstLine(...command);
-  }
 }
 
 /** The protocols that a request names. */

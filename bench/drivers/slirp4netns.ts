@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Lab } from '../lab.js';
-import { Process, which } from '../process.js';
 import type { Driver, ForwardRequest } from '../types.js';
-import { awaitReady, type DriverSpec, packageVersion, protocolsOf, tunProblem } from './running.js';
+import { Peer, type Start } from './peer.js';
+import { awaitReady, type DriverSpec, type Launch, protocolsOf, tunProblem } from './running.js';
 
 const GUEST_ADDRESS = '10.0.2.100';
 
@@ -34,6 +34,11 @@ async function addForward(
 
 /** With Podman's settings, but for the host's loopback, which it hides: replies to UDP clients there would be lost. */
 export function slirp4netns(spec: DriverSpec): Driver {
+  const peer = new Peer(spec, {
+    program: 'slirp4netns',
+    package: 'slirp4netns',
+    versionOption: '--version',
+  });
   return {
     label: spec.label,
     kind: spec.kind,
@@ -41,32 +46,26 @@ export function slirp4netns(spec: DriverSpec): Driver {
     ranges: false,
     both: true,
     reloads: false,
-    missing: () =>
-      which('slirp4netns')
-        ? tunProblem()
-        : 'slirp4netns is not installed: apt-get install slirp4netns',
-    version: () => packageVersion('slirp4netns', 'slirp4netns', '--version'),
-    start: (lab, request) => awaitReady(request, () => launch(lab, request, spec)),
+    missing: () => peer.missing() ?? tunProblem(),
+    version: () => peer.version(),
+    origin: () => peer.origin(),
+    start: (lab, request) => {
+      const start = peer.prepare(lab);
+      return awaitReady(request, () => launch(lab, request, start));
+    },
   };
 }
 
-function launch(
-  lab: Lab,
-  request: ForwardRequest,
-  spec: DriverSpec,
-): ReturnType<Parameters<typeof awaitReady>[1]> {
+function launch(lab: Lab, request: ForwardRequest, start: Start): Launch {
   const socketPath = lab.path('slirp4netns.sock');
-  const process_ = new Process(
-    ['slirp4netns', '--configure', '--mtu=65520', '--ready-fd=3', '--exit-fd=4'].concat([
+  const process_ = start(
+    ['--configure', '--mtu=65520', '--ready-fd=3', '--exit-fd=4'].concat([
       `--api-socket=${socketPath}`,
       '--netns-type=path',
       lab.container.netns,
       'tap0',
     ]),
-    {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...spec.settings },
-    },
+    ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   );
   const ready = once(process_.child.stdio[3] as Duplex, 'data').then(async () => {
     for (const proto of protocolsOf(request)) await addForward(socketPath, proto, request);

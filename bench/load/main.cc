@@ -27,6 +27,7 @@ constexpr Mode kModes[] = {
     {"udp-send", spliceport::bench::SendUdp},
     {"udp-rr", spliceport::bench::UdpRequestResponse},
     {"reload", spliceport::bench::Reload},
+    {"busy", spliceport::bench::BeBusy},
 };
 
 }  // namespace

@@ -26,5 +26,6 @@ int HoldIdle(Options& options);
 int SendUdp(Options& options);
 int UdpRequestResponse(Options& options);
 int Reload(Options& options);
+int BeBusy(Options& options);
 
 }  // namespace spliceport::bench

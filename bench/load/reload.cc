@@ -38,6 +38,7 @@ int Reload(Options& options) {
 
   double reloads = 0;
   double errors = 0;
+  Report().Print("begin");
   // Standard input becomes readable at its end.
   for (pollfd input = {STDIN_FILENO, POLLIN, 0}; poll(&input, 1, pause_millis) == 0;) {
     reloads++;

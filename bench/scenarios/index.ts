@@ -21,7 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 /**
- * The scenarios that the command line asks for: names, the start of names with `*`, groups, or `all`.
+ * The scenarios that the command line asks for: names, the start of names with `*`, groups, `default` or `all`.
  * Without any, those that make up a useful run of a few minutes.
  * @throws Error when a name fits none
  */
@@ -38,5 +38,6 @@ export function chooseScenarios(wanted: readonly string[]): Scenario[] {
 
 function matches(scenario: Scenario, pattern: string): boolean {
   if (pattern.endsWith('*')) return scenario.name.startsWith(pattern.slice(0, -1));
+  if (pattern === 'default') return scenario.byDefault;
   return pattern === 'all' || pattern === scenario.group || pattern === scenario.name;
 }

@@ -32,7 +32,7 @@ async function run(
   return { report: JSON.parse(result.output) as Report, cpu: result.cpu };
 }
 
-function bulk(direction: 'up' | 'down', streams: number): Scenario {
+function bulk(direction: 'up' | 'down', streams: number, byDefault: boolean): Scenario {
   const way = direction === 'up' ? 'to the container' : 'to the host';
   return {
     name: `iperf3-${direction}-${streams}`,
@@ -41,7 +41,7 @@ function bulk(direction: 'up' | 'down', streams: number): Scenario {
     protocol: 'tcp',
     unit: 'Gb/s',
     headline: 'rate',
-    byDefault: false,
+    byDefault,
     needs: ['iperf3'],
     measure: (lab, driver, timing) =>
       onStage(lab, driver, { server: serve }, async (running) => {
@@ -79,6 +79,9 @@ const DATAGRAMS: Scenario = {
 
 /** iperf3's rows. */
 export const IPERF3_SCENARIOS: readonly Scenario[] = [
-  ...[1, 8, 64].flatMap((streams) => [bulk('up', streams), bulk('down', streams)]),
+  ...[1, 8, 64].flatMap((streams) => [
+    bulk('up', streams, streams === 1),
+    bulk('down', streams, streams === 1),
+  ]),
   DATAGRAMS,
 ];

@@ -2,6 +2,7 @@
 
 import { bulkFigures, load, operationFigures } from '../load.js';
 import type { Scenario } from '../types.js';
+import { besideBusyPrograms } from './busy.js';
 import { onStage } from './stage.js';
 
 type Direction = 'up' | 'down';
@@ -42,6 +43,18 @@ function requestResponse(connections: number, bytes: number, byDefault: boolean)
   };
 }
 
+/** The same work where the processors are in demand: how soon a forwarder gets one, and how little it needs. */
+function amongBusyPrograms(scenario: Scenario): Scenario {
+  return {
+    ...scenario,
+    name: `${scenario.name}-busy`,
+    title: `${scenario.title}, beside two programs that take all processors`,
+    byDefault: false,
+    measure: (lab, driver, timing) =>
+      besideBusyPrograms(lab, timing, () => scenario.measure(lab, driver, timing)),
+  };
+}
+
 function shortConnections(clients: number, byDefault: boolean): Scenario {
   return {
     name: `crr-${clients}`,
@@ -67,6 +80,10 @@ export const TCP_SCENARIOS: readonly Scenario[] = [
   bulk('up', 64, false),
   bulk('down', 64, false),
   requestResponse(1, 1, true),
+  requestResponse(2, 1, false),
+  requestResponse(4, 1, false),
+  requestResponse(8, 1, false),
+  requestResponse(16, 1, false),
   requestResponse(64, 1, true),
   requestResponse(512, 1, false),
   requestResponse(1, 4096, false),
@@ -75,6 +92,9 @@ export const TCP_SCENARIOS: readonly Scenario[] = [
   requestResponse(1, 65536, false),
   requestResponse(64, 65536, false),
   requestResponse(512, 65536, false),
+  ...[1, 2, 4, 8, 16, 64].map((connections) =>
+    amongBusyPrograms(requestResponse(connections, 1, false)),
+  ),
   shortConnections(16, true),
   shortConnections(128, false),
 ];
