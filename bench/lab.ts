@@ -127,6 +127,8 @@ export class Lab {
     );
     run('ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'uplink');
     run('ip', 'link', 'set', 'uplink', 'up');
+    // Without a carrier the route is marked as down, and pasta of 2025 fails to copy that mark.
+    run('ip', '-n', 'elsewhere', 'link', 'set', 'uplink', 'up');
     run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
   }
 

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Results, ScenarioResult } from '../../bench/results.js';
+import { isRoot } from '../../bench/root.js';
+import { cpuSeconds } from '../../bench/usage.js';
 import { iproute2, isMissing, type Tool } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 
@@ -33,6 +35,10 @@ const loads: readonly Tool[] = [
   { command: 'dnsmasq', package: 'dnsmasq-base' },
   { command: 'dnsperf', package: 'dnsperf' },
 ];
+/** The Debian roots that are there, as for the tests with Podman. */
+const roots = ['trixie', 'sid']
+  .map((suite) => path.join(process.env['SPLICEPORT_ROOTS'] ?? '/var/cache/spliceport', suite))
+  .filter(isRoot);
 const missing = (tools: readonly Tool[]): boolean =>
   tools.some((tool) => isMissing(tool, 'a test of the benchmark'));
 
@@ -78,11 +84,15 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
   });
 
   async function measure(drivers: string, scenarios: string): Promise<ScenarioResult[]> {
+    return (await measureAll(drivers, scenarios)).scenarios;
+  }
+
+  async function measureAll(drivers: string, scenarios: string): Promise<Results> {
     const json = path.join(directory, 'results.json');
     const brief = ['--rounds', '1', '--seconds', '0.3', '--warmup', '0.2'];
     const choice = ['--driver', drivers, '--scenario', scenarios];
     await run(process.execPath, [bench, ...brief, ...choice, '--json', json]);
-    return (JSON.parse(readFileSync(json, 'utf8')) as Results).scenarios;
+    return JSON.parse(readFileSync(json, 'utf8')) as Results;
   }
 
   function expectEverywhere(results: readonly ScenarioResult[], metric: 'rate' | 'cpu'): void {
@@ -125,6 +135,56 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expect(results.map((result) => result.rows.length)).toEqual([6, 5]);
     expectEverywhere(results, 'rate');
     expectEverywhere(results, 'cpu');
+  });
+
+  it.each(roots)('forwards by the programs of a Debian root, %s', async (root) => {
+    const kinds = ['rootlessport', 'pasta', 'haproxy', 'docker-proxy', 'slirp4netns'];
+    const drivers = kinds.map((kind) => `${kind}=${root}`).join(' ');
+    const { scenarios, versions, origins } = await measureAll(drivers, 'rr-1-1 udp-rr-1');
+    expect(scenarios.map((result) => result.rows.length)).toEqual([5, 4]);
+    expectEverywhere(scenarios, 'rate');
+    expectEverywhere(scenarios, 'cpu');
+    for (const kind of kinds) {
+      const label = `${kind}:${path.basename(root)}`;
+      expect(origins?.[label]).toContain(root);
+      expect(versions[label]).toMatch(/^[a-z0-9.]+ [0-9]\S+$/);
+    }
+  });
+
+  it('measures beside two programs that take all processors', async () => {
+    const mark = path.join(directory, 'busy.json');
+    const choice = ['--driver', 'spliceport', '--scenario', 'rr-2-1-busy', '--seconds', '60'];
+    const child = spawn(process.execPath, [bench, ...choice, '--json', mark], { stdio: 'ignore' });
+    const begins = (pid: number, words: string): boolean =>
+      readProc(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(words);
+    const busy = (): number[] =>
+      descendantsOf(marked(mark)).filter((pid) => begins(pid, '/load busy'));
+    try {
+      await until(
+        () => busy().length === 2 && busy().every((pid) => cpuSeconds([pid]) > 0.1),
+        'two busy programs',
+        60_000,
+      );
+      const isLoaded = (): boolean =>
+        descendantsOf(marked(mark)).some((pid) => begins(pid, '/load rr'));
+      await until(isLoaded, 'the load beside them', 60_000);
+    } finally {
+      child.kill('SIGTERM');
+    }
+    await until(() => marked(mark).length === 0, 'the end of all');
+  });
+
+  it('ends the busy programs with their measurement, and they end by themselves too', async () => {
+    const results = await measure('spliceport', 'rr-2-1-busy');
+    expectEverywhere(results, 'rate');
+    const load = path.join(path.dirname(bench), 'build/load');
+    const alone = run(load, ['busy', '--threads', '2', '--seconds', '0.2']);
+    const end = (await alone).stdout.trim().split('\n').at(-1) ?? '';
+    expect(JSON.parse(end)).toMatchObject({ event: 'end', tooShort: 1 });
+    const told = run(load, ['busy', '--threads', '2', '--seconds', '60']);
+    told.child.stdin?.end();
+    const early = (await told).stdout.trim().split('\n').at(-1) ?? '';
+    expect(JSON.parse(early)).toMatchObject({ event: 'end', tooShort: 0 });
   });
 
   it.skipIf(missing(loads))('reads what other load generators print', async () => {
