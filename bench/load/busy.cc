@@ -33,7 +33,7 @@ int BeBusy(Options& options) {
   for (std::thread& thread : threads)
     thread.join();
 
-  timespec used;
+  timespec used = {};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
   Report()
       .Add("cpuSeconds", static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9)
