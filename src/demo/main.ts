@@ -65,6 +65,16 @@ function askedToEnd(): Promise<void> {
   });
 }
 
+/** What to do when the demo has been seen, in a clone, as it is here. */
+function showNext(): void {
+  show(
+    'next',
+    'node lib/cli/main.js forward 8080:80 --container NAME   a port of a container of yours',
+  );
+  show('', 'node lib/cli/main.js podman                             how rootless Podman uses it');
+  show('', 'README.md, docs/cli.md, docs/install.md                 all the rest');
+}
+
 async function demonstrate(ending: Promise<void>): Promise<void> {
   process.stdout.write('spliceport demo\n\n');
   const container = await startContainer();
@@ -87,6 +97,7 @@ async function demonstrate(ending: Promise<void>): Promise<void> {
     container.onRequest = (request) => show('it saw', describe(request));
     await Promise.race([showTraffic(port), ending]);
     showTotals(forwarder);
+    showNext();
     if (process.stdin.isTTY) await invite(port, ending);
   } finally {
     await forwarder.close();

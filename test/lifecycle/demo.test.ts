@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -77,12 +77,27 @@ function expectFullShow(output: string): void {
   expect(output).toMatch(/relayed +203 connections/);
 }
 
+/** The commands and files that the demo names at its end. */
+function expectNextSteps(output: string): void {
+  const [, next = ''] = output.split(/^ {2}next {8}/m);
+  const commands = [...next.matchAll(/node (lib\/cli\/main\.js) (\w+)/g)];
+  expect(commands.map(([, , command]) => command)).toEqual(['forward', 'podman']);
+  for (const [, file = '', command = ''] of commands) {
+    const help = [path.join(root, file), 'help', command];
+    expect(spawnSync(process.execPath, help).status).toBe(0);
+  }
+  const documents = [...next.matchAll(/[\w/]+\.md/g)].map(([file]) => file);
+  expect(documents).toContain('docs/cli.md');
+  for (const file of documents) expect(existsSync(path.join(root, file)), file).toBe(true);
+}
+
 describe('the demo, when stdin is no terminal', () => {
   it('shows a forward at work and ends by itself', async () => {
     const { ended, output, errors } = run(demo);
     expect(await ended).toEqual([0, null]);
     expect(errors()).toBe('');
     expectFullShow(output());
+    expectNextSteps(output());
     await expectNothingLeft(output());
   });
 
