@@ -12,7 +12,6 @@ import { exitCodes, failureOf } from './failure.js';
 import { Follower, FollowingForwarder } from './follow.js';
 import {
   describeContainer,
-  failedEvent,
   jsonReport,
   logReport,
   terminalReport,
@@ -51,22 +50,16 @@ export interface ForwardOptions
  * @returns The exit code.
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
-  try {
-    const specs = withAdmission(
-      withClientAddress(parseSpecs({ ...options, specs: texts }), options),
-      options,
-    );
-    const settings = await findSettings();
-    const entered = enteredTarget();
-    const target = entered ?? (await resolveTarget(options));
-    if (entered === undefined && isForbidden(target)) return await reenter(target);
-    await serve(target, specs, options, settings(target));
-    return exitCodes.done;
-  } catch (error) {
-    const failure = failureOf(error);
-    if (options.json === true) jsonReport(failedEvent(failure));
-    throw failure;
-  }
+  const specs = withAdmission(
+    withClientAddress(parseSpecs({ ...options, specs: texts }), options),
+    options,
+  );
+  const settings = await findSettings();
+  const entered = enteredTarget();
+  const target = entered ?? (await resolveTarget(options));
+  if (entered === undefined && isForbidden(target)) return await reenter(target);
+  await serve(target, specs, options, settings(target));
+  return exitCodes.done;
 }
 
 /** What the settings file says for a target. */

@@ -11,8 +11,12 @@ async function main(): Promise<void> {
   takeOutputFailures();
   // Node would have its inspector listen on loopback, where every user of the machine may run code in this process.
   process.on('SIGUSR1', () => undefined);
+  const asked = { json: false };
   try {
     const program = buildProgram((code) => (process.exitCode = code));
+    program.hook('preAction', (_, command) => {
+      asked.json = command.opts<{ readonly json?: boolean }>().json === true;
+    });
     const names = program.commands.map((command) => command.name());
     const words = withUsualWords(process.argv.slice(2), names);
     const [first = ''] = words;
@@ -27,6 +31,10 @@ async function main(): Promise<void> {
       return;
     }
     const failure = failureOf(error);
+    if (asked.json) {
+      const { failedEvent, jsonReport } = await import('./forward-reports.js');
+      jsonReport(failedEvent(failure));
+    }
     complain(failure);
     process.exitCode = failure.exitCode;
   }

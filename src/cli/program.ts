@@ -250,7 +250,7 @@ function addTop(program: Command): void {
     .description(
       'Shows the traffic of all forwarders of this user, live. ' +
         'Left and right choose the column to sort by, r reverses the order, ' +
-        'up, down, page up, page down, home and end scroll, q ends it.',
+        'up, down, page up, page down, home and end scroll, ? shows the keys, q ends it.',
     )
     .option('--interval <seconds>', 'time between two looks', parsePeriod, 1)
     .addOption(

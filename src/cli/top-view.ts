@@ -11,6 +11,8 @@ export interface ViewState {
   readonly sorting: Sorting;
   /** Index of the first row that is shown. */
   readonly offset: number;
+  /** Whether the keys are shown in place of the rows. */
+  readonly help?: boolean;
 }
 
 /** Size of a terminal. */
@@ -49,6 +51,17 @@ const importance = [
 
 /** The last column may be cut to this many characters. */
 const LEAST_PLACE_WIDTH = 12;
+
+/** In place of the rows, after `?`. */
+const helpLines = [
+  '← →              sort by the column before, after',
+  'r                reverse the order',
+  '↑ ↓ PgUp PgDn    scroll; so do Home and End',
+  '?                show the forwards again',
+  'q, Ctrl-C        end',
+  '',
+  'CONN/S counts new sessions per second, FAILED those since the start whose target could not be reached.',
+];
 
 /** How many rows fit. */
 export function pageSize({ rows }: Size): number {
@@ -92,12 +105,13 @@ export function render(
     cells.map((row) => fitting.map((index) => row[index] ?? '')),
   );
   const fit = (text: string): string => cutToWidth(text, width);
-  const blank = new Array<string>(Math.max(pageSize(size) - body.length, 0)).fill('');
+  const blank = new Array<string>(pageSize(size)).fill('');
   const empty = rows.length === 0 ? ['No forward of this user is running.'] : [];
+  const main = state.help === true ? helpLines : [...body, ...empty];
   return [
     { text: fit(summary(rows, silent)) },
     { text: fit(title).padEnd(width), isTitle: true },
-    ...[...body, ...empty, ...blank].slice(0, pageSize(size)).map((text) => ({ text: fit(text) })),
+    ...[...main, ...blank].slice(0, pageSize(size)).map((text) => ({ text: fit(text) })),
     { text: fit(footer(offset, shown.length, rows.length)) },
   ].slice(0, size.rows);
 }
@@ -143,7 +157,7 @@ function summary(rows: readonly TopRow[], silent: number): string {
 
 function footer(offset: number, shown: number, total: number): string {
   const position = shown < total ? `${offset + 1}-${offset + shown} of ${total}   ` : '';
-  return `${position}q quit   ←→ sort   r reverse   ↑↓ PgUp PgDn scroll`;
+  return `${position}q quit   ? help   ←→ sort   r reverse   ↑↓ PgUp PgDn scroll`;
 }
 
 function cellsOf(row: TopRow): string[] {

@@ -40,7 +40,10 @@ export async function top({ interval, sort }: TopOptions): Promise<void> {
 
   function stateAfter(key: Key, before: ViewState): ViewState {
     const { sorting, offset } = before;
-    switch (key.name ?? '') {
+    // A key that is no letter and has no name of its own is known by what it sends.
+    switch (key.name ?? key.sequence ?? '') {
+      case '?':
+        return { ...before, help: before.help !== true };
       case 'left':
       case 'right':
         return { offset: 0, sorting: moveSorting(sorting, key.name === 'left' ? -1 : 1) };

@@ -287,6 +287,30 @@ describe('spliceport stats', () => {
   });
 });
 
+describe('a failure with --json', () => {
+  test.each([
+    ['rm 9', 3, /has no forward 9/],
+    ['rm 4194305/1', 3, /no forwarder 4194305 is running/],
+    ['stats 9', 3, /has no forward 9/],
+    ['sessions 4194305/1', 3, /no forwarder 4194305 is running/],
+    ['drain 4194305-1', 3, /no forwarder 4194305-1 is running/],
+    ['add 80 --to 4194305', 3, /no forwarder 4194305 is running/],
+    ['rm web', 2, /is not the id of a forward/],
+  ])('is an object on standard output, too: %s', async (words, exitCode, text) => {
+    const { code, stdout, stderr } = await cli([...words.split(' '), '--json']);
+    expect(code).toBe(exitCode);
+    expect(stdout).toMatch(/^[^\n]+\n$/);
+    const event = JSON.parse(stdout) as { readonly message: string };
+    expect(event).toMatchObject({ event: 'failed', exitCode });
+    expect(event.message).toMatch(text);
+    expect(stderr).toContain(`spliceport: ${event.message}\n`);
+  });
+
+  test('is on standard error alone without it', async () => {
+    expect(await cli(['rm', '9'])).toMatchObject({ code: 3, stdout: '' });
+  });
+});
+
 describe('the number of a forward alone', () => {
   test('is enough for sessions and stats while a single forwarder runs', async () => {
     await openSession();

@@ -143,6 +143,19 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     await first(2);
   });
 
+  test('shows its keys at ?, and the forwards again at it and at another key', async () => {
+    using terminal = await open();
+    terminal.type(`${command} top --sort id`);
+    await terminal.untilShows(/\/1 /);
+    for (const back of ['?', 'r']) {
+      terminal.keys('?');
+      const lines = await terminal.untilShows(/^q, Ctrl-C +end$/m);
+      expect(lines.filter((line) => /^\d+\/\d+ /.test(line))).toEqual([]);
+      terminal.keys(back);
+      await terminal.untilShows(/^\d+\/\d+ /m);
+    }
+  });
+
   test('fits itself to another size', async () => {
     using terminal = await open();
     await startTop(terminal, '--sort id');

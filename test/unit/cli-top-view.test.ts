@@ -130,6 +130,21 @@ describe('render', () => {
     expect(lines[5]).toMatch(/^2-4 of 5 /);
   });
 
+  test('shows the keys in place of the rows, and says how', () => {
+    const state = { sorting: byId, offset: 0 };
+    const tall = { columns: 120, rows: 14 };
+    const without = render(rows, state, tall).map(({ text }) => text);
+    expect(without.at(-1)).toContain('? help');
+    const lines = render(rows, { ...state, help: true }, tall).map(({ text }) => text);
+    expect(lines).toHaveLength(without.length);
+    expect(lines.filter((line) => line.startsWith('7/'))).toEqual([]);
+    for (const key of ['← →', 'r ', 'PgUp', '? ', 'q, Ctrl-C'])
+      expect(lines.slice(2, -1).some((line) => line.includes(key))).toBe(true);
+    expect(render([], { ...state, help: true }, tall).map(({ text }) => text)).not.toContain(
+      'No forward of this user is running.',
+    );
+  });
+
   test('marks the column that it sorts by', () => {
     const title = (reversed: boolean): string =>
       render(rows, { sorting: { key: 'open', reversed }, offset: 0 }, size)[1]?.text ?? '';
