@@ -19,6 +19,16 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
+// The latest errno of its kind; 0: there was none.
+class LatestError {
+ public:
+  void Set(int error) { value_.store(error, std::memory_order_relaxed); }
+  int Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int> value_{0};
+};
+
 // Upper bounds of the connect-latency buckets, CONNECT_LATENCY_BUCKETS_MICROS in src/types.ts; one more bucket
 // takes the rest.
 inline constexpr std::array<uint32_t, 13> kLatencyBucketsMicros = {
@@ -53,6 +63,8 @@ struct ForwardCounters {
   Counter session_log_dropped;
   Counter connect_micros;
   std::array<Counter, kLatencyBucketsMicros.size() + 1> connect_latency;
+  LatestError
+      connect_error;  // Of the latest connection that could not be had, unless it had no answer in time.
 
   void Merge(const ForwardCounters& other);
 
@@ -108,6 +120,8 @@ inline void ForwardCounters::Merge(const ForwardCounters& other) {
     (this->*counter).Add((other.*counter).Get());
   for (size_t i = 0; i < connect_latency.size(); ++i)
     connect_latency[i].Add(other.connect_latency[i].Get());
+  // Which worker's was the latest of all is not kept.
+  if (const int error = other.connect_error.Get(); error != 0) connect_error.Set(error);
 }
 
 }  // namespace spliceport

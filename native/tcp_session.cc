@@ -174,6 +174,7 @@ void TcpSession::RetryConnect(int error) {
 
 void TcpSession::GiveUpConnecting(SessionEnding why) {
   forward_->counters().connect_failures.Add();
+  if (why == SessionEnding::kConnectFailed) forward_->counters().connect_error.Set(connect_error_);
   ResetOnClose(host_.fd.get());
   End(why);
 }

@@ -78,6 +78,11 @@ export interface NativeForwards extends ForwardLimits {
   readonly maxSessionsPerSecond: number;
 }
 
+/** Counters, with a cause as the kernel gives it. */
+export interface NativeStats extends Omit<Stats, 'connectError'> {
+  readonly connectErrno?: number;
+}
+
 export interface NativeSession {
   readonly forwardId: number;
   readonly protocol: Protocol;
@@ -127,7 +132,7 @@ export interface NativeEngine {
    */
   remove(ids: readonly number[], drainMs: number): void;
   /** Of one forward, also while it drains; of everything since the start when no id is given. */
-  stats(id?: number): Stats;
+  stats(id?: number): NativeStats;
   sessions(): NativeSession[];
   /** Takes at most so many ends of sessions out of the queue, also after close(). To be called until there are none. */
   takeEnded(most: number): NativeEndedSession[];

@@ -1,5 +1,7 @@
 // entries.ts: what a forwarder remembers of its forwards, and the frozen snapshots that users see of it.
 
+import type { NativeStats } from './binding.js';
+import { describeErrno } from './errors.js';
 import type { Netns } from './netns.js';
 import type { Forward, Stats } from './types.js';
 
@@ -34,7 +36,10 @@ export function freezeForward(forward: Forward): Forward {
 }
 
 /** Makes the snapshot that users are given. */
-export function freezeStats(stats: Stats): Stats {
+export function freezeStats({ connectErrno, ...stats }: NativeStats): Stats {
   Object.freeze(stats.connectLatency);
-  return Object.freeze(stats);
+  return Object.freeze({
+    ...stats,
+    ...(connectErrno !== undefined && { connectError: describeErrno(connectErrno).code }),
+  });
 }

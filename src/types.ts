@@ -205,6 +205,8 @@ export interface Stats {
   readonly connectFailures: number;
   /** Of these, the ones that ran into the connect timeout. */
   readonly connectTimeouts: number;
+  /** Why the latest of the others failed: the name of an errno. Absent when there was none. */
+  readonly connectError?: string;
   /** Times a further attempt was made to connect to a container that refused. */
   readonly connectRetries: number;
   /** Sessions that ended by a reset of either side. */

@@ -121,6 +121,8 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
     latency.Set(index++, ToNumber(env, bucket.Get()));
   stats.Set("connectLatency", latency);
   set("connectMicrosTotal", counters.connect_micros.Get());
+  if (const int error = counters.connect_error.Get(); error != 0)
+    stats.Set("connectErrno", Napi::Number::New(env, -error));
   return stats;
 }
 

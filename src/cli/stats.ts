@@ -113,7 +113,7 @@ function detailLines({ forwarder, report, forwards }: Reported): string[] {
     const rows = [
       ...Object.entries(counters).map(([name, value]): [string, string] => [
         inWords(name),
-        name.startsWith('bytes') ? formatBytes(value) : String(value),
+        name.startsWith('bytes') ? formatBytes(Number(value)) : String(value),
       ]),
       ...latencyRows(connectLatency, connectMicrosTotal, report.connectLatencyBucketsMicros),
     ];

@@ -1,5 +1,6 @@
 // troubles.ts: sums up what went wrong with connections, so that a log has a line for an interval and not for each.
 
+import { getSystemErrorMap } from 'node:util';
 import type { Endpoint, Forward, Forwarder, Protocol, Stats } from '../index.js';
 
 /** What is told of, and in which words: of one, and of several. */
@@ -52,7 +53,10 @@ type Counter = keyof typeof counted;
 const MAX_NAMED = 3;
 
 /** A forward whose target could not be reached. */
-interface FailedForward extends Pick<Stats, 'connectFailures' | 'connectTimeouts'> {
+interface FailedForward extends Pick<
+  Stats,
+  'connectError' | 'connectFailures' | 'connectTimeouts'
+> {
   readonly id: number;
   readonly target: Forward['container'];
 }
@@ -63,7 +67,7 @@ export interface Trouble {
     /** With `connectFailures`: which forwards they were of. */
     readonly failedForwards?: readonly FailedForward[];
   };
-  /** `1 connection to the container failed (tcp 127.0.0.1:8080 -> 127.0.0.1:80: refused or unreachable), 1 …` */
+  /** `1 connection to the container failed (tcp 127.0.0.1:8080 -> 127.0.0.1:80: connection refused (ECONNREFUSED)), 1 …` */
   readonly message: string;
 }
 
@@ -130,7 +134,21 @@ export class Troubles {
       const connectFailures = stats.connectFailures - (before?.connectFailures ?? 0);
       const connectTimeouts = stats.connectTimeouts - (before?.connectTimeouts ?? 0);
       if (connectFailures === 0) return [];
-      return [{ forward, fact: { id, target, connectFailures, connectTimeouts } }];
+      const { connectError } = stats;
+      return [
+        {
+          forward,
+          fact: {
+            id,
+            target,
+            connectFailures,
+            connectTimeouts,
+            // With timeouts alone it is of an earlier failure.
+            ...(connectTimeouts < connectFailures &&
+              connectError !== undefined && { connectError }),
+          },
+        },
+      ];
     });
   }
 }
@@ -146,11 +164,20 @@ function namesOf(
   return ` (${names.join('; ')}${more > 0 ? `; and ${more} more` : ''})`;
 }
 
-function reasonOf({ connectFailures, connectTimeouts }: FailedForward): string {
-  if (connectTimeouts === 0) return 'refused or unreachable';
-  return connectTimeouts === connectFailures
-    ? 'no answer in time'
-    : 'refused, unreachable, or no answer in time';
+function reasonOf({ connectError, connectTimeouts }: FailedForward): string {
+  const reasons = [
+    ...(connectError === undefined ? [] : [textOf(connectError)]),
+    ...(connectTimeouts > 0 ? ['no answer in time'] : []),
+  ];
+  return reasons.join(', or ');
+}
+
+/** `connection refused (ECONNREFUSED)` */
+function textOf(code: string): string {
+  for (const [name, text] of getSystemErrorMap().values()) {
+    if (name === code) return `${text} (${code})`;
+  }
+  return code;
 }
 
 /** `tcp 127.0.0.1:8080 -> 127.0.0.1:80` */

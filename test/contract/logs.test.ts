@@ -237,7 +237,7 @@ describe('the log of spliceport forward', () => {
     await endingOf(await connectTcp({ port }));
     await run.until(() => run.stderr.includes('\n'), 'the first line');
     expect(run.stderr).toMatch(
-      `tcp 127.0.0.1:${port} -> 127.0.0.1:${deadPort}: refused or unreachable`,
+      `tcp 127.0.0.1:${port} -> 127.0.0.1:${deadPort}: connection refused (ECONNREFUSED)`,
     );
     // What follows within the minute is gathered up to the end.
     for (let more = 0; more < 2; more++) await endingOf(await connectTcp({ port }));
@@ -251,7 +251,10 @@ describe('the log of spliceport forward', () => {
     await endingOf(await connectTcp({ port }));
     await run.end();
     expect(await run.event('troubles')).toMatchObject({
-      facts: { connectFailures: 1, failedForwards: [{ id: 1, connectFailures: 1 }] },
+      facts: {
+        connectFailures: 1,
+        failedForwards: [{ id: 1, connectError: 'ECONNREFUSED', connectFailures: 1 }],
+      },
     });
   });
 });

@@ -51,7 +51,8 @@ describe('tcp, connecting to the container', () => {
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT)));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
     expect(ms).toBeLessThan(RETRY_MS.most);
-    expect(forwarder.stats()).toMatchObject({ connectFailures: 1, connectTimeouts: 0 });
+    const failed = { connectFailures: 1, connectTimeouts: 0, connectError: 'ECONNREFUSED' };
+    expect(forwarder.stats()).toMatchObject(failed);
   });
 
   it('resets the client after about 225 ms when there is no route to the address', async () => {
@@ -59,7 +60,11 @@ describe('tcp, connecting to the container', () => {
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT, '10.1.2.3')));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
     expect(ms).toBeLessThan(RETRY_MS.most);
-    expect(forwarder.stats().connectFailures).toBe(1);
+    const { connectFailures, connectError } = forwarder.stats();
+    expect({ connectFailures, connectError }).toEqual({
+      connectFailures: 1,
+      connectError: 'ENETUNREACH',
+    });
   });
 
   it('serves others while one target is not there', async () => {

@@ -23,7 +23,9 @@ class Counted {
     const chosen = id === undefined ? [...this.counts.values()] : [this.counts.get(id) ?? {}];
     return new Proxy({} as Stats, {
       get: (_, key: keyof Stats) =>
-        chosen.reduce((sum, counts) => sum + Number(counts[key] ?? 0), 0),
+        key === 'connectError'
+          ? chosen.find((counts) => counts.connectError !== undefined)?.connectError
+          : chosen.reduce((sum, counts) => sum + Number(counts[key] ?? 0), 0),
     });
   }
 }
@@ -39,9 +41,9 @@ describe('Troubles', () => {
   test('are told of at once, then gathered for an interval', () => {
     const { counts, troubles } = watched();
     expect(troubles.due(1_000)).toBeUndefined();
-    counts.set(1, { connectFailures: 1 });
+    counts.set(1, { connectFailures: 1, connectError: 'ECONNREFUSED' });
     expect(troubles.due(2_000)?.message).toBe(
-      '1 connection to the container failed (tcp 127.0.0.1:8001 -> [::1]:1: refused or unreachable)',
+      '1 connection to the container failed (tcp 127.0.0.1:8001 -> [::1]:1: connection refused (ECONNREFUSED))',
     );
     counts.set(1, { connectFailures: 3 });
     expect(troubles.due(2_000 + INTERVAL_MS - 1)).toBeUndefined();
@@ -53,18 +55,29 @@ describe('Troubles', () => {
     const { counts, troubles } = watched();
     counts.set(1, { connectFailures: 1, connectTimeouts: 1 }).set(2, { connectFailures: 0 });
     expect(troubles.rest()?.message).toMatch(/8001 -> \[::1\]:1: no answer in time\)$/);
-    counts.set(2, { connectFailures: 2, connectTimeouts: 1 });
+    counts.set(2, { connectFailures: 2, connectTimeouts: 1, connectError: 'ENETUNREACH' });
     const trouble = troubles.rest();
-    expect(trouble?.message).toMatch(/\(tcp \S+8002 -> .*: refused, unreachable, or no answer/);
+    expect(trouble?.message).toMatch(
+      /\(tcp \S+8002 -> .*: network is unreachable \(ENETUNREACH\), or no answer in time\)$/,
+    );
     expect(trouble?.facts).toMatchObject({
       connectFailures: 2,
-      failedForwards: [{ id: 2, connectTimeouts: 1 }],
+      failedForwards: [{ id: 2, connectError: 'ENETUNREACH', connectTimeouts: 1 }],
     });
+  });
+
+  test('name a cause once, not again with timeouts alone', () => {
+    const { counts, troubles } = watched();
+    counts.set(1, { connectFailures: 1, connectError: 'ECONNREFUSED' });
+    expect(troubles.rest()?.message).toMatch(/ECONNREFUSED/);
+    counts.set(1, { connectFailures: 2, connectTimeouts: 1, connectError: 'ECONNREFUSED' });
+    expect(troubles.rest()?.message).toMatch(/::1]:1: no answer in time\)$/);
   });
 
   test('name a few forwards where many fail', () => {
     const { counts, troubles } = watched();
-    for (let id = 1; id <= 5; id += 1) counts.set(id, { connectFailures: 1 });
+    for (let id = 1; id <= 5; id += 1)
+      counts.set(id, { connectFailures: 1, connectError: 'ECONNREFUSED' });
     expect(troubles.rest()?.message).toMatch(/8003 -> [^;]*; and 2 more\)$/);
   });
 
