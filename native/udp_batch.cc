@@ -107,6 +107,30 @@ bool WayOutRefused(int error) {
   return error == ENETUNREACH || error == EHOSTUNREACH || error == ENODEV || error == EINVAL;
 }
 
+// For a single one there is the cheaper call.
+int ReceiveMessages(int fd, std::span<mmsghdr> headers) {
+  if (headers.size() > 1)
+    return recvmmsg(fd, headers.data(), static_cast<unsigned>(headers.size()), MSG_DONTWAIT,
+                    nullptr);
+  const ssize_t bytes = recvmsg(fd, &headers[0].msg_hdr, MSG_DONTWAIT);
+  if (bytes < 0) return -1;
+  headers[0].msg_len = static_cast<unsigned>(bytes);
+  return 1;
+}
+
+int SendMessages(int fd, std::span<mmsghdr> headers) {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (headers.size() > 1)
+    return sendmmsg(fd, headers.data(), static_cast<unsigned>(headers.size()), kFlags);
+  const msghdr& header = headers[0].msg_hdr;
+  const bool is_plain = header.msg_iovlen == 1 && header.msg_control == nullptr;
+  const ssize_t bytes =
+      is_plain ? sendto(fd, header.msg_iov->iov_base, header.msg_iov->iov_len, kFlags,
+                        static_cast<const sockaddr*>(header.msg_name), header.msg_namelen)
+               : sendmsg(fd, &header, kFlags);
+  return bytes < 0 ? -1 : 1;
+}
+
 }  // namespace
 
 ReceiveBatch::ReceiveBatch()
@@ -126,14 +150,14 @@ void ReceiveBatch::Prepare(int index, bool connected) {
   header.msg_controllen = sizeof(slot.control);
 }
 
-int ReceiveBatch::Receive(int fd, bool connected) {
+int ReceiveBatch::Receive(int fd, bool connected, int most) {
   const int first = used_;
-  for (int index = first; index < kSlots; ++index)
+  const int end = std::min(kSlots, first + most);
+  for (int index = first; index < end; ++index)
     Prepare(index, connected);
   int count = 0;
   do {
-    count = recvmmsg(fd, &headers_[first], static_cast<unsigned>(kSlots - first), MSG_DONTWAIT,
-                     nullptr);
+    count = ReceiveMessages(fd, {&headers_[first], static_cast<size_t>(end - first)});
   } while (count < 0 && errno == EINTR);
   error_ = count < 0 ? errno : 0;
   if (count <= 0) return 0;
@@ -244,8 +268,7 @@ SendOutcome SendBatch::Flush(int fd) {
   size_t next = 0;
   bool repeated = false;
   while (next < messages_.size()) {
-    const int sent = sendmmsg(fd, &headers_[next], static_cast<unsigned>(messages_.size() - next),
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
+    const int sent = SendMessages(fd, std::span(headers_).subspan(next));
     if (sent > 0) {
       for (const size_t end = next + static_cast<size_t>(sent); next < end; ++next) {
         outcome.datagrams += messages_[next].datagrams;

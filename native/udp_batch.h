@@ -38,9 +38,12 @@ struct ReceivedTrain : Train {
 
 class ReceiveBatch {
  public:
+  static constexpr int kSlots = 32;
+
   ReceiveBatch();
-  // Reads what is there into the slots from `used()` on; the number of trains, 0 for none or an error.
-  int Receive(int fd, bool connected);
+  // Reads what is there, but not more than `most`, into the slots from `used()` on; the number of trains, 0 for none or
+  // an error.
+  int Receive(int fd, bool connected, int most = kSlots);
   // Why the last Receive gave none: EAGAIN where there was nothing.
   int error() const { return error_; }
   // The i-th train since Clear().
@@ -48,8 +51,6 @@ class ReceiveBatch {
   int used() const { return used_; }
   bool full() const { return used_ == kSlots; }
   void Clear() { used_ = 0; }
-
-  static constexpr int kSlots = 32;
 
  private:
   static constexpr size_t kSlotBytes = 64 << 10;  // The largest datagram or train is 65,527 bytes.

@@ -59,6 +59,8 @@ struct UdpFlow final : public Mortal, public EventHandler {
   uint32_t kernel_drops = 0;
   uint32_t listing = 0;       // The last listing that it is in.
   uint32_t failed_reads = 0;  // Since either side said anything last.
+  uint32_t lone_answers =
+      0;  // Reads in a row that have brought a single datagram, or train of them.
   // Neighbors by last use.
   UdpFlow* older = nullptr;
   UdpFlow* newer = nullptr;

@@ -32,11 +32,14 @@ const table: readonly (readonly [call: string, when: string, errors: readonly st
   ['shutdown', '1+', ['ENOTCONN']],
   ['recvmmsg', '1+', ['ENOMEM', 'EIO']],
   ['recvmmsg', '1+2', ['ENOMEM', 'EIO']],
+  ['recvmsg', '1+2', ['ENOMEM', 'EIO']],
+  ['sendmsg', '1+2', ['ENOBUFS', 'EPERM', 'EIO', 'EMSGSIZE']],
   ['sendmmsg', '1+2', ['ENOBUFS', 'EPERM', 'EIO', 'EMSGSIZE']],
 ];
 
 const BULK_BYTES = 4 << 20;
 const CLIENTS = 6;
+const BURST = 8;
 const WAIT_MS = 4_000;
 /** A busy loop makes some 10,000 calls a second under strace. */
 const MAX_FAILURES = 4_000;
@@ -141,12 +144,20 @@ const upload = (withinMs: number): Promise<Fate> =>
     withinMs,
   );
 
-/** Whether a datagram comes back, of those that are sent within the time. */
+/**
+ * Whether some datagrams come back, of those that are sent within the time: one by one and many at a time, for which there
+ * are different calls. They grow, so that they do not pass as one.
+ */
 async function isUdpServed(withinMs: number): Promise<boolean> {
   using socket = await UdpSocket.bind({});
+  let tries = 0;
   const isAnswered = async (): Promise<boolean> => {
-    await socket.send('ping', ports.udp).catch(() => undefined);
-    return socket.received.length > 0;
+    const burst = ++tries % 4 === 0 ? BURST : 1;
+    const before = socket.received.length;
+    for (let size = 1; size <= burst; size++)
+      await socket.send('x'.repeat(size), ports.udp).catch(() => undefined);
+    await until(() => socket.received.length > before, 'an answer', 50).catch(() => undefined);
+    return socket.received.length > 2 * BURST;
   };
   return await until(isAnswered, 'an answer by UDP', withinMs).catch(() => false);
 }
