@@ -2,7 +2,7 @@
 // because a user waits for its start and every further file costs part of a millisecond; and, beside it, what it loads
 // once it is ready, lib/api/listen.cjs, and lib/api/server.cjs when the first client calls; or where there is a settings
 // file, lib/settings/quick.cjs, with lib/settings/load.cjs where it is wrong, and lib/log/forwarder-log.cjs where it asks
-// for a log.
+// for a log. The library's lib/api/server.js is a bundle, too.
 // Does nothing when neither the inputs nor the outputs have changed since the last time.
 
 import { spawnSync } from 'node:child_process';
@@ -120,8 +120,31 @@ const compiledCheck = {
   },
 };
 
+/** What the library's server does not hold, but loads as it would from its own place. */
+const besideServer = {
+  name: 'beside the server',
+  setup({ onResolve }) {
+    onResolve({ filter: /^(\.\.\/(index|system|unix-listener)|\.\/metrics)\.js$/ }, ({ path }) => ({
+      path,
+      external: true,
+    }));
+  },
+};
+
+/**
+ * The library's server for callers: one file in place of a hundred of the schema library's. Node opens those all at once,
+ * which fails where clients have left few descriptors, and what has failed to load it does not load again.
+ */
+const bundleServer = () =>
+  bundleOne('src/api/server.ts', 'lib/api/server.js', {
+    format: 'esm',
+    define: {},
+    supported: {},
+    plugins: [besideServer],
+  });
+
 /** What the sources say of their own place must hold for a bundle: it lies where they would. */
-async function bundleOne(entry, outfile) {
+async function bundleOne(entry, outfile, options = {}) {
   const partial = `${cacheFolder}/${process.pid}.cjs`;
   await build({
     entryPoints: [entry],
@@ -140,6 +163,7 @@ async function bundleOne(entry, outfile) {
     // What is loaded later is required: import() would start the loader of modules first.
     supported: { 'dynamic-import': false },
     plugins: [between, compiledCheck],
+    ...options,
   });
   renameSync(partial, outfile);
 }
@@ -159,6 +183,7 @@ removeStale();
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
   const compiled = compile();
   if (existsSync(helperEntry)) await bundleHelper();
+  if (compiled) await bundleServer();
   // As npm makes it when it installs, so that a link to the command of a checkout works as well.
   if (compiled) chmodSync('lib/cli/main.js', 0o755);
   if (compiled) writeFileSync(stampFile, stamp());

@@ -8,7 +8,7 @@ import { openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
 import { settled, until } from '../helpers/wait.js';
-import { cli, controlFolder } from './helpers/cli.js';
+import { cli, CliRun, controlFolder, program } from './helpers/cli.js';
 import { call } from './helpers/control.js';
 import { requestReload } from './helpers/reload-client.js';
 import { Caller, executable, freePorts, Run } from './helpers/run.js';
@@ -141,6 +141,25 @@ describe('TCP clients', () => {
       await until(() => openFds(run.pid) < open, 'descriptors are free');
       clients.push(await connectTcp({ port }));
       await run.letGo();
+    },
+  );
+});
+
+describe('TCP clients of spliceport forward', () => {
+  test.for([64, 512])(
+    'who hold all that they can get of %i descriptors leave some for who asks first',
+    async (maxOpenFiles) => {
+      const command = ['sh', '-c', `ulimit -n ${maxOpenFiles} && exec "$0" "$@"`];
+      await using run = new CliRun(
+        ['forward', '--json', `127.0.0.1:0:${held.port}`, '--pid', String(container.pid)],
+        { command: [...command, process.execPath, program] },
+      );
+      const { controlSocket, forwards } = await run.event('ready');
+      const hostPort = forwards[0]?.host.port ?? 0;
+      while (clients.length < maxOpenFiles) clients.push(await connectTcp({ port: hostPort }));
+      await settled(() => openFds(run.pid), 'the number of descriptors');
+      expect((await cli(['ls', '--quiet'])).stdout).toBe(`${run.pid}/1\n`);
+      expect((await call(controlSocket ?? '', 'GET', '/metrics')).status).toBe(200);
     },
   );
 });
