@@ -2,7 +2,8 @@
 // `node scripts/man.mjs --print` prints it instead.
 
 import { writeFileSync } from 'node:fs';
-import { buildProgram, examplesOf } from '../lib/cli/program.js';
+import { examplesOf } from '../lib/cli/examples.js';
+import { buildProgram } from '../lib/cli/program.js';
 
 /** The last option of every command is --help. */
 const LINES_OF_HELP_OPTION = 3;

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { addAdmissionOptions } from './admission.js';
 import { addClientAddressOptions } from './client-address.js';
+import { give, type Example } from './examples.js';
 import type { AddOptions, DrainOptions, RemoveOptions } from './change.js';
 import type { ForwardOptions } from './forward.js';
 import { addLogOptions } from './log-options.js';
@@ -13,13 +14,6 @@ import { podmanActions, type PodmanOptions } from './podman-actions.js';
 import { settingsActions, type SettingsOptions } from './settings-actions.js';
 import { sortKeys } from './sort-keys.js';
 import type { TopOptions } from './top.js';
-
-/** A line of a command's examples. */
-export interface Example {
-  readonly command: string;
-  /** What it does, in a few words. */
-  readonly effect: string;
-}
 
 /** Takes the exit code of a command that ends otherwise than well. */
 export type SetExitCode = (code: number) => void;
@@ -30,13 +24,6 @@ interface JsonOption {
 
 const MAX_SECONDS = 86_400;
 const MIN_INTERVAL_SECONDS = 0.1;
-
-const examples = new WeakMap<Command, readonly Example[]>();
-
-/** The examples of a command. */
-export function examplesOf(command: Command): readonly Example[] {
-  return examples.get(command) ?? [];
-}
 
 /** The command line, whole. */
 export function buildProgram(setExitCode: SetExitCode): Command {
@@ -192,6 +179,20 @@ function addLists(program: Command): void {
     { command: 'spliceport stats', effect: 'a table' },
     { command: 'spliceport stats 4281/1', effect: 'every counter of one forward' },
   ]);
+
+  const metrics = program
+    .command('metrics')
+    .summary('print the metrics of all forwarders, for Prometheus')
+    .description(
+      'Prints the metrics of all forwarders as one text for Prometheus, with the names of their containers.',
+    )
+    .action(async () => (await import('./metrics.js')).showMetrics());
+  give(metrics, [
+    {
+      command: 'spliceport metrics > all.new && mv all.new all.prom',
+      effect: 'for a textfile collector',
+    },
+  ]);
 }
 
 function addChanges(program: Command): void {
@@ -346,17 +347,6 @@ function addCompletion(program: Command): void {
       effect: 'for fish',
     },
   ]);
-}
-
-function give(command: Command, list: readonly Example[]): void {
-  examples.set(command, list);
-  command.addHelpText('after', () =>
-    [
-      '',
-      'Examples:',
-      ...list.flatMap(({ command: line, effect }) => [`  ${line}`, `      ${effect}`]),
-    ].join('\n'),
-  );
 }
 
 function parsePid(text: string): number {

@@ -19,6 +19,7 @@ const commands = [
     'ls',
     'sessions',
     'stats',
+    'metrics',
     'add',
     'rm',
     'drain',

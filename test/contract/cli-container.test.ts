@@ -70,6 +70,40 @@ describe('spliceport forward --container', () => {
     await run.outcome;
   });
 
+  test('has its name in the metrics of all forwarders, which are one text', async () => {
+    const options = engines({
+      podman: `if test "$1" = ps; then ${echo} '${id} web'; else ${echo} ${container.pid} running ${id}; fi`,
+    });
+    await using named = new CliRun(
+      ['forward', '--json', '127.0.0.1:0:80', '127.0.0.1:0:53/udp', '--container', 'web'],
+      options,
+    );
+    await using other = new CliRun(
+      ['forward', '--json', '127.0.0.1:0:80', '--pid', String(container.pid)],
+      options,
+    );
+    await Promise.all([named.event('ready'), other.event('ready')]);
+    const { stdout, stderr, code } = await cli(['metrics'], options);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    const lines = stdout.trimEnd().split('\n');
+    const samples = lines.filter((line) => !line.startsWith('#'));
+    const own = [named, other].map(({ pid }) =>
+      samples.filter((line) => line.includes(`forwarder="${pid}"`)),
+    );
+    expect(own.flat().length).toBe(samples.length);
+    expect(own[0]?.filter((line) => !line.includes('{container_name="web",'))).toEqual([]);
+    expect(own[1]?.filter((line) => line.includes('container_name'))).toEqual([]);
+    expect(own[1]?.length).toBeGreaterThan(20);
+    // One block for each metric, in which all its samples stand.
+    const blocks = stdout.split(/^(?=# HELP )/m);
+    const names = blocks.map((block) => block.split(' ')[2] ?? '');
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toContain('spliceport_sessions_total');
+    for (const [index, block] of blocks.entries())
+      for (const line of block.trimEnd().split('\n').slice(2))
+        expect(line).toMatch(new RegExp(`^${names[index]}(_bucket|_sum|_count)?\\{`));
+  });
+
   test('is listed by its id where the engine does not answer', async () => {
     const options = engines({
       podman: `if test "$1" = ps; then exec /bin/sleep 600; else ${echo} ${container.pid} running ${id}; fi`,
