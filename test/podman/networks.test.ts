@@ -150,6 +150,20 @@ describePodman('podman networks', (host) => {
       socket.destroy();
     });
 
+    itBetters('ends a live connection by the network that is taken away, at once', async () => {
+      const port = await runWeb();
+      const socket = await host().sockets.connect({ port: port + 1 });
+      await expectEcho(socket, 'before');
+      await host().podman('network', 'connect', 'n2', 'web');
+      await expectEcho(socket, 'between');
+      // A client that waits for its server, and sends nothing by which it could notice.
+      const failed = once(socket, 'error') as Promise<[NodeJS.ErrnoException]>;
+      await host().podman('network', 'disconnect', 'n1', 'web');
+      const [error] = await within(failed, 'the end of the connection', 2_000);
+      expect(error.code).toBe('ECONNRESET');
+      expect(await host().seenAddress({ port })).toContain('172.30.2.');
+    });
+
     itBetters('refuses and cuts no connection meanwhile', async () => {
       const port = await runWeb();
       let isDone = false;
