@@ -1,6 +1,7 @@
 // gates.ts: the settings that keep clients out, taken from a settings file by themselves. They hold also where the rest
 // cannot be had.
 
+import { stripComments } from 'jsonc-parser';
 import { gateKeys } from './keys.js';
 import type { SettingsFile } from './types.js';
 
@@ -26,7 +27,19 @@ export function countGates(value: unknown): number {
 
 /** Whether a text that cannot be read as JSON seems to have gates. */
 export function mentionsGates(text: string): boolean {
-  return new RegExp(`\\b(?:${gateKeys.join('|')})\\b["']?\\s*:`).test(text);
+  const name = `\\b(?:${gateKeys.join('|')})\\b`;
+  // What is wrong may be the colon, or where a comment ends.
+  return (
+    new RegExp(name).test(withoutEscapes(stripComments(text))) ||
+    new RegExp(`${name}["']?\\s*:`).test(withoutEscapes(text))
+  );
+}
+
+/** With letters in place of their numbers, which JSON allows in a key as well. */
+function withoutEscapes(text: string): string {
+  return text.replaceAll(/\\u([\da-f]{4})/gi, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
 }
 
 function gatesAmong(settings: unknown): object {

@@ -201,6 +201,10 @@ describe('the gates of a wrong file', () => {
     ['goes without its other half', { defaults: { acceptProxy: true } }],
     ['is there twice', '{"defaults": {"deny": ["::1"], "deny": []}}'],
     ['stands in what is no JSON', '{ defaults: { deny: ["::1"] } }'],
+    ['has no colon', '{"defaults": {"deny" ["::1"]}}'],
+    ['has a comment before its colon', '{"defaults": {"deny" /* whom */ : ["::1"]},}'],
+    ['stands in a comment without an end', '{ /* why "defaults": {"deny": ["::1"]}}'],
+    ['has letters by their numbers', '{"defaults": {"\\u0064eny": ["::1"]},}'],
   ])('cannot be made out where one %s', (_, content) => {
     expect(gatesOf(content)).toBeUndefined();
   });
