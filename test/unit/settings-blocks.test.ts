@@ -7,17 +7,9 @@ import { expect, test } from 'vitest';
 import { loadSettings } from '../../src/settings/load.js';
 import type { SettingsProblem } from '../../src/settings/types.js';
 import { resolveForwards } from '../../src/validate.js';
+import { Random } from '../helpers/random.js';
 
 const spec = { host: { port: 1 }, container: { port: 1 }, netns: { pid: 1 } };
-
-/** Numbers below a bound, the same for each seed. */
-function randomFrom(seed: number): (bound: number) => number {
-  let state = seed;
-  return (bound) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * bound);
-  };
-}
 
 function problemsOf(deny: readonly string[]): readonly SettingsProblem[] {
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-blocks-'));
@@ -39,7 +31,7 @@ test('the check of settings takes the blocks of addresses that the library takes
       return false;
     }
   };
-  const random = randomFrom(1);
+  const random = new Random(1);
   const pieces = [
     '0',
     '1',
@@ -58,10 +50,9 @@ test('the check of settings takes the blocks of addresses that the library takes
     '',
   ];
   const whole = ['10.0.0.0', '::', '::ffff:10.0.0.0', '2001:db8::', '127.0.0.1'];
-  const pick = (from: readonly string[]) => from[random(from.length)] ?? '';
   const blocks = Array.from({ length: 1_000 }, () => {
-    const start = random(2) === 0 ? pick(whole) : '';
-    return start + Array.from({ length: random(6) }, () => pick(pieces)).join('');
+    const start = random.once(2) ? random.pick(whole) : '';
+    return start + Array.from({ length: random.below(6) }, () => random.pick(pieces)).join('');
   });
   const known = new Set(blocks.filter((block) => takes([block])));
   expect(known.size).toBeGreaterThan(40);
