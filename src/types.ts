@@ -144,8 +144,8 @@ export interface ForwardSpec {
    */
   readonly acceptProxy?: boolean;
   /**
-   * The load balancers that are believed: addresses, or blocks such as `10.0.0.0/8`. Goes with `acceptProxy`, which
-   * needs it: whoever else connects is reset, and counted.
+   * The load balancers that are believed: addresses, or blocks such as `10.0.0.0/8`; 1 to 1,024 of them. Goes with
+   * `acceptProxy`, which needs it: whoever else connects is reset, and counted.
    */
   readonly trustedProxies?: readonly string[];
   /**
