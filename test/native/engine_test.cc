@@ -8,6 +8,7 @@
 #include <random>
 
 #include "harness.h"
+#include "processor_time.h"
 #include "server.h"
 
 namespace spliceport {
@@ -106,6 +107,26 @@ TEST_CASE("the counters of one forward are its own alone") {
   CHECK(opened(7) == 1);
   CHECK(opened(8) == 0);
   CHECK(opened(9) == 0);
+}
+
+// Whoever asks for each of many forwards, as for metrics, holds up the thread that asks.
+TEST_CASE("the counters of one forward cost the same beside many forwards") {
+  Harness harness({.workers = 1});
+  const auto micros_per_sum = [&] {
+    constexpr int kTimes = 50'000;
+    const int64_t begun = ProcessorMicros();
+    for (int i = 0; i < kTimes; ++i) {
+      ForwardCounters sum;
+      harness.engine().Sum(1, sum);
+    }
+    return static_cast<double>(ProcessorMicros() - begun) / kTimes;
+  };
+  const Address target = *Address::Parse("127.0.0.1", 1);
+  harness.Add(1, Protocol::kUdp, target);
+  const double alone = micros_per_sum();
+  for (int id = 2; id <= 500; ++id)
+    harness.Add(id, Protocol::kUdp, target);
+  CHECK(micros_per_sum() < 20 * alone);
 }
 
 TEST_CASE("removing a forward again, or one that never was, is nothing") {

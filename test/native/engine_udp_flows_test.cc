@@ -86,6 +86,38 @@ void Broadcast(const Address& source, uint16_t port, std::string_view text) {
                  sizeof(loopback)) == size);
 }
 
+void SendFromPortZero(uint16_t port, std::string_view text) {
+  std::string packet(sizeof(udphdr), '\0');
+  udphdr udp{};
+  udp.dest = htons(port);
+  udp.len = htons(static_cast<uint16_t>(sizeof(udphdr) + text.size()));
+  std::memcpy(packet.data(), &udp, sizeof(udp));
+  packet += text;
+  const Address to = *Address::Parse("127.0.0.1", 0);
+  const UniqueFd raw(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP));
+  REQUIRE(sendto(raw.get(), packet.data(), packet.size(), 0, to.bytes(), to.size()) ==
+          static_cast<ssize_t>(packet.size()));
+}
+
+// A forward of every address whose client cannot be answered.
+class Unanswered {
+ public:
+  const Address& host() const { return host_; }
+  // Answers a datagram that has come by.
+  void Expect(const std::string& text) {
+    REQUIRE(server_->Send(FlowOf(*server_, text), "you are"));
+    CHECK(Eventually([&] { return harness_.Count(&ForwardCounters::datagrams_dropped) == 1; }));
+    CHECK(harness_.Count(&ForwardCounters::datagrams_to_host) == 0);
+  }
+
+ private:
+  Harness harness_;
+  std::unique_ptr<UdpEnd> server_ = EndIn(harness_.netns());
+  Address host_ = harness_.Add(
+      {.id = 1, .protocol = Protocol::kUdp, .target = harness_.TargetAt(server_->address())},
+      "0.0.0.0");
+};
+
 }  // namespace
 
 // Where the kernel may give a client no other port than the server's, and one more.
@@ -110,19 +142,19 @@ TEST_CASE("udp: a flow is never connected to itself, and leaves the server its p
 }
 
 TEST_CASE("udp: an answer to a client without an address goes to nobody, and is counted") {
-  Harness harness;
-  const auto server = EndIn(harness.netns());
-  const Address host = harness.Add(
-      {.id = 1, .protocol = Protocol::kUdp, .target = harness.TargetAt(server->address())},
-      "0.0.0.0");
+  Unanswered unanswered;
   // Linux takes 0.0.0.0 for this host when it sends.
   const UdpEnd bystander(kAny, false);
   const Address nobody = *Address::Parse("0.0.0.0", bystander.address().port());
-  Broadcast(nobody, host.port(), "who am I?");
-  REQUIRE(server->Send(FlowOf(*server, "who am I?"), "you are"));
-  CHECK(Eventually([&] { return harness.Count(&ForwardCounters::datagrams_dropped) == 1; }));
-  CHECK(harness.Count(&ForwardCounters::datagrams_to_host) == 0);
+  Broadcast(nobody, unanswered.host().port(), "who am I?");
+  unanswered.Expect("who am I?");
   CHECK(Next(bystander, std::chrono::milliseconds(1)).datagrams.empty());
+}
+
+TEST_CASE("udp: an answer to a client without a port goes to nobody, and is counted") {
+  Unanswered unanswered;
+  SendFromPortZero(unanswered.host().port(), "who am I?");
+  unanswered.Expect("who am I?");
 }
 
 TEST_CASE("udp: a flow lives on while the container alone uses it") {
