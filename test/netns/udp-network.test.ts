@@ -16,24 +16,53 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
   let client: Container;
   let host: Program;
 
+  const onHost = async (...lines: string[]): Promise<void> => {
+    for (const line of lines) await host.api<ForwarderApi>().run({ command: line.split(' ') });
+  };
+
+  /** A second link between both, and 192.0.2.5 behind the client, to which the first one leads. */
+  async function addSecondLink(): Promise<void> {
+    await onHost(
+      `ip link add way-in type veth peer name way-out netns ${client.pid}`,
+      'ip address add 10.7.9.1/24 dev way-in',
+      'ip address add 10.7.9.2/24 dev way-in',
+      'ip link set way-in up',
+      'ip route add 192.0.2.5 via 10.7.8.9',
+    );
+    for (const line of [
+      'ip address add 192.0.2.5/32 dev lo',
+      'ip address add 10.7.9.9/24 dev way-out',
+      'ip link set way-out up',
+    ]) {
+      await client.run(...line.split(' '));
+    }
+    const loose = 'for each in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $each; done';
+    await host.api<ForwarderApi>().run({ command: ['sh', '-c', loose] });
+    await client.run('sh', '-c', loose);
+    // Or the client would answer for 192.0.2.5 as its neighbor does.
+    for (const link of ['to-host', 'way-out']) {
+      const folder = `/proc/sys/net/ipv4/conf/${link}`;
+      await client.run('sh', '-c', `cd ${folder}; echo 1 > arp_ignore; echo 2 > arp_announce`);
+    }
+  }
+
   beforeAll(async () => {
     host = new Program(new URL('../helpers/forwarder-program.ts', import.meta.url), {
       ownNetns: true,
     });
     [container, client] = await Promise.all([Container.start(), Container.start()]);
-    const onHost = (...command: string[]) => host.api<ForwarderApi>().run({ command });
     await onHost(
-      ...['ip', 'link', 'add', 'to-client', 'type', 'veth'],
-      ...['peer', 'name', 'to-host', 'netns', String(client.pid)],
+      `ip link add to-client type veth peer name to-host netns ${client.pid}`,
+      ...HOST_ADDRESSES.map(
+        (address) => `ip address add ${withPrefix(address).join(' ')} dev to-client`,
+      ),
+      'ip link set to-client up',
     );
-    for (const address of HOST_ADDRESSES) {
-      await onHost('ip', 'address', 'add', ...withPrefix(address), 'dev', 'to-client');
-    }
-    await onHost('ip', 'link', 'set', 'to-client', 'up');
     for (const address of CLIENT_ADDRESSES) {
       await client.run('ip', 'address', 'add', ...withPrefix(address), 'dev', 'to-host');
     }
     await client.run('ip', 'link', 'set', 'to-host', 'up');
+    await addSecondLink();
   });
   afterAll(() => Promise.all([host.stop(), client.stop(), container.stop()]));
 
@@ -56,31 +85,6 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
 
   // 192.0.2.5 is behind the client, and the client's second link is a way in only.
   it('answers by the routing table, whatever way the question came in', async () => {
-    const onHost = (command: string) =>
-      host.api<ForwarderApi>().run({ command: command.split(' ') });
-    await onHost(`ip link add way-in type veth peer name way-out netns ${client.pid}`);
-    await onHost('ip address add 10.7.9.1/24 dev way-in');
-    await onHost('ip link set way-in up');
-    await onHost('ip route add 192.0.2.5 via 10.7.8.9');
-    const inClient = async (...commands: string[]) => {
-      for (const command of commands) await client.run(...command.split(' '));
-    };
-    await inClient(
-      'ip address add 192.0.2.5/32 dev lo',
-      'ip address add 10.7.9.9/24 dev way-out',
-      'ip link set way-out up',
-    );
-    const loose = 'for each in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $each; done';
-    await host.api<ForwarderApi>().run({ command: ['sh', '-c', loose] });
-    await client.run('sh', '-c', loose);
-    // Or the client would answer for 192.0.2.5 as its neighbor does.
-    await client.run(
-      ...[
-        'sh',
-        '-c',
-        'cd /proc/sys/net/ipv4/conf/way-out; echo 1 > arp_ignore; echo 2 > arp_announce',
-      ],
-    );
     const service = await container.udp({ echo: true });
     const api = host.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -118,6 +122,59 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
       await service.reply('from the same');
       const from = (await asker.seenCount(2)).map((seen) => seen.from);
       expect(from).toEqual([`10.7.8.1 ${at.port}`, `10.7.8.2 ${at.port}`]);
+      await asker.close();
+    }
+    await api.close({});
+  });
+
+  it('follows the routing table when it changes in the midst of a flow', async () => {
+    const service = await container.udp();
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
+      const { host: at } = await api.add({
+        protocol: 'udp',
+        host: where,
+        container: { port: service.port },
+      });
+      const asker = await client.udp({ address: '192.0.2.5' });
+      await asker.send('hello', { address: '10.7.8.1', port: at.port });
+      await service.seenCount(round + 1);
+      await service.reply('by the first link');
+      await asker.seenCount(1);
+      await onHost('ip route replace 192.0.2.5 via 10.7.9.9');
+      await service.reply('by the second');
+      const from = (await asker.seenCount(2)).map((seen) => seen.from);
+      expect(from).toEqual([`10.7.8.1 ${at.port}`, `10.7.8.1 ${at.port}`]);
+      await onHost('ip route replace 192.0.2.5 via 10.7.8.9');
+      await asker.close();
+    }
+    await api.close({});
+  });
+
+  it('answers from the address that the client sent to again once the link is back', async () => {
+    const service = await container.udp();
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
+      const { host: at } = await api.add({
+        protocol: 'udp',
+        host: where,
+        container: { port: service.port },
+      });
+      const asker = await client.udp({ address: '10.7.9.9' });
+      await asker.send('hello', { address: '10.7.9.2', port: at.port });
+      await service.seenCount(round + 1);
+      await onHost('ip link set way-in down');
+      await service.reply('lost');
+      await until(
+        async () => (await api.stats()).datagramsDropped === round + 1,
+        'a reply that has no way',
+      );
+      await onHost('ip link set way-in up');
+      await service.reply('from the same');
+      const from = (await asker.seenCount(1)).map((seen) => seen.from);
+      expect(from).toEqual([`10.7.9.2 ${at.port}`]);
       await asker.close();
     }
     await api.close({});
