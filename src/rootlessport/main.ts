@@ -82,7 +82,7 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
   log?.leaveStandardError();
   log?.watch(forwarder);
   if (!settings.controlSocket) return;
-  await openControl(forwarder, config, settings.notices, (hostAddress) =>
+  await openControl(forwarder, config, settings, (hostAddress) =>
     targetRule(containerAddress)(hostAddress),
   );
 }
@@ -91,7 +91,7 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
 async function openControl(
   forwarder: Forwarder,
   { containerId, folder }: Config,
-  notices: readonly string[],
+  { notices, tell }: Pick<HelperSettings, 'notices' | 'tell'>,
   targetFor: (hostAddress: string) => string,
 ): Promise<void> {
   try {
@@ -103,8 +103,9 @@ async function openControl(
       notices,
       targetFor,
     });
-  } catch {
-    // Nobody listens any more whom it could be told.
+  } catch (error) {
+    // The caller listens no more: whom "spliceport ls" does not show the helper, the log may tell why.
+    tell(`there is no control socket: ${String(error)}`, 'no-control-socket');
   }
 }
 

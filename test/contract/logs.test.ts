@@ -61,7 +61,7 @@ function start(log: object, containerPort = echo.port, options: RunOptions = {})
   const env = { ...process.env, SPLICEPORT_CONFIG: writeSettings(log) };
   return new Run(config, {
     ...options,
-    env: { ...env, SPLICEPORT_CONTROL_DIR: '/dev/null/control' },
+    env: { ...env, SPLICEPORT_CONTROL_DIR: join(caller.folder, 'control'), ...options.env },
   });
 }
 
@@ -106,6 +106,21 @@ describe('the helper’s log', () => {
     // Until it is ready, its caller is told, too.
     expect(stdout).toBe('');
     expect(linesOf(stderr).map(({ event }) => event)).toEqual(['ready']);
+  });
+
+  test('tells why there is no control socket', async () => {
+    const env = { SPLICEPORT_CONTROL_DIR: '/dev/null/control' };
+    await using run = start({ destination: logFile(), level: 'warn' }, echo.port, { env });
+    await run.ready();
+    const lines = () => linesOf(readFileSync(logFile(), 'utf8'));
+    await until(() => lines().length > 0, 'the line');
+    expect(lines()).toEqual([
+      expect.objectContaining({
+        level: 'warn',
+        event: 'no-control-socket',
+        message: expect.stringMatching(/^there is no control socket: .*ENOTDIR/) as string,
+      }),
+    ]);
   });
 
   test('sums up failed connects from time to time, and not one by one', async () => {
