@@ -86,6 +86,8 @@ describe('the helper’s log', () => {
   test('tells in a file of its readiness, reloads and end, each with the container', async () => {
     await using run = start({ destination: logFile() });
     await run.ready();
+    // Has no line, for nobody has asked for sessions.
+    expect(await askTcp({ port }, 'hello')).toBe('hello');
     expect(await requestReload('seqpacket', reloadSocket(), '"127.0.0.2"\n')).toBe('OK');
     expect(await requestReload('seqpacket', reloadSocket(), '"nonsense"\n')).not.toBe('OK');
     const lines = () => linesOf(readFileSync(logFile(), 'utf8'));
