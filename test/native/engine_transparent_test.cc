@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <thread>
 
 #include "harness.h"
 #include "rtnetlink.h"
@@ -38,6 +40,30 @@ Address AddTransparent(Harness& harness, const Address& host, const Address& tar
   config.source_address = SourceAddress::kTransparent;
   REQUIRE(harness.engine().Add({config}).ok());
   return bound;
+}
+
+UniqueFd ConnectFrom(const Address& client, const Address& host) {
+  auto opened = OpenStreamSocket(false);
+  REQUIRE(opened.ok());
+  REQUIRE(bind(opened.value().get(), client.bytes(), client.size()) == 0);
+  REQUIRE(StartConnect(opened.value().get(), host).ok());
+  return std::move(opened.value());
+}
+
+// Routes to clients in a namespace; none is left without its rule.
+size_t RoutesIn(int netns) {
+  size_t routes = 0;
+  InNamespace(netns, [&] {
+    auto socket = RouteSocket::Open();
+    REQUIRE(socket.ok());
+    auto rules = socket.value().Rules();
+    REQUIRE(rules.ok());
+    for (const SourceRule& rule : rules.value()) {
+      auto of_table = socket.value().Routes(rule.table);
+      routes += of_table.ok() ? of_table.value().size() : 0;
+    }
+  });
+  return routes;
 }
 
 }  // namespace
@@ -87,6 +113,38 @@ TEST_CASE("tcp: clients are shown as they are beside a process that takes all it
     const UniqueFd client = ConnectTo(AddTransparent(harness, own, server.address()));
     CHECK(ReadToEnd(client.get()).bytes == own.Text());
     CHECK(harness.Count(&ForwardCounters::source_address_fallbacks) == 0);
+  });
+}
+
+// It comes back to its first worker, where its forward is closed by then and nobody has a timer for routes any more.
+TEST_CASE("tcp: a session that is between two workers when its forward ends leaves no route") {
+  const UniqueFd host_netns = NewNamespace();
+  InNamespace(host_netns.get(), [] {
+    const Address own = *Address::Parse("198.51.100.1", 0);
+    const Address other = *Address::Parse("198.51.100.2", 0);
+    AddOwnAddress(own);
+    AddOwnAddress(other);
+    Harness harness({.workers = 2, .acceptors = 1});
+    Server server(harness.netns(), Echo);
+    const Address host = AddTransparent(harness, own, server.address());
+    const std::array clients{ConnectFrom(own, host), ConnectFrom(other, host)};
+    for (const UniqueFd& client : clients)
+      REQUIRE((SendAll(client.get(), "ping") && ReadUpTo(client.get(), 4) == "ping"));
+    CHECK(RoutesIn(harness.netns()) == 2);
+    // The part of the worker that does not accept is gone at once.
+    harness.engine().Remove({1}, 60'000'000);
+    Harness::Hold hold(harness, 0);
+    hold.Begin();
+    const std::string bulk(1 << 20, 'x');
+    for (const UniqueFd& client : clients)
+      CHECK(send(client.get(), bulk.data(), bulk.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0);
+    REQUIRE(Eventually([&] { return harness.Count(&ForwardCounters::sessions_moved) == 1; }));
+    std::thread remover([&] { harness.engine().Remove({1}, 0); });
+    CHECK(Eventually([&] { return RoutesIn(harness.netns()) == 1; }));
+    hold.End();
+    remover.join();
+    CHECK(Eventually([&] { return RoutesIn(harness.netns()) == 0; }));
+    CHECK(harness.Removals(1) == 1);
   });
 }
 
