@@ -1,12 +1,13 @@
 // The client of the control API, with forwarders that answer and others that do not.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ControlClient, ControlError, listForwarders } from '../../src/api/client.js';
 import { Controlled } from './helpers/control.js';
 import { ControlledProcess } from './helpers/controlled-process.js';
+import { isWithoutStrangers } from './helpers/stranger.js';
 
 let folder: string;
 beforeEach(() => {
@@ -40,6 +41,21 @@ describe('the client', () => {
     expect(found.map(({ info }) => info.pid)).toEqual(pids);
     expect(await found[0]?.client.forwards()).toEqual([]);
     stopped.child.kill('SIGCONT');
+  });
+
+  test('asks nobody in a folder that a link leads to, or that is another user’s', async () => {
+    const inner = join(folder, 'inner');
+    mkdirSync(inner, { mode: 0o700 });
+    await using process = new ControlledProcess('stays', { SPLICEPORT_CONTROL_DIR: inner });
+    await process.next();
+    const pids = async (path: string): Promise<number[]> =>
+      (await listForwarders([path])).map(({ info }) => info.pid);
+    expect(await pids(inner)).toEqual([process.child.pid]);
+    symlinkSync(inner, join(folder, 'link'));
+    expect(await pids(join(folder, 'link'))).toEqual([]);
+    if (isWithoutStrangers('a folder of another user')) return;
+    chownSync(inner, 65_534, 65_534);
+    expect(await pids(inner)).toEqual([]);
   });
 
   test('does all that the API does', async () => {
