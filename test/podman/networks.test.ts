@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { within } from '../helpers/wait.js';
+import { openFds } from '../helpers/process-facts.js';
+import { settled, within } from '../helpers/wait.js';
 import { hello, httpd, image, server } from './harness/podman-host.js';
 import { describePodman, itBetters } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
@@ -161,6 +162,36 @@ describePodman('podman networks', (host) => {
       await host().podman('network', 'disconnect', 'n1', 'web');
       const [error] = await within(failed, 'the end of the connection', 2_000);
       expect(error.code).toBe('ECONNRESET');
+      expect(await host().seenAddress({ port })).toContain('172.30.2.');
+    });
+
+    itBetters('do not wait for clients who hold all descriptors of the helper', async () => {
+      await makeNetworks();
+      const port = await host().sockets.freePorts(2);
+      const publish = ['-p', `${port}:80`, '-p', `${port + 1}:81`];
+      const web = ['--name', 'web', '--network', 'n1', ...publish];
+      const run = ['run', '-d', ...web, ...server('whoami:80', 'digest:81')];
+      expect(await host().tryPodman(run, { maxOpenFiles: 256 })).toMatchObject({ code: 0 });
+      await host().untilServing('web');
+      expect(await host().seenAddress({ port })).toContain('172.30.1.');
+      const clients: Socket[] = [];
+      while (clients.length < 150) {
+        const client = await host().sockets.connect({ port: port + 1 });
+        // It may be cut off with the network.
+        clients.push(client.on('error', () => client.destroy()));
+      }
+      const [{ pid } = { pid: 0 }] = host().helpers();
+      expect(await settled(() => openFds(pid), 'the helper')).toBeGreaterThan(128);
+      for (const command of [
+        ['network', 'connect', 'n2', 'web'],
+        ['network', 'disconnect', 'n1', 'web'],
+        ['ps'],
+        ['inspect', 'web'],
+      ]) {
+        const outcome = host().tryPodman(command);
+        expect(await within(outcome, command.join(' '), 10_000)).toMatchObject({ code: 0 });
+      }
+      for (const client of clients) client.destroy();
       expect(await host().seenAddress({ port })).toContain('172.30.2.');
     });
 

@@ -84,10 +84,17 @@ export class PodmanHost {
     return this.#succeed(args, { input });
   }
 
-  /** Runs podman as the user, whatever comes of it. */
-  tryPodman(args: readonly string[], options: RunOptions = {}): Promise<Output> {
+  /**
+   * Runs podman as the user, whatever comes of it.
+   * @param maxOpenFiles - The limit of podman and of all that it starts. Default: the user's.
+   */
+  tryPodman(
+    args: readonly string[],
+    { maxOpenFiles, ...options }: RunOptions & { readonly maxOpenFiles?: number } = {},
+  ): Promise<Output> {
     const env = { CONTAINERS_HELPER_BINARY_DIR: helperFolder, ...options.env };
-    return this.machine.asUser(['podman', ...args], { ...options, env });
+    const limit = maxOpenFiles === undefined ? [] : ['prlimit', `--nofile=${maxOpenFiles}`];
+    return this.machine.asUser([...limit, 'podman', ...args], { ...options, env });
   }
 
   /** `podman run -d`; waits for the servers of container-server.ts. The id of the container. */
