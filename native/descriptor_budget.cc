@@ -1,6 +1,6 @@
 // How the numbers were chosen
 //
-//   reserve   Twice 32, or twice an eighth of a limit below 256. The first 32 are for control alone: the reload socket, the
+//   reserve   Twice 32, or twice a sixth of a limit below 192. The first 32 are for control alone: the reload socket, the
 //             control socket and who asks there, new forwards. The second 32 are closed to new clients only: a client
 //             who is here already gets its connection to the container, and UDP has some flows, however many clients TCP has.
 //   flows     Half of what is left when the program and its listeners have theirs. The other half is TCP's: the source

@@ -77,7 +77,7 @@ class DescriptorBudget {
   void ReadLimit();
 
   static constexpr int64_t kMostReserve = 32;
-  static constexpr int64_t kReserveShare = 8;
+  static constexpr int64_t kReserveShare = 6;
 
   std::atomic<int64_t> limit_{1'024};
   std::atomic<int64_t> open_at_start_{0};
