@@ -89,7 +89,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
 
   async function measureAll(drivers: string, scenarios: string): Promise<Results> {
     const json = path.join(directory, 'results.json');
-    const brief = ['--rounds', '1', '--seconds', '0.3', '--warmup', '0.2'];
+    const brief = ['--rounds', '1', '--seconds', '0.6', '--warmup', '0.2'];
     const choice = ['--driver', drivers, '--scenario', scenarios];
     await run(process.execPath, [bench, ...brief, ...choice, '--json', json]);
     return JSON.parse(readFileSync(json, 'utf8')) as Results;
