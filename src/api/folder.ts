@@ -98,8 +98,10 @@ export function openFolder(folder: string): number {
 export function removeStaleSockets(folderFd: number): void {
   const folder = `/proc/self/fd/${folderFd}`;
   for (const name of namesIn(folder)) {
-    const pid = Number(SOCKET_NAME.exec(name)?.[2]);
-    if (isRunning(pid) || !isRefused(folderFd, name)) continue;
+    const [, dot, pid] = SOCKET_NAME.exec(name) ?? [];
+    // This process has shown all that it has.
+    const isOwn = dot === '.' && Number(pid) === process.pid;
+    if ((!isOwn && isRunning(Number(pid))) || !isRefused(folderFd, name)) continue;
     try {
       unlinkSync(`${folder}/${name}`);
     } catch {

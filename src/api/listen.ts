@@ -176,12 +176,12 @@ function listenIn(folder: string): { readonly fd: number; readonly name: string 
 
 /**
  * Shows the socket when it listens, under the name of the process; with a number where the process
- * has several, or a namesake in another pid namespace.
+ * has several, or a namesake in another pid namespace. Such a one may do the same at this moment, so until
+ * then it has a name that nobody else thinks of.
  */
 function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly name: string } {
   const folder = `/proc/self/fd/${folderFd}`;
-  const hidden = `.${process.pid}.sock`;
-  rmSync(`${folder}/${hidden}`, { force: true });
+  const hidden = `.${process.pid}-${Math.floor(Math.random() * 1e9)}.sock`;
   const fd = listenUnix('stream', folderFd, hidden);
   try {
     const name = nameFor(hidden, folderFd);

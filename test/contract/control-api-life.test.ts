@@ -224,12 +224,27 @@ describe('what is left at the end', () => {
 
   test('is taken over by a process that has the pid of one that was killed', async () => {
     const path = join(folder, `${process.pid}.sock`);
+    const hidden = join(folder, `.${process.pid}-1.sock`);
     const program = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 9))`;
-    await once(spawn(process.execPath, ['-e', program, path]), 'exit');
-    expect(existsSync(path)).toBe(true);
+    for (const each of [path, hidden]) {
+      await once(spawn(process.execPath, ['-e', program, each]), 'exit');
+      expect(existsSync(each)).toBe(true);
+    }
     using socket = openControlSocket(new Forwarder(), { folder });
     expect(socket.path).toBe(path);
     expect((await new ControlClient(path).info()).pid).toBe(process.pid);
+    expect(readdirSync(folder)).toEqual([`${process.pid}.sock`]);
+  });
+
+  test('is left alone of a process in another pid namespace that has the same pid, and starts too', async () => {
+    // It listens, and has not shown its socket yet.
+    const names = [`.${process.pid}.sock`, `.${process.pid}-1.sock`];
+    const servers = names.map((name) => createServer().listen(join(folder, name)));
+    await Promise.all(servers.map((server) => once(server, 'listening')));
+    using socket = openControlSocket(new Forwarder(), { folder });
+    expect((await new ControlClient(socket.path).info()).pid).toBe(process.pid);
+    expect(readdirSync(folder).sort()).toEqual([...names, `${process.pid}.sock`].sort());
+    for (const server of servers) server.close();
   });
 });
 
