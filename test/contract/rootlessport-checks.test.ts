@@ -108,6 +108,13 @@ describe('namespace and descriptors', () => {
     }
   });
 
+  test('cannot be told without /proc, which is said', async () => {
+    const hidden = 'mount -t tmpfs none /proc && exec "$0"';
+    const command = ['unshare', '--mount', 'sh', '-c', hidden, executable];
+    const text = 'spliceport needs /proc, which is not mounted';
+    await expectRefusal(caller, caller.config([]), text, { command });
+  });
+
   test('without the script that knows, a closed descriptor is found out all the same', async () => {
     const bundle = join(executable, '../../lib/rootlessport.cjs');
     const config = caller.config([], { ExitFD: 2_000_000_000 });
