@@ -19,9 +19,14 @@ Result<void> MakeTransparent(int fd, bool v6) {
   return {};
 }
 
-bool IsLoopback(const Address& address) {
-  if (address.is_v6()) return IN6_IS_ADDR_LOOPBACK(&address.v6());
-  return (ntohl(address.v4().s_addr) >> 24) == IN_LOOPBACKNET;
+// Whether a host on a network may have this address. A load balancer can name any, and the container would get a route to it.
+bool IsOfAHost(const Address& address) {
+  if (address.is_v6())
+    return !IN6_IS_ADDR_LOOPBACK(&address.v6()) && !IN6_IS_ADDR_MULTICAST(&address.v6());
+  const in_addr_t bits = ntohl(address.v4().s_addr);
+  const in_addr_t network = bits >> 24;
+  return network != 0 && network != IN_LOOPBACKNET && !IN_MULTICAST(bits) &&
+         bits != INADDR_BROADCAST;
 }
 
 Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
@@ -39,7 +44,7 @@ Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
 Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns, Protocol protocol,
                                      const Address& client, const Address& target,
                                      Counterpart counterpart) {
-  if (IsLoopback(client) || !client.IsSomebody()) return SysError{-EHOSTUNREACH, "connect"};
+  if (!client.IsSomebody() || !IsOfAHost(client)) return SysError{-EHOSTUNREACH, "connect"};
   Result<Address> server = target;
   if (client.is_v6() != target.is_v6()) {
     if (counterpart == Counterpart::kAvoided) return SysError{-EAFNOSUPPORT, "connect"};

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "harness.h"
+#include "proxy_support.h"
 #include "rtnetlink.h"
 #include "server.h"
 #include "squatter.h"
@@ -66,6 +67,14 @@ size_t RoutesIn(int netns) {
   return routes;
 }
 
+// Tells the client what address it is seen with.
+void TellPeer(int fd) {
+  sockaddr_storage bytes{};
+  socklen_t size = sizeof(bytes);
+  (void)getpeername(fd, reinterpret_cast<sockaddr*>(&bytes), &size);
+  (void)SendAll(fd, Address::FromKernel(bytes).Text());
+}
+
 }  // namespace
 
 TEST_CASE("tcp: a server that reads late gets all, although both ends have said their last word") {
@@ -104,15 +113,34 @@ TEST_CASE("tcp: clients are shown as they are beside a process that takes all it
     AddOwnAddress(own);
     Harness harness({.workers = 1});
     const Squatter squatter(harness.netns());
-    Server server(harness.netns(), [](int fd) {
-      sockaddr_storage bytes{};
-      socklen_t size = sizeof(bytes);
-      (void)getpeername(fd, reinterpret_cast<sockaddr*>(&bytes), &size);
-      (void)SendAll(fd, Address::FromKernel(bytes).Text());
-    });
+    Server server(harness.netns(), TellPeer);
     const UniqueFd client = ConnectTo(AddTransparent(harness, own, server.address()));
     CHECK(ReadToEnd(client.get()).bytes == own.Text());
     CHECK(harness.Count(&ForwardCounters::source_address_fallbacks) == 0);
+  });
+}
+
+TEST_CASE("tcp: who is said to have an address that no host can have is shown as the container") {
+  const UniqueFd host_netns = NewNamespace();
+  InNamespace(host_netns.get(), [] {
+    const Address own = *Address::Parse("198.51.100.1", 0);
+    AddOwnAddress(own);
+    Harness harness({.workers = 1});
+    Server server(harness.netns(), TellPeer);
+    ForwardConfig config =
+        Believing(harness.TargetAt(server.address()), Protocol::kTcp, own.Text());
+    config.source_address = SourceAddress::kTransparent;
+    const Address host = harness.Add(config, own.Text());
+    const auto seen = [&](const std::string& client) {
+      const UniqueFd balancer = ConnectTo(host);
+      REQUIRE(SendAll(balancer.get(), HeaderFrom(client)));
+      return ReadToEnd(balancer.get()).bytes;
+    };
+    CHECK(seen("203.0.113.9") == "203.0.113.9");
+    CHECK(seen("169.254.1.1") == "169.254.1.1");
+    for (const char* odd : {"0.0.0.1", "224.0.0.1", "239.255.255.255", "255.255.255.255"})
+      CHECK_MESSAGE(seen(odd) == server.address().Text(), odd);
+    CHECK(harness.Count(&ForwardCounters::source_address_fallbacks) == 4);
   });
 }
 
