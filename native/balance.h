@@ -19,7 +19,8 @@ enum class Load : uint8_t { kUnknown, kMessages, kBulk };
 
 class Balance {
  public:
-  // As many sessions with messages are best together; bulk is spread from the second session on.
+  // Bulk is spread from the second session on. Two sessions with messages are best apart, more of them together, and
+  // beyond this many spread.
   static constexpr int kMessagesKeptTogether = 16;
 
   explicit Balance(size_t workers) : counts_(workers) {}
@@ -35,9 +36,11 @@ class Balance {
     return counts_[worker].sessions[IndexOf(load)].load(std::memory_order_relaxed);
   }
   bool Has(size_t worker, Load load) const { return At(worker, load) > 0; }
-  // The worker that should have one of `worker`'s: the first with the fewest, if it has at least two fewer.
+  // The worker that should have one of `worker`'s: the first with the fewest, if it has at least two fewer; for one that
+  // should not be alone, the first with company.
   std::optional<size_t> BetterThan(size_t worker, Load load) const {
-    if (load == Load::kMessages && At(worker, load) <= kMessagesKeptTogether) return std::nullopt;
+    if (load == Load::kMessages && At(worker, load) <= kMessagesKeptTogether && InAll(load) > 2)
+      return CompanyFor(worker);
     size_t best = worker;
     for (size_t other = 0; other < counts_.size(); ++other) {
       if (At(other, load) < At(best, load)) best = other;
@@ -50,6 +53,20 @@ class Balance {
   struct alignas(64) Counts {
     std::array<std::atomic<int>, 2> sessions{};  // kMessages, kBulk.
   };
+  int InAll(Load load) const {
+    int sum = 0;
+    for (size_t worker = 0; worker < counts_.size(); ++worker)
+      sum += At(worker, load);
+    return sum;
+  }
+  std::optional<size_t> CompanyFor(size_t worker) const {
+    if (At(worker, Load::kMessages) != 1) return std::nullopt;
+    for (size_t other = 0; other < counts_.size(); ++other) {
+      const int there = At(other, Load::kMessages);
+      if (there > 1 && there < kMessagesKeptTogether) return other;
+    }
+    return std::nullopt;
+  }
   static size_t IndexOf(Load load) { return load == Load::kBulk ? 1 : 0; }
   std::atomic<int>& Of(size_t worker, Load load) { return counts_[worker].sessions[IndexOf(load)]; }
 

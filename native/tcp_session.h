@@ -81,7 +81,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   // Has the container's side find out about a server that vanishes; the client's side inherits this.
   void KeepAlive();
   void NoteLoad();
-  Load LoadNow() const;
+  Load LoadNow(bool lasts) const;
   void MoveTo(size_t worker);
   void HoldSendBuffer(Side& side);
   void KeepWayBack();
@@ -121,7 +121,7 @@ class TcpSession final : public Mortal, private Runnable, private Timer {
   State state_ = State::kConnecting;
   uint8_t attempts_ = 0;
   uint8_t reset_polls_ = 0;
-  uint8_t advances_ = 0;  // Counted as far as it takes to tell that it lasts.
+  uint8_t advances_ = 0;  // Since it asked last whether it should move.
   Load load_ = Load::kUnknown;
   bool container_got_end_ = false;
   bool host_got_end_ = false;

@@ -8,8 +8,9 @@
 // buffer, if the round trip there is short. A distant client needs more bytes on the way, so it keeps the tuning; and
 // receive buffers are always the kernel's, so that no window is held down.
 //
-// Worker: a session that turns to bulk, or has lasted for kAdvancesOfOneThatLasts events, moves to a worker that has fewer
-// of the kind, as it is, with what its pumps hold (balance.h says why). A short connection is served to its end where it
+// Worker: a session that turns to bulk, or has lasted for kAdvancesOfOneThatLasts events, moves to a worker that suits it
+// better, as it is, with what its pumps hold (balance.h says why). One with messages asks again after as many events, since
+// which worker that is depends on how many others there are. A short connection is served to its end where it
 // was accepted, since a move costs ten system calls, as five messages do; and one that falls back from bulk stays, lest
 // it goes to and fro. It leaves in a turn of its own, for only then does no event or turn of the batch in hand name it.
 
@@ -28,10 +29,9 @@ constexpr uint8_t kAdvancesOfOneThatLasts = 64;
 
 }  // namespace
 
-Load TcpSession::LoadNow() const {
+Load TcpSession::LoadNow(bool lasts) const {
   if (to_container_.bulk() || to_host_.bulk()) return Load::kBulk;
-  const bool lasts = load_ != Load::kUnknown || advances_ >= kAdvancesOfOneThatLasts;
-  return lasts ? Load::kMessages : Load::kUnknown;
+  return lasts || load_ != Load::kUnknown ? Load::kMessages : Load::kUnknown;
 }
 
 void TcpSession::KeepAlive() { SetKeepalive(container_.fd.get(), forward_->limits().keepalive); }
@@ -39,12 +39,16 @@ void TcpSession::KeepAlive() { SetKeepalive(container_.fd.get(), forward_->limit
 void TcpSession::NoteLoad() {
   if (to_container_.bulk()) HoldSendBuffer(container_);
   if (to_host_.bulk()) HoldSendBuffer(host_);
-  if (advances_ < kAdvancesOfOneThatLasts) ++advances_;
-  const Load before = std::exchange(load_, LoadNow());
-  if (load_ == before) return;
+  const bool is_time = ++advances_ == kAdvancesOfOneThatLasts;
+  if (is_time) advances_ = 0;
+  const Load before = std::exchange(load_, LoadNow(is_time));
+  const bool was_bulk = host_.settled_for_bulk || container_.settled_for_bulk;
+  if (load_ == before && (!is_time || was_bulk)) return;
   Reactor& reactor = forward_->reactor();
-  reactor.balance.End(reactor.worker, before);
-  reactor.balance.Begin(reactor.worker, load_);
+  if (load_ != before) {
+    reactor.balance.End(reactor.worker, before);
+    reactor.balance.Begin(reactor.worker, load_);
+  }
   is_to_move_ =
       before != Load::kBulk && reactor.balance.BetterThan(reactor.worker, load_).has_value();
   if (is_to_move_) reactor.QueueTurn(*this);

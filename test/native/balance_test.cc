@@ -41,6 +41,30 @@ TEST_CASE("sessions with messages are kept together up to a number") {
   CHECK(balance.BetterThan(0, Load::kMessages) == 1);
 }
 
+TEST_CASE(
+    "two sessions with messages are best apart, and one that is alone joins where there are more") {
+  Balance balance(3);
+  balance.Begin(0, Load::kMessages);
+  CHECK_FALSE(balance.BetterThan(0, Load::kMessages).has_value());
+  balance.Begin(0, Load::kMessages);
+  CHECK(balance.BetterThan(0, Load::kMessages) == 1);
+  balance.End(0, Load::kMessages);
+  balance.Begin(2, Load::kMessages);
+  CHECK_FALSE(balance.BetterThan(0, Load::kMessages).has_value());
+  CHECK_FALSE(balance.BetterThan(2, Load::kMessages).has_value());
+  balance.Begin(0, Load::kMessages);
+  CHECK_FALSE(balance.BetterThan(0, Load::kMessages).has_value());
+  CHECK(balance.BetterThan(2, Load::kMessages) == 0);
+}
+
+TEST_CASE("nobody joins those who are as many as are best together") {
+  Balance balance(2);
+  balance.Begin(1, Load::kMessages);
+  for (int i = 0; i < Balance::kMessagesKeptTogether; ++i)
+    balance.Begin(0, Load::kMessages);
+  CHECK_FALSE(balance.BetterThan(1, Load::kMessages).has_value());
+}
+
 TEST_CASE("each kind is spread for itself, and what is not known yet counts nowhere") {
   Balance balance(2);
   for (int i = 0; i < Balance::kMessagesKeptTogether + 1; ++i) {

@@ -133,12 +133,21 @@ TEST_CASE("sessions that end after a few messages stay where they were accepted"
   CHECK(harness.Count(&ForwardCounters::sessions_moved) == 0);
 }
 
-TEST_CASE("a few sessions that last stay together") {
+TEST_CASE("two sessions that last get a worker each") {
   Harness harness(kOneAcceptor);
   Server server(harness.netns(), Echo);
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
-  CHECK(AskInTurn(host, Balance::kMessagesKeptTogether, 200));
-  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 0);
+  CHECK(AskInTurn(host, 2, 500));
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 1);
+}
+
+// The second has gone elsewhere before the third was one that lasts, and comes back.
+TEST_CASE("a few sessions that last come together, and stay") {
+  Harness harness(kOneAcceptor);
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(1, Protocol::kTcp, server.address());
+  CHECK(AskInTurn(host, Balance::kMessagesKeptTogether, 500));
+  CHECK(harness.Count(&ForwardCounters::sessions_moved) == 2);
 }
 
 TEST_CASE("sessions in bulk move to other workers, and lose nothing on the way") {
