@@ -21,6 +21,7 @@ class Balance {
  public:
   // Bulk is spread from the second session on. Two sessions with messages are best apart, more of them together, and
   // beyond this many spread.
+  static constexpr int kMessagesApart = 2;
   static constexpr int kMessagesKeptTogether = 16;
 
   explicit Balance(size_t workers) : counts_(workers) {}
@@ -39,7 +40,8 @@ class Balance {
   // The worker that should have one of `worker`'s: the first with the fewest, if it has at least two fewer; for one that
   // should not be alone, the first with company.
   std::optional<size_t> BetterThan(size_t worker, Load load) const {
-    if (load == Load::kMessages && At(worker, load) <= kMessagesKeptTogether && InAll(load) > 2)
+    if (load == Load::kMessages && At(worker, load) <= kMessagesKeptTogether &&
+        InAll(load) > kMessagesApart)
       return CompanyFor(worker);
     size_t best = worker;
     for (size_t other = 0; other < counts_.size(); ++other) {

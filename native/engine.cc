@@ -13,6 +13,13 @@ namespace {
 // what one does with fewer wake-ups.
 size_t DefaultAcceptors() { return std::max(std::thread::hardware_concurrency() / 2, 1U); }
 
+// What the host socket is to do for all workers.
+void ApplyLimits(const ForwardConfig& config) {
+  const int fd = config.host_socket->get();
+  if (config.protocol == Protocol::kTcp) return SetKeepalive(fd, config.limits.keepalive);
+  if (!config.limits.udp_segmentation) SetReceiveOffload(fd, false);
+}
+
 }  // namespace
 
 void Engine::Record::AddTo(ForwardCounters& sum) const {
@@ -78,24 +85,14 @@ bool Engine::Accepts(int id, size_t worker) const {
   return (worker + workers_.size() - own) % workers_.size() < acceptors_;
 }
 
-namespace {
-
-// What the host socket is to do for all workers, so that a setting has one place where it takes effect.
-void ApplyLimits(const ForwardConfig& config) {
-  const int fd = config.host_socket->get();
-  if (config.protocol == Protocol::kTcp) return SetKeepalive(fd, config.limits.keepalive);
-  if (!config.limits.udp_segmentation) SetReceiveOffload(fd, false);
-}
-
-}  // namespace
-
 Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
   // Better refused than open for nobody.
   if (!DescriptorBudget::OfProcess().CanServe(configs.size())) return SysError{-EMFILE, "accept"};
+  for (const ForwardConfig& config : configs)
+    ApplyLimits(config);
   {
     const std::lock_guard lock(mutex_);
     for (const ForwardConfig& config : configs) {
-      ApplyLimits(config);
       Record record;
       record.listener = DescriptorBudget::OfProcess().TakeListener();
       for (size_t worker = 0; worker < workers_.size(); ++worker) {

@@ -39,20 +39,14 @@ bool IsOurs(uint32_t table) { return table - kFirstTable < kTables; }
 constexpr const char* kNobody = "192.0.0.8";
 constexpr uint16_t kClaimPort = 0x7370;
 
-Result<void> TurnOn(int fd, int level, int option) {
-  const int on = 1;
-  if (setsockopt(fd, level, option, &on, sizeof(on)) != 0) return LastError("setsockopt");
-  return {};
-}
-
 // The right to use a table in the calling thread's namespace; EADDRINUSE while another has it.
 Result<UniqueFd> Claim(uint32_t table) {
   auto opened = OpenStreamSocket(false);
   if (!opened.ok()) return opened;
   const int fd = opened.value().get();
-  const auto foreign = TurnOn(fd, IPPROTO_IP, IP_TRANSPARENT);
+  const auto foreign = SetOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
   if (!foreign.ok()) return foreign.error();
-  const auto silent = TurnOn(fd, IPPROTO_TCP, TCP_REPAIR);
+  const auto silent = SetOption(fd, IPPROTO_TCP, TCP_REPAIR, 1);
   if (!silent.ok()) return silent.error();
   const Address nobody = *Address::Parse(kNobody, kClaimPort);
   if (bind(fd, nobody.bytes(), nobody.size()) != 0) return LastError("bind");

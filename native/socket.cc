@@ -23,11 +23,6 @@ constexpr int kDatagramBufferBytes = 4 << 20;
 // Linux lets ip_local_port_range begin below only if ip_unprivileged_port_start does.
 constexpr uint16_t kLeastEphemeralPort = 1'024;
 
-Result<void> SetOption(int fd, int level, int name, int value) {
-  if (setsockopt(fd, level, name, &value, sizeof(value)) != 0) return LastError("setsockopt");
-  return {};
-}
-
 // For options whose absence costs speed or comfort, never correctness.
 void TryOption(int fd, int level, int name, int value) {
   (void)setsockopt(fd, level, name, &value, sizeof(value));
@@ -213,6 +208,11 @@ void ResetOnClose(int fd) {
 int UnacknowledgedBytes(int fd) {
   int bytes = 0;
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+Result<void> SetOption(int fd, int level, int name, int value) {
+  if (setsockopt(fd, level, name, &value, sizeof(value)) != 0) return LastError("setsockopt");
+  return {};
 }
 
 void SetNoDelay(int fd) { TryOption(fd, IPPROTO_TCP, TCP_NODELAY, 1); }

@@ -37,6 +37,7 @@ bool IsPeersFault(int error);
 
 // When the other end of a silent connection is asked whether it is still there, and how often in vain before it counts
 // as gone. Whole seconds, as the kernel has them: TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT in tcp(7).
+// The times are those of the packaged rootlessport, which has Go's: who vanished is noticed after 15 + 9 * 15 s.
 struct Keepalive {
   int idle_seconds = 15;  // 0: it is never asked.
   int interval_seconds = 15;
@@ -81,6 +82,8 @@ void ShutdownWrite(int fd);
 void ResetOnClose(int fd);
 // Bytes sent and not yet acknowledged. SIOCOUTQ in tcp(7); 0 when the kernel does not say.
 int UnacknowledgedBytes(int fd);
+// For options without which the socket would not do what it is for.
+Result<void> SetOption(int fd, int level, int name, int value);
 void SetNoDelay(int fd);
 // What a listener accepts inherits it.
 void SetKeepalive(int fd, const Keepalive& keepalive);

@@ -12,11 +12,8 @@ namespace spliceport {
 namespace {
 
 Result<void> MakeTransparent(int fd, bool v6) {
-  const int on = 1;
-  const int outcome = v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on))
-                         : setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on));
-  if (outcome != 0) return LastError("setsockopt");
-  return {};
+  return v6 ? SetOption(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+            : SetOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 }
 
 // Whether a host on a network may have this address. A load balancer can name any, and the container would get a route to it.
@@ -33,8 +30,7 @@ Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
   const auto transparent = MakeTransparent(fd, client.is_v6());
   if (!transparent.ok()) return transparent;
   // A client may use one port for connections to several. On UDP nothing would tell two such flows apart.
-  const int on = 1;
-  if (protocol == Protocol::kTcp) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (protocol == Protocol::kTcp) (void)SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (bind(fd, client.bytes(), client.size()) != 0) return LastError("bind");
   return {};
 }

@@ -34,9 +34,9 @@ namespace spliceport {
 namespace {
 
 // Batches read from the host socket before others' turn.
+constexpr int kBatchesPerWake = 4;
 // Where a server has one answer for each request, a read for more finds nothing, and costs as much as half a read.
 constexpr uint32_t kLoneAnswersToProbe = 8;
-constexpr int kBatchesPerWake = 4;
 
 bool IsOutOfDescriptors(const Result<void>& result) {
   return !result.ok() && spliceport::IsOutOfDescriptors(-result.error().code);

@@ -46,6 +46,38 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
     }
   }
 
+  /** What there is once a client's question has reached the server. */
+  interface Flow {
+    readonly service: Awaited<ReturnType<Container['udp']>>;
+    readonly asker: Awaited<ReturnType<Container['udp']>>;
+    readonly port: number;
+    readonly round: number;
+  }
+
+  /** Has a flow from one address to another, by a forward of one family and by one of both. */
+  async function inFlows(
+    from: string,
+    to: string,
+    act: (flow: Flow) => Promise<void>,
+  ): Promise<void> {
+    const service = await container.udp();
+    const api = host.api<ForwarderApi>();
+    await api.create({ netns: container.netns });
+    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
+      const { host: at } = await api.add({
+        protocol: 'udp',
+        host: where,
+        container: { port: service.port },
+      });
+      const asker = await client.udp({ address: from });
+      await asker.send('hello', { address: to, port: at.port });
+      await service.seenCount(round + 1);
+      await act({ service, asker, port: at.port, round });
+      await asker.close();
+    }
+    await api.close({});
+  }
+
   beforeAll(async () => {
     host = new Program(new URL('../helpers/forwarder-program.ts', import.meta.url), {
       ownNetns: true,
@@ -100,85 +132,42 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
     await api.close({});
   });
 
-  it('answers from the address that the client sent to again once the host has that back', async () => {
-    const service = await container.udp();
-    const api = host.api<ForwarderApi>();
-    await api.create({ netns: container.netns });
-    const change = (verb: string) =>
-      api.run({ command: ['ip', 'address', verb, '10.7.8.2/24', 'dev', 'to-client'] });
-    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
-      const { host: at } = await api.add({
-        protocol: 'udp',
-        host: where,
-        container: { port: service.port },
-      });
-      const asker = await client.udp({ address: '10.7.8.9' });
-      await asker.send('hello', { address: '10.7.8.2', port: at.port });
-      await service.seenCount(round + 1);
+  it('answers from the address that the client sent to again once the host has that back', () =>
+    inFlows('10.7.8.9', '10.7.8.2', async ({ asker, service, port }) => {
+      const change = (verb: string) => onHost(`ip address ${verb} 10.7.8.2/24 dev to-client`);
       await change('del');
       await service.reply('from another');
       await asker.seenCount(1);
       await change('add');
       await service.reply('from the same');
       const from = (await asker.seenCount(2)).map((seen) => seen.from);
-      expect(from).toEqual([`10.7.8.1 ${at.port}`, `10.7.8.2 ${at.port}`]);
-      await asker.close();
-    }
-    await api.close({});
-  });
+      expect(from).toEqual([`10.7.8.1 ${port}`, `10.7.8.2 ${port}`]);
+    }));
 
-  it('follows the routing table when it changes in the midst of a flow', async () => {
-    const service = await container.udp();
-    const api = host.api<ForwarderApi>();
-    await api.create({ netns: container.netns });
-    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
-      const { host: at } = await api.add({
-        protocol: 'udp',
-        host: where,
-        container: { port: service.port },
-      });
-      const asker = await client.udp({ address: '192.0.2.5' });
-      await asker.send('hello', { address: '10.7.8.1', port: at.port });
-      await service.seenCount(round + 1);
+  it('follows the routing table when it changes in the midst of a flow', () =>
+    inFlows('192.0.2.5', '10.7.8.1', async ({ asker, service, port }) => {
       await service.reply('by the first link');
       await asker.seenCount(1);
       await onHost('ip route replace 192.0.2.5 via 10.7.9.9');
       await service.reply('by the second');
       const from = (await asker.seenCount(2)).map((seen) => seen.from);
-      expect(from).toEqual([`10.7.8.1 ${at.port}`, `10.7.8.1 ${at.port}`]);
+      expect(from).toEqual([`10.7.8.1 ${port}`, `10.7.8.1 ${port}`]);
       await onHost('ip route replace 192.0.2.5 via 10.7.8.9');
-      await asker.close();
-    }
-    await api.close({});
-  });
+    }));
 
-  it('answers from the address that the client sent to again once the link is back', async () => {
-    const service = await container.udp();
-    const api = host.api<ForwarderApi>();
-    await api.create({ netns: container.netns });
-    for (const [round, where] of [ONE_FAMILY, BOTH_FAMILIES].entries()) {
-      const { host: at } = await api.add({
-        protocol: 'udp',
-        host: where,
-        container: { port: service.port },
-      });
-      const asker = await client.udp({ address: '10.7.9.9' });
-      await asker.send('hello', { address: '10.7.9.2', port: at.port });
-      await service.seenCount(round + 1);
+  it('answers from the address that the client sent to again once the link is back', () =>
+    inFlows('10.7.9.9', '10.7.9.2', async ({ asker, service, port, round }) => {
       await onHost('ip link set way-in down');
       await service.reply('lost');
       await until(
-        async () => (await api.stats()).datagramsDropped === round + 1,
+        async () => (await host.api<ForwarderApi>().stats()).datagramsDropped === round + 1,
         'a reply that has no way',
       );
       await onHost('ip link set way-in up');
       await service.reply('from the same');
       const from = (await asker.seenCount(1)).map((seen) => seen.from);
-      expect(from).toEqual([`10.7.9.2 ${at.port}`]);
-      await asker.close();
-    }
-    await api.close({});
-  });
+      expect(from).toEqual([`10.7.9.2 ${port}`]);
+    }));
 
   it('goes on when the way to the container takes only smaller packets, and loses what must not be cut', async () => {
     const service = await container.udp({ echo: true });
