@@ -96,12 +96,12 @@ const page = [
     'DESCRIPTION',
     escape(program.description()),
     ...paragraph(
-      'A forward is a rule: one protocol, one address and port of the host, and one target in the network namespace of a container. ' +
-        'A process that has forwards is a forwarder: "spliceport forward", the helper rootlessport of each rootless Podman container, and every program of the library that opens a control socket. ' +
+      'A forward is one protocol, one address and port of the host, and one target in the network namespace of a container. ' +
+        'A process with forwards is a forwarder: "spliceport forward", the rootlessport helper of each rootless Podman container, and every program of the library that opens a control socket. ' +
         'The other commands list, watch and change the forwarders of this user.',
     ),
     ...paragraph(
-      'A forwarder is called by its process, 4281, and a forward by the forwarder and its number, 4281/1. While a single forwarder runs, the number is enough.',
+      "A forwarder's id is its process id (4281); further forwarders of that process are 4281-1, 4281-2 and so on. A forward's id is the forwarder's id and a number (4281/1). While only one forwarder is running, the number is enough.",
     ),
   ),
   ...section('OPTIONS', ...options(program)),
@@ -109,60 +109,60 @@ const page = [
   ...section(
     'PRIVILEGES',
     escape(
-      'A process may enter the network namespace of a container if it has CAP_SYS_ADMIN in the user namespace that owns it. ' +
-        'Root may. For the rootless containers of this user, and for other namespaces that were made without privileges, ' +
-        '"spliceport forward" runs itself again inside of that user namespace, through nsenter(1). ' +
-        'It needs a process that lives there: with --netns it looks for one in /proc.',
+      'Entering the network namespace of a container takes CAP_SYS_ADMIN in the user namespace that owns it. ' +
+        'Root has it. For the rootless containers of this user, and for other namespaces that were created without privileges, ' +
+        '"spliceport forward" runs itself again inside that user namespace, through nsenter(1). ' +
+        'It needs a process in that user namespace; with --netns, it looks for one in /proc.',
     ),
   ),
   ...section(
     'EXIT STATUS',
     ...[
-      [0, 'Done. "spliceport forward" was ended by SIGINT, SIGTERM, SIGHUP or "spliceport drain".'],
-      [1, 'Failed, for a reason that has no number of its own.'],
+      [
+        0,
+        'Success. "spliceport forward" was stopped by SIGINT, SIGTERM, SIGHUP or "spliceport drain".',
+      ],
+      [1, 'Any failure without a code of its own.'],
       [
         2,
-        'Used wrongly: a word on the command line is missing, unknown or cannot be read, or the settings file is wrong.',
+        'Usage error: an argument is missing, unknown or malformed; or the settings file is invalid.',
       ],
       [3, 'Not found: the container, process, namespace, forwarder or forward.'],
-      [4, 'Not allowed: a privilege is missing.'],
-      [5, 'The port of the host is taken.'],
+      [4, 'Permission denied: a privilege is missing.'],
+      [5, 'The host port is in use.'],
     ].flatMap(([code, text]) => entry(bold(String(code)), text)),
   ),
   ...section(
     'ENVIRONMENT',
     ...entry(
       bold('SPLICEPORT_CONTROL_DIR'),
-      'The folder of control sockets, in place of the others.',
+      'The folder of control sockets, instead of the defaults.',
     ),
     ...entry(
       bold('XDG_RUNTIME_DIR'),
-      'Control sockets are in its folder spliceport; without it in /run/user/UID/spliceport or /tmp/spliceport-UID.',
+      'Control sockets are in its subfolder spliceport; if it is not set, in /run/user/UID/spliceport or /tmp/spliceport-UID.',
     ),
     ...entry(
       bold('SPLICEPORT_CONFIG'),
-      'The settings file, in place of the others; /dev/null for none.',
+      'The settings file, instead of the defaults; /dev/null for none.',
     ),
     ...entry(
       bold('XDG_CONFIG_HOME'),
-      'The settings file is spliceport/config.json in it; without it in ~/.config.',
+      'The settings file is spliceport/config.json in it; if it is not set, in ~/.config.',
     ),
-    ...entry(bold('NO_COLOR'), 'Set to anything: no colors.'),
+    ...entry(bold('NO_COLOR'), 'If set to anything, no colors.'),
     ...entry(
       bold('SPLICEPORT_NODE'),
-      "For Podman's helper, libexec/rootlessport: the node that it starts, in place of the one that installed it.",
+      "For Podman's helper, libexec/rootlessport: the node to start, instead of the one that installed it.",
     ),
   ),
   ...section(
     'FILES',
     ...entry(
       bold('~/.config/spliceport/config.json'),
-      'Settings of this user, for all forwarders. A helper whose file is wrong goes on without it.',
+      'Settings of this user, for all forwarders. If it is invalid, a helper applies only the settings that limit who may connect; if those are invalid, the container does not start.',
     ),
-    ...entry(
-      bold('/etc/spliceport/config.json'),
-      'Settings of users who have no file of their own.',
-    ),
+    ...entry(bold('/etc/spliceport/config.json'), 'Settings of users without a file of their own.'),
   ),
   ...section(
     'SEE ALSO',
