@@ -14,14 +14,18 @@ export interface AdmissionOptions {
 /** Gives a command the options. */
 export function addAdmissionOptions(command: Command): Command {
   return command
-    .option('--max-sessions <number>', 'most sessions or flows of each forward', parseCount)
     .option(
-      '--max-rate <number>',
-      'most new sessions or flows of each forward per second',
+      '--max-sessions <number>',
+      'limit on open sessions or flows of each forward',
       parseCount,
     )
-    .option('--allow <cidr>', 'the clients that alone are let in; may be repeated', collect)
-    .option('--deny <cidr>', 'the clients that are refused; may be repeated', collect);
+    .option(
+      '--max-rate <number>',
+      'limit on new sessions or flows of each forward per second',
+      parseCount,
+    )
+    .option('--allow <cidr>', 'accept only clients from this block; repeatable', collect)
+    .option('--deny <cidr>', 'reject clients from this block; repeatable', collect);
 }
 
 /** The specifications, with what the options say. */
@@ -44,6 +48,6 @@ function collect(cidr: string, before: readonly string[] = []): readonly string[
 
 /** How many there may be, the library says. */
 function parseCount(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('It is not a number from 1 on.');
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('Expected a positive integer.');
   return Number(text);
 }

@@ -66,7 +66,7 @@ export async function remove(ids: readonly string[], options: RemoveOptions): Pr
         exitCodes.notFound,
         `forwarder ${forwarder.id} has no forward ${number}`,
         {
-          hint: '"spliceport ls" lists the forwards there are.',
+          hint: '"spliceport ls" lists the forwards.',
         },
       );
     }),
@@ -109,7 +109,7 @@ function drainable(
   ids: readonly string[],
   all: boolean,
 ): readonly Running[] {
-  if (all && ids.length > 0) throw usageFailure('--all and ids exclude each other');
+  if (all && ids.length > 0) throw usageFailure('--all and ids cannot be combined');
   if (all) return running;
   if (ids.length === 0) return [pickForwarder(running, undefined)];
   return select(
@@ -118,8 +118,8 @@ function drainable(
   ).map(({ forwarder, numbers }) => {
     if (numbers === undefined) return forwarder;
     const [number = 0] = numbers;
-    const hint = `One forward alone: spliceport rm --drain SECONDS ${forwardId(forwarder, number)}`;
-    throw usageFailure('a forwarder drains as a whole', hint);
+    const hint = `To drain a single forward: spliceport rm --drain SECONDS ${forwardId(forwarder, number)}`;
+    throw usageFailure('drain takes forwarders, not single forwards', hint);
   });
 }
 

@@ -21,10 +21,13 @@ export function addClientAddressOptions(command: Command): Command {
         'whose address the server sees (default: "container")',
       ).choices(modes),
     )
-    .option('--accept-proxy', 'believe the PROXY headers of load balancers in front')
+    .option(
+      '--accept-proxy',
+      'take client addresses from the PROXY headers of load balancers in front',
+    )
     .option(
       '--trusted-proxy <cidr>',
-      'a load balancer that is believed, or a block of them; may be repeated',
+      'a trusted load balancer, or a block of them; repeatable',
       (cidr: string, before: readonly string[] | undefined) => [...(before ?? []), cidr],
     );
 }
@@ -36,8 +39,8 @@ export function withClientAddress(
 ): ForwardSpec[] {
   if ((acceptProxy ?? false) !== (trustedProxy !== undefined))
     throw usageFailure(
-      '--accept-proxy and --trusted-proxy go together',
-      'Whoever is trusted may claim to be any client: name your load balancers alone.',
+      '--accept-proxy and --trusted-proxy require each other',
+      'A trusted client can claim any address: list only your load balancers.',
     );
   return specs.map((spec) => ({
     ...spec,

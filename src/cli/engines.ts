@@ -34,11 +34,11 @@ export async function findContainer(name: string): Promise<EngineContainer> {
   }
   if (refusals.length === 0) {
     throw new CliFailure(exitCodes.notFound, 'neither podman nor docker is in PATH', {
-      hint: 'Name a process of the container with --pid PID, or its namespace with --netns PATH.',
+      hint: 'Use --pid PID for a process of the container, or --netns PATH for its namespace.',
     });
   }
   throw new CliFailure(exitCodes.notFound, `no container ${name}\n${refusals.join('\n')}`, {
-    hint: 'An engine shows each user only their own containers: is it another user’s?',
+    hint: 'Each user sees only their own containers. Does it belong to another user?',
   });
 }
 
@@ -48,7 +48,7 @@ function assertRunning(
   { id, pid, status }: Extract<Answer, { kind: 'found' }>,
 ): EngineContainer {
   if (pid > 0) return { id, pid };
-  throw new CliFailure(exitCodes.notFound, `container ${name} does not run (${status})`, {
+  throw new CliFailure(exitCodes.notFound, `container ${name} is not running (${status})`, {
     hint: `Start it: ${engine} start ${name}`,
   });
 }

@@ -61,11 +61,11 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
 };
 
 const hintOf: Readonly<Record<string, string>> = {
-  ERR_SPLICEPORT_INVALID_PORT_SPEC: '"spliceport forward --help" shows examples.',
+  ERR_SPLICEPORT_INVALID_PORT_SPEC: 'See "spliceport forward --help" for examples.',
   ERR_SPLICEPORT_LEADS_TO_ITSELF:
-    'Is that the right container? This one has the network of the host. Name another port, or an address.',
-  ERR_SPLICEPORT_NETNS_GONE: 'Has the container ended, or started anew? Look it up again.',
-  ERR_SPLICEPORT_NO_SUCH_FORWARD: '"spliceport ls" lists the forwards there are.',
+    'Is that the right container? This one uses the network of the host. Use another port, or an address.',
+  ERR_SPLICEPORT_NETNS_GONE: 'The container may have stopped or restarted. Look it up again.',
+  ERR_SPLICEPORT_NO_SUCH_FORWARD: '"spliceport ls" lists the forwards.',
 };
 
 /** Any error of the library or of the control API as a failure; a fault of the program keeps its stack. */
@@ -78,7 +78,7 @@ export function failureOf(error: unknown): CliFailure {
   const known = code !== undefined || (error instanceof Error && error.name === 'ControlError');
   if (!(error instanceof Error) || !known) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return new CliFailure(exitCodes.failed, `a fault in spliceport itself: ${text}`, {
+    return new CliFailure(exitCodes.failed, `internal error: ${text}`, {
       cause: error,
     });
   }

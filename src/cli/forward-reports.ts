@@ -75,7 +75,7 @@ export function terminalReport(line: LiveLine, log: Log): Report {
     switch (event.event) {
       case 'container-ended':
       case 'container-back':
-        ended = event.event === 'container-ended' ? `   ${event.container} has ended` : '';
+        ended = event.event === 'container-ended' ? `   ${event.container} has stopped` : '';
         line.above(() => remark(describeContainer(event)));
         return;
       case 'ready':
@@ -99,7 +99,7 @@ export function terminalReport(line: LiveLine, log: Log): Report {
         log.warn({ event: 'troubles', ...event.facts }, event.message);
         return;
       case 'draining':
-        line.show(`${describeDraining(event)}; Ctrl-C ends them at once`);
+        line.show(`${describeDraining(event)}; press Ctrl-C to end them now`);
         return;
       case 'closed':
         line.end();
@@ -157,15 +157,15 @@ export function describeContainer({
   container,
 }: Extract<ForwardEvent, { event: 'container-ended' | 'container-back' }>): string {
   return event === 'container-ended'
-    ? `Container ${container} has ended. Its forwards wait until it runs again.`
-    : `Container ${container} runs again, and its forwards lead to it.`;
+    ? `Container ${container} has stopped. Its forwards wait until it runs again.`
+    : `Container ${container} is running again, and its forwards lead to it.`;
 }
 
 /** Its id is what the other commands call it. */
 function describeStart(controlSocket: string | null): string {
   const name =
     controlSocket === null ? '' : `This is forwarder ${basename(controlSocket, '.sock')}. `;
-  return `${name}Ctrl-C ends it.`;
+  return `${name}Press Ctrl-C to stop it.`;
 }
 
 function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
@@ -180,7 +180,7 @@ function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): st
 
 function describeDraining(event: Extract<ForwardEvent, { event: 'draining' }>): string {
   const seconds = Math.ceil(event.drainMs / 1_000);
-  return `${count(event.sessionsOpen, 'session')} may go on for ${count(seconds, 'second')}`;
+  return `${count(event.sessionsOpen, 'session')} may continue for ${count(seconds, 'second')}`;
 }
 
 function describeTotals(stats: Stats): string {

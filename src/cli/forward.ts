@@ -106,7 +106,7 @@ async function serve(
   const forwards = await addAll(forwarder, settings.specsFor(specs));
   using control = controlSocket
     ? openControl(forwarder, target, (reason) => {
-        remark(`Without a control socket "spliceport ls" does not show this forwarder: ${reason}`);
+        remark(`No control socket, so "spliceport ls" does not show this forwarder: ${reason}`);
       })
     : withoutControl();
   report({

@@ -10,14 +10,12 @@ const formats = ['json', 'text'] as const satisfies readonly LogFormat[];
 /** Gives a command the options. */
 export function addLogOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option('--log-level <level>', 'how much is logged (default: info)').choices(levels),
-    )
+    .addOption(new Option('--log-level <level>', 'log level (default: info)').choices(levels))
     .addOption(
       new Option(
         '--log-format <format>',
-        'how log lines are written (default: text on a terminal, else json)',
+        'format of log lines (default: text on a terminal, otherwise json)',
       ).choices(formats),
     )
-    .option('--log-sessions', 'have a line for each session and flow that has ended');
+    .option('--log-sessions', 'log each session and flow when it ends');
 }

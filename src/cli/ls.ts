@@ -71,7 +71,7 @@ function rowsOf(
 ): string[][] {
   const { forwarder, forwards } = listed;
   const { program, uptimeMs, draining } = forwarder.info;
-  const up = `${formatDuration(uptimeMs)}${draining ? ' (drains)' : ''}`;
+  const up = `${formatDuration(uptimeMs)}${draining ? ' (draining)' : ''}`;
   if (forwards.length === 0) return [[forwarder.id, '-', '-', '-', '-', program, up]];
   return forwards.map((forward) => [
     forwardId(forwarder, forward.id),

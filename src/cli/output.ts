@@ -40,7 +40,7 @@ export function complain({ message, hint }: CliFailure): void {
 export function takeOutputFailures(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return;
-    remark(`spliceport: cannot write to standard output: ${error.message}`);
+    remark(`spliceport: cannot write to stdout: ${error.message}`);
     process.on('exit', (code) => {
       if (code === exitCodes.done) process.exitCode = exitCodes.failed;
     });

@@ -79,17 +79,19 @@ function show(report: Report, user: PodmanUser): void {
   if (report.enabled) return;
   const { user: own, allUsers } = report.files;
   if (own !== null)
-    remark(`For this user the lines belong in ${own}: "spliceport podman enable" writes it.`);
-  remark(`For all users they belong in ${allUsers}: root’s "spliceport podman enable" writes it.`);
+    remark(`For this user, the lines belong in ${own}; "spliceport podman enable" writes them.`);
+  remark(
+    `For all users, they belong in ${allUsers}; root’s "spliceport podman enable" writes them.`,
+  );
 }
 
 function tell({ helper, enabled, setBy }: Report, { isRoot }: PodmanUser): void {
   const whose = isRoot ? 'Rootless Podman' : 'Podman of this user';
   if (helper === null) remark(`${whose} finds no helper.`);
-  else if (enabled) remark(`${whose} starts ${helper}, which is of this spliceport.`);
-  else remark(`${whose} starts ${helper}, which is not of this spliceport.`);
-  if (setBy !== null) remark(`The folders of its helpers are named by ${setBy}.`);
-  if (isRoot) remark('Users whose own files name other folders have those.');
+  else if (enabled) remark(`${whose} starts ${helper}, which belongs to this spliceport.`);
+  else remark(`${whose} starts ${helper}, which does not belong to this spliceport.`);
+  if (setBy !== null) remark(`Its helper folders are set by ${setBy}.`);
+  if (isRoot) remark('Users whose own files set other folders use those.');
 }
 
 function enable(user: PodmanUser): void {
@@ -109,12 +111,14 @@ function enable(user: PodmanUser): void {
     const reason = first ? 'CONTAINERS_HELPER_BINARY_DIR' : (setBy ?? 'another file');
     throw new CliFailure(
       exitCodes.failed,
-      `${file} is written, but Podman still starts ${helper ?? 'no helper'}`,
-      { hint: `${reason} names the folders that it looks into.` },
+      `wrote ${file}, but Podman still starts ${helper ?? 'no helper'}`,
+      { hint: `${reason} sets the folders that Podman searches.` },
     );
   }
-  remark(`${file} is written. Containers that run keep the helper that they have.`);
-  remark('New ones use it on a bridge network: podman run --network bridge -p 8080:80 IMAGE');
+  remark(`Wrote ${file}. Running containers keep their helper.`);
+  remark(
+    'New containers use spliceport on a bridge network: podman run --network bridge -p 8080:80 IMAGE',
+  );
 }
 
 function disable(user: PodmanUser): void {
@@ -127,7 +131,7 @@ function disable(user: PodmanUser): void {
 function ownFile(user: PodmanUser): string {
   const file = dropIn(user);
   if (file !== undefined) return file;
-  throw new CliFailure(exitCodes.failed, 'this user has no home: HOME is not set');
+  throw new CliFailure(exitCodes.failed, 'this user has no home directory: HOME is not set');
 }
 
 /** An installation in root's own folders is of no use to other users. */
@@ -138,7 +142,7 @@ function assertOpen(path: string): void {
     exitCodes.failed,
     `other users cannot use ${path}: ${closed} is closed to them`,
     {
-      hint: 'Install spliceport where all users may read it, such as in /usr/local.',
+      hint: 'Install spliceport where all users can read it, such as in /usr/local.',
     },
   );
 }
@@ -158,7 +162,7 @@ function assertOurs(file: string): void {
     throw error;
   }
   if (text.startsWith(MARK)) return;
-  throw new CliFailure(exitCodes.failed, `${file} is not of "spliceport podman enable"`, {
+  throw new CliFailure(exitCodes.failed, `${file} was not written by "spliceport podman enable"`, {
     hint: 'Change it by hand, or remove it first.',
   });
 }

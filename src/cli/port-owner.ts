@@ -60,8 +60,8 @@ export function describePortOwner(endpoints: readonly WantedEndpoint[]): string 
     const inodes = new Set(sockets.map(({ inode }) => `socket:[${inode}]`));
     const owner = allPids().find((pid) => holds(pid, inodes));
     return owner === undefined
-      ? `A process of ${userName(socket.uid)} has port ${port}; "sudo ss -anp" tells which.`
-      : `Process ${owner} has port ${port}: ${commandOf(owner)}`;
+      ? `A process of ${userName(socket.uid)} uses port ${port}; "sudo ss -anp" shows which.`
+      : `Process ${owner} uses port ${port}: ${commandOf(owner)}`;
   }
   return undefined;
 }

@@ -28,11 +28,11 @@ const MIN_INTERVAL_SECONDS = 0.1;
 /** The command line, whole. */
 export function buildProgram(setExitCode: SetExitCode): Command {
   const program = new Command('spliceport')
-    .description('Forwards ports of the host to containers, and looks after forwarders that run.')
-    .helpOption('-h, --help', 'show help and end')
-    .helpCommand('help [command]', 'show the help of a command')
-    .version(version(), '-V, --version', 'show the version and end')
-    .showHelpAfterError('"spliceport --help" tells how it is used.')
+    .description('Forwards host ports to containers, and manages running forwarders.')
+    .helpOption('-h, --help', 'show help and exit')
+    .helpCommand('help [command]', 'show help for a command')
+    .version(version(), '-V, --version', 'show the version and exit')
+    .showHelpAfterError('See "spliceport --help".')
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error:/, 'spliceport:')),
     })
@@ -45,7 +45,7 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addPodman(program);
   addCompletion(program);
   for (const command of program.commands)
-    command.showHelpAfterError(`"spliceport ${command.name()} --help" tells how it is used.`);
+    command.showHelpAfterError(`See "spliceport ${command.name()} --help".`);
   return program;
 }
 
@@ -57,23 +57,23 @@ function version(): string {
 const forwardExamples: readonly Example[] = [
   {
     command: 'spliceport forward 8080:80 --container web',
-    effect: 'port 8080 of the host leads to port 80 of a container',
+    effect: 'forward port 8080 of the host to port 80 of a container',
   },
   {
     command: 'spliceport forward 127.0.0.1:0:80 --pid 4281',
-    effect: 'a free port of the loopback, which is printed',
+    effect: 'pick a free loopback port and print it',
   },
   {
     command: "spliceport forward 8000-8009:80-89 '[::1]:5353:53/udp' --netns /run/netns/web",
-    effect: 'ten TCP ports, and a UDP port of IPv6',
+    effect: 'forward ten TCP ports, and a UDP port over IPv6',
   },
   {
     command: 'spliceport forward 8080:80 --container web --source-address proxy-v2',
-    effect: 'the server, which expects PROXY headers, learns who its clients are',
+    effect: 'tell a server that expects PROXY headers who its clients are',
   },
   {
     command: 'spliceport forward 8080:80 --container web --allow 192.168.0.0/16 --max-sessions 100',
-    effect: 'a hundred clients at a time, of the local network alone',
+    effect: 'accept at most 100 clients at a time, from the local network only',
   },
 ];
 
@@ -86,16 +86,16 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Forwards ports of the host to a container until Ctrl-C. Each SPEC is ' +
         '[hostIP:]hostPort[-end]:[containerIP:]containerPort[-end][/tcp|/udp]. ' +
-        'An IPv6 address stands in brackets. The host port 0, or none, is a free one, which is printed.',
+        'Put an IPv6 address in brackets. If the host port is 0 or missing, a free port is picked and printed.',
     )
     .addOption(
       new Option(
         '--container <name>',
-        'the container, by a name or an id of podman or docker',
+        'the container, by name or id; asks podman, then docker',
       ).conflicts(others('container')),
     )
     .addOption(
-      new Option('--pid <pid>', 'the container, by a process that lives in it')
+      new Option('--pid <pid>', 'the container, by any process in it')
         .argParser(parsePid)
         .conflicts(others('pid')),
     )
@@ -104,11 +104,11 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
         others('netns'),
       ),
     )
-    .option('--no-follow', 'do not follow a container by name when it ends and runs again')
-    .option('--drain <seconds>', 'how long sessions may go on after Ctrl-C', parseSeconds, 0)
+    .option('--no-follow', 'do not follow the container when it is restarted')
+    .option('--drain <seconds>', 'how long sessions may continue after Ctrl-C', parseSeconds, 0)
     .option(
       '--interval <seconds>',
-      'how often the traffic is shown; 0: never (default: 1 on a terminal, else 60)',
+      'how often to show traffic; 0: never (default: 1 on a terminal, otherwise 60)',
       parseInterval,
     )
     .option('--json', 'print a line of JSON for each event')
@@ -116,7 +116,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
       const { forward } = await import('./forward.js');
       setExitCode(await forward(specs, options));
     });
-  addSpecs(command, 'what to forward, as after the -p of a container engine');
+  addSpecs(command, 'what to forward, as after -p of a container engine');
   addClientAddressOptions(command);
   addAdmissionOptions(command);
   addLogOptions(command);
@@ -130,7 +130,7 @@ function addSpecs(command: Command, description: string): void {
     .argument('[spec...]', description)
     .option(
       '-p, --publish <spec>',
-      'the same as SPEC; may be repeated',
+      'same as SPEC; repeatable',
       (spec: string, before: readonly string[] | undefined) => [...(before ?? []), spec],
     );
 }
@@ -138,46 +138,46 @@ function addSpecs(command: Command, description: string): void {
 function addLists(program: Command): void {
   const ls = program
     .command('ls')
-    .summary('list the forwards of all forwarders that run')
-    .description('Lists the forwards of all forwarders of this user that run.')
-    .option('-q, --quiet', 'print the ids alone')
+    .summary('list the forwards of all running forwarders')
+    .description('Lists the forwards of all running forwarders of this user.')
+    .option('-q, --quiet', 'print only ids')
     .option('--json', 'print JSON')
     .action(async (options: ListOptions) => (await import('./ls.js')).list(options));
   give(ls, [
-    { command: 'spliceport ls', effect: 'a table' },
+    { command: 'spliceport ls', effect: 'print a table' },
     {
       command: "spliceport ls --json | jq '.[].forwards[].host.port'",
-      effect: 'every port of the host',
+      effect: 'print every host port',
     },
   ]);
 
-  const idDescription = 'forwarders (4281) or forwards (4281/1); without them all';
+  const idDescription = 'forwarders (4281) or forwards (4281/1); default: all';
   const sessions = program
     .command('sessions')
-    .summary('list the sessions and flows that are open')
-    .description('Lists the TCP sessions and UDP flows that are open.')
+    .summary('list open sessions and flows')
+    .description('Lists open TCP sessions and UDP flows.')
     .argument('[id...]', idDescription)
     .option('--json', 'print JSON')
     .action(async (ids: string[], options: JsonOption) =>
       (await import('./sessions.js')).listSessions(ids, options),
     );
   give(sessions, [
-    { command: 'spliceport sessions 4281', effect: 'those of one forwarder' },
-    { command: 'spliceport sessions --json', effect: 'all, for a program' },
+    { command: 'spliceport sessions 4281', effect: 'list those of one forwarder' },
+    { command: 'spliceport sessions --json', effect: 'list all, for a program' },
   ]);
 
   const stats = program
     .command('stats')
-    .summary('show what has gone through')
-    .description('Shows counters of forwards. With the id of a single forward it shows every one.')
+    .summary('show traffic counters')
+    .description('Shows counters of forwards; with the id of a single forward, every counter.')
     .argument('[id...]', idDescription)
     .option('--json', 'print JSON, with every counter')
     .action(async (ids: string[], options: JsonOption) =>
       (await import('./stats.js')).showStats(ids, options),
     );
   give(stats, [
-    { command: 'spliceport stats', effect: 'a table' },
-    { command: 'spliceport stats 4281/1', effect: 'every counter of one forward' },
+    { command: 'spliceport stats', effect: 'print a table' },
+    { command: 'spliceport stats 4281/1', effect: 'print every counter of one forward' },
   ]);
 
   const metrics = program
@@ -190,7 +190,7 @@ function addLists(program: Command): void {
   give(metrics, [
     {
       command: 'spliceport metrics > all.new && mv all.new all.prom',
-      effect: 'for a textfile collector',
+      effect: 'write a file for a textfile collector',
     },
   ]);
 }
@@ -198,81 +198,88 @@ function addLists(program: Command): void {
 function addChanges(program: Command): void {
   const add = program
     .command('add')
-    .summary('add forwards to a forwarder that runs')
-    .description('Adds forwards to a forwarder that runs, all or none. They lead to its container.')
-    .option('--to <id>', 'the forwarder; needed where more than one runs')
+    .summary('add forwards to a running forwarder')
+    .description('Adds forwards to a running forwarder, all or none. They lead to its container.')
+    .option('--to <id>', 'the forwarder; required if several are running')
     .option('--json', 'print JSON')
     .action(async (specs: string[], options: AddOptions) =>
       (await import('./change.js')).add(specs, options),
     );
-  addSpecs(add, 'what to forward, as for the command forward');
+  addSpecs(add, 'what to forward, as with the command forward');
   addClientAddressOptions(add);
   addAdmissionOptions(add);
-  give(add, [{ command: 'spliceport add 8443:443 --to 4281', effect: 'one port more' }]);
+  give(add, [{ command: 'spliceport add 8443:443 --to 4281', effect: 'add a port' }]);
 
   const remove = program
     .command('rm')
-    .summary('end forwards')
-    .description('Ends forwards. Their ports are free at once.')
-    .argument('<id...>', 'forwards (4281/1); the number is enough while a single forwarder runs')
-    .option('--drain <seconds>', 'how long sessions may go on', parseSeconds, 0)
+    .summary('remove forwards')
+    .description('Removes forwards. Their ports are free at once.')
+    .argument(
+      '<id...>',
+      'forwards (4281/1); the number is enough while only one forwarder is running',
+    )
+    .option('--drain <seconds>', 'how long sessions may continue', parseSeconds, 0)
     .option('--json', 'print JSON')
     .action(async (ids: string[], options: RemoveOptions) =>
       (await import('./change.js')).remove(ids, options),
     );
   give(remove, [
-    { command: 'spliceport rm 4281/1', effect: 'ends it and its sessions' },
-    { command: 'spliceport rm --drain 30 4281/1', effect: 'lets its sessions end for 30 seconds' },
+    { command: 'spliceport rm 4281/1', effect: 'remove it and end its sessions' },
+    {
+      command: 'spliceport rm --drain 30 4281/1',
+      effect: 'remove it, and let its sessions continue for at most 30 seconds',
+    },
   ]);
 
   const drain = program
     .command('drain')
-    .summary('let forwarders end their sessions')
+    .summary('free the ports of forwarders and let their sessions finish')
     .description(
-      'Frees the ports of forwarders, lets their sessions end, and returns when they have.',
+      'Frees the ports of forwarders, lets their sessions finish, and returns when they have ended.',
     )
-    .argument('[id...]', 'forwarders (4281); needed where more than one runs')
+    .argument('[id...]', 'forwarders (4281); required if several are running')
     .option('--all', 'all forwarders of this user')
-    .option('--for <seconds>', 'how long sessions may go on', parseSeconds, 10)
+    .option('--for <seconds>', 'how long sessions may continue', parseSeconds, 10)
     .option('--json', 'print JSON')
     .action(async (ids: string[], options: DrainOptions) =>
       (await import('./change.js')).drain(ids, options),
     );
   give(drain, [
-    { command: 'spliceport drain --for 60 4281', effect: 'for a minute at most' },
-    { command: 'spliceport drain --all', effect: 'every forwarder, for ten seconds at most' },
+    {
+      command: 'spliceport drain --for 60 4281',
+      effect: 'drain one forwarder, for at most a minute',
+    },
+    { command: 'spliceport drain --all', effect: 'drain every forwarder, for at most ten seconds' },
   ]);
 }
 
 function addTop(program: Command): void {
   const command = program
     .command('top')
-    .summary('watch forwards, live')
+    .summary('watch forwards live')
     .description(
       'Shows the traffic of all forwarders of this user, live. ' +
         'Left and right choose the column to sort by, r reverses the order, ' +
-        'up, down, page up, page down, home and end scroll, ? shows the keys, q ends it.',
+        'up, down, page up, page down, home and end scroll, ? shows the keys, q quits.',
     )
-    .option('--interval <seconds>', 'time between two looks', parsePeriod, 1)
+    .option('--interval <seconds>', 'time between updates', parsePeriod, 1)
     .addOption(
-      new Option('--sort <column>', 'the column to sort by at first')
-        .choices(sortKeys)
-        .default('to-host'),
+      new Option('--sort <column>', 'the first sort column').choices(sortKeys).default('to-host'),
     )
     .action(async (options: TopOptions) => (await import('./top.js')).top(options));
   give(command, [
-    { command: 'spliceport top', effect: 'the busiest first' },
-    { command: 'spliceport top --sort open', effect: 'those with the most sessions first' },
+    { command: 'spliceport top', effect: 'show the busiest first' },
+    { command: 'spliceport top --sort open', effect: 'show those with the most sessions first' },
   ]);
 }
 
 function addSettings(program: Command, setExitCode: SetExitCode): void {
   const command = program
     .command('settings')
-    .summary('check the settings file, or show what holds')
+    .summary('check the settings file, or show the settings in effect')
     .description(
-      'Checks the settings file, or shows what holds: what it says, and defaults for all else. ' +
-        'Without a FILE it is the one that forwarders of this user read.',
+      'Checks the settings file, or shows the settings in effect: those of the file, and defaults for the rest. ' +
+        'Without FILE, it uses the file that forwarders of this user read.',
     )
     .addArgument(program.createArgument('<action>', 'what to do').choices(settingsActions))
     .argument('[file]', 'a settings file')
@@ -282,19 +289,25 @@ function addSettings(program: Command, setExitCode: SetExitCode): void {
       setExitCode(settings(action, file, options));
     });
   give(command, [
-    { command: 'spliceport settings check', effect: 'where it is wrong, by line and column' },
-    { command: 'spliceport settings check draft.json', effect: 'a file before it is in its place' },
-    { command: 'spliceport settings show --json', effect: 'what holds, for a program' },
+    { command: 'spliceport settings check', effect: 'report errors by line and column' },
+    {
+      command: 'spliceport settings check draft.json',
+      effect: 'check a file before you put it in place',
+    },
+    {
+      command: 'spliceport settings show --json',
+      effect: 'print the settings in effect, for a program',
+    },
   ]);
 }
 
 function addPodman(program: Command): void {
   const command = program
     .command('podman')
-    .summary('have rootless Podman use spliceport, or show how')
+    .summary('make rootless Podman use spliceport, or show how')
     .description(
-      'Shows whether rootless Podman uses spliceport, and the lines for its configuration. ' +
-        'enable writes them to a file of their own, for root that of all users; disable removes it; ' +
+      'Shows whether rootless Podman uses spliceport, and the configuration lines that make it do so. ' +
+        'enable writes them to a file of their own (run by root, for all users); disable removes that file; ' +
         'path prints the folder of the helper.',
     )
     .addArgument(
@@ -307,16 +320,16 @@ function addPodman(program: Command): void {
   give(command, [
     {
       command: 'spliceport podman',
-      effect: 'the lines, where they belong, and what Podman starts',
+      effect: 'show the lines, where they belong, and what Podman starts',
     },
     {
       command: 'spliceport podman enable',
-      effect: 'for all containers that are started from now on',
+      effect: 'use spliceport for all containers started from now on',
     },
     {
       command:
         'CONTAINERS_HELPER_BINARY_DIR="$(spliceport podman path)" podman run --network bridge -p 8080:80 nginx',
-      effect: 'for one container',
+      effect: 'use spliceport for one container',
     },
   ]);
 }
@@ -325,7 +338,7 @@ function addCompletion(program: Command): void {
   const command = program
     .command('completion')
     .summary('print a completion script for a shell')
-    .description('Prints a script that completes the words of spliceport in a shell.')
+    .description('Prints a completion script for a shell.')
     .addArgument(
       program.createArgument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish'] as const),
     )
@@ -336,29 +349,28 @@ function addCompletion(program: Command): void {
   give(command, [
     {
       command: 'source <(spliceport completion bash)',
-      effect: 'for this bash; in ~/.bashrc for all',
+      effect: 'enable completion in this bash; put it in ~/.bashrc for every bash',
     },
     {
       command: 'spliceport completion zsh > "${fpath[1]}/_spliceport"',
-      effect: 'for zsh, from the next start on',
+      effect: 'enable completion in zsh, from its next start',
     },
     {
       command: 'spliceport completion fish > ~/.config/fish/completions/spliceport.fish',
-      effect: 'for fish',
+      effect: 'enable completion in fish',
     },
   ]);
 }
 
 function parsePid(text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text))
-    throw new InvalidArgumentError('It is not the id of a process.');
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError('Not a process id.');
   return Number(text);
 }
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (text.trim() === '' || !(seconds >= 0 && seconds <= MAX_SECONDS))
-    throw new InvalidArgumentError(`It is not a number of seconds from 0 to ${MAX_SECONDS}.`);
+    throw new InvalidArgumentError(`Expected a number of seconds from 0 to ${MAX_SECONDS}.`);
   return seconds;
 }
 

@@ -77,11 +77,11 @@ function noWayIn({ netnsPath, pid }: Target): CliFailure {
   const whose = pid === undefined ? netnsPath : `${netnsPath} of process ${pid}`;
   const reason =
     pid === undefined
-      ? 'You may look at no process in that namespace, so the user namespace that owns it is not known. ' +
+      ? 'You can see no process in that namespace, so the user namespace that owns it is unknown. ' +
         'Name a process in it with --pid PID, or run as root'
       : `You are not root in the user namespace of process ${pid}. Run this as the user who started the ` +
         'container, or as root';
-  return new CliFailure(exitCodes.notAllowed, `may not enter the network namespace ${whose}`, {
+  return new CliFailure(exitCodes.notAllowed, `cannot enter the network namespace ${whose}`, {
     hint: `${reason}: sudo spliceport ${process.argv.slice(2).join(' ')}`,
     code: 'EPERM',
   });

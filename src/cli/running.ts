@@ -31,7 +31,7 @@ export async function findRunning(onSilent = remarkSilent): Promise<Running[]> {
 }
 
 function remarkSilent(id: string, message: string): void {
-  remark(`Forwarder ${id} is left out: ${message}`);
+  remark(`Skipped forwarder ${id}: ${message}`);
 }
 
 function idOf(socketPath: string): string {
@@ -71,7 +71,7 @@ export function pickForwarder(running: readonly Running[], id: string | undefine
 export function pickForward(running: readonly Running[], id: string): RunningForward {
   const parts = /^(?:([\d-]+)\/)?(\d+)$/.exec(id);
   if (parts === null) {
-    throw usageFailure(`${JSON.stringify(id)} is not the id of a forward`, idHint);
+    throw usageFailure(`${JSON.stringify(id)} is not a forward id`, idHint);
   }
   const [, forwarderId, number] = parts;
   return { forwarder: pickForwarder(running, forwarderId), number: Number(number) };
@@ -111,12 +111,12 @@ function namesForwarder(running: readonly Running[], id: string): boolean {
   return !isNumber || running.some((each) => each.id === id);
 }
 
-const idHint = '"spliceport ls" lists the ids there are.';
+const idHint = '"spliceport ls" lists the ids.';
 
 function notFound(message: string, running: readonly Running[]): CliFailure {
   const hint =
     running.length === 0
-      ? 'Each user sees their own forwarders only. "spliceport forward" starts one.'
+      ? 'Each user sees only their own forwarders. "spliceport forward" starts one.'
       : idHint;
   return new CliFailure(exitCodes.notFound, message, { hint });
 }

@@ -34,8 +34,8 @@ export function requireSettings(): ReadSettings | undefined {
   if (first === undefined) return read;
   const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
   throw usageFailure(
-    `the settings file is wrong: ${describeProblem(first)}${others}`,
-    '"spliceport settings check" lists all of it. SPLICEPORT_CONFIG=/dev/null forwards without the file.',
+    `invalid settings file: ${describeProblem(first)}${others}`,
+    '"spliceport settings check" lists all errors. Set SPLICEPORT_CONFIG=/dev/null to run without the file.',
   );
 }
 
@@ -50,7 +50,7 @@ function check(read: ReadSettings | undefined, json: boolean): void {
     return;
   }
   for (const problem of read.problems) print(describeProblem(problem));
-  if (read.problems.length === 0) print(`${read.path}: right`);
+  if (read.problems.length === 0) print(`${read.path}: OK`);
 }
 
 function show(read: ReadSettings | undefined, json: boolean): void {
@@ -76,7 +76,7 @@ function show(read: ReadSettings | undefined, json: boolean): void {
 }
 
 function absence(): string {
-  return `there is no settings file: ${settingsPlaces().join(', ')}`;
+  return `no settings file found: ${settingsPlaces().join(', ')}`;
 }
 
 function titles(...names: readonly string[]) {

@@ -23,7 +23,7 @@ export function parseSpecs({ specs, publish = [] }: SpecWords): ForwardSpec[] {
   return parsed;
 }
 
-const hint = '"spliceport forward --help" shows examples.';
+const hint = 'See "spliceport forward --help" for examples.';
 
 function parseSpec(text: string): ForwardSpec {
   try {
@@ -52,7 +52,7 @@ function assertDistinct(texts: readonly string[], specs: readonly ForwardSpec[])
       const key = `${protocol} ${host.address ?? ''} ${port}`;
       const other = textOf.get(key);
       if (other !== undefined)
-        throw usageFailure(`${protocol} port ${port} is named twice: ${other} and ${text}`);
+        throw usageFailure(`${protocol} port ${port} is given twice: ${other} and ${text}`);
       textOf.set(key, text);
     }
   }

@@ -55,7 +55,7 @@ async function report({ forwarder, numbers }: Selection): Promise<Reported> {
   if (missing !== undefined) {
     const message = `forwarder ${forwarder.id} has no forward ${missing}`;
     throw new CliFailure(exitCodes.notFound, message, {
-      hint: '"spliceport ls" lists the forwards there are.',
+      hint: '"spliceport ls" lists the forwards.',
     });
   }
   return {

@@ -27,22 +27,19 @@ export async function resolveTarget({ netns, pid, container }: TargetOptions): P
   if (netns !== undefined) return { netnsPath: netns };
   if (pid !== undefined) return targetOf(pid, `there is no process ${pid}`);
   if (container === undefined) {
-    throw usageFailure(
-      'no container is named',
-      'Give --container NAME, --pid PID or --netns PATH.',
-    );
+    throw usageFailure('no container given', 'Give --container NAME, --pid PID or --netns PATH.');
   }
   const { findContainer } = await import('./engines.js');
   const { id, pid: first } = await findContainer(container);
-  const problem = `container ${container} has the process ${first}, which is not on this machine`;
-  const hint = 'A container in a virtual machine cannot be reached from outside of it.';
+  const problem = `process ${first} of container ${container} is not on this machine`;
+  const hint = 'A container in a virtual machine cannot be reached from outside that machine.';
   return { ...targetOf(first, problem, hint), containerId: id };
 }
 
 function targetOf(
   pid: number,
   problem: string,
-  hint = 'Has it ended? "ps -e" lists the processes there are.',
+  hint = 'It may have exited. "ps -e" lists the processes.',
 ): Target {
   if (processExists(pid)) return { netnsPath: `/proc/${pid}/ns/net`, pid };
   throw new CliFailure(exitCodes.notFound, problem, { hint });

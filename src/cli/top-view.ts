@@ -54,13 +54,13 @@ const LEAST_PLACE_WIDTH = 12;
 
 /** In place of the rows, after `?`. */
 const helpLines = [
-  '← →              sort by the column before, after',
+  '← →              sort by the previous or next column',
   'r                reverse the order',
   '↑ ↓ PgUp PgDn    scroll; so do Home and End',
   '?                show the forwards again',
-  'q, Ctrl-C        end',
+  'q, Ctrl-C        quit',
   '',
-  'CONN/S counts new sessions per second, FAILED those since the start whose target could not be reached.',
+  'CONN/S: new sessions per second. FAILED: sessions since the start whose target could not be reached.',
 ];
 
 /** How many rows fit. */

@@ -84,5 +84,5 @@ function assertTerminal(): void {
   // Not every stream is a terminal, whatever its type says.
   const isTerminal: boolean | undefined = stdin.isTTY && stdout.isTTY;
   if (isTerminal && process.env['TERM'] !== 'dumb') return;
-  throw usageFailure('top needs a terminal', '"spliceport stats --json" prints for programs.');
+  throw usageFailure('top needs a terminal', 'For programs, use "spliceport stats --json".');
 }

@@ -145,7 +145,7 @@ describe('spliceport forward --container', () => {
     engine.ends();
     await first.stop();
     expect(await run.event('container-ended')).toMatchObject({ container: 'web' });
-    expect((await cli(['ls'])).stderr).toMatch(/: Container web has ended\. /);
+    expect((await cli(['ls'])).stderr).toMatch(/: Container web has stopped\. /);
 
     await using second = await Container.start();
     await second.tcp({ kind: 'echo' }, { port: service.port });
@@ -191,13 +191,13 @@ describe('spliceport forward --container', () => {
     [
       'that does not run',
       { docker: `${echo} 0 exited 0123` },
-      /^spliceport: container web does not run \(exited\)\nStart it: docker start web\n/,
+      /^spliceport: container web is not running \(exited\)\nStart it: docker start web\n/,
     ],
     ['where there is no engine', {}, /^spliceport: neither podman nor docker is in PATH\n.*--pid/],
     [
       'that is on another machine',
       { podman: `${echo} 4194305 running 0123` },
-      /^spliceport: container web has the process 4194305, which is not on this machine\n/,
+      /^spliceport: process 4194305 of container web is not on this machine\n/,
     ],
   ])('exits with 3 for a container %s', async (_, scripts, text) => {
     const outcome = await cli(['forward', '8080:80', '--container', 'web'], engines(scripts));

@@ -95,7 +95,7 @@ describe('spliceport forward', () => {
   test('refuses to believe load balancers that are not named', async () => {
     const run = await cli(['forward', `127.0.0.1:0:${port}`, '--accept-proxy', ...toPid()]);
     expect(run.code).toBe(2);
-    expect(run.stderr).toContain('--accept-proxy and --trusted-proxy go together');
+    expect(run.stderr).toContain('--accept-proxy and --trusted-proxy require each other');
   });
 
   test('prints with --json one line for each event', async () => {
@@ -241,17 +241,21 @@ describe('spliceport forward, when it cannot', () => {
       ['80x', '--pid', '1'],
       /^spliceport: "80x" is neither .*\n.*forward --help/,
     ],
-    ['a port named twice', ['8080:80', '8080:80'], /tcp port 8080 is named twice: 8080:80 and/],
+    ['a port named twice', ['8080:80', '8080:80'], /tcp port 8080 is given twice: 8080:80 and/],
     [
       'ranges that overlap',
       ['80-89:80-89', '85:80'],
-      /tcp port 85 is named twice: 80-89:80-89 and 85/,
+      /tcp port 85 is given twice: 80-89:80-89 and 85/,
     ],
-    ['no container', ['8080:80'], /no container is named\n.*--container NAME/],
+    ['no container', ['8080:80'], /no container given\n.*--container NAME/],
     ['two containers', ['8080:80', '--pid', '1', '--netns', '/x'], /cannot be used with/],
-    ['a wrong pid', ['8080:80', '--pid', 'web'], /not the id of a process/],
+    ['a wrong pid', ['8080:80', '--pid', 'web'], /Not a process id/],
     ['a wrong time', ['8080:80', '--pid', '1', '--drain', '-1'], /number of seconds/],
-    ['an unknown option', ['8080:80', '--frob'], /option '--frob'\n"spliceport forward --help"/],
+    [
+      'an unknown option',
+      ['8080:80', '--frob'],
+      /option '--frob'\nSee "spliceport forward --help"/,
+    ],
   ])('exits with 2 for %s', async (_, args, text) => {
     const outcome = await cli(['forward', ...args]);
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
@@ -302,7 +306,7 @@ describe('spliceport forward, when it cannot', () => {
     server.close();
     expect(code).toBe(5);
     expect(stderr).toMatch(/^spliceport: (bind|listen) EADDRINUSE/);
-    expect(stderr).toContain(`Process ${process.pid} has port ${taken}: `);
+    expect(stderr).toContain(`Process ${process.pid} uses port ${taken}: `);
   });
 
   test('tells with --json of the failure, too', async () => {
@@ -316,7 +320,7 @@ describe('spliceport forward, when it cannot', () => {
     const env = { SPLICEPORT_CONTROL_DIR: '/proc/nowhere' };
     await using run = new CliRun(['forward', '--json', `127.0.0.1:0:${port}`, ...toPid()], { env });
     expect(await run.event('ready')).toMatchObject({ controlSocket: null });
-    expect(run.stderr).toMatch(/^Without a control socket/);
+    expect(run.stderr).toMatch(/^No control socket/);
   });
 });
 

@@ -63,8 +63,10 @@ describe('spliceport podman', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^\[engine\]\nhelper_binaries_dir = \[\n( {2}"\/.*",\n)+\]\n$/);
     expect(foldersOf(stdout)[0]).toBe(libexec);
-    expect(stderr).toMatch(/^Podman of this user (starts \/.*, which is not of this|finds no)/m);
-    expect(stderr).toContain(`belong in ${file}: "spliceport podman enable"`);
+    expect(stderr).toMatch(
+      /^Podman of this user (starts \/.*, which does not belong to this|finds no)/m,
+    );
+    expect(stderr).toContain(`belong in ${file}; "spliceport podman enable"`);
     expect(stderr).toContain('/etc/containers/containers.conf.d/spliceport.conf');
     expect(existsSync(file)).toBe(false);
   });
@@ -87,14 +89,16 @@ describe('spliceport podman', () => {
   test('enables and disables, and leaves no file', async () => {
     const enabled = await podman('enable');
     expect(enabled).toMatchObject({ code: 0, stdout: '' });
-    expect(enabled.stderr).toContain(`${file} is written.`);
+    expect(enabled.stderr).toContain(`Wrote ${file}.`);
     const { lines } = await report();
     expect(readFileSync(file, 'utf8')).toMatch(/^# Written by "spliceport podman enable"/);
     expect(readFileSync(file, 'utf8')).toContain(`\n${lines}`);
     expect(statSync(file).mode & 0o777).toBe(0o644);
     const helper = `${libexec}/rootlessport`;
     expect(await report()).toMatchObject({ enabled: true, helper, setBy: file });
-    expect((await podman('')).stderr).toContain(`starts ${helper}, which is of this spliceport.`);
+    expect((await podman('')).stderr).toContain(
+      `starts ${helper}, which belongs to this spliceport.`,
+    );
     expect(await report('enable'), 'a second time').toMatchObject({ enabled: true, lines });
     expect(await report('disable')).toMatchObject({ enabled: false });
     expect(existsSync(file)).toBe(false);
@@ -132,7 +136,7 @@ describe('spliceport podman', () => {
     const later = configure('containers.conf.d/zz.conf', '[engine]\nhelper_binaries_dir = ["/x"]');
     const { code, stdout, stderr } = await podman('enable');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toContain(`${file} is written, but Podman still starts no helper\n${later} `);
+    expect(stderr).toContain(`wrote ${file}, but Podman still starts no helper\n${later} `);
   });
 
   test('says so where a variable wins', async () => {
@@ -141,7 +145,7 @@ describe('spliceport podman', () => {
     writeFileSync(join(folder, 'rootlessport'), '#!/bin/sh\n', { mode: 0o755 });
     const { code, stderr } = await podman('enable', { CONTAINERS_HELPER_BINARY_DIR: folder });
     expect(code).toBe(1);
-    expect(stderr).toMatch(`starts ${folder}/rootlessport\nCONTAINERS_HELPER_BINARY_DIR names`);
+    expect(stderr).toMatch(`starts ${folder}/rootlessport\nCONTAINERS_HELPER_BINARY_DIR sets`);
     expect(await report('show', { CONTAINERS_HELPER_BINARY_DIR: `${libexec}/` })).toMatchObject({
       enabled: true,
     });
@@ -166,7 +170,7 @@ describe('spliceport podman', () => {
       const { code, stderr } = await podman(action);
       expect(code).toBe(1);
       expect(stderr).toMatch(
-        /^spliceport: .*spliceport\.conf is not of "spliceport podman enable"\n/,
+        /^spliceport: .*spliceport\.conf was not written by "spliceport podman enable"\n/,
       );
       expect(readFileSync(file, 'utf8')).toBe(text);
     },

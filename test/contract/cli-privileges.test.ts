@@ -145,9 +145,9 @@ for (const { who, uid, become } of users) {
         client.write('before');
         expect(await nextText(client)).toBe('before');
         terminal.keys('C-c');
-        await terminal.untilShows(/1 session may go on for 3[56]\d\d seconds/);
+        await terminal.untilShows(/1 session may continue for 3[56]\d\d seconds/);
         // Two signals would have ended the session by now, or soon.
-        await terminal.untilShows(/1 session may go on for 359[0-8] seconds/);
+        await terminal.untilShows(/1 session may continue for 359[0-8] seconds/);
         client.write('after');
         expect(await nextText(client)).toBe('after');
         terminal.keys('C-c');
@@ -171,7 +171,7 @@ for (const { who, uid, become } of users) {
       const taken = await cli(['forward', `127.0.0.1:${port}:7`, ...toPid()], options());
       expect(taken.code).toBe(5);
       expect(taken.stderr).toMatch(
-        /^spliceport: (bind|listen) EADDRINUSE.*\nProcess \d+ has port /,
+        /^spliceport: (bind|listen) EADDRINUSE.*\nProcess \d+ uses port /,
       );
     });
 
@@ -179,7 +179,7 @@ for (const { who, uid, become } of users) {
       const outcome = await cli(['forward', '0:80', '--netns', '/proc/self/ns/net'], options());
       expect(outcome).toMatchObject({ code: 4, stdout: '' });
       expect(outcome.stderr).toMatch(
-        /^spliceport: may not enter the network namespace \/proc\/self\/ns\/net\n.*--pid PID.*sudo spliceport forward 0:80/,
+        /^spliceport: cannot enter the network namespace \/proc\/self\/ns\/net\n.*--pid PID.*sudo spliceport forward 0:80/,
       );
     });
 

@@ -100,7 +100,7 @@ describe('spliceport ls', () => {
     other.kill('SIGCONT');
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${run.pid}/1\n` });
     expect(stderr).toMatch(
-      new RegExp(`^Forwarder ${other.pid} is left out: .*no answer within 2000 ms\n$`),
+      new RegExp(`^Skipped forwarder ${other.pid}: .*no answer within 2000 ms\n$`),
     );
   });
 
@@ -142,7 +142,7 @@ describe('standard output on a full disk', () => {
         encoding: 'utf8',
       });
       closeSync(full);
-      expect(stderr).toMatch(/^spliceport: cannot write to standard output: ENOSPC[^\n]*\n$/);
+      expect(stderr).toMatch(/^spliceport: cannot write to stdout: ENOSPC[^\n]*\n$/);
       expect(status).toBe(1);
     },
   );
@@ -174,7 +174,7 @@ describe('spliceport add', () => {
     const { code, stderr } = await cli(['add', `127.0.0.1:0:${port}`, `127.0.0.1:${taken}:80`]);
     server.close();
     expect(code).toBe(5);
-    expect(stderr).toContain(`Process ${process.pid} has port ${taken}: `);
+    expect(stderr).toContain(`Process ${process.pid} uses port ${taken}: `);
     expect((await cli(['ls', '-q'])).stdout).toBe(`${run.pid}/1\n`);
   });
 
@@ -211,7 +211,7 @@ describe('spliceport rm', () => {
   });
 
   test.each([
-    ['web', 2, /"web" is not the id of a forward/],
+    ['web', 2, /"web" is not a forward id/],
     ['4194305/1', 3, /no forwarder 4194305 is running/],
   ])('refuses the id %s with %i', async (id, code, text) => {
     const outcome = await cli(['rm', id]);
@@ -295,7 +295,7 @@ describe('a failure with --json', () => {
     ['sessions 4194305/1', 3, /no forwarder 4194305 is running/],
     ['drain 4194305-1', 3, /no forwarder 4194305-1 is running/],
     ['add 80 --to 4194305', 3, /no forwarder 4194305 is running/],
-    ['rm web', 2, /is not the id of a forward/],
+    ['rm web', 2, /is not a forward id/],
   ])('is an object on standard output, too: %s', async (words, exitCode, text) => {
     const { code, stdout, stderr } = await cli([...words.split(' '), '--json']);
     expect(code).toBe(exitCode);
@@ -342,7 +342,7 @@ describe('spliceport drain', () => {
     const draining = new CliRun(['drain', '--for', '600', String(run.pid)]);
     await run.until(() => run.events.some(({ event }) => event === 'removed'), 'the drain begins');
     expect(await isRefused({ port: hostPort })).toBe(true);
-    expect((await cli(['ls'])).stdout).toContain('(drains)');
+    expect((await cli(['ls'])).stdout).toContain('(draining)');
     client.write('still');
     expect(await nextText(client)).toBe('still');
     client.end();
@@ -366,7 +366,7 @@ describe('spliceport drain', () => {
 
   test.each([
     ['a forward', ['4281/1'], 3, /no forwarder 4281 is running/],
-    ['--all with an id', ['--all', '4281'], 2, /exclude each other/],
+    ['--all with an id', ['--all', '4281'], 2, /cannot be combined/],
   ])('refuses %s', async (_, args, code, text) => {
     const outcome = await cli(['drain', ...args]);
     expect(outcome.code).toBe(code);

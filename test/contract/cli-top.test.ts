@@ -149,7 +149,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     await terminal.untilShows(/\/1 /);
     for (const back of ['?', 'r']) {
       terminal.keys('?');
-      const lines = await terminal.untilShows(/^q, Ctrl-C +end$/m);
+      const lines = await terminal.untilShows(/^q, Ctrl-C +quit$/m);
       expect(lines.filter((line) => /^\d+\/\d+ /.test(line))).toEqual([]);
       terminal.keys(back);
       await terminal.untilShows(/^\d+\/\d+ /m);
@@ -253,16 +253,20 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     expect(counted.filter((line) => line.includes('to container'))).toHaveLength(1);
     expect((await cli(['add', `127.0.0.1:0:${target}`])).code).toBe(0);
     await terminal.untilShows(/^added {2}tcp.*\nto container/m);
-    expect(terminal.lines().join('\n')).toMatch(/^This is forwarder \d+\. Ctrl-C ends it\.$/m);
+    expect(terminal.lines().join('\n')).toMatch(
+      /^This is forwarder \d+\. Press Ctrl-C to stop it\.$/m,
+    );
     terminal.resize({ columns: 40, rows: 12 });
     const narrow = await terminal.untilShows(/to container .*…$/m);
     expect(narrow.filter((line) => /session|to host/.test(line))).toHaveLength(1);
     terminal.resize({ columns: 100, rows: 12 });
     terminal.keys('C-c');
-    await terminal.untilShows(/^1 session may go on for \d+ seconds; Ctrl-C ends them at once$/m);
+    await terminal.untilShows(
+      /^1 session may continue for \d+ seconds; press Ctrl-C to end them now$/m,
+    );
     terminal.keys('C-c');
     const after = await terminal.untilShows(/^1 session, 4 B to the container, 4 B to the host$/m);
-    expect(after.filter((line) => /to container \d|may go on/.test(line))).toEqual([]);
+    expect(after.filter((line) => /to container \d|may continue/.test(line))).toEqual([]);
     client.destroy();
   });
 
@@ -287,7 +291,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
   ])('complains %s', async (_, env, isRed) => {
     using terminal = await open(100, 12, env);
     terminal.type(`${command} forward 8080:80`);
-    await terminal.untilShows(/no container is named/);
+    await terminal.untilShows(/no container given/);
     expect(terminal.colors().includes('\x1b[31m')).toBe(isRed);
   });
 });

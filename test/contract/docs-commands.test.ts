@@ -94,11 +94,11 @@ describe('docs/troubleshooting.md', () => {
     .join('\n');
 
   test.each([
-    'which is of this spliceport',
+    'which belongs to this spliceport',
     'connection to the container failed',
     'rests of listeners that could not accept',
     'No forwarder of this user is running.',
-    'is left out: ',
+    'Skipped forwarder ',
     'no answer within ',
     'cannot load the control API',
   ])('quotes what the program says: %s', (text) => {

@@ -34,7 +34,7 @@ describe('spliceport settings check', () => {
   test('says that a file is right', async () => {
     const options = withFile({ defaults: { workers: 1 } });
     const { code, stdout } = await cli(['settings', 'check'], options);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: `${folder}/settings.json: right\n` });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${folder}/settings.json: OK\n` });
   });
 
   test('tells of all that is wrong, in order, and exits with 2', async () => {
@@ -97,7 +97,7 @@ describe('spliceport forward', () => {
     const outcome = await cli(args(), withFile('{"defaults": {"workers": 0}}'));
     expect(outcome.code).toBe(2);
     expect(outcome.stderr).toMatch(
-      /^spliceport: the settings file is wrong: \S+:1:26: defaults\.workers: expected .*\n.*settings check.*\/dev\/null/,
+      /^spliceport: invalid settings file: \S+:1:26: defaults\.workers: expected .*\n.*settings check.*\/dev\/null/,
     );
     await using run = new CliRun(args(), { env: { SPLICEPORT_CONFIG: '/dev/null' } });
     await run.event('ready');

@@ -96,7 +96,7 @@ describePodman('spliceport under podman', (host) => {
     await host().podman('stop', '-t', '0', 'web');
     const { code, stderr } = await spliceport('forward', '0:80', '--container', 'web');
     expect(code).toBe(3);
-    expect(stderr).toMatch(/container web does not run \(exited\)\nStart it: podman start web/);
+    expect(stderr).toMatch(/container web is not running \(exited\)\nStart it: podman start web/);
   });
 
   it('lists podman’s helper, adds a port to it, and shows who has a port', async () => {
@@ -115,7 +115,7 @@ describePodman('spliceport under podman', (host) => {
 
     const taken = await spliceport('forward', `${port}:80`, '--container', 'web');
     expect(taken.code).toBe(5);
-    expect(taken.stderr).toMatch(new RegExp(`Process \\d+ has port ${port}: .*rootlessport`));
+    expect(taken.stderr).toMatch(new RegExp(`Process \\d+ uses port ${port}: .*rootlessport`));
     const privileged = await spliceport('forward', '80:80', '--container', 'web');
     expect(privileged.code).toBe(4);
     expect(privileged.stderr).toContain('Choose a port from 1024 on');

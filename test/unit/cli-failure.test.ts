@@ -41,7 +41,7 @@ describe('failureOf', () => {
   test('calls everything else a fault of the program, with its stack', () => {
     const failure = failureOf(new TypeError('oops'));
     expect(failure.exitCode).toBe(exitCodes.failed);
-    expect(failure.message).toMatch(/a fault in spliceport itself: TypeError: oops\n +at /);
+    expect(failure.message).toMatch(/internal error: TypeError: oops\n +at /);
     expect(failureOf('thrown').message).toContain('thrown');
     expect(failureOf(undefined).message).toContain('undefined');
     expect(failureOf(null).message).toContain('null');

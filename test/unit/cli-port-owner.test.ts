@@ -30,7 +30,7 @@ describe('describePortOwner', () => {
   ])('of a listener on %s when %s is wanted: %s', async (has, wanted, isFound) => {
     const port = await listen(has);
     const text = describePortOwner([{ protocol: 'tcp', address: wanted, port }]);
-    if (isFound) expect(text).toMatch(new RegExp(`^Process ${process.pid} has port ${port}: \\S`));
+    if (isFound) expect(text).toMatch(new RegExp(`^Process ${process.pid} uses port ${port}: \\S`));
     else expect(text).toBeUndefined();
   });
 
@@ -40,7 +40,7 @@ describe('describePortOwner', () => {
     const { port } = socket.address();
     const of = (protocol: 'tcp' | 'udp'): string | undefined =>
       describePortOwner([{ protocol, address: '127.0.0.1', port }]);
-    expect(of('udp')).toContain(`Process ${process.pid} has port ${port}`);
+    expect(of('udp')).toContain(`Process ${process.pid} uses port ${port}`);
     expect(of('tcp')).toBeUndefined();
     socket.close();
   });
@@ -52,7 +52,7 @@ describe('describePortOwner', () => {
       address,
       port,
     }));
-    expect(describePortOwner(wanted)).toContain(`has port ${port}`);
+    expect(describePortOwner(wanted)).toContain(`uses port ${port}`);
     expect(describePortOwner([])).toBeUndefined();
   });
 });
