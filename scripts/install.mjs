@@ -24,8 +24,8 @@ const nodeGypBuild = fileURLToPath(import.meta.resolve('node-gyp-build/bin.js'))
 const { status } = spawnSync(process.execPath, [nodeGypBuild], { stdio: 'inherit', env });
 if (status !== 0) {
   console.error(
-    'spliceport: the addon was not compiled. That takes a C++20 compiler (GCC 10 or Clang 12, or later), make and\n' +
-      'Python 3; on Debian and Ubuntu: apt-get install g++ make python3. "npm rebuild spliceport" tries again.',
+    'spliceport: the addon was not compiled. It needs a C++20 compiler (GCC 11 or Clang 14, or later), make and\n' +
+      'Python 3; on Debian and Ubuntu: apt-get install g++ make python3. Then run "npm rebuild spliceport".',
   );
 }
 process.exitCode = status ?? 1;

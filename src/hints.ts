@@ -15,10 +15,10 @@ export function hostSocketHint(
   if (code === 'EADDRINUSE') {
     const kind = host.protocol === 'tcp' ? 't' : 'u';
     // All of them and not listeners alone: an outgoing connection may have the port, too.
-    return `Another socket has this port; "ss -an${kind}p 'sport = :${port}'" tells whose it is.`;
+    return `Another socket has this port; "ss -an${kind}p 'sport = :${port}'" shows which process.`;
   }
   if (code === 'EADDRNOTAVAIL') {
-    return `No interface of the host has the address ${host.address}; "ip address" lists those there are.`;
+    return `No interface of the host has the address ${host.address}; "ip address" lists the addresses.`;
   }
   return fileLimitHint(code);
 }
@@ -36,10 +36,10 @@ export function netnsHint(failure: {
     );
   }
   if (code === 'EINVAL' && failure.syscall === 'setns') {
-    return 'The path is not that of a network namespace, or the namespace that was mounted there is gone.';
+    return 'The path is not a network namespace, or the namespace that was mounted there is gone.';
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return 'The namespaces of a process can be opened by those who may trace it: its own user, and root.';
+    return 'Only users who may trace a process can open its namespaces: its own user, and root.';
   }
   return engineHint(failure);
 }
@@ -51,7 +51,7 @@ export function engineHint(failure: {
 }): string | undefined {
   const { code } = describeErrno(failure.errno);
   if (code === 'EAGAIN' && failure.syscall === 'pthread_create') {
-    return 'The user (ulimit -u) or the control group (pids.max) has as many threads as it may have.';
+    return 'The user (ulimit -u) or the control group (pids.max) reached its limit on threads.';
   }
   return fileLimitHint(code);
 }
@@ -63,18 +63,18 @@ export function transparencyHint(failure: {
 }): string {
   const { code } = describeErrno(failure.errno);
   if (code === 'EPERM' || code === 'EACCES') {
-    return 'It takes CAP_NET_ADMIN in the user namespace that owns the network namespace.';
+    return 'This takes CAP_NET_ADMIN in the user namespace that owns the network namespace.';
   }
   if (code === 'EADDRINUSE') {
     return (
-      '1,024 forwarders serve the namespace, or a program with CAP_NET_RAW there poses as them; ' +
+      '1,024 forwarders serve the namespace, or a program with CAP_NET_RAW there poses as forwarders; ' +
       '"ss -tanp src 192.0.0.8" in the namespace lists them.'
     );
   }
   if (code === 'ENETUNREACH') return 'The interface lo is down in the namespace.';
   const hint = engineHint(failure);
   if (hint !== undefined) return hint;
-  return 'It takes Linux 4.17 with policy routing (CONFIG_IP_MULTIPLE_TABLES).';
+  return 'This takes Linux 4.17 or later with policy routing (CONFIG_IP_MULTIPLE_TABLES).';
 }
 
 function privilegedPortHint(port: number): string | undefined {
@@ -82,21 +82,17 @@ function privilegedPortHint(port: number): string | undefined {
   if (!(port < lowest)) return undefined;
   const setting = `net.ipv4.ip_unprivileged_port_start=${port}`;
   return (
-    `Ports below ${lowest} take CAP_NET_BIND_SERVICE. Choose a port from ${lowest} on, or lower that ` +
+    `Ports below ${lowest} take CAP_NET_BIND_SERVICE. Use port ${lowest} or higher, or lower the ` +
     `limit: sysctl ${setting}.`
   );
 }
 
 function fileLimitHint(code: string): string | undefined {
-  if (code === 'ENFILE')
-    return 'The whole system has no descriptor left; the setting fs.file-max is the limit.';
+  if (code === 'ENFILE') return 'The system reached its limit on open files (fs.file-max).';
   if (code !== 'EMFILE') return undefined;
   const limits = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readSetting('/proc/self/limits') ?? '');
-  const present =
-    limits === null
-      ? ''
-      : ` It is ${limits[1] ?? ''} now, and may be raised to ${limits[2] ?? ''}.`;
-  return `This process has as many descriptors as it may have (ulimit -n).${present}`;
+  const present = limits === null ? '' : `: ${limits[1] ?? ''} now, hard limit ${limits[2] ?? ''}`;
+  return `The process reached its limit on open files (ulimit -n)${present}.`;
 }
 
 function readSetting(path: string): string | undefined {

@@ -47,7 +47,7 @@ const refusals: readonly Figure[] = [
 const RULES: readonly MetricRule[] = [
   {
     name: 'spliceport_sessions_open',
-    help: 'TCP sessions that are open now.',
+    help: 'Open TCP sessions.',
     kind: 'gauge',
     protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.sessionsOpen }],
@@ -68,47 +68,47 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_sessions_reset_total',
-    help: 'TCP sessions that ended by a reset of either side.',
+    help: 'TCP sessions that were reset by either side, or whose address the container has lost.',
     kind: 'counter',
     protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.sessionsReset }],
   },
   {
     name: 'spliceport_local_failures_total',
-    help: 'Sessions and flows that ended because a call failed on this machine; of TCP, both ends were reset.',
+    help: 'Sessions and flows that ended because a system call failed on this machine; with TCP, both ends were reset.',
     kind: 'counter',
     figures: [{ valueOf: (stats) => stats.localFailures }],
   },
   {
     name: 'spliceport_connect_retries_total',
-    help: 'Further attempts to connect to a target that refused.',
+    help: 'Further attempts to connect after the target refused.',
     kind: 'counter',
     protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.connectRetries }],
   },
   {
     name: 'spliceport_accept_rests_total',
-    help: 'Times a listener paused because descriptors or memory had run out, or accept(2), for UDP recvmmsg(2), kept failing.',
+    help: 'How often a listener paused because descriptors or memory ran out, or because accept(2) or recvmmsg(2) kept failing.',
     kind: 'counter',
     figures: [{ valueOf: (stats) => stats.acceptRests }],
   },
   {
     name: 'spliceport_pipe_fallbacks_total',
-    help: 'Times bulk data was copied because no useful pipe was to be had or splice(2) failed.',
+    help: 'How often bulk data was copied because no useful pipe was available or splice(2) failed.',
     kind: 'counter',
     protocol: 'tcp',
     figures: [{ valueOf: (stats) => stats.pipeFallbacks }],
   },
   {
     name: 'spliceport_sessions_refused_total',
-    help: 'TCP connections that the forward does not let in; they were reset.',
+    help: 'TCP connections that the forward rejected; they were reset.',
     kind: 'counter',
     protocol: 'tcp',
     figures: refusals,
   },
   {
     name: 'spliceport_proxy_refused_total',
-    help: 'Connections and datagrams refused for want of a right PROXY header from a trusted load balancer.',
+    help: 'Connections and datagrams rejected for lack of a valid PROXY header from a trusted load balancer.',
     kind: 'counter',
     figures: [
       { label: ['reason', 'untrusted'], valueOf: (stats) => stats.proxySourcesUntrusted },
@@ -118,19 +118,19 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_source_address_fallbacks_total',
-    help: "Sessions and flows of transparent forwards whose servers were shown the container's own address.",
+    help: "Sessions and flows of transparent forwards whose servers saw the container's own address.",
     kind: 'counter',
     figures: [{ valueOf: (stats) => stats.sourceAddressFallbacks }],
   },
   {
     name: 'spliceport_session_log_dropped_total',
-    help: 'Ends of sessions and flows that are missing in the log of sessions, because it was too slow.',
+    help: 'Sessions and flows whose end is missing in the session log, because its reader was too slow.',
     kind: 'counter',
     figures: [{ valueOf: (stats) => stats.sessionLogDropped }],
   },
   {
     name: 'spliceport_flows_open',
-    help: 'UDP flows that are open now.',
+    help: 'Open UDP flows.',
     kind: 'gauge',
     protocol: 'udp',
     figures: [{ valueOf: (stats) => stats.sessionsOpen }],
@@ -158,7 +158,7 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_flows_displaced_total',
-    help: 'UDP flows ended early for newer ones, because the process had no descriptors for more.',
+    help: 'UDP flows ended early for newer ones, because the process had no descriptors left.',
     kind: 'counter',
     protocol: 'udp',
     figures: [{ valueOf: (stats) => stats.flowsDisplaced }],
@@ -172,7 +172,7 @@ const RULES: readonly MetricRule[] = [
   },
   {
     name: 'spliceport_datagrams_refused_total',
-    help: 'Datagrams of clients whom the forward does not let in.',
+    help: 'Datagrams that would have started a flow that the forward rejected.',
     kind: 'counter',
     protocol: 'udp',
     figures: refusals,
@@ -230,7 +230,7 @@ export async function metricsOf({
   }).set({ version }, 1);
   new Gauge({
     name: 'spliceport_forwards',
-    help: 'Forwards that take clients.',
+    help: 'Forwards that accept clients.',
     registers,
   }).set(samples.length);
   for (const rule of RULES) addMetric(registry, rule, samples);

@@ -59,7 +59,7 @@ export class ControlServer {
       reply(socket, status, isTooLong ? 'the headers are too long' : 'this is not HTTP');
     });
     this.#http.on('connect', (_request, socket: Socket) => {
-      reply(socket, '405 Method Not Allowed', 'this is no proxy');
+      reply(socket, '405 Method Not Allowed', 'not a proxy');
     });
   }
 
@@ -86,7 +86,7 @@ export class ControlServer {
       this.#deadlines.delete(socket);
     });
     this.#setDeadline(socket, REQUEST_TIMEOUT_MS, () => {
-      reply(socket, '408 Request Timeout', `no whole call within ${REQUEST_TIMEOUT_MS} ms`);
+      reply(socket, '408 Request Timeout', `request incomplete after ${REQUEST_TIMEOUT_MS} ms`);
       socket.destroySoon();
     });
     this.#http.emit('connection', socket);
@@ -166,7 +166,7 @@ function bodyOf(request: IncomingMessage): Promise<string> {
       if (bytes > MAX_BODY_BYTES) tooLong();
       else resolve(Buffer.concat(chunks).toString('utf8'));
     });
-    request.once('close', () => reject(new Problem(400, 'the call broke off')));
+    request.once('close', () => reject(new Problem(400, 'request aborted')));
   });
 }
 

@@ -69,10 +69,10 @@ function askedToEnd(): Promise<void> {
 function showNext(): void {
   show(
     'next',
-    'node lib/cli/main.js forward 8080:80 --container NAME   a port of a container of yours',
+    'node lib/cli/main.js forward 8080:80 --container NAME   forward a port to your container',
   );
-  show('', 'node lib/cli/main.js podman                             how rootless Podman uses it');
-  show('', 'README.md, docs/cli.md, docs/install.md                 all the rest');
+  show('', 'node lib/cli/main.js podman                             use it with rootless Podman');
+  show('', 'docs/README.md                                          the documentation');
 }
 
 async function demonstrate(ending: Promise<void>): Promise<void> {
@@ -107,9 +107,9 @@ async function demonstrate(ending: Promise<void>): Promise<void> {
 
 async function invite(port: number, ending: Promise<void>): Promise<void> {
   process.stdout.write(
-    `\nNow you:  curl http://127.0.0.1:${port}/\n` +
+    `\nTry it:   curl http://127.0.0.1:${port}/\n` +
       `          curl -o /dev/null http://127.0.0.1:${port}${BULK_PATH}${BULK_BYTES}\n` +
-      'Ctrl-C ends it.\n\n',
+      'Press Ctrl-C to stop.\n\n',
   );
   await ending;
 }
@@ -117,7 +117,7 @@ async function invite(port: number, ending: Promise<void>): Promise<void> {
 async function main(): Promise<void> {
   const granted = mayMakeNamespaces();
   const reason =
-    isRerun() && !granted ? 'Being root of a user namespace gave it no rights.' : obstacle();
+    isRerun() && !granted ? 'Being root of a user namespace gave it no privileges.' : obstacle();
   if (reason !== undefined) {
     process.stderr.write(`spliceport demo: ${reason}\n`);
     process.exitCode = 1;

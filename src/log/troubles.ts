@@ -7,44 +7,44 @@ import type { Endpoint, Forward, Forwarder, Protocol, Stats } from '../index.js'
 const counted = {
   connectFailures: ['connection to the container failed', 'connections to the container failed'],
   acceptRests: [
-    'rest of a listener that could not accept, as for want of descriptors',
-    'rests of listeners that could not accept, as for want of descriptors',
+    'pause of a listener that could not accept, for example for lack of descriptors',
+    'pauses of listeners that could not accept, for example for lack of descriptors',
   ],
   localFailures: [
-    'session ended because a call failed on this machine',
-    'sessions ended because a call failed on this machine',
+    'session ended because a system call failed on this machine',
+    'sessions ended because a system call failed on this machine',
   ],
   flowsEvicted: [
     'UDP flow ended early to stay within maxFlows',
     'UDP flows ended early to stay within maxFlows',
   ],
   flowsDisplaced: [
-    'UDP flow ended early for want of descriptors',
-    'UDP flows ended early for want of descriptors',
+    'UDP flow ended early for lack of descriptors',
+    'UDP flows ended early for lack of descriptors',
   ],
   datagramsDropped: ['datagram dropped', 'datagrams dropped'],
   datagramsLostInKernel: ['datagram lost in the kernel', 'datagrams lost in the kernel'],
-  sessionsDenied: ['client refused by allow and deny', 'clients refused by allow and deny'],
-  sessionsOverLimit: ['client refused beyond maxSessions', 'clients refused beyond maxSessions'],
+  sessionsDenied: ['client rejected by allow and deny', 'clients rejected by allow and deny'],
+  sessionsOverLimit: ['client rejected by maxSessions', 'clients rejected by maxSessions'],
   sessionsOverRate: [
-    'client refused beyond maxSessionsPerSecond',
-    'clients refused beyond maxSessionsPerSecond',
+    'client rejected by maxSessionsPerSecond',
+    'clients rejected by maxSessionsPerSecond',
   ],
   proxySourcesUntrusted: [
-    'client refused for a PROXY header of another than trustedProxies',
-    'clients refused for PROXY headers of others than trustedProxies',
+    'client rejected: not one of trustedProxies',
+    'clients rejected: not among trustedProxies',
   ],
   proxyHeadersMalformed: [
-    'client refused for a wrong PROXY header',
-    'clients refused for wrong PROXY headers',
+    'client rejected for an invalid PROXY header',
+    'clients rejected for invalid PROXY headers',
   ],
   sessionLogDropped: [
-    'session missing in the log, which was too slow',
-    'sessions missing in the log, which was too slow',
+    'session missing in the log, whose reader was too slow',
+    'sessions missing in the log, whose reader was too slow',
   ],
   proxyHeadersLate: [
-    'client refused for a late PROXY header',
-    'clients refused for late PROXY headers',
+    'client rejected for a late PROXY header',
+    'clients rejected for late PROXY headers',
   ],
 } as const satisfies Partial<Record<keyof Stats, readonly [one: string, several: string]>>;
 

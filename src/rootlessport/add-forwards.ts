@@ -25,7 +25,7 @@ export async function addWithSettings(
     if (error instanceof SpliceportSystemError && error.side === 'host') throw error;
     await addGated(forwarder, withGates);
     const { message } = error as Error;
-    tell(`the settings of forwards cannot be had, but for allow, deny and the like: ${message}`);
+    tell(`cannot apply the settings of forwards, except allow, deny and the like: ${message}`);
   }
 }
 

@@ -57,7 +57,7 @@ describe('a call that makes no sense', () => {
       400,
       /HTTP/,
     ],
-    ['a wish for a proxy', 'CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: x\r\n\r\n', 405, /no proxy/],
+    ['a wish for a proxy', 'CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: x\r\n\r\n', 405, /not a proxy/],
     ['headers without end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}`, 431, /too long/],
     ['another path', get('/v2/ports'), 404, /there is no \/v2\/ports/],
     ['a path that climbs', get('/v1/../../etc/passwd'), 404, /there is no/],
@@ -184,7 +184,7 @@ describe('a client that takes its time', () => {
     for (const client of clients) {
       expect(told(await client.whole(15_000))).toEqual({
         status: 408,
-        message: 'no whole call within 10000 ms',
+        message: 'request incomplete after 10000 ms',
       });
     }
     clearInterval(chatter);

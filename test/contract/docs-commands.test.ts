@@ -96,7 +96,7 @@ describe('docs/troubleshooting.md', () => {
   test.each([
     'which belongs to this spliceport',
     'connection to the container failed',
-    'rests of listeners that could not accept',
+    'pauses of listeners that could not accept',
     'No forwarder of this user is running.',
     'Skipped forwarder ',
     'no answer within ',

@@ -87,7 +87,7 @@ function expectNextSteps(output: string): void {
     expect(spawnSync(process.execPath, help).status).toBe(0);
   }
   const documents = [...next.matchAll(/[\w/]+\.md/g)].map(([file]) => file);
-  expect(documents).toContain('docs/cli.md');
+  expect(documents).toContain('docs/README.md');
   for (const file of documents) expect(existsSync(path.join(root, file)), file).toBe(true);
 }
 
@@ -143,7 +143,7 @@ describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a ter
         '/dev/null',
       ],
     ]);
-    await until(() => output().includes('Ctrl-C ends it.'), 'the invitation', 20_000);
+    await until(() => output().includes('Press Ctrl-C to stop.'), 'the invitation', 20_000);
     const { port } = factsOf(output());
     const request = get({ host: '127.0.0.1', port, path: '/mine', agent: false });
     const [response] = (await once(request, 'response')) as [IncomingMessage];

@@ -118,6 +118,6 @@ describePodman('spliceport under podman', (host) => {
     expect(taken.stderr).toMatch(new RegExp(`Process \\d+ uses port ${port}: .*rootlessport`));
     const privileged = await spliceport('forward', '80:80', '--container', 'web');
     expect(privileged.code).toBe(4);
-    expect(privileged.stderr).toContain('Choose a port from 1024 on');
+    expect(privileged.stderr).toContain('Use port 1024 or higher');
   });
 });

@@ -15,7 +15,9 @@ describe('settings of forwards that are refused', () => {
     const tell = vi.fn();
     await addWithSettings({ addAll }, [port], { ...rules, tell });
     expect(addAll.mock.calls.at(-1)).toEqual([[gated]]);
-    expect(tell).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/cannot be had.*: no$/));
+    expect(tell).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/^cannot apply the settings.*: no$/),
+    );
   });
 
   test('open no port where the gates are refused too', async () => {

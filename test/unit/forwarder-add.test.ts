@@ -132,7 +132,7 @@ describe('add', () => {
         syscall: 'setns',
         side: 'container',
         path,
-        hint: expect.stringContaining('not that of a network namespace') as string,
+        hint: expect.stringContaining('not a network namespace') as string,
       });
     }
   });

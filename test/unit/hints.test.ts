@@ -49,7 +49,7 @@ describe('hints for host sockets', () => {
   test('no descriptor left: the limits as they are now', () => {
     const [, soft, hard] =
       /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    expect(hostHint(EMFILE, 80)).toContain(`It is ${soft} now, and may be raised to ${hard}.`);
+    expect(hostHint(EMFILE, 80)).toContain(`: ${soft} now, hard limit ${hard}.`);
     expect(hostHint(ENFILE, 80)).toContain('fs.file-max');
   });
 
@@ -62,7 +62,7 @@ describe('hints for namespaces', () => {
   test.each([
     ['setns', EPERM, 'CAP_SYS_ADMIN'],
     ['setns', EPERM, 'nsenter --preserve-credentials -U -t PID'],
-    ['setns', EINVAL, 'not that of a network namespace'],
+    ['setns', EINVAL, 'not a network namespace'],
     ['open', EACCES, 'its own user, and root'],
     ['open', EMFILE, 'ulimit -n'],
     ['pthread_create', EAGAIN, 'pids.max'],

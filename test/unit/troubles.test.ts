@@ -86,7 +86,7 @@ describe('Troubles', () => {
     counts.set(1, { sessionsDenied: 1, datagramsDropped: 2 });
     expect(troubles.rest()).toEqual({
       facts: { datagramsDropped: 2, sessionsDenied: 1 },
-      message: '2 datagrams dropped, 1 client refused by allow and deny',
+      message: '2 datagrams dropped, 1 client rejected by allow and deny',
     });
   });
 });
