@@ -19,6 +19,8 @@ namespace {
 
 constexpr size_t kLargestDatagram = 65'507;
 constexpr size_t kLargestTrain = 64'000;
+// Of a flow, all at once, in a flood.
+constexpr size_t kTooMany = 100;
 
 size_t FromEnvironment(const char* name, size_t otherwise) {
   const char* text = std::getenv(name);
@@ -60,18 +62,46 @@ class World {
       if (options_.most_on_their_way == 0 || OnTheirWay() < options_.most_on_their_way) Act();
       if (options_.most_on_their_way != 0 || Below(20) == 0) Poll();
     }
-    Settle();
+    if (options_.most_on_their_way != 0) Settle();
+  }
+
+  // Sends more than the sockets of two forwards have room for while their worker does not read them: without a hold it
+  // depends on who is faster whether there is a loss.
+  void Overflow() {
+    constexpr int kWorkerOfOddIds = 1;
+    Harness::Hold hold(harness_, kWorkerOfOddIds);
+    hold.Begin();
+    for (Flow& flow : flows_) {
+      for (size_t i = 0; i < kTooMany; ++i)
+        SendOne(flow, 1'400);
+    }
+    hold.End();
   }
 
   // After a loss the counters tell of it with the next datagram that the kernel had room for.
   void Probe() {
+    probing_ = true;
     for (Flow& flow : flows_) {
-      probing_ = true;
-      SendOne(flow, 32);
       const size_t arrived = flow.to_host.arrived();
-      REQUIRE(Eventually([&] { return Poll(), flow.to_host.arrived() > arrived; }));
-      probing_ = false;
+      int64_t again_at = 0;
+      REQUIRE(Eventually([&] {
+        // It may be lost as well.
+        if (NowMicros() >= again_at) {
+          SendOne(flow, 32);
+          again_at = NowMicros() + 200'000;
+        }
+        return Poll(), flow.to_host.arrived() > arrived;
+      }));
     }
+    probing_ = false;
+  }
+
+  // Whether it comes to be so, when all that is on its way has arrived.
+  bool Settles(const std::function<bool(size_t lost, size_t counted)>& condition) {
+    return Eventually([&] {
+      Poll();
+      return condition(Lost(), LostByEngine() + LostByEnds());
+    });
   }
 
   std::string Faults() const {
@@ -253,8 +283,8 @@ class World {
   // Until everything has arrived, or nothing more comes.
   void Settle() {
     int64_t quiet_since = NowMicros();
-    const int64_t patience = options_.most_on_their_way == 0 ? 500'000 : 5'000'000;
-    while (OnTheirWay() > 0 && NowMicros() - quiet_since < patience) {
+    constexpr int64_t kPatienceMicros = 5'000'000;
+    while (OnTheirWay() > 0 && NowMicros() - quiet_since < kPatienceMicros) {
       if (Poll() > 0) quiet_since = NowMicros();
       std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
@@ -294,8 +324,10 @@ TEST_CASE(
 TEST_CASE("udp: what a flood loses is counted, to the datagram") {
   INFO("seed ", kSeed);
   World world({.settings = {.workers = 2}, .trains = false, .most_on_their_way = 0}, kSeed);
+  world.Overflow();
   world.Run(kDatagrams);
   world.Probe();
+  CHECK(world.Settles([](size_t lost, size_t counted) { return lost == counted; }));
   CHECK(world.Faults() == "");
   CHECK(world.Lost() > 0);
 }
@@ -303,12 +335,13 @@ TEST_CASE("udp: what a flood loses is counted, to the datagram") {
 TEST_CASE("udp: what a flood of trains loses is counted, if only by the train") {
   INFO("seed ", kSeed);
   World world({.settings = {.workers = 2}, .most_on_their_way = 0}, kSeed);
+  world.Overflow();
   world.Run(kDatagrams);
   world.Probe();
+  CHECK(world.Settles(
+      [](size_t lost, size_t counted) { return lost >= counted && lost <= 64 * counted; }));
   CHECK(world.Faults() == "");
-  const size_t counted = world.LostByEngine() + world.LostByEnds();
-  CHECK(world.Lost() >= counted);
-  CHECK(world.Lost() <= 64 * counted);
+  CHECK(world.Lost() > 0);
 }
 
 }  // namespace spliceport

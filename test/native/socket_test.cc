@@ -25,15 +25,20 @@ int Option(int fd, int level, int name) {
   return value;
 }
 
-// Connects to `address`; whether a listener took it.
+// Connects to `address`; whether a listener took it, or the kernel refused it.
 bool Reachable(int listener, const Address& address) {
   auto client = OpenStreamSocket(address.is_v6());
   REQUIRE(client.ok());
-  if (!StartConnect(client.value().get(), address).ok()) return false;
+  const int fd = client.value().get();
+  if (!StartConnect(fd, address).ok()) return false;
   UniqueFd connection;
   Address peer;
-  return Eventually([&] { return Accept(listener, connection, peer).moved(); },
-                    std::chrono::milliseconds(200));
+  bool refused = false;
+  REQUIRE(Eventually([&] {
+    refused = Option(fd, SOL_SOCKET, SO_ERROR) == ECONNREFUSED;
+    return refused || Accept(listener, connection, peer).moved();
+  }));
+  return !refused;
 }
 
 }  // namespace
