@@ -7,12 +7,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  doctestCounts,
+  failedCases,
+  filterFor,
+  hasOnlyFailedCases,
+  noOutcome,
+  sumOf,
+  whatElse,
+} from './outcomes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 // Sanitizers may not find room for their shadow memory when addresses are randomized by more bits than they expect.
 // Some containers forbid to turn that off, and then it must do.
-const unrandomized = spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
+export const unrandomized =
+  spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
 
 const plain = { sanitize: 'none', launcher: [], env: {} };
 const sanitized = ['plain', 'asan', 'tsan'];
@@ -76,26 +86,46 @@ export function missingTools() {
   return missing.length === 0 ? undefined : `apt-get install ${missing.join(' ')}`;
 }
 
-function runTests(name, { launcher, env }) {
-  const [program, ...args] = [
-    ...launcher,
-    join(root, `build-${name}/native-tests`),
-    '--no-colors=true',
-  ];
-  const { status, stdout, stderr } = spawnSync(program, args, {
+function runProgram(name, { launcher, env }, filters = []) {
+  const program = join(root, `build-${name}/native-tests`);
+  const [command, ...args] = [...launcher, program, '--no-colors=true', ...filters];
+  const ending = spawnSync(command, args, {
     cwd: root,
     encoding: 'utf8',
     maxBuffer: Infinity,
     env: { ...process.env, ...env },
   });
-  const counts = /test cases: +\d+ \| +(\d+) passed \| +(\d+) failed \| +(\d+) skipped/.exec(
-    stdout,
-  );
-  const [passed = 0, failed = 0, skipped = 0] = counts?.slice(1).map(Number) ?? [];
-  if (status === 0 && counts) return { passed, failed, skipped };
-  process.stdout.write(`${stdout}${stderr}`);
-  // A sanitizer ends the program after the last test, or before doctest has counted.
-  return { passed, failed: Math.max(failed, 1), skipped };
+  if (ending.status !== 0) process.stdout.write(`${ending.stdout}${ending.stderr}`);
+  return ending;
+}
+
+function runTests(name, kind, tryAgain) {
+  const ending = runProgram(name, kind);
+  const counts = doctestCounts(ending.stdout);
+  if (ending.status === 0 && counts) return { ...noOutcome(), ...counts };
+  const label = (failure) => ({ ...failure, name: `native ${name}: ${failure.name}` });
+  const failures = failedCases(ending.stdout, root);
+  if (!hasOnlyFailedCases(ending)) {
+    // A sanitizer ends the program after the last test, or before doctest has counted.
+    const rest = whatElse(ending);
+    const hasTold = failures.length > 0 && rest.details.length === 0;
+    const all = [...failures, ...(hasTold ? [] : [rest])].map(label);
+    return { ...noOutcome(), ...counts, failed: all.length, failures: all };
+  }
+  const passes = ({ name: test }) => {
+    const filters = ['--case-sensitive=true', `--test-case=${filterFor(test)}`];
+    const again = runProgram(name, kind, filters);
+    return again.status === 0 && doctestCounts(again.stdout)?.passed > 0;
+  };
+  const still = failures.filter((failure) => !tryAgain || !passes(failure));
+  const retried = failures.filter((failure) => !still.includes(failure));
+  return {
+    passed: counts.passed + retried.length,
+    failed: still.length,
+    skipped: counts.skipped,
+    failures: still.map(label),
+    retried: retried.map((failure) => label(failure).name),
+  };
 }
 
 /** Builds a kind; returns what was printed when that fails. */
@@ -109,21 +139,24 @@ function build(name, { sanitize, compiler }) {
   return cmakeJs('build', name, definitions) ?? cmakeJs('build', name, definitions, 'binding');
 }
 
-/** Builds and runs the given kinds; returns the sum of their counts. */
-export function runNativeTests(names = sanitized) {
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const name of names) {
+function buildFailed(name, output) {
+  process.stdout.write(output);
+  const errors = output.split('\n').filter((line) => /error/i.test(line));
+  const failures = [{ name: `native ${name}: does not build`, details: errors.slice(0, 1) }];
+  return { ...noOutcome(), failed: 1, failures };
+}
+
+/** Builds and runs the given kinds. With `tryAgain`, cases that fail have a second run, each alone. */
+export function runNativeTests(names = sanitized, { tryAgain = false } = {}) {
+  const outcomes = names.map((name) => {
     const started = performance.now();
-    const buildFailure = build(name, kinds[name]);
-    if (buildFailure) process.stdout.write(buildFailure);
-    const counts = buildFailure
-      ? { passed: 0, failed: 1, skipped: 0 }
-      : runTests(name, kinds[name]);
+    const output = build(name, kinds[name]);
+    const outcome = output ? buildFailed(name, output) : runTests(name, kinds[name], tryAgain);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`native ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds} s`);
-    for (const key of Object.keys(total)) total[key] += counts[key];
-  }
-  return total;
+    console.log(`native ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s`);
+    return outcome;
+  });
+  return sumOf(outcomes);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,4 +1,5 @@
-// test.mjs: `npm test`. Runs vitest and the native tests, and ends with one line: N passed, N failed, N skipped.
+// test.mjs: `npm test`. Runs vitest and the native tests, and ends with what failed, what passed only when it was tried
+// again, which it is in CI alone, and one line: N passed, N failed, N skipped.
 // With arguments it runs vitest alone, with these arguments: npm test -- --project unit.
 //
 // The tests make network namespaces and forward into them and out of their own, which takes CAP_SYS_ADMIN in the user
@@ -10,6 +11,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missingTools, runNativeTests } from './native.mjs';
+import { lastLines, noOutcome, sumOf } from './outcomes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const self = fileURLToPath(import.meta.url);
@@ -35,42 +37,31 @@ function becomeNamespaceRoot() {
 
 function runVitest() {
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-test-'));
-  const report = join(folder, 'report.json');
+  const file = join(folder, 'outcome.json');
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const reporters = ['--reporter=default', '--reporter=./scripts/vitest-outcome.mjs'];
   const { status } = spawnSync(process.execPath, [vitest, 'run', ...reporters, ...vitestArgs], {
     stdio: 'inherit',
+    env: { ...process.env, SPLICEPORT_TEST_OUTCOME: file },
   });
+  const failures = [{ name: `vitest ended with status ${status}`, details: [] }];
   try {
-    return countsOf(JSON.parse(readFileSync(report, 'utf8')), status);
+    const outcome = JSON.parse(readFileSync(file, 'utf8'));
+    return status === 0 || outcome.failed > 0 ? outcome : { ...outcome, failed: 1, failures };
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { ...noOutcome(), failed: 1, failures };
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function countsOf(report, status) {
-  // A file that cannot be loaded has failed without a test of its own.
-  const broken = report.testResults.filter(
-    (file) =>
-      file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
-  ).length;
-  const failed = report.numFailedTests + broken;
-  return {
-    passed: report.numPassedTests,
-    // Errors outside of tests show in the exit code alone.
-    failed: status !== 0 ? Math.max(failed, 1) : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
-  };
-}
-
-function nativeCounts() {
-  if (vitestArgs.length > 0) return { passed: 0, failed: 0, skipped: 0 };
+function nativeOutcome() {
+  if (vitestArgs.length > 0) return noOutcome();
   const install = missingTools();
-  if (!install) return runNativeTests();
+  if (!install) return runNativeTests(undefined, { tryAgain: inCi });
   console.log(`native tests skipped; to run them: ${install}`);
-  return { passed: 0, failed: inCi ? 1 : 0, skipped: 1 };
+  const failures = [{ name: 'native tests', details: [`they need ${install}`] }];
+  return { ...noOutcome(), skipped: 1, ...(inCi && { failed: 1, failures }) };
 }
 
 if (process.getuid() !== 0) becomeNamespaceRoot();
@@ -80,8 +71,6 @@ if (networkInterfaces().lo === undefined) {
   const { setInterfaceUp } = await import('../lib/system.js');
   setInterfaceUp('lo');
 }
-const native = nativeCounts();
-const vitest = runVitest();
-const sum = (key) => vitest[key] + native[key];
-console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
-process.exitCode = sum('failed') > 0 || (inCi && sum('skipped') > 0) ? 1 : 0;
+const outcome = sumOf([nativeOutcome(), runVitest()]);
+console.log(lastLines(outcome).join('\n'));
+process.exitCode = outcome.failed > 0 || (inCi && outcome.skipped > 0) ? 1 : 0;
