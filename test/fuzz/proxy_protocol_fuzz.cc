@@ -1,4 +1,4 @@
-// What a load balancer may send, whatever it is: cmake -DFUZZ=ON -DCMAKE_CXX_COMPILER=clang++, then run this program.
+// What a load balancer may send, whatever it is.
 
 #include <cstdlib>
 
