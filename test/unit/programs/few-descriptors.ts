@@ -20,7 +20,7 @@ async function withFree(count: number, call: () => Promise<unknown>): Promise<st
     await call();
   } catch (error) {
     if (!(error instanceof SpliceportSystemError)) throw error;
-    outcome = `${error.code} ${error.side} ${error.hint?.includes('It is 100 now')}`;
+    outcome = `${error.code} ${error.side} ${error.hint?.includes(': 100 now')}`;
   }
   for (const fd of taken) closeSync(fd);
   return `${outcome}, ${readdirSync('/proc/self/fd').length - before} left open`;
