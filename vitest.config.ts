@@ -39,6 +39,7 @@ export default defineConfig({
   test: {
     projects: [
       project('unit', { timeoutMs: 10_000, parallel: true }),
+      project('library', { timeoutMs: 30_000 }),
       project('contract', { timeoutMs: 30_000 }),
       project('netns', { timeoutMs: 60_000 }),
       project('lifecycle', { timeoutMs: 60_000 }),

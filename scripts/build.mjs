@@ -1,8 +1,7 @@
-// build.mjs: src/ → lib/. tsc makes the library; esbuild makes the helper's one file, lib/rootlessport.cjs,
-// because a user waits for its start and every further file costs part of a millisecond; and, beside it, what it loads
-// once it is ready, lib/api/listen.cjs, and lib/api/server.cjs when the first client calls; or where there is a settings
-// file, lib/settings/quick.cjs, with lib/settings/load.cjs where it is wrong, and lib/log/forwarder-log.cjs where it asks
-// for a log. The library's lib/api/server.js is a bundle, too.
+// build.mjs: src/ → lib/. tsc makes the library. esbuild makes the bundles of the table below: the helper's one file,
+// because a user waits for its start and every further file costs part of a millisecond, and beside it what it loads
+// once it is ready, when the first client calls, or where there is a settings file. The library's
+// lib/control/server.js is a bundle, too.
 // Does nothing when neither the inputs nor the outputs have changed since the last time.
 
 import { spawnSync } from 'node:child_process';
@@ -17,6 +16,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020 as Ajv } from 'ajv/dist/2020.js';
 import standaloneCode from 'ajv/dist/standalone/index.js';
@@ -29,16 +29,21 @@ process.chdir(root);
 
 const cacheFolder = 'node_modules/.cache/spliceport';
 const stampFile = `${cacheFolder}/build`;
-const helperEntry = 'src/rootlessport/main.ts';
-const helperBundle = 'lib/rootlessport.cjs';
-/** Loaded later: the source, and the bundle in the same place under lib/. */
-const laterBundles = {
-  'src/api/listen.ts': 'lib/api/listen.cjs',
-  'src/api/server.ts': 'lib/api/server.cjs',
+/**
+ * The bundles: the source of each, and its place. The first holds the library, and the others use that one's: a second
+ * copy would load the addon again, and its errors would be other classes. Another front-end is another first.
+ */
+const bundles = {
+  'src/engines/podman/main.ts': 'lib/engines/podman.cjs',
+  'src/control/listen.ts': 'lib/control/listen.cjs',
+  'src/control/server.ts': 'lib/control/server.cjs',
   'src/log/forwarder-log.ts': 'lib/log/forwarder-log.cjs',
   'src/settings/load.ts': 'lib/settings/load.cjs',
   'src/settings/quick.ts': 'lib/settings/quick.cjs',
 };
+const [[helperEntry, helperBundle]] = Object.entries(bundles);
+/** What the first bundle offers to the others. */
+const library = ['src/index.ts', 'src/system.ts', 'src/unix-listener.ts'];
 
 const filesUnder = (folder) =>
   existsSync(folder)
@@ -64,7 +69,7 @@ const outputs = sources
     const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
     return [`${stem}.js`, `${stem}.d.ts`];
   });
-if (existsSync(helperEntry)) outputs.push(helperBundle, ...Object.values(laterBundles));
+if (existsSync(helperEntry)) outputs.push(...Object.values(bundles));
 
 const inputs = digest([
   ...sources,
@@ -86,22 +91,25 @@ function compile() {
   return status === 0;
 }
 
+/** The source that a relative import means, as it stands in the tables. */
+const sourceOf = ({ resolveDir, path }) =>
+  relative(root, join(resolveDir, path)).replace(/\.js$/, '.ts');
+
 /** What a bundle does not hold: the others, and in those that are loaded later the library, which the first one has. */
-const between = {
+const between = (entry, outfile) => ({
   name: 'between bundles',
-  setup({ onResolve, initialOptions }) {
-    onResolve({ filter: /\/(forwarder-log|listen|load|quick|server)\.js$/ }, ({ kind, path }) =>
-      kind === 'dynamic-import'
-        ? { path: path.replace(/^\.\.\//, './').replace(/js$/, 'cjs'), external: true }
-        : undefined,
-    );
-    if (initialOptions.entryPoints[0] === helperEntry) return;
-    onResolve({ filter: /^\.\.\/(index|system|unix-listener)\.js$/ }, () => ({
-      path: '../rootlessport.cjs',
-      external: true,
-    }));
+  setup({ onResolve }) {
+    const beside = (other) => {
+      const path = relative(dirname(outfile), other);
+      return { path: path.startsWith('.') ? path : `./${path}`, external: true };
+    };
+    onResolve({ filter: /^\./ }, (request) => {
+      const source = sourceOf(request);
+      if (request.kind === 'dynamic-import' && bundles[source]) return beside(bundles[source]);
+      return entry !== helperEntry && library.includes(source) ? beside(helperBundle) : undefined;
+    });
   },
-};
+});
 
 /** The check of settings files in the helper: compiled from their schema, which the library would take long to load for. */
 const compiledCheck = {
@@ -124,10 +132,11 @@ const compiledCheck = {
 const besideServer = {
   name: 'beside the server',
   setup({ onResolve }) {
-    onResolve({ filter: /^(\.\.\/(index|system|unix-listener)|\.\/metrics)\.js$/ }, ({ path }) => ({
-      path,
-      external: true,
-    }));
+    onResolve({ filter: /^\./ }, (request) =>
+      [...library, 'src/control/metrics.ts'].includes(sourceOf(request))
+        ? { path: request.path, external: true }
+        : undefined,
+    );
   },
 };
 
@@ -136,7 +145,7 @@ const besideServer = {
  * which fails where clients have left few descriptors, and what has failed to load it does not load again.
  */
 const bundleServer = () =>
-  bundleOne('src/api/server.ts', 'lib/api/server.js', {
+  bundleOne('src/control/server.ts', 'lib/control/server.js', {
     format: 'esm',
     define: {},
     supported: {},
@@ -162,15 +171,14 @@ async function bundleOne(entry, outfile, options = {}) {
     define: { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
     // What is loaded later is required: import() would start the loader of modules first.
     supported: { 'dynamic-import': false },
-    plugins: [between, compiledCheck],
+    plugins: [between(entry, outfile), compiledCheck],
     ...options,
   });
   renameSync(partial, outfile);
 }
 
-async function bundleHelper() {
-  await bundleOne(helperEntry, helperBundle);
-  for (const [entry, outfile] of Object.entries(laterBundles)) await bundleOne(entry, outfile);
+async function makeBundles() {
+  for (const [entry, outfile] of Object.entries(bundles)) await bundleOne(entry, outfile);
 }
 
 function removeStale() {
@@ -182,7 +190,7 @@ mkdirSync(cacheFolder, { recursive: true });
 removeStale();
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
   const compiled = compile();
-  if (existsSync(helperEntry)) await bundleHelper();
+  if (existsSync(helperEntry)) await makeBundles();
   if (compiled) await bundleServer();
   // As npm makes it when it installs, so that a link to the command of a checkout works as well.
   if (compiled) chmodSync('lib/cli/main.js', 0o755);

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
   exit 2
 }
 nodes=${SPLICEPORT_NODES:-/var/cache/spliceport/node}
-projects=(--project unit --project contract --project netns --project lifecycle)
+projects=(--project unit --project library --project contract --project netns --project lifecycle)
 
 for version; do
   folder=$nodes/$version

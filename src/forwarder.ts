@@ -2,16 +2,23 @@
 // forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
 
 import { closeSync } from 'node:fs';
-import { binding, startEngine, type NativeEngine, type NativeEvent } from './binding.js';
-import { linksOf, refuseCircles, refuseNewCircles, refuseTaken, type Link } from './collisions.js';
-import { at, deferred, freezeForward, freezeStats, type Entry } from './entries.js';
+import { binding, startEngine, type NativeEngine, type NativeEvent } from './engine/binding.js';
+import {
+  linksOf,
+  refuseCircles,
+  refuseNewCircles,
+  refuseTaken,
+  type Link,
+} from './engine/collisions.js';
+import { at, deferred, freezeForward, freezeStats, type Entry } from './engine/entries.js';
 import { closedError, noSuchForward, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
-import { keyOf, openHostSockets, type OpenedRange } from './host-sockets.js';
-import { showByFacts } from './inspect.js';
-import { hostNetnsIdentity, NetnsTable, type Netns } from './netns.js';
-import { SessionEnds } from './session-ends.js';
-import { endAtExit, forgetAtExit, Transparency } from './transparency.js';
+import { keyOf, openHostSockets, type OpenedRange } from './engine/host-sockets.js';
+import { showByFacts } from './engine/inspect.js';
+import { nativeForwards } from './engine/native-forwards.js';
+import { hostNetnsIdentity, NetnsTable, type Netns } from './spec/netns.js';
+import { SessionEnds } from './engine/session-ends.js';
+import { endAtExit, forgetAtExit, Transparency } from './engine/transparency.js';
 import type {
   CloseOptions,
   Forward,
@@ -31,7 +38,7 @@ import {
   resolveOptions,
   resolveSingle,
   type ResolvedRange,
-} from './validate.js';
+} from './spec/validate.js';
 
 /**
  * Forwards TCP and UDP ports of the host to containers.
@@ -276,22 +283,11 @@ export class Forwarder {
     hosts: readonly OpenedRange[],
     namespaces: readonly Netns[],
   ): void {
-    let firstId = this.#nextId;
-    const failure = this.#engine.add(
-      wanted.map(
-        ({ container, limits, sourceAddress, acceptedProxies, admission, count }, index) => {
-          const { protocol, fds } = at(hosts, index);
-          const target = { netnsFd: at(namespaces, index).fd, ...container };
-          const own = { firstId, protocol, hostFds: fds, target, sourceAddress };
-          const forwards = { ...own, ...limits, ...acceptedProxies, ...admission };
-          firstId += count;
-          return forwards;
-        },
-      ),
-    );
+    const forwards = nativeForwards(this.#nextId, wanted, hosts, namespaces);
+    const failure = this.#engine.add(forwards);
     if (failure === undefined) return;
     // The engine may still end sessions of these ids.
-    this.#nextId = firstId;
+    this.#nextId += wanted.reduce((total, { count }) => total + count, 0);
     for (const netns of namespaces) this.#namespaces.release(netns);
     const { protocol, address, ports } = at(hosts, 0);
     const host = { protocol, address, port: at(ports, 0) };

@@ -2,7 +2,7 @@
 // Types of `await using`, for those who compile for a target without them.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-export { formatPortSpec, parsePortSpec } from './mapping.js';
+export { formatPortSpec, parsePortSpec } from './spec/port-spec.js';
 export { Forwarder } from './forwarder.js';
 export {
   SpliceportError,

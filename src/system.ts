@@ -7,9 +7,9 @@ import {
   type FdWatcher,
   type NativeFailure,
   type PeerCredentials,
-} from './binding.js';
+} from './engine/binding.js';
 import { describeErrno, SpliceportSystemError } from './errors.js';
-import { NetnsTable } from './netns.js';
+import { NetnsTable } from './spec/netns.js';
 
 export { parseAddress, type IpAddress } from './address.js';
 export { describeErrno };

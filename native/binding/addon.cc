@@ -1,11 +1,11 @@
-// addon.cc: what the addon exports; src/binding.ts is its contract. There is no process-wide state: each environment
+// addon.cc: what the addon exports; src/engine/binding.ts is its contract. There is no process-wide state: each environment
 // (the main thread, each Worker) gets classes and engines of its own.
 
 #include <napi.h>
 
-#include "engine_wrap.h"
-#include "fd_watcher.h"
-#include "sockets.h"
+#include "binding/engine_wrap.h"
+#include "binding/fd_watcher.h"
+#include "binding/sockets.h"
 
 namespace spliceport::binding {
 

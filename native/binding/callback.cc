@@ -1,4 +1,4 @@
-#include "callback.h"
+#include "binding/callback.h"
 
 namespace spliceport::binding {
 

@@ -1,4 +1,4 @@
-#include "convert.h"
+#include "binding/convert.h"
 
 #include <array>
 #include <memory>

@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "address.h"
-#include "admission.h"
-#include "counters.h"
-#include "proxy_accept.h"
-#include "result.h"
-#include "session_log.h"
-#include "target.h"
+#include "base/result.h"
+#include "net/address.h"
+#include "proxy/proxy_trust.h"
+#include "relay/admission.h"
+#include "relay/counters.h"
+#include "relay/session_log.h"
+#include "relay/target.h"
 
 namespace spliceport::binding {
 

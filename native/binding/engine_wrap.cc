@@ -1,10 +1,10 @@
-#include "engine_wrap.h"
+#include "binding/engine_wrap.h"
 
 #include <optional>
 #include <utility>
 
-#include "callback.h"
-#include "convert.h"
+#include "binding/callback.h"
+#include "binding/convert.h"
 
 namespace spliceport::binding {
 

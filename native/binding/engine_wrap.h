@@ -1,4 +1,4 @@
-// engine_wrap.h: the Engine class of src/binding.ts.
+// engine_wrap.h: the Engine class of src/engine/binding.ts.
 // Owns:   the engine and the thread-safe function through which its workers reach JavaScript.
 // Thread: JavaScript's, but for OnRemoved and OnSessionsEnded.
 // Life:   keeps itself alive until close() or the end of its environment. Teardown, the same for both and safe to run
@@ -11,8 +11,8 @@
 #include <mutex>
 #include <vector>
 
-#include "engine.h"
-#include "session_log.h"
+#include "engine/engine.h"
+#include "relay/session_log.h"
 
 namespace spliceport::binding {
 

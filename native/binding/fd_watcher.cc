@@ -1,13 +1,13 @@
-#include "fd_watcher.h"
+#include "binding/fd_watcher.h"
 
 #include <sys/epoll.h>
 
 #include <cerrno>
 #include <utility>
 
-#include "callback.h"
-#include "check.h"
-#include "convert.h"
+#include "base/check.h"
+#include "binding/callback.h"
+#include "binding/convert.h"
 
 namespace spliceport::binding {
 

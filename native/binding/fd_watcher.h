@@ -1,4 +1,4 @@
-// fd_watcher.h: the FdWatcher class of src/binding.ts: a uv_poll_t.
+// fd_watcher.h: the FdWatcher class of src/engine/binding.ts: a uv_poll_t.
 // Owns:   the libuv handle, which is freed when libuv has let go of it; never the descriptor.
 // Thread: JavaScript's.
 #pragma once
@@ -6,7 +6,7 @@
 #include <napi.h>
 #include <uv.h>
 
-#include "result.h"
+#include "base/result.h"
 
 namespace spliceport::binding {
 

@@ -1,4 +1,4 @@
-#include "sockets.h"
+#include "binding/sockets.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -10,15 +10,15 @@
 #include <string>
 #include <vector>
 
-#include "convert.h"
-#include "fd_watcher.h"
-#include "link.h"
-#include "setns.h"
-#include "socket.h"
-#include "thread.h"
-#include "transparent.h"
-#include "unique_fd.h"
-#include "unix_socket.h"
+#include "base/thread.h"
+#include "base/unique_fd.h"
+#include "binding/convert.h"
+#include "binding/fd_watcher.h"
+#include "net/interface_up.h"
+#include "net/setns.h"
+#include "net/socket.h"
+#include "net/unix_socket.h"
+#include "routes/transparent.h"
 
 namespace spliceport::binding {
 

@@ -1,4 +1,4 @@
-// sockets.h: the functions of src/binding.ts: host sockets, namespaces, and the few descriptor calls that Node lacks.
+// sockets.h: the functions of src/engine/binding.ts: host sockets, namespaces, and the few descriptor calls that Node lacks.
 // Thread: JavaScript's, which stays in the host's network namespace; that is where the host sockets are made.
 #pragma once
 

@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     }
     const failure = failureOf(error);
     if (asked.json) {
-      const { failedEvent, jsonReport } = await import('./forward-reports.js');
+      const { failedEvent, jsonReport } = await import('./forward/reports.js');
       jsonReport(failedEvent(failure));
     }
     complain(failure);

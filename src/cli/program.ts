@@ -3,17 +3,17 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { addAdmissionOptions } from './admission.js';
-import { addClientAddressOptions } from './client-address.js';
-import type { AddOptions, DrainOptions, RemoveOptions } from './change.js';
+import { addAdmissionOptions } from './forward/admission.js';
+import { addClientAddressOptions } from './forward/client-address.js';
+import type { AddOptions, DrainOptions, RemoveOptions } from './commands/change.js';
 import { give, type Example } from './examples.js';
-import type { ForwardOptions } from './forward.js';
-import { addLogOptions } from './log-options.js';
-import type { ListOptions } from './ls.js';
-import { podmanActions, type PodmanOptions } from './podman-actions.js';
-import { settingsActions, type SettingsOptions } from './settings-actions.js';
-import { sortKeys } from './sort-keys.js';
-import type { TopOptions } from './top.js';
+import type { ForwardOptions } from './commands/forward.js';
+import { addLogOptions } from './commands/log-options.js';
+import type { ListOptions } from './commands/ls.js';
+import { podmanActions, type PodmanOptions } from './commands/podman-actions.js';
+import { settingsActions, type SettingsOptions } from './commands/settings-actions.js';
+import { sortKeys } from './commands/sort-keys.js';
+import type { TopOptions } from './commands/top.js';
 
 /** Takes the exit code of a command that ends otherwise than well. */
 export type SetExitCode = (code: number) => void;
@@ -113,7 +113,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
     )
     .option('--json', 'print a line of JSON for each event')
     .action(async (specs: string[], options: ForwardOptions) => {
-      const { forward } = await import('./forward.js');
+      const { forward } = await import('./commands/forward.js');
       setExitCode(await forward(specs, options));
     });
   addSpecs(command, 'what to forward, as after -p of a container engine');
@@ -142,7 +142,7 @@ function addLists(program: Command): void {
     .description('Lists the forwards of all running forwarders of this user.')
     .option('-q, --quiet', 'print only ids')
     .option('--json', 'print JSON')
-    .action(async (options: ListOptions) => (await import('./ls.js')).list(options));
+    .action(async (options: ListOptions) => (await import('./commands/ls.js')).list(options));
   give(ls, [
     { command: 'spliceport ls', effect: 'print a table' },
     {
@@ -159,7 +159,7 @@ function addLists(program: Command): void {
     .argument('[id...]', idDescription)
     .option('--json', 'print JSON')
     .action(async (ids: string[], options: JsonOption) =>
-      (await import('./sessions.js')).listSessions(ids, options),
+      (await import('./commands/sessions.js')).listSessions(ids, options),
     );
   give(sessions, [
     { command: 'spliceport sessions 4281', effect: 'list those of one forwarder' },
@@ -173,7 +173,7 @@ function addLists(program: Command): void {
     .argument('[id...]', idDescription)
     .option('--json', 'print JSON, with every counter')
     .action(async (ids: string[], options: JsonOption) =>
-      (await import('./stats.js')).showStats(ids, options),
+      (await import('./commands/stats.js')).showStats(ids, options),
     );
   give(stats, [
     { command: 'spliceport stats', effect: 'print a table' },
@@ -186,7 +186,7 @@ function addLists(program: Command): void {
     .description(
       'Prints the metrics of all forwarders as one text for Prometheus, with the names of their containers.',
     )
-    .action(async () => (await import('./metrics.js')).showMetrics());
+    .action(async () => (await import('./commands/metrics.js')).showMetrics());
   give(metrics, [
     {
       command: 'spliceport metrics > all.new && mv all.new all.prom',
@@ -203,7 +203,7 @@ function addChanges(program: Command): void {
     .option('--to <id>', 'the forwarder; required if several are running')
     .option('--json', 'print JSON')
     .action(async (specs: string[], options: AddOptions) =>
-      (await import('./change.js')).add(specs, options),
+      (await import('./commands/change.js')).add(specs, options),
     );
   addSpecs(add, 'what to forward, as with the command forward');
   addClientAddressOptions(add);
@@ -221,7 +221,7 @@ function addChanges(program: Command): void {
     .option('--drain <seconds>', 'how long sessions may continue', parseSeconds, 0)
     .option('--json', 'print JSON')
     .action(async (ids: string[], options: RemoveOptions) =>
-      (await import('./change.js')).remove(ids, options),
+      (await import('./commands/change.js')).remove(ids, options),
     );
   give(remove, [
     { command: 'spliceport rm 4281/1', effect: 'remove it and end its sessions' },
@@ -242,7 +242,7 @@ function addChanges(program: Command): void {
     .option('--for <seconds>', 'how long sessions may continue', parseSeconds, 10)
     .option('--json', 'print JSON')
     .action(async (ids: string[], options: DrainOptions) =>
-      (await import('./change.js')).drain(ids, options),
+      (await import('./commands/change.js')).drain(ids, options),
     );
   give(drain, [
     {
@@ -266,7 +266,7 @@ function addTop(program: Command): void {
     .addOption(
       new Option('--sort <column>', 'the first sort column').choices(sortKeys).default('to-host'),
     )
-    .action(async (options: TopOptions) => (await import('./top.js')).top(options));
+    .action(async (options: TopOptions) => (await import('./commands/top.js')).top(options));
   give(command, [
     { command: 'spliceport top', effect: 'show the busiest first' },
     { command: 'spliceport top --sort open', effect: 'show those with the most sessions first' },
@@ -285,7 +285,7 @@ function addSettings(program: Command, setExitCode: SetExitCode): void {
     .argument('[file]', 'a settings file')
     .option('--json', 'print JSON')
     .action(async (action: string, file: string | undefined, options: SettingsOptions) => {
-      const { settings } = await import('./settings.js');
+      const { settings } = await import('./commands/settings.js');
       setExitCode(settings(action, file, options));
     });
   give(command, [
@@ -315,7 +315,7 @@ function addPodman(program: Command): void {
     )
     .option('--json', 'print JSON')
     .action(async (action: string, options: PodmanOptions) =>
-      (await import('./podman.js')).podman(action, options),
+      (await import('./commands/podman.js')).podman(action, options),
     );
   give(command, [
     {
@@ -343,7 +343,7 @@ function addCompletion(program: Command): void {
       program.createArgument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish'] as const),
     )
     .action(async (shell: string) => {
-      const { completionScript } = await import('./completion.js');
+      const { completionScript } = await import('./completion/scripts.js');
       process.stdout.write(completionScript(program, shell));
     });
   give(command, [

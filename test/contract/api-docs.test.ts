@@ -28,7 +28,7 @@ const examples = pages.flatMap((page): Example[] => {
     name: `${page}:${text.slice(0, index).split('\n').length + 1}`,
     code: code
       .replaceAll("'spliceport'", `'${root}src/index.js'`)
-      .replaceAll("'spliceport/control'", `'${root}src/api/control.js'`),
+      .replaceAll("'spliceport/control'", `'${root}src/control/index.js'`),
   }));
 });
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/failure.js';
 import { examplesOf } from '../../src/cli/examples.js';
 import { buildProgram } from '../../src/cli/program.js';
-import { sortKeys } from '../../src/cli/sort-keys.js';
+import { sortKeys } from '../../src/cli/commands/sort-keys.js';
 import { parsePortSpec } from '../../src/index.js';
 import { isMissing, type Tool } from '../helpers/tools.js';
 import { cli, program as programFile } from './helpers/cli.js';
@@ -145,7 +145,7 @@ describe('docs/cli.md', () => {
   });
 
   test('lists every event, and its fields', () => {
-    const source = readFileSync(`${root}src/cli/forward-reports.ts`, 'utf8');
+    const source = readFileSync(`${root}src/cli/forward/reports.ts`, 'utf8');
     const [, union = ''] = /export type ForwardEvent =(.*?);\n\n/s.exec(source) ?? [];
     const words = [...union.matchAll(/'(\w+)'|readonly (\w+)\??:/g)].map(
       ([, name, field]) => name ?? field ?? '',

@@ -4,7 +4,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ControlClient, ControlError, listForwarders } from '../../src/api/client.js';
+import { ControlClient, ControlError, listForwarders } from '../../src/control/client.js';
 import { Controlled } from './helpers/control.js';
 import { ControlledProcess } from './helpers/controlled-process.js';
 import { isWithoutStrangers } from './helpers/stranger.js';

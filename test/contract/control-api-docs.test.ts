@@ -3,13 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { ControlClient } from '../../src/api/client.js';
-import * as control from '../../src/api/control.js';
+import { ControlClient } from '../../src/control/client.js';
+import * as control from '../../src/control/index.js';
 import { codeIn, rowsOf } from './helpers/doc-page.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(`${root}docs/control-api.md`, 'utf8');
-const sourceOf = (name: string) => readFileSync(`${root}src/api/${name}.ts`, 'utf8');
+const sourceOf = (name: string) => readFileSync(`${root}src/control/${name}.ts`, 'utf8');
 
 describe('docs/control-api.md', () => {
   test('lists every call of the description, and no other', () => {

@@ -2,7 +2,7 @@
 
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Forward, Session, StatsReport } from '../../src/api/types.js';
+import type { Forward, Session, StatsReport } from '../../src/control/types.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import {
   askTcp,

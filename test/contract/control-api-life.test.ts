@@ -23,8 +23,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ControlClient } from '../../src/api/client.js';
-import { openControlSocket } from '../../src/api/listen.js';
+import { ControlClient } from '../../src/control/client.js';
+import { openControlSocket } from '../../src/control/listen.js';
 import { Forwarder } from '../../src/index.js';
 import { openFds } from '../helpers/process-facts.js';
 import { until, within } from '../helpers/wait.js';
@@ -323,10 +323,10 @@ describe('the helper', () => {
   test('loads nothing of it before it is ready, and what answers only for a client', async () => {
     const copy = join(folder, 'copy');
     const root = join(executable, '../..');
-    for (const name of ['lib/api', 'libexec', 'build/Release']) {
+    for (const name of ['lib/control', 'lib/engines', 'libexec', 'build/Release']) {
       mkdirSync(join(copy, name), { recursive: true });
     }
-    const files = ['libexec/rootlessport', 'lib/rootlessport.cjs', 'lib/node-path'];
+    const files = ['libexec/rootlessport', 'lib/engines/podman.cjs', 'lib/node-path'];
     files.push('build/Release/spliceport.node', 'package.json');
     for (const file of files.filter((name) => existsSync(join(root, name)))) {
       copyFileSync(join(root, file), join(copy, file));
@@ -336,14 +336,14 @@ describe('the helper', () => {
       await using run = await start({ command });
       expect(await run.letGo()).toMatchObject({ code: 0, stdout: '', stderr: '' });
     }
-    copyFileSync(join(root, 'lib/api/listen.cjs'), join(copy, 'lib/api/listen.cjs'));
+    copyFileSync(join(root, 'lib/control/listen.cjs'), join(copy, 'lib/control/listen.cjs'));
     await using run = await start({ command });
     await isOpen(run);
     const { status, json } = await call(socketOf(run), 'GET', '/v1/info');
     expect(status).toBe(500);
     expect((json as { message: string }).message).toContain('server.cjs');
 
-    copyFileSync(join(root, 'lib/api/server.cjs'), join(copy, 'lib/api/server.cjs'));
+    copyFileSync(join(root, 'lib/control/server.cjs'), join(copy, 'lib/control/server.cjs'));
     expect((await call(socketOf(run), 'GET', '/metrics')).text).toMatch(
       /^spliceport_forwards\{.*\} 1$/m,
     );

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { routesFor } from '../../src/api/routes.js';
+import { routesFor } from '../../src/control/routes.js';
 import { Forwarder, type Forward } from '../../src/index.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import { connectTcp } from '../helpers/tcp-client.js';

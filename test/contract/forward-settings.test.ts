@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { addRequest, checked } from '../../src/api/bodies.js';
+import { addRequest, checked } from '../../src/control/bodies.js';
 import { builtInDefaults } from '../../src/settings/defaults.js';
 import { forwarderKeys } from '../../src/settings/keys.js';
 

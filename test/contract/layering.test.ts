@@ -1,66 +1,66 @@
 // Holds every #include of native/ and every import of src/ against the table in docs/architecture.md: a file uses its
-// own level and what is before it. A file that the table does not name fails too.
+// own folder and the levels before it. A file that the table does not name fails too.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const read = (path: string): string => readFileSync(`${root}${path}`, 'utf8');
 
-/** The levels of native/ or src/, lowest first, as the page draws them. */
+/** The levels of native/ or src/, lowest first, as the page draws them: folders end with a slash. */
 function documentedLevels(folder: 'native' | 'src'): string[][] {
   const page = read('docs/architecture.md');
   const drawn = new RegExp(`^ {4}${folder}:(.*(?:\\n {13}.*)*)`, 'm').exec(page)?.[1] ?? '';
   return drawn.split('←').map((level) => level.split(',').map((name) => name.trim()));
 }
 
-const read = (path: string): string => readFileSync(`${root}${path}`, 'utf8');
-const nativeLevels = documentedLevels('native');
-const sourceLevels = documentedLevels('src');
+const levels = { native: documentedLevels('native'), src: documentedLevels('src') };
 
-/** The files of native/binding/, which may use each other and every level. */
-const bindingFiles = ['addon', 'callback', 'convert', 'engine_wrap', 'fd_watcher', 'sockets'];
+/** Of what lies under src/'s root, what a folder above the library may use: proof that the public API is enough. */
+const publicModules = ['index', 'system', 'unix-listener', 'address'];
 
-/** What a folder of src/ may use besides itself: proof that the public API is enough. */
-// The last has no state and no imports, so a bundle may have a copy of it.
-const publicModules = ['../index.js', '../system.js', '../unix-listener.js', '../address.js'];
-
-/** What single folders may use beyond that: other folders, and packages. */
-const furtherImports: Readonly<Record<string, readonly string[]>> = {
-  api: ['../rootlessport/', 'prom-client', 'spliceport/package.json', 'zod/'],
-  cli: ['../api/', '../log/', '../settings/', 'cli-table3', 'commander'],
-  log: ['pino'],
-  rootlessport: ['../api/', '../log/', '../settings/'],
-  settings: ['jsonc-parser', 'zod/'],
+/** The packages that parts of src/ may use. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  'cli/': ['cli-table3', 'commander'],
+  'control/': ['prom-client', 'spliceport/package.json', 'zod/'],
+  'engine/': ['node-gyp-build'],
+  'log/': ['pino'],
+  'settings/': ['jsonc-parser', 'zod/'],
 };
 const nodeHeaders = /^(napi|node|node_api|js_native_api|uv|v8)\b/;
 
-function levelOf(levels: readonly (readonly string[])[], name: string): number {
-  return levels.findIndex((level) => level.includes(name));
+/** The folder of a path below native/ or src/, with a slash; or the file, where it is in none. */
+function unitOf(path: string): string {
+  const slash = path.indexOf('/');
+  return slash === -1 ? path : path.slice(0, slash + 1);
 }
 
-function upward(levels: readonly (readonly string[])[], from: string, to: string): string[] {
-  const [user, used] = [levelOf(levels, from), levelOf(levels, to)];
-  if (user === -1) return [`${from} is in no level`];
-  if (used === -1) return [`${from} uses ${to}, which is in no level`];
-  return used > user ? [`${from} uses ${to}, which is above it`] : [];
+/** What is wrong with one file's use of another; both are paths below native/ or src/, without endings. */
+function upward(tree: 'native' | 'src', from: string, to: string): string[] {
+  const levelOf = (unit: string) => levels[tree].findIndex((level) => level.includes(unit));
+  const [user, used] = [unitOf(from), unitOf(to)];
+  if (levelOf(user) === -1) return [`${from} is in no level`];
+  if (levelOf(used) === -1) return [`${from} uses ${to}, which is in no level`];
+  if (user === used || levelOf(used) < levelOf(user)) return [];
+  const areFiles = !user.endsWith('/') && !used.endsWith('/');
+  if (areFiles && levelOf(used) === levelOf(user)) return [];
+  return [`${from} uses ${to}, which is not below it`];
+}
+
+function includesOf(text: string): string[] {
+  return [...text.matchAll(/^#include "([^"]+)\.h"/gm)].map(([, header = '']) => header);
 }
 
 function nativeViolations(path: string, text: string): string[] {
-  const inBinding = path.startsWith('native/binding/');
   const name = path.replace(/^native\//, '').replace(/\.(cc|h)$/, '');
   const system = [...text.matchAll(/^#include <([^>]+)>/gm)].map(([, header = '']) => header);
-  const own = [...text.matchAll(/^#include "([^"]+)\.h"/gm)].map(([, header = '']) => header);
-  if (inBinding) {
-    return [name.replace(/^binding\//, ''), ...own]
-      .filter((used) => !bindingFiles.includes(used) && levelOf(nativeLevels, used) === -1)
-      .map((unknown) => `${name} uses ${unknown}, which is in no level`);
-  }
   return [
     ...system
-      .filter((header) => nodeHeaders.test(header))
+      .filter((header) => !name.startsWith('binding/') && nodeHeaders.test(header))
       .map((header) => `${name} includes ${header}; only native/binding/ knows Node`),
-    ...[name, ...own].flatMap((header) => upward(nativeLevels, name, header)),
+    ...[name, ...includesOf(text)].flatMap((header) => upward('native', name, header)),
   ];
 }
 
@@ -69,32 +69,33 @@ function importsOf(text: string): string[] {
   return [...text.matchAll(form)].map(([, specifier = '']) => specifier);
 }
 
+/** Whether a file is above the library, and so sees of its root what is public. */
+function isAbove(name: string): boolean {
+  const levelOf = (unit: string) => levels.src.findIndex((level) => level.includes(unit));
+  return levelOf(unitOf(name)) > levelOf('index');
+}
+
 function sourceViolations(path: string, text: string): string[] {
   const name = path.replace(/^src\//, '').replace(/\.ts$/, '');
-  const inFolder = name.includes('/');
-  const refusals = inFolder ? [] : upward(sourceLevels, name, name);
-  const further = furtherImports[name.split('/')[0] ?? ''] ?? [];
+  const granted = packages[unitOf(name)] ?? [];
+  const violations = upward('src', name, name);
   for (const specifier of importsOf(text)) {
-    const isGranted = further.some((each) =>
-      each.endsWith('/') ? specifier.startsWith(each) : specifier === each,
-    );
-    if (inFolder && isGranted) continue;
     if (specifier.startsWith('node:')) {
-      if (name === 'types') refusals.push('types imports nothing');
+      if (name === 'types') violations.push('types imports nothing');
     } else if (!specifier.startsWith('.')) {
-      if (name !== 'addon-path' || specifier !== 'node-gyp-build')
-        refusals.push(`${name} imports ${specifier}`);
-    } else if (!inFolder) {
-      refusals.push(
-        ...upward(sourceLevels, name, specifier.replace(/^\.\//, '').replace(/\.js$/, '')),
+      const may = granted.some((each) =>
+        each.endsWith('/') ? specifier.startsWith(each) : specifier === each,
       );
-    } else if (!specifier.startsWith('./') && !publicModules.includes(specifier)) {
-      refusals.push(
-        `${name} imports ${specifier}; a folder uses itself, index, system and address`,
-      );
+      if (!may) violations.push(`${name} imports ${specifier}`);
+    } else {
+      const used = posix.join(posix.dirname(name), specifier).replace(/\.js$/, '');
+      const isOfLibrary = ['spec/', 'engine/'].includes(unitOf(used)) || !used.includes('/');
+      if (isAbove(name) && isOfLibrary && !publicModules.includes(used)) {
+        violations.push(`${name} imports ${used}; it may use ${publicModules.join(', ')}`);
+      } else violations.push(...upward('src', name, used));
     }
   }
-  return refusals;
+  return violations;
 }
 
 function filesOf(folder: string, extension: RegExp): string[] {
@@ -104,24 +105,50 @@ function filesOf(folder: string, extension: RegExp): string[] {
     .map((file) => `${folder}/${file}`);
 }
 
+/** A way from a file back to itself, by what each uses. */
+function circleIn(uses: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (name: string, way: readonly string[]): string[] | undefined => {
+    if (way.includes(name)) return [...way.slice(way.indexOf(name)), name];
+    if (done.has(name)) return undefined;
+    for (const used of uses.get(name) ?? []) {
+      const circle = visit(used, [...way, name]);
+      if (circle) return circle;
+    }
+    done.add(name);
+    return undefined;
+  };
+  for (const name of uses.keys()) {
+    const circle = visit(name, []);
+    if (circle) return circle;
+  }
+  return undefined;
+}
+
 describe('the rule itself', () => {
   test.each([
-    ['native/pipe.h', '#include "tcp_session.h"'],
-    ['native/engine.cc', '#include <napi.h>'],
-    ['native/engine.cc', '#include <uv.h>'],
+    ['native/relay/pipe.h', '#include "tcp/tcp_session.h"'],
+    ['native/engine/engine.cc', '#include <napi.h>'],
+    ['native/engine/engine.cc', '#include <uv.h>'],
     ['native/novelty.cc', ''],
-    ['native/engine.cc', '#include "convert.h"'],
+    ['native/engine/engine.cc', '#include "binding/convert.h"'],
     ['native/binding/addon.cc', '#include "novelty.h"'],
+    ['native/udp/udp_forward.h', '#include "tcp/tcp_session.h"'],
+    ['native/tcp/tcp_session.h', '#include "tcp_forward.h"'],
   ])('refuses %s with %s', (path, text) => {
     expect(nativeViolations(path, text)).not.toEqual([]);
   });
 
   test.each([
     ['src/types.ts', "import { readFileSync } from 'node:fs';"],
-    ['src/errors.ts', "import { binding } from './binding.js';"],
-    ['src/forwarder.ts', "import type { X } from './rootlessport/config.js';"],
-    ['src/rootlessport/main.ts', "import { binding } from '../binding.js';"],
-    ['src/api/server.ts', "const { run } = await import('../demo/main.js');"],
+    ['src/errors.ts', "import { binding } from './engine/binding.js';"],
+    ['src/spec/validate.ts', "import { binding } from '../engine/binding.js';"],
+    ['src/forwarder.ts', "import type { X } from './engines/podman/config.js';"],
+    ['src/engines/podman/main.ts', "import { binding } from '../../engine/binding.js';"],
+    ['src/engines/podman/main.ts', "import { Forwarder } from '../../forwarder.js';"],
+    ['src/control/server.ts', "const { run } = await import('../demo/main.js');"],
+    ['src/rootlesskit/ports.ts', "import { Config } from '../engines/podman/config.js';"],
+    ['src/log/log.ts', "import { Server } from '../control/server.js';"],
     ['src/demo/main.ts', "export * from 'left-pad';"],
     ['src/demo/main.ts', "import { Command } from 'commander';"],
     ['src/cli/main.ts', "import { run } from '../demo/main.js';"],
@@ -130,33 +157,58 @@ describe('the rule itself', () => {
     expect(sourceViolations(path, text)).not.toEqual([]);
   });
 
-  test('lets a file use its own level and what is below', () => {
-    expect(nativeViolations('native/pump.cc', '#include <errno.h>\n#include "reactor.h"')).toEqual(
-      [],
-    );
+  test('lets a file use its own folder and what is below', () => {
     expect(
-      nativeViolations('native/binding/addon.cc', '#include <napi.h>\n#include "engine.h"'),
+      nativeViolations('native/relay/pump.cc', '#include <errno.h>\n#include "relay/reactor.h"'),
+    ).toEqual([]);
+    expect(
+      nativeViolations(
+        'native/binding/addon.cc',
+        '#include <napi.h>\n#include "engine/engine.h"\n#include "binding/convert.h"',
+      ),
     ).toEqual([]);
     expect(
       sourceViolations(
-        'src/demo/main.ts',
-        "import { a } from './b.js';\nimport { c } from '../index.js';",
+        'src/cli/commands/ls.ts',
+        "import { a } from '../text/table.js';\nimport { c } from '../../index.js';\nimport { d } from '../../control/types.js';",
       ),
     ).toEqual([]);
-    expect(sourceViolations('src/validate.ts', "import { a } from './netns.js';")).toEqual([]);
+    expect(sourceViolations('src/spec/validate.ts', "import { a } from './netns.js';")).toEqual([]);
+    expect(sourceViolations('src/hints.ts', "import { a } from './errors.js';")).toEqual([]);
+  });
+
+  test('finds a circle', () => {
+    const uses = new Map([
+      ['a', ['b', 'c']],
+      ['b', []],
+      ['c', ['d']],
+      ['d', ['c']],
+    ]);
+    expect(circleIn(uses)).toEqual(['c', 'd', 'c']);
+    uses.set('d', []);
+    expect(circleIn(uses)).toBeUndefined();
   });
 });
 
 describe('the files', () => {
   test.each(filesOf('native', /\.(cc|h)$/))(
-    '%s includes only its own level and what is below',
+    '%s includes only its own folder and what is below',
     (path) => {
       expect(nativeViolations(path, read(path))).toEqual([]);
     },
   );
 
-  test.each(filesOf('src', /\.ts$/))('%s imports only its own level and what is below', (path) => {
+  test.each(filesOf('src', /\.ts$/))('%s imports only its own folder and what is below', (path) => {
     expect(sourceViolations(path, read(path))).toEqual([]);
+  });
+
+  test('no headers of native/ include each other in a circle', () => {
+    const headers = filesOf('native', /\.h$/);
+    const uses = new Map(
+      headers.map((path) => [path, includesOf(read(path)).map((used) => `native/${used}.h`)]),
+    );
+    expect(uses.size).toBeGreaterThan(50);
+    expect(circleIn(uses)).toBeUndefined();
   });
 
   test('sources.gypi names every source of native/ once, and no other', () => {

@@ -68,7 +68,7 @@ function start(log: object, containerPort = echo.port, options: RunOptions = {})
 /** Starts a helper whose runtime says something on standard error at a signal, as it does when it aborts. */
 function startChatty(log: object): Run {
   const report = ['--report-on-signal', `--report-directory=${caller.folder}`];
-  const helper = fileURLToPath(new URL('../../lib/rootlessport.cjs', import.meta.url));
+  const helper = fileURLToPath(new URL('../../lib/engines/podman.cjs', import.meta.url));
   return start(log, echo.port, { command: [process.execPath, ...report, helper] });
 }
 const said = /^Node\.js report completed$/m;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parser } from '@prometheus-io/lezer-promql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openControlSocket } from '../../src/api/listen.js';
+import { openControlSocket } from '../../src/control/listen.js';
 import { Forwarder } from '../../src/index.js';
 import { call, Controlled } from './helpers/control.js';
 import { codeIn, rowsOf } from './helpers/doc-page.js';

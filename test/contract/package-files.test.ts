@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { addonPath } from '../../src/addon-path.js';
+import { addonPath } from '../../src/engine/addon-path.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
@@ -57,7 +57,7 @@ describe('the package', () => {
     });
     const expected = [
       ...compiled,
-      ...['lib/rootlessport.cjs', 'lib/api/listen.cjs', 'lib/api/server.cjs'],
+      ...['lib/engines/podman.cjs', 'lib/control/listen.cjs', 'lib/control/server.cjs'],
       ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
       ...['docs', 'libexec', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'],
@@ -152,7 +152,7 @@ describe('an install without the addon', () => {
 
 test('the types compile for the oldest Node, without types of Node', () => {
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-types-'));
-  const program = ['index', 'api/control'].map(
+  const program = ['index', 'control/index'].map(
     (name) => `export * from '${root}lib/${name}.js';\n`,
   );
   writeFileSync(join(folder, 'program.mts'), program.join(''));
@@ -210,7 +210,7 @@ describe('the addon', () => {
 
   /** What a process finds that starts with the given settings; node-gyp-build reads them when it is loaded. */
   function foundWith(env: NodeJS.ProcessEnv): string {
-    const script = `import('${root}lib/addon-path.js').then((m) => console.log(m.addonPath('${folder}')))`;
+    const script = `import('${root}lib/engine/addon-path.js').then((m) => console.log(m.addonPath('${folder}')))`;
     const output = execFileSync(process.execPath, ['-e', script], {
       env: { ...process.env, ...env },
       encoding: 'utf8',

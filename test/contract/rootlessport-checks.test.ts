@@ -116,7 +116,7 @@ describe('namespace and descriptors', () => {
   });
 
   test('without the script that knows, a closed descriptor is found out all the same', async () => {
-    const bundle = join(executable, '../../lib/rootlessport.cjs');
+    const bundle = join(executable, '../../lib/engines/podman.cjs');
     const config = caller.config([], { ExitFD: 2_000_000_000 });
     await expectRefusal(caller, config, 'invalid ExitFD', { command: [process.execPath, bundle] });
   });

@@ -23,14 +23,14 @@ let script: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'spliceport script-'));
-  for (const name of ['lib', 'libexec', 'bin', 'links', 'links/here'])
+  for (const name of ['lib', 'lib/engines', 'libexec', 'bin', 'links', 'links/here'])
     mkdirSync(join(folder, name));
   script = join(folder, 'libexec/rootlessport');
   copyFileSync(executable, script);
   const status = `require('fs').readFileSync('/proc/self/status', 'utf8')`;
   const fdSize = `Number(/^FDSize:\\s+(\\d+)/m.exec(${status})[1])`;
   const tell = `{ script: __filename, args: process.argv.slice(2), env: process.env, fdSize: ${fdSize} }`;
-  writeFileSync(join(folder, 'lib/rootlessport.cjs'), `console.log(JSON.stringify(${tell}))`);
+  writeFileSync(join(folder, 'lib/engines/podman.cjs'), `console.log(JSON.stringify(${tell}))`);
   writeFileSync(join(folder, 'lib/node-path'), `${process.execPath}\n`);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -114,16 +114,18 @@ describe('node', () => {
 
 describe('the bundle', () => {
   test('that has not been built is told on standard output', () => {
-    rmSync(join(folder, 'lib/rootlessport.cjs'));
+    rmSync(join(folder, 'lib/engines/podman.cjs'));
     const { status, stdout, stderr } = start();
-    expect(stdout).toMatch(/^spliceport is not built: there is no .*\/lib\/rootlessport\.cjs\n$/);
+    expect(stdout).toMatch(
+      /^spliceport is not built: there is no .*\/lib\/engines\/podman\.cjs\n$/,
+    );
     expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
   });
 
   test('that finds no addon tells so on standard output', () => {
     copyFileSync(
-      join(executable, '../../lib/rootlessport.cjs'),
-      join(folder, 'lib/rootlessport.cjs'),
+      join(executable, '../../lib/engines/podman.cjs'),
+      join(folder, 'lib/engines/podman.cjs'),
     );
     const { status, stdout, stderr } = start();
     expect(stdout).toMatch(/^[^\n]*addon[^\n]*\n$/);
@@ -159,7 +161,7 @@ describe('the bundle', () => {
     ],
   ])('is found from %s', ([, prepare]) => {
     const { script: bundle, args } = told(prepare());
-    expect({ bundle, args }).toEqual({ bundle: join(folder, 'lib/rootlessport.cjs'), args: [] });
+    expect({ bundle, args }).toEqual({ bundle: join(folder, 'lib/engines/podman.cjs'), args: [] });
   });
 });
 

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Forward, ForwarderInfo } from '../../src/api/types.js';
+import type { Forward, ForwarderInfo } from '../../src/control/types.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';

@@ -1,6 +1,6 @@
 // What a settings file may have as blocks of addresses: each line of the input is one.
 
-#include "cidr.h"
+#include "net/cidr.h"
 
 #include <arpa/inet.h>
 

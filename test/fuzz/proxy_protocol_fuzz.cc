@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "proxy_protocol.h"
+#include "proxy/proxy_protocol.h"
 
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

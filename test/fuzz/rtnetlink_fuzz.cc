@@ -8,7 +8,7 @@
 #include <cstring>
 #include <span>
 
-#include "rtnetlink_messages.h"
+#include "routes/rtnetlink_messages.h"
 
 namespace spliceport {
 

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
-import { binding } from '../../src/binding.js';
+import { binding } from '../../src/engine/binding.js';
 import { serve } from './rpc.js';
 import { nextText } from './tcp-client.js';
 import { TcpServer, type TcpSeen, type TcpServerOptions } from './tcp-server.js';

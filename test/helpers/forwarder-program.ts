@@ -1,7 +1,7 @@
 // forwarder-program.ts: a forwarder in a process of its own, whose descriptors and memory are the forwarder's alone.
 
 import { execFileSync } from 'node:child_process';
-import { binding } from '../../src/binding.js';
+import { binding } from '../../src/engine/binding.js';
 import {
   Forwarder,
   type CloseOptions,

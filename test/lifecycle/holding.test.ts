@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { binding } from '../../src/binding.js';
+import { binding } from '../../src/engine/binding.js';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { openFds, privateMemoryKiB } from '../helpers/process-facts.js';

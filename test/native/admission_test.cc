@@ -1,4 +1,4 @@
-#include "admission.h"
+#include "relay/admission.h"
 
 #include <doctest/doctest.h>
 

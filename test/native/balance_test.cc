@@ -1,4 +1,4 @@
-#include "balance.h"
+#include "relay/balance.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "cidr.h"
+#include "net/cidr.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "client_routes.h"
+#include "routes/client_routes.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -8,8 +8,8 @@
 #include <chrono>
 #include <thread>
 
-#include "route_tables.h"
-#include "support.h"
+#include "routes/route_tables.h"
+#include "support/support.h"
 
 namespace spliceport {
 

@@ -1,15 +1,15 @@
 // How the descriptors of a process are shared out. In child processes, whose limits are their own.
 
-#include "descriptor_budget.h"
+#include "base/descriptor_budget.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
-#include "child.h"
-#include "harness.h"
-#include "pipe.h"
-#include "server.h"
-#include "udp_echo.h"
+#include "relay/pipe.h"
+#include "support/child.h"
+#include "support/harness.h"
+#include "support/server.h"
+#include "support/udp_echo.h"
 
 namespace spliceport {
 

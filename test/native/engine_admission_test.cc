@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
-#include "harness.h"
-#include "server.h"
-#include "udp_ends.h"
+#include "support/harness.h"
+#include "support/server.h"
+#include "support/udp_ends.h"
 
 namespace spliceport {
 

@@ -8,8 +8,8 @@
 #include <array>
 #include <thread>
 
-#include "harness.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/server.h"
 
 namespace spliceport {
 

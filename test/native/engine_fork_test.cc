@@ -3,10 +3,10 @@
 
 #include <doctest/doctest.h>
 
-#include "child.h"
-#include "harness.h"
-#include "processor_time.h"
-#include "server.h"
+#include "support/child.h"
+#include "support/harness.h"
+#include "support/processor_time.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -5,12 +5,12 @@
 
 #include <array>
 
-#include "child.h"
-#include "harness.h"
-#include "processor_time.h"
-#include "refusal.h"
-#include "server.h"
-#include "udp_ends.h"
+#include "support/child.h"
+#include "support/harness.h"
+#include "support/processor_time.h"
+#include "support/refusal.h"
+#include "support/server.h"
+#include "support/udp_ends.h"
 
 namespace spliceport {
 

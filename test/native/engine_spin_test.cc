@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "harness.h"
-#include "processor_time.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/processor_time.h"
+#include "support/server.h"
 
 namespace spliceport {
 

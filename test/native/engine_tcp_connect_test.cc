@@ -6,8 +6,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "harness.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/server.h"
 
 namespace spliceport {
 

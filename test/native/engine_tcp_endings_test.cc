@@ -5,8 +5,8 @@
 
 #include <atomic>
 
-#include "harness.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -6,10 +6,10 @@
 #include <latch>
 #include <random>
 
-#include "child.h"
-#include "harness.h"
-#include "processor_time.h"
-#include "server.h"
+#include "support/child.h"
+#include "support/harness.h"
+#include "support/processor_time.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -9,9 +9,9 @@
 #include <deque>
 #include <fstream>
 
-#include "call_faults.h"
-#include "harness.h"
-#include "tcp_endpoint.h"
+#include "support/call_faults.h"
+#include "support/harness.h"
+#include "support/tcp_endpoint.h"
 
 namespace spliceport {
 

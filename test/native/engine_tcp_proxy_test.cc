@@ -4,9 +4,9 @@
 #include <array>
 #include <atomic>
 
-#include "harness.h"
-#include "proxy_support.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/proxy_support.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -3,8 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include "harness.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -7,9 +7,9 @@
 #include <atomic>
 #include <random>
 
-#include "harness.h"
-#include "processor_time.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/processor_time.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -7,11 +7,11 @@
 #include <chrono>
 #include <thread>
 
-#include "harness.h"
-#include "proxy_support.h"
-#include "rtnetlink.h"
-#include "server.h"
-#include "squatter.h"
+#include "routes/rtnetlink.h"
+#include "support/harness.h"
+#include "support/proxy_support.h"
+#include "support/server.h"
+#include "support/squatter.h"
 
 namespace spliceport {
 

@@ -10,8 +10,8 @@
 #include <cstring>
 #include <fstream>
 
-#include "harness.h"
-#include "udp_ends.h"
+#include "support/harness.h"
+#include "support/udp_ends.h"
 
 namespace spliceport {
 

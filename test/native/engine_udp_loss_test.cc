@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
-#include "harness.h"
-#include "udp_ends.h"
+#include "support/harness.h"
+#include "support/udp_ends.h"
 
 namespace spliceport {
 

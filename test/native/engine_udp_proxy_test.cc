@@ -2,9 +2,9 @@
 
 #include <set>
 
-#include "harness.h"
-#include "proxy_support.h"
-#include "udp_echo.h"
+#include "support/harness.h"
+#include "support/proxy_support.h"
+#include "support/udp_echo.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "epoll.h"
+#include "base/epoll.h"
 
 #include <array>
 #include <functional>
@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "support.h"
+#include "support/support.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "pipe.h"
+#include "relay/pipe.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 
 #include <doctest/doctest.h>
 
-#include "splice.h"
-#include "support.h"
+#include "relay/splice.h"
+#include "support/support.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "processor_share.h"
+#include "base/processor_share.h"
 
 #include <sched.h>
 
@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <thread>
 
-#include "processor_time.h"
-#include "timer.h"
+#include "base/timer.h"
+#include "support/processor_time.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "proxy_protocol.h"
+#include "proxy/proxy_protocol.h"
 
 #include <doctest/doctest.h>
 

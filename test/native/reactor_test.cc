@@ -1,4 +1,4 @@
-#include "reactor.h"
+#include "relay/reactor.h"
 
 #include <doctest/doctest.h>
 

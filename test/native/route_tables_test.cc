@@ -1,11 +1,11 @@
-#include "route_tables.h"
+#include "routes/route_tables.h"
 
 #include <doctest/doctest.h>
 
 #include <vector>
 
-#include "squatter.h"
-#include "support.h"
+#include "support/squatter.h"
+#include "support/support.h"
 
 namespace spliceport {
 

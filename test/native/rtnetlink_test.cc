@@ -1,4 +1,4 @@
-#include "rtnetlink.h"
+#include "routes/rtnetlink.h"
 
 #include <doctest/doctest.h>
 #include <linux/fib_rules.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "support.h"
+#include "support/support.h"
 
 namespace spliceport {
 

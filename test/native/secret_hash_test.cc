@@ -1,4 +1,4 @@
-#include "secret_hash.h"
+#include "base/secret_hash.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <set>
 #include <span>
 
-#include "address.h"
+#include "net/address.h"
 
 namespace spliceport {
 

@@ -7,9 +7,9 @@
 #include <set>
 #include <vector>
 
-#include "descriptor_budget.h"
-#include "harness.h"
-#include "worker.h"
+#include "base/descriptor_budget.h"
+#include "engine/worker.h"
+#include "support/harness.h"
 
 namespace spliceport {
 

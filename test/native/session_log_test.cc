@@ -1,4 +1,4 @@
-#include "session_log.h"
+#include "relay/session_log.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 #include <thread>
 
-#include "harness.h"
+#include "support/harness.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "setns.h"
+#include "net/setns.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "support.h"
+#include "support/support.h"
 
 namespace spliceport {
 

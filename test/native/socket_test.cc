@@ -1,10 +1,10 @@
-#include "socket.h"
+#include "net/socket.h"
 
 #include <fcntl.h>
 
 #include <doctest/doctest.h>
 
-#include "support.h"
+#include "support/support.h"
 
 namespace spliceport {
 

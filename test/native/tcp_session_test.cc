@@ -1,9 +1,9 @@
-#include "tcp_session.h"
+#include "tcp/tcp_session.h"
 
 #include <doctest/doctest.h>
 
-#include "harness.h"
-#include "server.h"
+#include "support/harness.h"
+#include "support/server.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "timer.h"
+#include "base/timer.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <memory>
 #include <random>
 
-#include "support.h"
+#include "support/support.h"
 
 namespace spliceport {
 

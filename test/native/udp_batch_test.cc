@@ -1,4 +1,4 @@
-#include "udp_batch.h"
+#include "net/udp_batch.h"
 
 #include <doctest/doctest.h>
 #include <net/if.h>
@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
-#include "socket.h"
-#include "support.h"
+#include "net/socket.h"
+#include "support/support.h"
 
 namespace spliceport {
 

@@ -1,4 +1,4 @@
-#include "udp_flows.h"
+#include "udp/udp_flows.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <list>
 #include <random>
 
-#include "udp_forward.h"
+#include "udp/udp_forward.h"
 
 namespace spliceport {
 

@@ -1,13 +1,13 @@
-#include "udp_forward.h"
+#include "udp/udp_forward.h"
 
 #include <doctest/doctest.h>
 #include <poll.h>
 
 #include <utility>
 
-#include "harness.h"
-#include "udp_echo.h"
-#include "udp_ends.h"
+#include "support/harness.h"
+#include "support/udp_echo.h"
+#include "support/udp_ends.h"
 
 namespace spliceport {
 

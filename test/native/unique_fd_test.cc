@@ -1,4 +1,4 @@
-#include "unique_fd.h"
+#include "base/unique_fd.h"
 
 #include <fcntl.h>
 

@@ -1,4 +1,4 @@
-#include "unix_socket.h"
+#include "net/unix_socket.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include <doctest/doctest.h>
 
-#include "support.h"
+#include "support/support.h"
 
 namespace spliceport {
 

@@ -9,14 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
-import { addWithSettings } from '../../src/rootlessport/add-forwards.js';
-import { helperSettings } from '../../src/rootlessport/settings.js';
+import { addWithSettings } from '../../src/engines/podman/add-forwards.js';
+import { helperSettings } from '../../src/engines/podman/settings.js';
 import { forwarderSettings, withSettings } from '../../src/settings/apply.js';
 import { gatesOnly } from '../../src/settings/gates.js';
 import { describeProblem, loadSettings } from '../../src/settings/load.js';
 import type { QuickSettings } from '../../src/settings/quick.js';
 import type { SettingsFile } from '../../src/settings/types.js';
-import { resolveForwards, resolveOptions } from '../../src/validate.js';
+import { resolveForwards, resolveOptions } from '../../src/spec/validate.js';
 import { cli } from '../contract/helpers/cli.js';
 import { freePorts } from '../contract/helpers/run.js';
 import { Container } from '../helpers/container.js';
@@ -36,7 +36,7 @@ import { UdpSocket } from '../helpers/udp-socket.js';
 import { until, within } from '../helpers/wait.js';
 
 // What the helper tells its caller is in its notices as well.
-vi.mock(import('../../src/rootlessport/streams.js'), async (original) => ({
+vi.mock(import('../../src/engines/podman/streams.js'), async (original) => ({
   ...(await original()),
   writeAll: () => undefined,
 }));

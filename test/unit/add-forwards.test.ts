@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { SpliceportSystemError, type ForwardSpec } from '../../src/index.js';
-import { addWithSettings } from '../../src/rootlessport/add-forwards.js';
+import { addWithSettings } from '../../src/engines/podman/add-forwards.js';
 
 const port: ForwardSpec = { host: { port: 80 }, container: { port: 80 } };
 const gated: ForwardSpec = { ...port, deny: ['10.0.0.0/8'] };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ControlError } from '../../src/api/client.js';
+import { ControlError } from '../../src/control/client.js';
 import { exitCodes, failureOf, usageFailure } from '../../src/cli/failure.js';
 import { SpliceportError, SpliceportSystemError } from '../../src/index.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { LiveLine } from '../../src/cli/live-line.js';
-import { tableLines } from '../../src/cli/table.js';
+import { LiveLine } from '../../src/cli/text/live-line.js';
+import { tableLines } from '../../src/cli/text/table.js';
 
 const ERASE = '\r\x1b[2K';
 

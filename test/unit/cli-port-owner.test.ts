@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { describePortOwner } from '../../src/cli/port-owner.js';
+import { describePortOwner } from '../../src/cli/running/port-owner.js';
 
 const servers: Server[] = [];
 afterEach(() => {

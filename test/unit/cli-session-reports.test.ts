@@ -2,7 +2,7 @@
 
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { sessionReports } from '../../src/cli/session-reports.js';
+import { sessionReports } from '../../src/cli/forward/session-reports.js';
 import type { EndedSession } from '../../src/index.js';
 
 const ended: EndedSession = {

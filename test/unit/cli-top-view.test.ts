@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { sortKeys } from '../../src/cli/sort-keys.js';
-import { sortRows, type TopRow } from '../../src/cli/top-model.js';
-import { clampOffset, moveSorting, pageSize, render } from '../../src/cli/top-view.js';
+import { sortKeys } from '../../src/cli/commands/sort-keys.js';
+import { sortRows, type TopRow } from '../../src/cli/top/model.js';
+import { clampOffset, moveSorting, pageSize, render } from '../../src/cli/top/view.js';
 
 function row(id: string, changes: Partial<TopRow> = {}): TopRow {
   return {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { TrafficMeter } from '../../src/cli/traffic.js';
+import { TrafficMeter } from '../../src/cli/forward/traffic.js';
 
 const totals = (bytesToContainer: number, bytesToHost: number, sessionsTotal: number) => ({
   bytesToContainer,

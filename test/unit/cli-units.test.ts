@@ -5,7 +5,7 @@ import {
   formatDuration,
   formatEndpoint,
   formatRate,
-} from '../../src/cli/units.js';
+} from '../../src/cli/text/units.js';
 
 describe('formatBytes', () => {
   test.each([

@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { onEnd } from '../../src/rootlessport/descriptors.js';
+import { onEnd } from '../../src/engines/podman/descriptors.js';
 import { takeWatch } from '../../src/system.js';
 
 /** A number that is no descriptor. */

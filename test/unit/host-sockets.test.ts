@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import type { HostSocketRequest } from '../../src/binding.js';
-import { openHostSockets, type HostRange } from '../../src/host-sockets.js';
+import type { HostSocketRequest } from '../../src/engine/binding.js';
+import { openHostSockets, type HostRange } from '../../src/engine/host-sockets.js';
 
 const { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } = constants.errno;
 

@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SpliceportSystemError } from '../../src/errors.js';
-import { netnsPath, NetnsTable } from '../../src/netns.js';
+import { netnsPath, NetnsTable } from '../../src/spec/netns.js';
 
 const own = '/proc/self/ns/net';
 const ownByPid = `/proc/${process.pid}/ns/net`;

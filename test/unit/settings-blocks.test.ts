@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadSettings } from '../../src/settings/load.js';
 import type { SettingsProblem } from '../../src/settings/types.js';
-import { resolveForwards } from '../../src/validate.js';
+import { resolveForwards } from '../../src/spec/validate.js';
 import { Random } from '../helpers/random.js';
 
 const spec = { host: { port: 1 }, container: { port: 1 }, netns: { pid: 1 } };

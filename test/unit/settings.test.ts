@@ -13,7 +13,7 @@ import { forwarderKeys } from '../../src/settings/keys.js';
 import { describeProblem, loadSettings } from '../../src/settings/load.js';
 import type { QuickSettings } from '../../src/settings/quick.js';
 import type { SettingsFile } from '../../src/settings/types.js';
-import { resolveForwards, resolveOptions } from '../../src/validate.js';
+import { resolveForwards, resolveOptions } from '../../src/spec/validate.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'spliceport-settings-'));

@@ -8,7 +8,7 @@ import {
   resolveIds,
   resolveOptions,
   resolveSingle,
-} from '../../src/validate.js';
+} from '../../src/spec/validate.js';
 
 const netns = '/run/netns/web';
 const type = 'ERR_SPLICEPORT_INVALID_ARG_TYPE';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
-import type { ForwardEvent } from '../../../src/cli/forward-reports.js';
+import type { ForwardEvent } from '../../../src/cli/forward/reports.js';
 import { until, within } from '../../helpers/wait.js';
 
 /** The program under test. */

@@ -11,7 +11,7 @@ import {
   openControlSocket,
   type ControlOptions,
   type ControlSocket,
-} from '../../../src/api/listen.js';
+} from '../../../src/control/listen.js';
 import { within } from '../../helpers/wait.js';
 
 /** An answer, with its body read as JSON where it is that. */

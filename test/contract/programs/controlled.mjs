@@ -6,7 +6,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Forwarder } from '../../../lib/index.js';
-import { openControlSocket } from '../../../lib/api/control.js';
+import { openControlSocket } from '../../../lib/control/index.js';
 
 const [what, folder] = process.argv.slice(2);
 const tell = (value) => console.log(JSON.stringify(value));

@@ -2,7 +2,7 @@
 
 import { openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { binding } from '../../../src/binding.js';
+import { binding } from '../../../src/engine/binding.js';
 import { Forwarder } from '../../../src/index.js';
 
 const { pid, port, how } = workerData as {

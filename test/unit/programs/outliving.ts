@@ -1,6 +1,6 @@
 // outliving.ts: has a fault in a callback and in a promise that nobody waits for, as a helper that is ready.
 
-import { outlive } from '../../../src/rootlessport/last-words.js';
+import { outlive } from '../../../src/engines/podman/last-words.js';
 import { serve } from '../../helpers/rpc.js';
 
 const told: string[] = [];

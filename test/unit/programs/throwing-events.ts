@@ -1,7 +1,7 @@
 // throwing-events.ts: an engine whose events are met with exceptions, and that goes on after an uncaughtException.
 
 import { closeSync, openSync } from 'node:fs';
-import { binding, isNativeFailure, startEngine } from '../../../src/binding.js';
+import { binding, isNativeFailure, startEngine } from '../../../src/engine/binding.js';
 import { serve } from '../../helpers/rpc.js';
 import { until } from '../../helpers/wait.js';
 

@@ -1,7 +1,7 @@
 // throwing-watcher.ts: watches a descriptor with a callback that throws, and goes on after an uncaughtException.
 
 import { openSync } from 'node:fs';
-import { binding } from '../../../src/binding.js';
+import { binding } from '../../../src/engine/binding.js';
 import { serve } from '../../helpers/rpc.js';
 
 const handlers = {

@@ -1,0 +1,35 @@
+#include "base/memory_trim.h"
+
+#include <malloc.h>
+
+namespace spliceport {
+
+namespace {
+
+// Fewer are not worth it: a session is some 400 bytes.
+constexpr size_t kMany = 256;
+constexpr size_t kFewOfMany = 4;
+constexpr int64_t kDelayMicros = 100'000;
+
+}  // namespace
+
+void MemoryTrim::End() {
+  --live_;
+  if (most_live_ < kMany || live_ > most_live_ / kFewOfMany || armed()) return;
+  Arm();
+}
+
+void MemoryTrim::Arm() {
+  live_before_ = live_;
+  timers_.Arm(*this, NowMicros() + kDelayMicros);
+}
+
+void MemoryTrim::OnTimer() {
+  if (live_ < live_before_) return Arm();
+  most_live_ = live_;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+}  // namespace spliceport

@@ -1,0 +1,229 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <latch>
+#include <thread>
+
+namespace spliceport {
+
+namespace {
+
+// Clients and servers need the processors too. With more than half of them awake for new connections, two threads share
+// what one does with fewer wake-ups.
+size_t DefaultAcceptors() { return std::max(std::thread::hardware_concurrency() / 2, 1U); }
+
+// What the host socket is to do for all workers.
+void ApplyLimits(const ForwardConfig& config) {
+  const int fd = config.host_socket->get();
+  if (config.protocol == Protocol::kTcp) return SetKeepalive(fd, config.limits.keepalive);
+  if (!config.limits.udp_segmentation) SetReceiveOffload(fd, false);
+}
+
+}  // namespace
+
+void Engine::Record::AddTo(ForwardCounters& sum) const {
+  for (const auto& part : counters) {
+    if (part) sum.Merge(*part);
+  }
+}
+
+Engine::Engine(EngineEvents& events, const Settings& settings)
+    : events_(events),
+      acceptors_(settings.acceptors > 0 ? settings.acceptors : DefaultAcceptors()),
+      balance_(static_cast<size_t>(settings.workers)) {}
+
+Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
+  const auto measured = DescriptorBudget::OfProcess().Measure();
+  if (!measured.ok()) return measured.error();
+  std::unique_ptr<Engine> engine(new Engine(events, settings));
+  for (size_t index = 0; index < static_cast<size_t>(settings.workers); ++index) {
+    auto worker = Worker::Start(index, settings, engine->balance_, engine->routes_, *engine);
+    if (!worker.ok()) return worker.error();
+    engine->workers_.push_back(std::move(worker.value()));
+  }
+  return engine;
+}
+
+Engine::~Engine() { Close(); }
+
+Result<NetnsPtr> Engine::NetnsFor(int borrowed_fd) {
+  if (borrowed_fd < 0) return NetnsPtr();
+  auto opened = Netns::From(borrowed_fd);
+  if (!opened.ok()) return opened.error();
+  std::erase_if(netns_, [](const auto& known) { return known.expired(); });
+  for (const auto& known : netns_) {
+    const NetnsPtr netns = known.lock();
+    if (netns && netns->IsSameAs(*opened.value())) return netns;
+  }
+  netns_.push_back(opened.value());
+  return NetnsPtr(opened.value());
+}
+
+// Waits until each worker is done, so a task may borrow what is on the caller's stack.
+void Engine::OnAllWorkers(const std::function<void(size_t, Worker&)>& task) {
+  std::latch done(static_cast<ptrdiff_t>(workers_.size()));
+  for (size_t index = 0; index < workers_.size(); ++index) {
+    Worker& worker = *workers_[index];
+    worker.Post([&task, &done, &worker, index] {
+      task(index, worker);
+      done.count_down();
+    });
+  }
+  done.wait();
+}
+
+// A listener is shared by all workers; a UDP socket has one, since two would break the order of a flow.
+bool Engine::Serves(const ForwardConfig& config, size_t worker) const {
+  return config.protocol == Protocol::kTcp ||
+         static_cast<size_t>(config.id) % workers_.size() == worker;
+}
+
+// The forward's own worker and those after it, as many as there are acceptors.
+bool Engine::Accepts(int id, size_t worker) const {
+  const size_t own = static_cast<size_t>(id) % workers_.size();
+  return (worker + workers_.size() - own) % workers_.size() < acceptors_;
+}
+
+Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
+  // Better refused than open for nobody.
+  if (!DescriptorBudget::OfProcess().CanServe(configs.size())) return SysError{-EMFILE, "accept"};
+  for (const ForwardConfig& config : configs)
+    ApplyLimits(config);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const ForwardConfig& config : configs) {
+      Record record;
+      record.listener = DescriptorBudget::OfProcess().TakeListener();
+      for (size_t worker = 0; worker < workers_.size(); ++worker) {
+        const bool serves = Serves(config, worker);
+        record.counters.push_back(serves ? std::make_unique<ForwardCounters>() : nullptr);
+        record.workers_left += serves ? 1 : 0;
+      }
+      const bool is_new = records_.emplace(config.id, std::move(record)).second;
+      Check(is_new, "a forward's id was used twice");
+    }
+  }
+  std::vector<Result<void>> outcomes(workers_.size());
+  OnAllWorkers([&](size_t index, Worker& worker) {
+    for (const ForwardConfig& config : configs) {
+      if (!outcomes[index].ok()) return;
+      if (!Serves(config, index)) continue;
+      ForwardConfig part = config;
+      part.accepts = Accepts(config.id, index);
+      outcomes[index] = worker.Add(part, *CountersOf(config.id, index));
+    }
+  });
+  for (const Result<void>& outcome : outcomes) {
+    if (outcome.ok()) continue;
+    Forget(configs);
+    return outcome;
+  }
+  return {};
+}
+
+ForwardCounters* Engine::CountersOf(int id, size_t worker) {
+  const std::lock_guard lock(mutex_);
+  return records_.at(id).counters[worker].get();
+}
+
+// Takes back an Add that failed on the way. A session that is between two workers counts until it has arrived, so the
+// records stay until each worker is done.
+void Engine::Forget(const std::vector<ForwardConfig>& configs) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const ForwardConfig& config : configs)
+      records_.at(config.id).forgotten = true;
+  }
+  OnAllWorkers([&](size_t index, Worker& worker) {
+    for (const ForwardConfig& config : configs) {
+      if (!Serves(config, index)) continue;
+      if (worker.Has(config.id)) {
+        worker.Remove(config.id, 0);
+      } else {
+        OnDone(config.id);
+      }
+    }
+  });
+}
+
+void Engine::Retarget(const std::vector<std::pair<int, TargetPtr>>& changes) {
+  OnAllWorkers([&](size_t, Worker& worker) {
+    for (const auto& [id, target] : changes)
+      worker.Retarget(id, target);
+  });
+}
+
+void Engine::Remove(const std::vector<int>& ids, int64_t drain_micros) {
+  OnAllWorkers([&](size_t, Worker& worker) {
+    for (const int id : ids)
+      worker.Remove(id, drain_micros);
+  });
+}
+
+bool Engine::Has(int id) {
+  const std::lock_guard lock(mutex_);
+  return records_.contains(id);
+}
+
+void Engine::PostTo(size_t worker, std::function<void(Worker&)> task) {
+  Worker& receiver = *workers_[worker];
+  receiver.Post([task = std::move(task), &receiver] { task(receiver); });
+}
+
+void Engine::PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) {
+  for (size_t other = 0; other < workers_.size(); ++other) {
+    if (other != worker) PostTo(other, task);
+  }
+}
+
+void Engine::OnDone(int id) {
+  bool forgotten = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find(id);
+    if (found == records_.end() || --found->second.workers_left > 0) return;
+    forgotten = found->second.forgotten;
+    found->second.AddTo(retired_);
+    records_.erase(found);
+  }
+  if (!forgotten) events_.OnRemoved(id);
+}
+
+void Engine::Sum(std::optional<int> id, ForwardCounters& sum) {
+  const std::lock_guard lock(mutex_);
+  if (id) {
+    const auto found = records_.find(*id);
+    if (found != records_.end()) found->second.AddTo(sum);
+    return;
+  }
+  for (const auto& [known, record] : records_)
+    record.AddTo(sum);
+  sum.Merge(retired_);
+}
+
+std::vector<SessionInfo> Engine::Sessions() {
+  ++listings_;
+  std::vector<SessionListing> listings(workers_.size());
+  for (SessionListing& listing : listings)
+    listing.number = listings_;
+  const auto is_done = [](const SessionListing& listing) { return listing.done; };
+  while (!std::all_of(listings.begin(), listings.end(), is_done)) {
+    OnAllWorkers([&](size_t index, Worker& worker) {
+      if (!listings[index].done) worker.Describe(listings[index]);
+    });
+  }
+  std::vector<SessionInfo> all;
+  for (const SessionListing& listing : listings)
+    all.insert(all.end(), listing.sessions.begin(), listing.sessions.end());
+  return all;
+}
+
+void Engine::Close() {
+  for (auto& worker : workers_)
+    worker->Stop();
+  workers_.clear();
+  routes_.RemoveIdle();
+}
+
+}  // namespace spliceport

@@ -1,0 +1,92 @@
+// engine.h: the workers and the forwards they serve. Many engines may live in one process.
+// Owns:   its workers, the counters, one descriptor per network namespace in use.
+// Thread: all calls from one thread, the embedding program's; each waits until the workers have carried it out, which
+//         takes microseconds since they never block. EngineEvents is called on worker threads.
+// Fails:  SysError; nothing half done is left.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/descriptor_budget.h"
+#include "engine/worker.h"
+
+namespace spliceport {
+
+class EngineEvents {
+ public:
+  // The last session of a removed forward has ended. Called on a worker's thread, once per Remove()d id.
+  virtual void OnRemoved(int id) = 0;
+
+ protected:
+  ~EngineEvents() = default;
+};
+
+class Engine final : private WorkerPeers {
+ public:
+  static Result<std::unique_ptr<Engine>> Create(const Settings& settings, EngineEvents& events);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // The namespace behind `borrowed_fd`; one object for one namespace, -1 for the process's own.
+  Result<NetnsPtr> NetnsFor(int borrowed_fd);
+
+  // All or none.
+  Result<void> Add(const std::vector<ForwardConfig>& configs);
+  // In force when it returns, for all.
+  void Retarget(const std::vector<std::pair<int, TargetPtr>>& changes);
+  // The host sockets are closed when it returns. Sessions may go on for `drain_micros`; 0: they are closed as well.
+  void Remove(const std::vector<int>& ids, int64_t drain_micros);
+  bool Has(int id);
+  // Adds the counters of one forward, or of all that ever were, to `sum`.
+  void Sum(std::optional<int> id, ForwardCounters& sum);
+  // Workers serve their clients meanwhile. A session that goes from one to another just then may be missing.
+  std::vector<SessionInfo> Sessions();
+  // How the sessions are spread over the workers.
+  const Balance& balance() const { return balance_; }
+  // Stops the workers and closes all; OnRemoved is not called any more. May be called twice.
+  void Close();
+
+ private:
+  struct Record {
+    void AddTo(ForwardCounters& sum) const;
+    // One per worker that serves the forward, by worker; null where one does not.
+    std::vector<std::unique_ptr<ForwardCounters>> counters;
+    int workers_left = 0;
+    BudgetPlace listener;
+    // Its Add failed, so nobody knows of it.
+    bool forgotten = false;
+  };
+
+  Engine(EngineEvents& events, const Settings& settings);
+  void OnAllWorkers(const std::function<void(size_t, Worker&)>& task);
+  bool Serves(const ForwardConfig& config, size_t worker) const;
+  bool Accepts(int id, size_t worker) const;
+  ForwardCounters* CountersOf(int id, size_t worker);
+  void OnDone(int id) override;
+  void PostTo(size_t worker, std::function<void(Worker&)> task) override;
+  void PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) override;
+  void Forget(const std::vector<ForwardConfig>& configs);
+
+  EngineEvents& events_;
+  const size_t acceptors_;
+  Balance balance_;
+  RouteRegistry routes_;
+  std::vector<std::weak_ptr<const Netns>> netns_;
+  // Guards records_ and retired_: workers take a record out when its forward is done.
+  std::mutex mutex_;
+  std::map<int, Record> records_;
+  ForwardCounters retired_;
+  uint32_t listings_ = 0;
+  // Last: workers use everything above.
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace spliceport

@@ -1,0 +1,125 @@
+// udp_batch.h: many datagrams per system call: recvmmsg(2) and sendmmsg(2), with segmentation offload on both sides.
+//              With UDP_GRO one read may bring a train of equal datagrams; with UDP_SEGMENT one write sends such a train
+//              (udp(7)). splice(2) is of no use here: a pipe does not keep the boundaries.
+// Owns:   the memory of the datagrams in hand. Thread: the worker's.
+// Fails:  a send that is refused is repeated, split or dropped as udp_batch.cc explains, and the outcome is counted.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "net/address.h"
+
+namespace spliceport {
+
+// A datagram, or with segment_bytes > 0 a train of datagrams of that size, of which the last may be shorter.
+struct Train {
+  std::span<const char> bytes;
+  size_t segment_bytes = 0;
+  size_t datagrams() const {
+    return segment_bytes == 0 ? 1 : (bytes.size() + segment_bytes - 1) / segment_bytes;
+  }
+};
+
+struct ReceivedTrain : Train {
+  Address peer;            // Not set on a connected socket.
+  Address local;           // Where the peer sent to; 0.0.0.0 when the kernel did not say. Port 0.
+  uint32_t interface = 0;  // Where it came in.
+  uint32_t kernel_drops =
+      0;  // The socket's count of drops so far, SO_RXQ_OVFL; 0 when there were none.
+};
+
+class ReceiveBatch {
+ public:
+  static constexpr int kSlots = 32;
+
+  ReceiveBatch();
+  // Reads what is there, but not more than `most`, into the slots from `used()` on; the number of trains, 0 for none or
+  // an error.
+  int Receive(int fd, bool connected, int most = kSlots);
+  // Why the last Receive gave none: EAGAIN where there was nothing.
+  int error() const { return error_; }
+  // The i-th train since Clear().
+  const ReceivedTrain& operator[](int index) const { return trains_[index]; }
+  int used() const { return used_; }
+  bool full() const { return used_ == kSlots; }
+  void Clear() { used_ = 0; }
+
+ private:
+  static constexpr size_t kSlotBytes = 64 << 10;  // The largest datagram or train is 65,527 bytes.
+  struct Slot {
+    sockaddr_storage peer;
+    alignas(cmsghdr) char control[128];
+    iovec memory;
+  };
+  void Prepare(int index, bool connected);
+  void Read(int index, bool connected);
+
+  std::unique_ptr<char[]> memory_;
+  std::unique_ptr<Slot[]> slots_;
+  std::array<mmsghdr, kSlots> headers_{};
+  std::array<ReceivedTrain, kSlots> trains_;
+  int used_ = 0;
+  int error_ = 0;
+};
+
+// How datagrams of one flow are to leave. Outlives the Flush of what was added with it.
+struct DatagramRoute {
+  bool connected = true;
+  Address peer;  // When not connected.
+  Address
+      source;  // When not connected: the address to leave from; unspecified: the kernel's choice.
+  uint32_t interface = 0;        // Where `source` is, which matters if it is link-local.
+  bool segmentation = true;      // Turned off for good when the path refuses UDP_SEGMENT.
+  std::span<const char> prefix;  // Ahead of each datagram; not counted in SendOutcome::bytes.
+};
+
+struct SendOutcome {
+  uint64_t datagrams = 0;
+  uint64_t bytes = 0;
+  uint64_t dropped = 0;
+};
+
+class SendBatch {
+ public:
+  // Borrows the bytes, the route and its prefix until Flush. Joins a train to the one before where the two make one.
+  void Add(DatagramRoute& route, const Train& train);
+  bool empty() const { return messages_.empty(); }
+  SendOutcome Flush(int fd);
+
+ private:
+  struct Message {
+    DatagramRoute* route = nullptr;
+    size_t first_piece = 0;
+    size_t pieces = 0;
+    size_t bytes = 0;          // With the prefixes.
+    size_t segment_bytes = 0;  // Of the first datagram, also when it is the only one.
+    size_t datagrams = 0;
+    bool closed = false;      // Ends with a short datagram, so nothing can follow.
+    bool any_source = false;  // The kernel chooses: the route's source has been refused.
+  };
+  void AddWhole(DatagramRoute& route, const Train& train);
+  void Append(std::vector<Message>& messages, DatagramRoute& route, const Train& train);
+  void AppendSingles(std::vector<Message>& messages, DatagramRoute& route,
+                     std::span<const char> bytes, size_t segment_bytes);
+  bool Join(DatagramRoute& route, const Train& train);
+  void AppendPieces(const DatagramRoute& route, std::span<const char> bytes);
+  void Head(const Message& message, msghdr& header, char* control);
+  void MakeHeaders(size_t first);
+  bool Recover(size_t index, int error);
+  void Split(size_t index);
+
+  std::vector<Message> messages_;
+  std::vector<iovec> pieces_;
+  std::vector<mmsghdr> headers_;
+  std::vector<char> controls_;
+};
+
+}  // namespace spliceport

@@ -1,0 +1,115 @@
+// Theory of operation
+//
+//   tables   Several forwarders may serve one namespace at the same time, and none may disturb another; but what one leaves
+//            behind that was killed must not stay for ever. So each engine that is at work in a namespace has a table of
+//            its own there, whose number it has claimed. Rules with this project's mark that lead to a table which nobody
+//            claims are what a dead process has left: whoever gets hold of the claim takes them away, with the table's
+//            routes. Rules lead there, because wherever there is such a route there is a rule for its table.
+//   claims   A claim must be exclusive, end with its process however that ends, and be out of reach for whoever may not
+//            change routes: else any program in the container could keep tables from us. A name or a lock would be
+//            anybody's in the namespace. So it is a connection that no packet has made (TCP_REPAIR, which takes
+//            CAP_NET_ADMIN), from an address that is nobody's. The kernel gives the same two ends to one socket alone. To
+//            connect from a foreign address takes CAP_NET_ADMIN or CAP_NET_RAW over the namespace (IP_TRANSPARENT in
+//            ip(7)). Anybody may be bound to one (IP_FREEBIND), but that does not stop a socket in repair. Nothing is sent
+//            when it is closed either.
+//   numbers  The first that is free: the kernel keeps a table, although empty, for as long as the namespace lives.
+
+#include "routes/route_tables.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "net/address.h"
+#include "net/socket.h"
+
+namespace spliceport {
+
+namespace {
+
+constexpr uint32_t kFirstTable = 0x7370'0000;
+constexpr uint32_t kTables = 1'024;
+
+bool IsOurs(uint32_t table) { return table - kFirstTable < kTables; }
+
+// RFC 7600: for those who have no address. Nothing is ever sent to it.
+constexpr const char* kNobody = "192.0.0.8";
+constexpr uint16_t kClaimPort = 0x7370;
+
+// The right to use a table in the calling thread's namespace; EADDRINUSE while another has it.
+Result<UniqueFd> Claim(uint32_t table) {
+  auto opened = OpenStreamSocket(false);
+  if (!opened.ok()) return opened;
+  const int fd = opened.value().get();
+  const auto foreign = SetOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+  if (!foreign.ok()) return foreign.error();
+  const auto silent = SetOption(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+  if (!silent.ok()) return silent.error();
+  const Address nobody = *Address::Parse(kNobody, kClaimPort);
+  if (bind(fd, nobody.bytes(), nobody.size()) != 0) return LastError("bind");
+  const auto number = static_cast<uint16_t>(table - kFirstTable + 1);
+  const auto connected = StartConnect(fd, *Address::Parse("127.0.0.1", number));
+  if (connected.ok()) return opened;
+  if (connected.error().code == -EADDRNOTAVAIL) return SysError{-EADDRINUSE, "connect"};
+  return connected.error();
+}
+
+// Takes away all of a table that the caller has claimed.
+Result<void> Clear(RouteSocket& socket, uint32_t table, const std::vector<SourceRule>& rules) {
+  auto routes = socket.Routes(table);
+  if (!routes.ok()) return routes.error();
+  RouteBatch batch;
+  for (const LocalRoute& route : routes.value())
+    batch.Remove(route);
+  for (const SourceRule& rule : rules) {
+    if (rule.table == table) batch.Remove(rule);
+  }
+  return batch.size() == 0 ? Result<void>() : socket.Commit(batch);
+}
+
+}  // namespace
+
+Result<void> ClearTheDead(RouteSocket& socket, uint32_t own_table) {
+  auto rules = socket.Rules();
+  if (!rules.ok()) return rules.error();
+  std::vector<uint32_t> tables;
+  for (const SourceRule& rule : rules.value()) {
+    if (IsOurs(rule.table)) tables.push_back(rule.table);
+  }
+  std::sort(tables.begin(), tables.end());
+  tables.erase(std::unique(tables.begin(), tables.end()), tables.end());
+  for (const uint32_t table : tables) {
+    const auto claim = Claim(table);
+    if (!claim.ok() && table != own_table) continue;
+    const auto cleared = Clear(socket, table, rules.value());
+    if (!cleared.ok()) return cleared;
+  }
+  return {};
+}
+
+Result<TableClaim> ClaimTable() {
+  for (uint32_t table = kFirstTable;; ++table) {
+    auto claim = Claim(table);
+    if (claim.ok()) return TableClaim{table, std::move(claim.value())};
+    if (claim.error().code != -EADDRINUSE || !IsOurs(table + 1)) return claim.error();
+  }
+}
+
+Result<void> PrepareRoutes() {
+  auto socket = RouteSocket::Open();
+  if (!socket.ok()) return socket.error();
+  // Removals of what is not there: whoever may not add is refused, and so is all of it where the kernel has no rules.
+  RouteBatch batch;
+  batch.Remove(SourceRule{false, Protocol::kTcp, 1, kFirstTable + kTables});
+  batch.Remove(LocalRoute{*Address::Parse("192.0.2.1", 0), {}, kFirstTable + kTables});
+  const auto allowed = socket.value().Commit(batch);
+  if (!allowed.ok()) return allowed;
+  auto claim = ClaimTable();
+  if (!claim.ok()) return claim.error();
+  return ClearTheDead(socket.value(), claim.value().table);
+}
+
+}  // namespace spliceport

@@ -1,0 +1,113 @@
+// rtnetlink.h: the routing table of one network namespace, as far as transparent forwarding changes it: rules that pick
+//              a table by protocol and source port, and host routes in such a table.
+// Owns:   its netlink socket, which keeps the namespace of the thread that opened it.
+// Thread: one at a time.
+// Kernel: rtnetlink(7). A request is carried out before sendmsg(2) returns, and its answer waits to be read: no call here
+//         waits for anything but the kernel's own lock. Rules by port need Linux 4.17.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "net/address.h"
+#include "net/socket.h"
+
+namespace spliceport {
+
+// What is sent from `port` is looked up in `table`.
+struct SourceRule {
+  bool v6 = false;
+  Protocol protocol = Protocol::kTcp;
+  uint16_t port = 0;
+  uint32_t table = 0;
+};
+
+// What is sent to the address of `client` is delivered to this namespace itself.
+struct LocalRoute {
+  Address client;
+  // Where it is sent from, unless its socket says so; unspecified when only `client` and `table` matter.
+  Address source;
+  uint32_t table = 0;
+};
+
+// Of an interface.
+struct InterfaceAddress {
+  uint32_t interface = 0;
+  Address address;
+  // Others reach it by this one: it has passed every check, is meant to last, and is not of one link alone.
+  bool is_for_others = false;
+};
+
+// Requests to be carried out together, in order.
+class RouteBatch {
+ public:
+  void Add(const SourceRule& rule);
+  void Remove(const SourceRule& rule);
+  // In place of what the table has for this client.
+  void Put(const LocalRoute& route);
+  void Remove(const LocalRoute& route);
+  size_t size() const { return starts_.size(); }
+
+ private:
+  friend class RouteSocket;
+  void Begin(uint16_t type, uint16_t flags);
+  void Body(const void* body, size_t size);
+  void Attribute(uint16_t type, const void* value, size_t size);
+  void Number(uint16_t type, uint32_t value) { Attribute(type, &value, sizeof(value)); }
+  void IpAddress(uint16_t type, const Address& address);
+  void AppendRule(uint16_t type, uint16_t flags, const SourceRule& rule);
+  void AppendRoute(uint16_t type, uint16_t flags, const LocalRoute& route);
+
+  std::vector<char> bytes_;
+  std::vector<size_t> starts_;
+};
+
+// How a namespace would reach an address.
+enum class Reach : uint8_t {
+  kBeyond,  // By a gateway, by the default route, or not at all.
+  kNear,    // On a network that it is on.
+  kOwn,     // It is its own, or no host's.
+};
+
+class RouteSocket {
+ public:
+  // In the calling thread's namespace.
+  static Result<RouteSocket> Open();
+  // Of a socket that answers as the kernel does.
+  explicit RouteSocket(UniqueFd fd);
+
+  // Carries out all, also after a failure; the first failure, but for what was so already.
+  Result<void> Commit(const RouteBatch& batch);
+  Result<Reach> ReachOf(const Address& address);
+  // Those that bear this project's mark, of both families.
+  Result<std::vector<SourceRule>> Rules();
+  // Of both families, but for the loopback interface.
+  Result<std::vector<InterfaceAddress>> Addresses();
+  // Of one table, with this project's mark.
+  Result<std::vector<LocalRoute>> Routes(uint32_t table);
+
+ private:
+  Result<void> Send(const char* bytes, size_t size);
+  // The next bunch of messages; their number of bytes.
+  Result<size_t> Read();
+  template <typename Visit>
+  Result<void> Converse(const std::vector<char>& bytes, Visit visit);
+  // Whether nothing changed meanwhile.
+  template <typename Visit>
+  Result<bool> DumpOnce(bool v6, uint16_t type, Visit visit);
+  template <typename Record, typename Parse>
+  Result<std::vector<Record>> Dump(bool v6, uint16_t type, Parse parse);
+  template <typename Record, typename Parse>
+  Result<std::vector<Record>> DumpBoth(uint16_t type, Parse parse);
+  Result<void> CommitSome(const RouteBatch& batch, size_t first, size_t count);
+
+  UniqueFd fd_;
+  uint32_t sequence_ = 0;
+  std::vector<char> answers_;
+};
+
+}  // namespace spliceport

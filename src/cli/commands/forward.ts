@@ -1,0 +1,204 @@
+// forward.ts: `spliceport forward`: a forwarder in the foreground.
+
+import type { Forward, Forwarder, ForwarderOptions, ForwardSpec } from '../../index.js';
+import { withAdmission, type AdmissionOptions } from '../forward/admission.js';
+import { withClientAddress, type ClientAddressOptions } from '../forward/client-address.js';
+import { findSettingsFile } from '../../settings/find.js';
+import type { ForwarderSettings, LogSettings } from '../../settings/types.js';
+import { openControl, withoutControl, type Control } from '../forward/control-socket.js';
+import { findContainer } from '../running/engines.js';
+import { EndRequests } from '../forward/end-requests.js';
+import { exitCodes, failureOf } from '../failure.js';
+import { Follower, FollowingForwarder } from '../forward/follow.js';
+import {
+  describeContainer,
+  jsonReport,
+  logReport,
+  terminalReport,
+  type Report,
+} from '../forward/reports.js';
+import { ForwardWatch, type WatchOptions } from '../forward/watch.js';
+import { LiveLine } from '../text/live-line.js';
+import { remark } from '../output.js';
+import { ofOption } from '../option-failure.js';
+import { hasSessions, openLog, type LogOptions } from '../forward/log.js';
+import { enteredTarget, lookUpOutside } from '../forward/outer-process.js';
+import { withPortOwner } from '../running/port-owner.js';
+import { isForbidden, reenter } from '../forward/reenter.js';
+import { sessionReports } from '../forward/session-reports.js';
+import { parseSpecs } from '../forward/specs.js';
+import { resolveTarget, type Target, type TargetOptions } from '../running/target.js';
+
+const TERMINAL_INTERVAL_SECONDS = 1;
+const LOG_INTERVAL_SECONDS = 60;
+
+/** Options of `forward`. */
+export interface ForwardOptions
+  extends TargetOptions, ClientAddressOptions, AdmissionOptions, LogOptions {
+  readonly publish?: readonly string[];
+  /** Unit: seconds. */
+  readonly drain: number;
+  /** How often traffic is told. Unit: seconds. 0: never. */
+  readonly interval?: number;
+  readonly json?: boolean;
+  /** Whether a container that is named is followed when it runs again. */
+  readonly follow: boolean;
+}
+
+/**
+ * Forwards until a signal comes.
+ * @returns The exit code.
+ */
+export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
+  const specs = withAdmission(
+    withClientAddress(parseSpecs({ ...options, specs: texts }), options),
+    options,
+  );
+  const settings = await findSettings();
+  const entered = enteredTarget();
+  const target = entered ?? (await resolveTarget(options));
+  if (entered === undefined && isForbidden(target)) return await reenter(target);
+  await serve(target, specs, options, settings(target));
+  return exitCodes.done;
+}
+
+/** What the settings file says for a target. */
+interface OwnSettings {
+  readonly forwarder: ForwarderSettings;
+  /** Gives forwards their settings. */
+  readonly specsFor: (specs: readonly ForwardSpec[]) => readonly ForwardSpec[];
+}
+
+/** Reads the settings file, before anything is done. What checks it is loaded only where there is one. */
+async function findSettings(): Promise<(target: Target) => OwnSettings> {
+  const none = { forwarder: {}, specsFor: (specs: readonly ForwardSpec[]) => specs };
+  if (findSettingsFile() === undefined) return () => none;
+  const [{ requireSettings }, { forwarderSettings, withSettings }] = await Promise.all([
+    import('./settings.js'),
+    import('../../settings/apply.js'),
+  ]);
+  const file = requireSettings()?.file ?? {};
+  return ({ containerId }) => ({
+    forwarder: forwarderSettings(file, containerId),
+    specsFor: (specs) => withSettings(file, specs, containerId),
+  });
+}
+
+async function serve(
+  target: Target,
+  specs: readonly ForwardSpec[],
+  options: ForwardOptions,
+  settings: OwnSettings,
+): Promise<void> {
+  const { netnsPath } = target;
+  // A warning of the library's, such as that servers cannot see their clients, in the words of this program.
+  process.removeAllListeners('warning').on('warning', ({ message }) => remark(message));
+  // From here on a signal is a request to end in order.
+  using requests = new EndRequests();
+  const { controlSocket = true, log, reloadSocket: _, ...own } = settings.forwarder;
+  const watching = await reporting(options, log);
+  const { report, onSessionsEnded } = watching;
+  await using forwarder = new FollowingForwarder({
+    path: netnsPath,
+    ...own,
+    ...(onSessionsEnded !== undefined && { onSessionsEnded }),
+  });
+  const forwards = await addAll(forwarder, settings.specsFor(specs));
+  using control = controlSocket
+    ? openControl(forwarder, target, (reason) => {
+        remark(`No control socket, so "spliceport ls" does not show this forwarder: ${reason}`);
+      })
+    : withoutControl();
+  report({
+    event: 'ready',
+    pid: process.pid,
+    controlSocket: control.path ?? null,
+    netnsPath,
+    forwards,
+  });
+  using watch = new ForwardWatch(forwarder, forwards, watching);
+  using follower = followed(target, options, { forwarder, control, report });
+  await Promise.race([requests.next(), control.drained]);
+  follower?.[Symbol.dispose]();
+  watch.changes();
+  watch.troubles();
+  await close(forwarder, options.drain * 1_000, { requests, watch });
+  report({ event: 'closed', stats: forwarder.stats() });
+}
+
+/** Follows a container that was named; one that was given by a process or a namespace has no other. */
+function followed(
+  { pid }: Target,
+  { container: name, follow }: ForwardOptions,
+  to: {
+    readonly forwarder: FollowingForwarder;
+    readonly control: Control;
+    readonly report: Report;
+  },
+): Disposable | undefined {
+  if (!follow || name === undefined || pid === undefined) return undefined;
+  const { forwarder, control, report } = to;
+  return new Follower({
+    name,
+    pid,
+    forwarder,
+    lookUp: enteredTarget() === undefined ? findContainer : lookUpOutside,
+    onEnded: () => {
+      const event = { event: 'container-ended', container: name } as const;
+      control.show({}, describeContainer(event));
+      report(event);
+    },
+    onBack: (found) => {
+      control.show(found);
+      report({ event: 'container-back', container: name, ...found });
+    },
+  });
+}
+
+async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Promise<Forward[]> {
+  try {
+    return await forwarder.addAll(specs);
+  } catch (error) {
+    throw withPortOwner(failureOf(ofOption(error)), specs);
+  }
+}
+
+async function reporting(
+  options: ForwardOptions,
+  settings: LogSettings | undefined,
+): Promise<WatchOptions & Pick<ForwarderOptions, 'onSessionsEnded'>> {
+  const { json = false, interval } = options;
+  // Not every stream is a terminal, whatever its type says.
+  const isTerminal: boolean | undefined = process.stderr.isTTY;
+  const isLive = !json && isTerminal;
+  const intervalSeconds = interval ?? (isLive ? TERMINAL_INTERVAL_SECONDS : LOG_INTERVAL_SECONDS);
+  const { summaryIntervalMs } = settings ?? {};
+  const watching = { intervalSeconds, isLive, summaryIntervalMs };
+  const told = (report: Report, stream: NodeJS.WriteStream) => ({
+    report,
+    ...watching,
+    // Events of --json have no level.
+    ...(hasSessions(json ? { ...options, logLevel: 'info' } : options, settings) && {
+      onSessionsEnded: sessionReports(report, stream),
+    }),
+  });
+  if (json) return told(jsonReport, process.stdout);
+  if (!isLive) return told(logReport(await openLog(options, settings)), process.stderr);
+  const line = new LiveLine(process.stderr);
+  const log = await openLog(options, settings, (write) => line.above(write));
+  return told(terminalReport(line, log), process.stderr);
+}
+
+/** Drains; a second request ends what is left at once. */
+async function close(
+  forwarder: Forwarder,
+  drainMs: number,
+  { requests, watch }: { readonly requests: EndRequests; readonly watch: ForwardWatch },
+): Promise<void> {
+  if (drainMs > 0) {
+    const drained = forwarder.close({ drainMs });
+    watch.drains(drainMs);
+    await Promise.race([drained, requests.next()]);
+  }
+  await forwarder.close();
+}

@@ -1,0 +1,137 @@
+// follow.ts: keeps forwards at a container that ends and runs again, as another process in another network namespace.
+
+import { readFileSync } from 'node:fs';
+import { Forwarder, parsePortSpec, type Forward, type ForwardSpec } from '../../index.js';
+import type { EngineContainer } from '../running/engines.js';
+
+const LOOK_INTERVAL_MS = 500;
+/** An engine takes a process and tens of milliseconds to answer, and may be asked for days. */
+const LONGEST_INTERVAL_MS = 5_000;
+
+/** A forwarder whose new forwards lead to where its container is now. */
+export class FollowingForwarder extends Forwarder {
+  #netnsPath: string;
+
+  constructor(options: ConstructorParameters<typeof Forwarder>[0] & { readonly path: string }) {
+    const { path, ...own } = options;
+    super({ ...own, netns: { path } });
+    this.#netnsPath = path;
+  }
+
+  override add(spec: ForwardSpec | string): Promise<Forward> {
+    return super.add(this.#placed(spec));
+  }
+
+  override addAll(specs: readonly (ForwardSpec | string)[]): Promise<Forward[]> {
+    return super.addAll(specs.map((spec) => this.#placed(spec)));
+  }
+
+  /** Leads what leads to the present namespace to another one, and all that is added later. */
+  async follow(path: string): Promise<void> {
+    const followers = this.list().filter(({ netnsPath }) => netnsPath === this.#netnsPath);
+    if (followers.length > 0)
+      await this.retarget(
+        followers.map(({ id }) => id),
+        { netns: { path } },
+      );
+    this.#netnsPath = path;
+  }
+
+  #placed(spec: ForwardSpec | string): ForwardSpec {
+    const given = typeof spec === 'string' ? parsePortSpec(spec) : spec;
+    return { netns: { path: this.#netnsPath }, ...given };
+  }
+}
+
+/** What a {@link Follower} needs. */
+export interface FollowerOptions {
+  readonly name: string;
+  readonly pid: number;
+  readonly forwarder: Pick<FollowingForwarder, 'follow'>;
+  /** Asks the engine; rejects while the container does not run. */
+  readonly lookUp: (name: string) => Promise<EngineContainer>;
+  readonly onEnded: () => void;
+  readonly onBack: (container: EngineContainer) => void;
+}
+
+/** Watches the first process of a container. It does not keep this process alive. */
+export class Follower implements Disposable {
+  readonly #options: FollowerOptions;
+  #pid: number;
+  /** Tells a process from a later one with the same number. */
+  #identity: string | undefined;
+  #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.#pid = options.pid;
+    this.#identity = identityOf(options.pid);
+    this.#watch();
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+  }
+
+  #watch(): void {
+    this.#after(LOOK_INTERVAL_MS, () => {
+      if (this.#identity !== undefined && identityOf(this.#pid) === this.#identity) {
+        this.#watch();
+        return;
+      }
+      this.#options.onEnded();
+      this.#search(LOOK_INTERVAL_MS);
+    });
+  }
+
+  #search(intervalMs: number): void {
+    this.#after(intervalMs, () => {
+      void this.#find().then((container) => {
+        if (this.#isOver) return;
+        if (container === undefined) {
+          this.#search(Math.min(intervalMs * 2, LONGEST_INTERVAL_MS));
+          return;
+        }
+        this.#options.onBack(container);
+        this.#watch();
+      });
+    });
+  }
+
+  /** Undefined while it does not run, or cannot be reached. */
+  async #find(): Promise<EngineContainer | undefined> {
+    try {
+      const container = await this.#options.lookUp(this.#options.name);
+      const identity = identityOf(container.pid);
+      // An engine may tell for a while of a process that has ended.
+      if (this.#isOver || identity === undefined) return undefined;
+      await this.#options.forwarder.follow(`/proc/${container.pid}/ns/net`);
+      this.#pid = container.pid;
+      this.#identity = identity;
+      return container;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #after(delayMs: number, work: () => void): void {
+    if (this.#isOver) return;
+    this.#timer = setTimeout(work, delayMs).unref();
+  }
+}
+
+/** The time at which a process began; undefined when it has ended, also where nobody has asked for its end yet. */
+function identityOf(pid: number): string | undefined {
+  try {
+    // The name before it is in parentheses and may have any character. @see proc_pid_stat(5)
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    const [state = 'X'] = fields;
+    return 'ZX'.includes(state) ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}

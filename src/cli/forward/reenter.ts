@@ -1,0 +1,96 @@
+// reenter.ts: runs the same command again inside the user namespace that owns the container's network namespace.
+// A process with threads, as any of Node's, cannot change its user namespace; nsenter can, before it starts node.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { controlFolder } from '../../control/folder.js';
+import { probeNetns } from '../../system.js';
+import { CliFailure, exitCodes } from '../failure.js';
+import { enteredEnvironment, type OuterAnswer, type OuterQuestion } from './outer-process.js';
+import { findEntrance } from '../running/processes.js';
+import type { Target } from '../running/target.js';
+
+const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
+
+/**
+ * Whether the namespace must not be entered from this process's user namespace.
+ * @throws SpliceportError when it cannot be entered for another reason, such as that it is gone
+ */
+export function isForbidden(target: Target): boolean {
+  try {
+    probeNetns(target.netnsPath);
+    return false;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EPERM' || code === 'EACCES') return true;
+    throw error;
+  }
+}
+
+/**
+ * Runs this process's command line again in the user namespace of a process near the target.
+ * @returns The other process's exit code, or 128 and the number of the signal that ended it, as in a shell.
+ * @throws CliFailure when there is no way in
+ */
+export async function reenter(target: Target): Promise<number> {
+  const entrance = findEntrance(target.netnsPath, target.pid);
+  if (entrance === undefined) throw noWayIn(target);
+  const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const child = spawn(
+    'nsenter',
+    ['--preserve-credentials', '-U', '-t', String(entrance), '--', ...again],
+    {
+      // A session of its own: a Ctrl-C must reach it once, through this process, and not a second time.
+      detached: true,
+      // It ends with this process, however this one ends, because the channel between them closes.
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      env: {
+        ...process.env,
+        ...enteredEnvironment(target),
+        SPLICEPORT_CONTROL_DIR: controlFolder(),
+      },
+    },
+  );
+  const pass = (signal: NodeJS.Signals): boolean => child.kill(signal);
+  for (const signal of forwardedSignals) process.on(signal, pass);
+  child.on('message', (question) => void answer(child, question as OuterQuestion));
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return code ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+  } catch (error) {
+    throw cannotRun(error as NodeJS.ErrnoException);
+  } finally {
+    for (const signal of forwardedSignals) process.off(signal, pass);
+  }
+}
+
+async function answer(child: ChildProcess, { lookUp }: OuterQuestion): Promise<void> {
+  const { findContainer } = await import('../running/engines.js');
+  const container = await findContainer(lookUp).catch(() => undefined);
+  const reply: OuterAnswer = container === undefined ? {} : { container };
+  // It may have ended meanwhile.
+  if (child.connected) child.send(reply, () => undefined);
+}
+
+function noWayIn({ netnsPath, pid }: Target): CliFailure {
+  const whose = pid === undefined ? netnsPath : `${netnsPath} of process ${pid}`;
+  const reason =
+    pid === undefined
+      ? 'You can see no process in that namespace, so the user namespace that owns it is unknown. ' +
+        'Name a process in it with --pid PID, or run as root'
+      : `You are not root in the user namespace of process ${pid}. Run this as the user who started the ` +
+        'container, or as root';
+  return new CliFailure(exitCodes.notAllowed, `cannot enter the network namespace ${whose}`, {
+    hint: `${reason}: sudo spliceport ${process.argv.slice(2).join(' ')}`,
+    code: 'EPERM',
+  });
+}
+
+function cannotRun(error: NodeJS.ErrnoException): CliFailure {
+  const missing = error.code === 'ENOENT';
+  return new CliFailure(exitCodes.failed, `cannot run nsenter: ${error.message}`, {
+    hint: missing ? 'nsenter is part of util-linux. Install it, or run as root.' : undefined,
+    cause: error,
+  });
+}

@@ -1,0 +1,59 @@
+// specs.ts: the port specifications of the command line, also in the shorter forms that people type after the -p of a
+// container engine. The library and the control API take the whole form alone.
+
+import { parsePortSpec, type ForwardSpec } from '../../index.js';
+import { usageFailure } from '../failure.js';
+
+/** The words of a command line that say what to forward. */
+export interface SpecWords {
+  readonly specs: readonly string[];
+  /** Those of `-p`. */
+  readonly publish?: readonly string[];
+}
+
+/**
+ * Reads all of them before anything is done.
+ * @throws CliFailure
+ */
+export function parseSpecs({ specs, publish = [] }: SpecWords): ForwardSpec[] {
+  const texts = [...specs, ...publish];
+  if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
+  const parsed = texts.map(parseSpec);
+  assertDistinct(texts, parsed);
+  return parsed;
+}
+
+const hint = 'See "spliceport forward --help" for examples.';
+
+function parseSpec(text: string): ForwardSpec {
+  try {
+    return parsePortSpec(withHostPort(text));
+  } catch (error) {
+    const [, problem] = / of type string: (.*)$/s.exec((error as Error).message) ?? [];
+    if (problem === undefined) throw error;
+    const given = JSON.stringify(text);
+    throw usageFailure(problem.startsWith(given) ? problem : `${given}: ${problem}`, hint);
+  }
+}
+
+/** Where none is named the kernel chooses: `80`, `:80` and `127.0.0.1::80`. */
+function withHostPort(text: string): string {
+  if (/^:?\d+(-\d+)?(\/\w*)?$/.test(text)) return `0:${text.replace(/^:/, '')}`;
+  return text.replace(/^(\[[^\]]*\]|[\d.]+)::(?=\d)/, '$1:0:');
+}
+
+/** The same port twice would be refused as one that another has. */
+function assertDistinct(texts: readonly string[], specs: readonly ForwardSpec[]): void {
+  const textOf = new Map<string, string>();
+  for (const [index, { protocol = 'tcp', host, count = 1 }] of specs.entries()) {
+    if (host.port === 0) continue;
+    const text = texts[index] ?? '';
+    for (let port = host.port; port < host.port + count; port += 1) {
+      const key = `${protocol} ${host.address ?? ''} ${port}`;
+      const other = textOf.get(key);
+      if (other !== undefined)
+        throw usageFailure(`${protocol} port ${port} is given twice: ${other} and ${text}`);
+      textOf.set(key, text);
+    }
+  }
+}

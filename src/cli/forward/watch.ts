@@ -1,0 +1,115 @@
+// forward-watch.ts: looks at a forwarder from time to time and reports what has happened to it.
+
+import type { Forward, Forwarder } from '../../index.js';
+import { Troubles, type Trouble } from '../../log/troubles.js';
+import type { Report } from './reports.js';
+import { TrafficMeter } from './traffic.js';
+
+const CHANGES_INTERVAL_MS = 500;
+const DRAIN_INTERVAL_MS = 1_000;
+const TROUBLES_INTERVAL_MS = 60_000;
+
+/** How to watch. */
+export interface WatchOptions {
+  readonly report: Report;
+  /** How often traffic is reported. 0: never. */
+  readonly intervalSeconds: number;
+  /** Traffic is reported also when there is none. */
+  readonly isLive: boolean;
+  /** How often what went wrong is summed up, after the first was told at once. */
+  readonly summaryIntervalMs?: number | undefined;
+}
+
+/** Reports changes, which others make through the control socket, and traffic. */
+export class ForwardWatch {
+  readonly #forwarder: Forwarder;
+  readonly #report: Report;
+  readonly #isLive: boolean;
+  readonly #troubles: Troubles;
+  readonly #meter = new TrafficMeter();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #known: ReadonlyMap<number, Forward>;
+  #lastReported: string | undefined;
+
+  constructor(forwarder: Forwarder, forwards: readonly Forward[], options: WatchOptions) {
+    this.#forwarder = forwarder;
+    this.#report = options.report;
+    this.#isLive = options.isLive;
+    this.#known = byId(forwards);
+    this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? TROUBLES_INTERVAL_MS);
+    this.#every(CHANGES_INTERVAL_MS, () => {
+      this.changes();
+      this.#tellTroubles(this.#troubles.due(performance.now()));
+    });
+    if (options.intervalSeconds <= 0) return;
+    this.#traffic();
+    this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
+  }
+
+  /** Reports what was added, removed and retargeted since the last time. */
+  changes(): void {
+    // A forward is a frozen snapshot: another object is another target.
+    const now = byId(this.#forwarder.list());
+    for (const [id, forward] of this.#known) {
+      if (!now.has(id)) this.#report({ event: 'removed', forward });
+    }
+    for (const [id, forward] of now) {
+      const before = this.#known.get(id);
+      if (before === undefined) this.#report({ event: 'added', forward });
+      else if (before !== forward) this.#report({ event: 'retargeted', forward });
+    }
+    this.#known = now;
+  }
+
+  /** Reports what has gone wrong and was not reported yet, if anything has. */
+  troubles(): void {
+    this.#tellTroubles(this.#troubles.rest());
+  }
+
+  #tellTroubles(trouble: Trouble | undefined): void {
+    if (trouble !== undefined) this.#report({ event: 'troubles', ...trouble });
+  }
+
+  /** Reports how the forwarder drains, in place of its traffic. */
+  drains(drainMs: number): void {
+    const startMs = performance.now();
+    this.#stop();
+    const tell = (): void =>
+      this.#report({
+        event: 'draining',
+        sessionsOpen: this.#forwarder.stats().sessionsOpen,
+        drainMs: Math.max(Math.round(drainMs - (performance.now() - startMs)), 0),
+      });
+    tell();
+    this.#every(DRAIN_INTERVAL_MS, tell);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
+
+  #traffic(): void {
+    const stats = this.#forwarder.stats();
+    const traffic = this.#meter.read(stats, performance.now());
+    const { sessionsOpen, sessionsTotal, connectFailures } = stats;
+    const counts = { sessionsOpen, sessionsTotal, connectFailures };
+    const event = { event: 'traffic' as const, ...traffic, ...counts };
+    const text = JSON.stringify(event);
+    // The first has nothing to tell, and neither has one that is as the one before.
+    const isNews = this.#lastReported !== undefined && this.#lastReported !== text;
+    this.#lastReported = text;
+    if (isNews || this.#isLive) this.#report(event);
+  }
+
+  #every(intervalMs: number, work: () => void): void {
+    this.#timers.push(setInterval(work, intervalMs));
+  }
+
+  #stop(): void {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+  }
+}
+
+function byId(forwards: readonly Forward[]): Map<number, Forward> {
+  return new Map(forwards.map((forward) => [forward.id, forward]));
+}

@@ -1,0 +1,130 @@
+// top-model.ts: the rows of `spliceport top`: what each forward of each forwarder does, looked at again and again.
+
+import { containerNames, idsIn, type ContainerNames } from '../running/container-names.js';
+import { findRunning, forwardId, placeOf, type Running } from '../running/forwarders.js';
+import type { SortKey } from '../commands/sort-keys.js';
+import { TrafficMeter } from '../forward/traffic.js';
+import { formatEndpoint } from '../text/units.js';
+
+/** A forward, and what it does. */
+export interface TopRow {
+  readonly id: string;
+  readonly protocol: string;
+  readonly host: string;
+  readonly hostPort: number;
+  readonly target: string;
+  readonly place: string;
+  readonly toContainerPerSecond: number;
+  readonly toHostPerSecond: number;
+  readonly open: number;
+  readonly connectsPerSecond: number;
+  /** Since its start. */
+  readonly failed: number;
+}
+
+/** Looks at all forwarders of this user. */
+export class TopModel {
+  #meters = new Map<string, TrafficMeter>();
+  #silent = 0;
+  #names: ContainerNames = new Map();
+  /** Containers whose names have been asked for. */
+  readonly #asked = new Set<string>();
+  readonly #signal: AbortSignal;
+
+  /** @param signal - Ends what is under way. */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** How many forwarders did not answer at the last look. */
+  get silent(): number {
+    return this.#silent;
+  }
+
+  /** One row for each forward. Rates are those since the look before. */
+  async look(): Promise<TopRow[]> {
+    let silent = 0;
+    const running = await findRunning(() => void (silent += 1));
+    this.#silent = silent;
+    void this.#learnNames(running);
+    const meters = new Map<string, TrafficMeter>();
+    const rows = await Promise.all(
+      // One that ends meanwhile has no rows.
+      running.map((forwarder) => this.#rowsOf(forwarder, meters).catch(() => [])),
+    );
+    this.#meters = meters;
+    return rows.flat();
+  }
+
+  /** Asks once for each container, and keeps nobody waiting: the next look shows the names. */
+  async #learnNames(running: readonly Running[]): Promise<void> {
+    const unknown = idsIn(running).filter((id) => !this.#asked.has(id));
+    if (unknown.length === 0) return;
+    for (const id of unknown) this.#asked.add(id);
+    const learned = await containerNames(unknown, this.#signal);
+    this.#names = new Map([...this.#names, ...learned]);
+  }
+
+  async #rowsOf(forwarder: Running, meters: Map<string, TrafficMeter>): Promise<TopRow[]> {
+    const [forwards, { forwards: counted }] = await Promise.all([
+      forwarder.client.forwards(),
+      forwarder.client.stats(),
+    ]);
+    const nowMs = performance.now();
+    const statsById = new Map(counted.map(({ id, stats }) => [id, stats]));
+    return forwards.flatMap((forward) => {
+      const stats = statsById.get(forward.id);
+      if (stats === undefined) return [];
+      const id = forwardId(forwarder, forward.id);
+      const meter = this.#meters.get(id) ?? new TrafficMeter();
+      meters.set(id, meter);
+      const traffic = meter.read(stats, nowMs);
+      return [
+        {
+          id,
+          protocol: forward.protocol,
+          host: formatEndpoint(forward.host),
+          hostPort: forward.host.port,
+          target: formatEndpoint(forward.container),
+          place: placeOf(forwarder, forward, this.#names),
+          toContainerPerSecond: traffic.bytesToContainerPerSecond,
+          toHostPerSecond: traffic.bytesToHostPerSecond,
+          open: stats.sessionsOpen,
+          connectsPerSecond: traffic.sessionsPerSecond,
+          failed: stats.connectFailures,
+        },
+      ];
+    });
+  }
+}
+
+/** How rows are sorted. */
+export interface Sorting {
+  readonly key: SortKey;
+  /** Against the column's own order, which is the largest figure first, and the smallest id and port. */
+  readonly reversed: boolean;
+}
+
+const figureOf: Readonly<Record<Exclude<SortKey, 'id' | 'host'>, (row: TopRow) => number>> = {
+  'to-container': (row) => row.toContainerPerSecond,
+  'to-host': (row) => row.toHostPerSecond,
+  open: (row) => row.open,
+  connects: (row) => row.connectsPerSecond,
+  failed: (row) => row.failed,
+};
+
+/** The rows in order; equal ones by id, so that they stay where they are. */
+export function sortRows(rows: readonly TopRow[], { key, reversed }: Sorting): TopRow[] {
+  const sign = reversed ? -1 : 1;
+  return rows.toSorted((one, other) => sign * compare(one, other, key) || byId(one, other));
+}
+
+function compare(one: TopRow, other: TopRow, key: SortKey): number {
+  if (key === 'id') return byId(one, other);
+  if (key === 'host') return one.hostPort - other.hostPort;
+  return figureOf[key](other) - figureOf[key](one);
+}
+
+function byId(one: TopRow, other: TopRow): number {
+  return one.id.localeCompare(other.id, 'en', { numeric: true });
+}

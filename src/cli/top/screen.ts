@@ -1,0 +1,95 @@
+// screen.ts: a whole terminal for one program: the alternate screen, keys one by one, and everything as it was at the end,
+// however that comes.
+
+import { writeSync } from 'node:fs';
+import { emitKeypressEvents, type Key } from 'node:readline';
+import { paint } from '../output.js';
+import type { Size, ViewLine } from './view.js';
+
+// @see xterm's control sequences: alternate screen, cursor, line wrap.
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+const HOME = '\x1b[H';
+const ERASE_LINE_END = '\x1b[K';
+const ERASE_BELOW = '\x1b[J';
+
+/** What the screen tells its program. */
+export interface ScreenEvents {
+  readonly onKey: (key: Key) => void;
+  /** The size is another one, or the screen was left for a while: all must be drawn anew. */
+  readonly onRedraw: () => void;
+}
+
+/** The terminal, from the making to the disposal. */
+export class Screen implements Disposable {
+  readonly #events: ScreenEvents;
+  #isEntered = false;
+
+  constructor(events: ScreenEvents) {
+    this.#events = events;
+    emitKeypressEvents(process.stdin);
+    process.stdin.on('keypress', this.#onKeypress);
+    process.stdout.on('resize', this.#events.onRedraw);
+    process.on('SIGCONT', this.#onContinue);
+    process.on('exit', this.#leave);
+    // Before the stack is printed, which the alternate screen would take with it.
+    process.on('uncaughtExceptionMonitor', this.#leave);
+    this.#enter();
+  }
+
+  get size(): Size {
+    const { columns, rows } = process.stdout;
+    return { columns, rows };
+  }
+
+  /** Shows lines from the top. */
+  draw(lines: readonly ViewLine[]): void {
+    if (!this.#isEntered) return;
+    const painted = lines.map(({ text, isTitle = false }) =>
+      isTitle ? paint(process.stdout, 'inverse', text) : text,
+    );
+    const text = painted.map((line) => `${line}${ERASE_LINE_END}`).join('\r\n');
+    process.stdout.write(`${HOME}${text}${ERASE_BELOW}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#leave();
+    process.stdin.off('keypress', this.#onKeypress);
+    process.stdout.off('resize', this.#events.onRedraw);
+    process.off('SIGCONT', this.#onContinue);
+    process.off('exit', this.#leave);
+    process.off('uncaughtExceptionMonitor', this.#leave);
+  }
+
+  #enter(): void {
+    this.#isEntered = true;
+    process.stdin.setRawMode(true).resume();
+    process.stdout.write(ENTER);
+  }
+
+  readonly #leave = (): void => {
+    if (!this.#isEntered) return;
+    this.#isEntered = false;
+    try {
+      process.stdin.setRawMode(false).pause();
+      // The process may end at once, and with it what it has not written yet.
+      writeSync(process.stdout.fd, LEAVE);
+    } catch {
+      // The terminal is gone.
+    }
+  };
+
+  readonly #onKeypress = (_text: string | undefined, key: Key): void => {
+    if (key.ctrl === true && key.name === 'z') {
+      this.#leave();
+      process.kill(process.pid, 'SIGTSTP');
+    } else {
+      this.#events.onKey(key);
+    }
+  };
+
+  readonly #onContinue = (): void => {
+    if (!this.#isEntered) this.#enter();
+    this.#events.onRedraw();
+  };
+}

@@ -1,0 +1,49 @@
+// transparency.ts: finds out whether servers in a namespace can be shown their clients' addresses, and says so where not.
+
+import { binding } from './binding.js';
+import { SpliceportSystemError } from '../errors.js';
+import { transparencyHint } from '../hints.js';
+import type { Netns } from '../spec/netns.js';
+
+/** What is known of the namespaces of a forwarder. */
+export class Transparency {
+  readonly #warnings = new WeakMap<Netns, string | undefined>();
+
+  /**
+   * A sentence if it is not permitted or not supported there. Told to the process once for each namespace, because its
+   * forwards work all the same, in the ordinary way.
+   */
+  warningFor(netns: Netns, path: string): string | undefined {
+    if (this.#warnings.has(netns)) return this.#warnings.get(netns);
+    const failure = binding.prepareTransparency(netns.fd);
+    let warning: string | undefined;
+    if (failure !== undefined) {
+      const { message } = new SpliceportSystemError(failure, { side: 'container', path });
+      warning = `Servers do not see their clients' addresses: ${message}. ${transparencyHint(failure)}`;
+      process.emitWarning(warning, {
+        type: 'SpliceportWarning',
+        code: 'SPLICEPORT_NOT_TRANSPARENT',
+      });
+    }
+    this.#warnings.set(netns, warning);
+    return warning;
+  }
+}
+
+const atExit = new Set<() => void>();
+
+function endAll(): void {
+  for (const end of atExit) end();
+}
+
+/** Calls `end` when the process exits: the engine's own hook is not run by process.exit(), and its routes would stay. */
+export function endAtExit(end: () => void): void {
+  if (atExit.size === 0) process.on('exit', endAll);
+  atExit.add(end);
+}
+
+/** Takes {@link endAtExit} back. */
+export function forgetAtExit(end: () => void): void {
+  atExit.delete(end);
+  if (atExit.size === 0) process.off('exit', endAll);
+}

@@ -1,0 +1,69 @@
+// fields.ts: the fields that each object of a caller may have, so that a misspelt one is refused and not passed over.
+
+import { unknownFields } from '../errors.js';
+import type {
+  CloseOptions,
+  Endpoint,
+  ForwarderOptions,
+  ForwardSpec,
+  NetnsReference,
+  TargetChange,
+} from '../types.js';
+
+/** Every field of T, and no other. */
+type FieldsOf<T> = Readonly<Record<keyof T, true>>;
+type KeyOfEach<T> = T extends unknown ? keyof T : never;
+
+export const endpointFields: FieldsOf<Endpoint> = { address: true, port: true };
+
+export const netnsFields: Readonly<Record<KeyOfEach<NetnsReference>, true>> = {
+  path: true,
+  pid: true,
+};
+
+export const closeFields: FieldsOf<CloseOptions> = { drainMs: true };
+
+export const changeFields: FieldsOf<TargetChange> = { address: true, port: true, netns: true };
+
+export const optionFields: FieldsOf<ForwarderOptions> = {
+  netns: true,
+  workers: true,
+  spinMicros: true,
+  pipeCapacityBytes: true,
+  nearRttMicros: true,
+  onSessionsEnded: true,
+  signal: true,
+};
+
+export const specFields: FieldsOf<ForwardSpec> = {
+  protocol: true,
+  host: true,
+  container: true,
+  count: true,
+  netns: true,
+  connectTimeoutMs: true,
+  keepaliveIdleMs: true,
+  keepaliveIntervalMs: true,
+  keepaliveProbes: true,
+  udpTimeoutMs: true,
+  udpSegmentation: true,
+  maxSessions: true,
+  maxSessionsPerSecond: true,
+  allow: true,
+  deny: true,
+  maxFlows: true,
+  sourceAddress: true,
+  acceptProxy: true,
+  trustedProxies: true,
+  proxyHeaderTimeoutMs: true,
+};
+
+/** Refuses fields that nothing reads. */
+export function requireKnownFields(
+  name: string,
+  value: object,
+  known: Readonly<Record<string, true>>,
+): void {
+  const unknown = Object.keys(value).filter((field) => !Object.hasOwn(known, field));
+  if (unknown.length > 0) throw unknownFields(name, unknown, Object.keys(known));
+}

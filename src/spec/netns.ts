@@ -1,0 +1,133 @@
+// netns.ts: from a path or a pid to an open network namespace that forwards share.
+
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { SpliceportError, SpliceportSystemError } from '../errors.js';
+import { netnsHint } from '../hints.js';
+import type { NetnsReference } from '../types.js';
+
+/** A network namespace that is held open, however many forwards lead to it. */
+export interface Netns {
+  readonly fd: number;
+  /** Device and inode: the same for every path that leads to one namespace. */
+  readonly identity: string;
+}
+
+/** Finds out whether a namespace can be entered; a failed call if not. */
+export type ProbeNetns = (
+  fd: number,
+) => { readonly errno: number; readonly syscall: string } | undefined;
+
+/** The file that stands for the namespace. */
+export function netnsPath(reference: NetnsReference): string {
+  return 'path' in reference ? reference.path : `/proc/${reference.pid}/ns/net`;
+}
+
+/** {@link Netns.identity} of the namespace that clients come to; undefined where it cannot be found out. */
+export function hostNetnsIdentity(): string | undefined {
+  const stats = statSync('/proc/thread-self/ns/net', { throwIfNoEntry: false });
+  return stats && `${stats.dev}:${stats.ino}`;
+}
+
+/**
+ * The namespaces of a forwarder: each is opened and probed once, and closed when no forward uses it any more.
+ *
+ * They stay open because a path may come to mean another namespace, or none, while its forwards live on.
+ */
+export class NetnsTable {
+  readonly #probe: ProbeNetns;
+  readonly #held = new Map<string, { readonly netns: Netns; users: number }>();
+
+  constructor(probe: ProbeNetns) {
+    this.#probe = probe;
+  }
+
+  /**
+   * Opens the namespace of every path and counts one user for each of them. All or nothing.
+   * @throws SpliceportError `ERR_SPLICEPORT_NETNS_GONE`
+   * @throws SpliceportSystemError
+   */
+  acquire(paths: readonly string[]): Netns[] {
+    const byPath = new Map<string, Netns>();
+    const acquired: Netns[] = [];
+    try {
+      for (const path of paths) {
+        let netns = byPath.get(path);
+        if (netns === undefined) byPath.set(path, (netns = this.#open(path)));
+        else this.share(netns, 1);
+        acquired.push(netns);
+      }
+    } catch (error) {
+      for (const netns of acquired) this.release(netns);
+      throw error;
+    }
+    return acquired;
+  }
+
+  /** Counts further users of a namespace that is held. */
+  share(netns: Netns, users: number): void {
+    const entry = this.#held.get(netns.identity);
+    if (entry !== undefined) entry.users += users;
+  }
+
+  /** Counts one user less. */
+  release(netns: Netns): void {
+    const entry = this.#held.get(netns.identity);
+    if (entry === undefined || --entry.users > 0) return;
+    this.#held.delete(netns.identity);
+    closeSync(netns.fd);
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    for (const { netns } of this.#held.values()) closeSync(netns.fd);
+    this.#held.clear();
+  }
+
+  #open(path: string): Netns {
+    const fd = openNetns(path);
+    const identity = identify(fd);
+    const known = this.#held.get(identity);
+    if (known !== undefined) {
+      closeSync(fd);
+      known.users++;
+      return known.netns;
+    }
+    const failure = this.#probe(fd);
+    if (failure !== undefined) {
+      closeSync(fd);
+      throw new SpliceportSystemError(failure, {
+        side: 'container',
+        path,
+        hint: netnsHint(failure),
+      });
+    }
+    const netns = { fd, identity };
+    this.#held.set(identity, { netns, users: 1 });
+    return netns;
+  }
+}
+
+/** A descriptor of the namespace; close-on-exec, as all that Node opens. */
+function openNetns(path: string): number {
+  try {
+    // O_NONBLOCK, so that a FIFO in that place cannot hold up the process for ever.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    const { errno, code } = cause as NodeJS.ErrnoException;
+    if (errno === undefined) throw cause;
+    const failure = { errno, syscall: 'open' };
+    const error = new SpliceportSystemError(failure, {
+      side: 'container',
+      path,
+      hint: netnsHint(failure),
+    });
+    if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+    const message = `The network namespace is gone: ${error.message}`;
+    throw new SpliceportError('ERR_SPLICEPORT_NETNS_GONE', message, { cause: error });
+  }
+}
+
+function identify(fd: number): string {
+  const { dev, ino } = fstatSync(fd);
+  return `${dev}:${ino}`;
+}

@@ -1,0 +1,139 @@
+// mapping.ts: the port specification that people type after `-p`, to and from a ForwardSpec.
+
+import { parseAddress } from '../address.js';
+import { invalidArgType, invalidPortSpec } from '../errors.js';
+import type { Forward, ForwardSpec, Protocol } from '../types.js';
+
+interface PortRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+const RANGE = /^\d+(?:-\d+)?$/;
+
+/**
+ * Reads `[hostIP:]hostPort[-end]:[containerIP:]containerPort[-end][/protocol]`.
+ *
+ * An IPv6 address stands in brackets. The host port 0 lets the kernel choose. Both ranges have the same length.
+ * @example parsePortSpec('[::1]:8080-8089:80-89/tcp')
+ * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
+ */
+export function parsePortSpec(spec: string): ForwardSpec {
+  if (typeof spec !== 'string') throw invalidArgType('spec', 'a string', spec);
+  const slash = spec.lastIndexOf('/');
+  const protocol = slash < 0 ? 'tcp' : parseProtocol(spec, spec.slice(slash + 1));
+  const fields = splitFields(spec, slash < 0 ? spec : spec.slice(0, slash));
+  const { hostAddress, hostPorts, containerAddress, containerPorts } = assignFields(spec, fields);
+
+  const host = parsePorts(spec, 'host', hostPorts, 0);
+  const container = parsePorts(spec, 'container', containerPorts, 1);
+  if (host.first === 0 && host.count > 1)
+    throw invalidPortSpec(spec, 'a range of host ports cannot begin at 0');
+  if (host.first !== 0 && host.count !== container.count) {
+    throw invalidPortSpec(
+      spec,
+      `${host.count} host ports cannot go to ${container.count} container ports`,
+    );
+  }
+  return {
+    protocol,
+    host: { ...(hostAddress !== undefined && { address: hostAddress }), port: host.first },
+    container: {
+      ...(containerAddress !== undefined && { address: containerAddress }),
+      port: container.first,
+    },
+    ...(container.count > 1 && { count: container.count }),
+  };
+}
+
+/**
+ * The port specification of a forward, or of what one was made from; what is default is left out, except the protocol.
+ * {@link parsePortSpec} reads it. Namespace and timeouts have no place in it.
+ */
+export function formatPortSpec(spec: ForwardSpec | Forward): string {
+  const count = 'count' in spec ? (spec.count ?? 1) : 1;
+  const everyAddress = 'dualStack' in spec.host && spec.host.dualStack;
+  const host = everyAddress ? '' : formatAddress(spec.host.address);
+  const container =
+    spec.container.address === '127.0.0.1' ? '' : formatAddress(spec.container.address);
+  const hostPorts = formatPorts(spec.host.port, spec.host.port === 0 ? 1 : count);
+  return `${host}${hostPorts}:${container}${formatPorts(spec.container.port, count)}/${spec.protocol ?? 'tcp'}`;
+}
+
+function parseProtocol(spec: string, text: string): Protocol {
+  const protocol = text.toLowerCase();
+  if (protocol !== 'tcp' && protocol !== 'udp') {
+    throw invalidPortSpec(spec, `the protocol ${JSON.stringify(text)} is neither tcp nor udp`);
+  }
+  return protocol;
+}
+
+/** Splits at colons, except those in brackets. */
+function splitFields(spec: string, text: string): string[] {
+  const fields = text.match(/\[[^\]]*\]|[^:[\]]+/g) ?? [];
+  if (fields.join(':') !== text) {
+    throw invalidPortSpec(
+      spec,
+      'a field is empty, or a bracket is missing (an IPv6 address stands in brackets)',
+    );
+  }
+  return fields;
+}
+
+/** Tells the fields apart: what is not a port or a range of ports must be an address. */
+function assignFields(spec: string, fields: readonly string[]) {
+  const rest = [...fields];
+  const hostAddress = takeAddress(spec, rest);
+  const hostPorts = rest.shift();
+  const containerAddress = takeAddress(spec, rest);
+  const containerPorts = rest.shift();
+  if (hostPorts === undefined || containerPorts === undefined) {
+    throw invalidPortSpec(
+      spec,
+      'a host port and a container port are needed (0 as host port lets the kernel choose)',
+    );
+  }
+  if (rest.length > 0) {
+    const advice =
+      'an IPv6 address stands in brackets, and one specification describes one forward or range';
+    throw invalidPortSpec(spec, `there are too many fields; ${advice}`);
+  }
+  return { hostAddress, hostPorts, containerAddress, containerPorts };
+}
+
+function takeAddress(spec: string, fields: string[]): string | undefined {
+  const [field] = fields;
+  if (field === undefined || RANGE.test(field)) return undefined;
+  if (field.startsWith('[') && !field.includes(':'))
+    throw invalidPortSpec(spec, 'only an IPv6 address stands in brackets');
+  const parsed = parseAddress(field.startsWith('[') ? field.slice(1, -1) : field);
+  if (parsed === undefined) {
+    throw invalidPortSpec(
+      spec,
+      `${JSON.stringify(field)} is neither an IP address nor a port nor a range of ports`,
+    );
+  }
+  fields.shift();
+  return parsed.address;
+}
+
+function parsePorts(spec: string, side: string, text: string, lowest: number): PortRange {
+  if (!RANGE.test(text))
+    throw invalidPortSpec(spec, `the ${side} port ${JSON.stringify(text)} is not a number`);
+  const [first = 0, last = first] = text.split('-').map(Number);
+  if (first < lowest || last > 65_535 || first > 65_535) {
+    throw invalidPortSpec(spec, `the ${side} port ${text} is not within ${lowest} to 65535`);
+  }
+  if (last < first)
+    throw invalidPortSpec(spec, `the range of ${side} ports ${text} runs backwards`);
+  return { first, count: last - first + 1 };
+}
+
+function formatAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.includes(':') ? `[${address}]:` : `${address}:`;
+}
+
+function formatPorts(first: number, count: number): string {
+  return count === 1 ? String(first) : `${first}-${first + count - 1}`;
+}

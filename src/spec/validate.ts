@@ -1,0 +1,350 @@
+// validate.ts: every check of an argument and every default, so that all behind it may trust what it is given.
+
+import { parseAddress } from '../address.js';
+import { resolveAdmission, type AdmissionRules } from './admission.js';
+import { resolveAcceptedProxies, type AcceptedProxies } from './accept-proxy.js';
+import { invalidArgType, outOfRange } from '../errors.js';
+import {
+  changeFields,
+  closeFields,
+  endpointFields,
+  netnsFields,
+  optionFields,
+  requireKnownFields,
+  specFields,
+} from './known-fields.js';
+import { parsePortSpec } from './port-spec.js';
+import { netnsPath } from './netns.js';
+import type {
+  ForwarderOptions,
+  ForwardSpec,
+  NetnsReference,
+  Protocol,
+  SourceAddress,
+  TargetChange,
+} from '../types.js';
+
+const DEFAULT_WORKERS = 2;
+const MAX_WORKERS = 64;
+const MAX_SPIN_MICROS = 1_000;
+const DEFAULT_PIPE_CAPACITY_BYTES = 1024 * 1024;
+const DEFAULT_NEAR_RTT_MICROS = 500;
+const MAX_NEAR_RTT_MICROS = 1_000_000;
+const MIN_PIPE_CAPACITY_BYTES = 4_096;
+const MAX_PIPE_CAPACITY_BYTES = 16 * 1024 * 1024;
+const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_UDP_TIMEOUT_MS = 90_000;
+const MAX_TIME_MS = 86_400_000;
+const DEFAULT_KEEPALIVE_MS = 15_000;
+const MAX_KEEPALIVE_MS = 32_767_000;
+const DEFAULT_KEEPALIVE_PROBES = 9;
+const MAX_KEEPALIVE_PROBES = 127;
+const DEFAULT_MAX_FLOWS = 16_384;
+const HIGHEST_MAX_FLOWS = 1_048_576;
+const MAX_PORT = 65_535;
+const SOURCE_ADDRESSES: readonly string[] = ['container', 'transparent', 'proxy-v1', 'proxy-v2'];
+
+/** {@link ForwarderOptions} with every default filled in. */
+export interface ResolvedOptions {
+  readonly netnsPath: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
+  readonly engine: {
+    readonly workers: number;
+    readonly spinMicros: number;
+    readonly pipeCapacityBytes: number;
+    readonly nearRttMicros: number;
+  };
+}
+
+/** Where to listen. */
+export interface HostRequest {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+  readonly dualStack: boolean;
+}
+
+/** What a forward may take: time, silence, flows. See {@link ForwardSpec}. */
+export interface ForwardLimits {
+  readonly connectTimeoutMs: number;
+  /** 0: nobody is asked. */
+  readonly keepaliveIdleMs: number;
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveProbes: number;
+  readonly udpTimeoutMs: number;
+  readonly udpSegmentation: boolean;
+  readonly maxFlows: number;
+}
+
+/** A {@link ForwardSpec} with every default filled in; its ports are the first of `count`. */
+export interface ResolvedRange {
+  readonly host: HostRequest;
+  readonly container: { readonly address: string; readonly port: number };
+  readonly count: number;
+  readonly netnsPath: string;
+  readonly limits: ForwardLimits;
+  readonly sourceAddress: SourceAddress;
+  readonly acceptedProxies: AcceptedProxies;
+  readonly admission: AdmissionRules;
+}
+
+/** {@link TargetChange} with its namespace as a path. */
+export interface ResolvedChange {
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+  readonly netnsPath: string | undefined;
+}
+
+// Options
+
+/** Checks the options of a forwarder. */
+export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
+  requireObject('options', options, optionFields);
+  const { netns, signal, workers, spinMicros, pipeCapacityBytes, nearRttMicros } = options;
+  const { onSessionsEnded } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgType('options.signal', 'an AbortSignal', signal);
+  }
+  if (onSessionsEnded !== undefined && typeof onSessionsEnded !== 'function')
+    throw invalidArgType('options.onSessionsEnded', 'a function', onSessionsEnded);
+  return {
+    netnsPath: netns === undefined ? undefined : resolveNetns('options.netns', netns),
+    signal,
+    onSessionsEnded,
+    engine: {
+      workers:
+        workers === undefined
+          ? defaultWorkers()
+          : integer('options.workers', workers, 1, MAX_WORKERS),
+      spinMicros: integer('options.spinMicros', spinMicros ?? 0, 0, MAX_SPIN_MICROS),
+      pipeCapacityBytes: integer(
+        'options.pipeCapacityBytes',
+        pipeCapacityBytes ?? DEFAULT_PIPE_CAPACITY_BYTES,
+        MIN_PIPE_CAPACITY_BYTES,
+        MAX_PIPE_CAPACITY_BYTES,
+      ),
+      nearRttMicros: integer(
+        'options.nearRttMicros',
+        nearRttMicros ?? DEFAULT_NEAR_RTT_MICROS,
+        0,
+        MAX_NEAR_RTT_MICROS,
+      ),
+    },
+  };
+}
+
+/** Checks the options of `remove` and `close`; the drain time. */
+export function resolveDrainMs(options: { readonly drainMs?: number }): number {
+  requireObject('options', options, closeFields);
+  return integer('options.drainMs', options.drainMs ?? 0, 0, MAX_TIME_MS);
+}
+
+// Forwards
+
+/** Checks a list of specifications. */
+export function resolveForwards(
+  specs: readonly (ForwardSpec | string)[],
+  defaultNetnsPath: string | undefined,
+): ResolvedRange[] {
+  if (!Array.isArray(specs))
+    throw invalidArgType('specs', 'an array of port specifications', specs);
+  return specs.map((spec: ForwardSpec | string, index) =>
+    resolveRange(`specs[${index}]`, spec, defaultNetnsPath),
+  );
+}
+
+/** Checks the specification of a single port. */
+export function resolveSingle(
+  spec: ForwardSpec | string,
+  defaultNetnsPath: string | undefined,
+): ResolvedRange {
+  const range = resolveRange('spec', spec, defaultNetnsPath);
+  if (range.count > 1) throw outOfRange('spec.count', '1 (addAll takes ranges)', range.count);
+  return range;
+}
+
+function resolveRange(
+  name: string,
+  given: ForwardSpec | string,
+  defaultNetnsPath: string | undefined,
+): ResolvedRange {
+  const spec = typeof given === 'string' ? parsePortSpec(given) : given;
+  requireObject(name, spec, specFields, 'a string or an object');
+  requireObject(`${name}.host`, spec.host, endpointFields);
+  requireObject(`${name}.container`, spec.container, endpointFields);
+
+  const count = integer(`${name}.count`, spec.count ?? 1, 1, MAX_PORT);
+  const protocol = resolveProtocol(`${name}.protocol`, spec.protocol ?? 'tcp');
+  const hostPort = firstPort(`${name}.host.port`, spec.host.port, 0, count);
+  const containerPort = firstPort(`${name}.container.port`, spec.container.port, 1, count);
+  const hostAddress =
+    spec.host.address === undefined
+      ? undefined
+      : resolveAddress(`${name}.host.address`, spec.host.address);
+  const netnsPath =
+    spec.netns === undefined ? defaultNetnsPath : resolveNetns(`${name}.netns`, spec.netns);
+  if (netnsPath === undefined) {
+    const places = `${name}.netns, or for netns in the options of the forwarder,`;
+    throw invalidArgType(places, 'a network namespace', undefined);
+  }
+  const dualStack = hostAddress === undefined;
+  const containerAddress = resolveAddress(
+    `${name}.container.address`,
+    spec.container.address ?? DEFAULT_CONTAINER_ADDRESS,
+  );
+  return {
+    host: { protocol, address: hostAddress ?? '::', port: hostPort, dualStack },
+    container: { address: containerAddress, port: containerPort },
+    count,
+    netnsPath,
+    limits: resolveLimits(name, spec),
+    sourceAddress: resolveSourceAddress(
+      `${name}.sourceAddress`,
+      spec.sourceAddress ?? 'container',
+      protocol,
+    ),
+    acceptedProxies: resolveAcceptedProxies(name, spec),
+    admission: resolveAdmission(name, spec),
+  };
+}
+
+function resolveLimits(name: string, spec: ForwardSpec): ForwardLimits {
+  return {
+    connectTimeoutMs: duration(
+      `${name}.connectTimeoutMs`,
+      spec.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    ),
+    ...resolveKeepalive(name, spec),
+    udpTimeoutMs: duration(`${name}.udpTimeoutMs`, spec.udpTimeoutMs ?? DEFAULT_UDP_TIMEOUT_MS),
+    udpSegmentation: flag(`${name}.udpSegmentation`, spec.udpSegmentation ?? true),
+    maxFlows: integer(`${name}.maxFlows`, spec.maxFlows ?? DEFAULT_MAX_FLOWS, 1, HIGHEST_MAX_FLOWS),
+  };
+}
+
+function resolveKeepalive(name: string, spec: ForwardSpec) {
+  return {
+    keepaliveIdleMs: integer(
+      `${name}.keepaliveIdleMs`,
+      spec.keepaliveIdleMs ?? DEFAULT_KEEPALIVE_MS,
+      0,
+      MAX_KEEPALIVE_MS,
+    ),
+    keepaliveIntervalMs: integer(
+      `${name}.keepaliveIntervalMs`,
+      spec.keepaliveIntervalMs ?? DEFAULT_KEEPALIVE_MS,
+      1,
+      MAX_KEEPALIVE_MS,
+    ),
+    keepaliveProbes: integer(
+      `${name}.keepaliveProbes`,
+      spec.keepaliveProbes ?? DEFAULT_KEEPALIVE_PROBES,
+      1,
+      MAX_KEEPALIVE_PROBES,
+    ),
+  };
+}
+
+/** Checks the new target of forwards. */
+export function resolveChange(change: TargetChange): ResolvedChange {
+  requireObject('change', change, changeFields);
+  const { address, port, netns } = change;
+  return {
+    address: address === undefined ? undefined : resolveAddress('change.address', address),
+    port: port === undefined ? undefined : integer('change.port', port, 1, MAX_PORT),
+    netnsPath: netns === undefined ? undefined : resolveNetns('change.netns', netns),
+  };
+}
+
+/** Checks one id or several; each is given once. */
+export function resolveIds(ids: number | readonly number[]): number[] {
+  if (typeof ids === 'number') return [resolveId('id', ids)];
+  if (!Array.isArray(ids)) throw invalidArgType('ids', 'an id or an array of ids', ids);
+  return [...new Set(ids.map((id: number, index) => resolveId(`ids[${index}]`, id)))];
+}
+
+/** Checks an id. */
+export function resolveId(name: string, id: number): number {
+  return integer(name, id, 1, Number.MAX_SAFE_INTEGER);
+}
+
+// Single values
+
+function defaultWorkers(): number {
+  // Fetched late: node:os is not among the modules that every process has loaded.
+  return Math.min(DEFAULT_WORKERS, process.getBuiltinModule('node:os').availableParallelism());
+}
+
+function requireObject(
+  name: string,
+  value: unknown,
+  known: Readonly<Record<string, true>>,
+  expected = 'an object',
+): void {
+  if (typeof value !== 'object' || value === null) throw invalidArgType(name, expected, value);
+  requireKnownFields(name, value, known);
+}
+
+function integer(name: string, value: unknown, lowest: number, highest: number): number {
+  if (typeof value !== 'number') throw invalidArgType(name, 'an integer', value);
+  if (!Number.isInteger(value) || value < lowest || value > highest) {
+    throw outOfRange(name, `an integer from ${lowest} to ${highest}`, value);
+  }
+  return value;
+}
+
+function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'a boolean', value);
+  return value;
+}
+
+function duration(name: string, value: unknown): number {
+  return integer(name, value, 1, MAX_TIME_MS);
+}
+
+/** The first of `count` ports, all of which must exist; 0 stands for as many as are asked for. */
+function firstPort(name: string, value: unknown, lowest: number, count: number): number {
+  const port = integer(name, value, lowest, MAX_PORT);
+  if (port + count - 1 > MAX_PORT && port !== 0) {
+    throw outOfRange(name, `a port with ${count - 1} more above it, up to ${MAX_PORT},`, port);
+  }
+  return port;
+}
+
+function resolveProtocol(name: string, value: unknown): Protocol {
+  if (typeof value !== 'string') throw invalidArgType(name, '"tcp" or "udp"', value);
+  if (value !== 'tcp' && value !== 'udp') throw outOfRange(name, '"tcp" or "udp"', value);
+  return value;
+}
+
+function resolveSourceAddress(name: string, value: unknown, protocol: Protocol): SourceAddress {
+  const expected = SOURCE_ADDRESSES.map((mode) => `"${mode}"`).join(' or ');
+  if (typeof value !== 'string') throw invalidArgType(name, expected, value);
+  if (!SOURCE_ADDRESSES.includes(value)) throw outOfRange(name, expected, value);
+  if (value === 'proxy-v1' && protocol === 'udp') {
+    // Version 1 of the PROXY protocol has no datagrams.
+    throw outOfRange(name, '"proxy-v2", or another that is not of streams alone,', value);
+  }
+  return value as SourceAddress;
+}
+
+function resolveAddress(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalidArgType(name, 'an IPv4 or IPv6 address', value);
+  const parsed = parseAddress(value);
+  if (parsed === undefined) throw outOfRange(name, 'an IPv4 or IPv6 address', value);
+  return parsed.address;
+}
+
+function resolveNetns(name: string, value: NetnsReference): string {
+  requireObject(name, value, netnsFields, 'an object with a path or a pid');
+  const { path, pid } = value as { readonly path?: unknown; readonly pid?: unknown };
+  if ((path === undefined) === (pid === undefined)) {
+    throw invalidArgType(name, 'an object with either a path or a pid', value);
+  }
+  if (pid !== undefined) integer(`${name}.pid`, pid, 1, 2 ** 31 - 1);
+  else if (typeof path !== 'string') throw invalidArgType(`${name}.path`, 'a string', path);
+  else if (path === '' || path.includes('\0'))
+    throw outOfRange(`${name}.path`, 'the path of a file', path);
+  return netnsPath(value);
+}

@@ -1,0 +1,185 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Context } from '../../src/control/context.js';
+import { metricsOf } from '../../src/control/metrics.js';
+import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../../src/index.js';
+
+/** Every counter has a figure of its own, so that none can stand for another. */
+function distinctStats(first: number): Stats {
+  let next = first;
+  return {
+    sessionsOpen: next++,
+    sessionsTotal: next++,
+    connectFailures: 100 + next++,
+    connectTimeouts: next++,
+    connectRetries: next++,
+    sessionsReset: next++,
+    localFailures: next++,
+    bytesToContainer: next++,
+    bytesToHost: next++,
+    datagramsToContainer: next++,
+    datagramsToHost: next++,
+    datagramsDropped: next++,
+    datagramsLostInKernel: next++,
+    flowsEvicted: next++,
+    flowsDisplaced: next++,
+    acceptRests: next++,
+    pipeFallbacks: next++,
+    sessionsDenied: next++,
+    sessionsOverLimit: next++,
+    sessionsOverRate: next++,
+    sourceAddressFallbacks: next++,
+    sessionLogDropped: next++,
+    proxySourcesUntrusted: next++,
+    proxyHeadersMalformed: next++,
+    proxyHeadersLate: next++,
+    connectLatency: [...CONNECT_LATENCY_BUCKETS_MICROS, 0].map((_, index) => (index % 3) + 1),
+    connectMicrosTotal: 2_500_000,
+  };
+}
+
+const forwards: Forward[] = [
+  {
+    id: 3,
+    protocol: 'tcp',
+    host: { address: '::', port: 8080, dualStack: true },
+    container: { address: '127.0.0.1', port: 80 },
+    netnsPath: '/proc/1/ns/net',
+    sourceAddress: 'container',
+  },
+  {
+    id: 4,
+    protocol: 'udp',
+    host: { address: '127.0.0.1', port: 53, dualStack: false },
+    container: { address: '127.0.0.1', port: 53 },
+    netnsPath: '/proc/1/ns/net',
+    sourceAddress: 'container',
+  },
+];
+const tcp = distinctStats(1_000);
+const udp = distinctStats(2_000);
+
+/** What every sample has. */
+const common = 'forwarder="42",container="c0ffee"';
+
+/** Each sample's figure by its name and its own labels. */
+let lines: Map<string, number>;
+let text: string;
+
+beforeEach(async () => {
+  const forwarder = {
+    list: () => forwards,
+    stats: (id: number) => (id === 3 ? tcp : udp),
+  };
+  const context = { forwarder, version: '1.2.3', name: '42', container: { id: 'c0ffee' } };
+  const { type, content } = await metricsOf(context as unknown as Context);
+  expect(type).toMatch(/^text\/plain; version=0\.0\.4/);
+  text = content;
+  lines = new Map(
+    [...content.matchAll(/^([a-z]\S*(?:\{.*\})?) (\S+)$/gm)].map(([, name = '', value]) => [
+      name.replace(new RegExp(`,?${common}}`), '}').replace('{}', ''),
+      Number(value),
+    ]),
+  );
+});
+afterEach(() => lines.clear());
+
+const ofTcp = 'forward="3",protocol="tcp",host="[::]:8080"';
+const ofUdp = 'forward="4",protocol="udp",host="127.0.0.1:53"';
+
+describe('the metrics', () => {
+  test.each<[name: string, value: number]>([
+    ['spliceport_build_info{version="1.2.3"}', 1],
+    ['spliceport_forwards', 2],
+    [`spliceport_sessions_open{${ofTcp}}`, tcp.sessionsOpen],
+    [`spliceport_sessions_total{${ofTcp}}`, tcp.sessionsTotal],
+    [`spliceport_sessions_failed_total{${ofTcp},reason="timeout"}`, tcp.connectTimeouts],
+    [
+      `spliceport_sessions_failed_total{${ofTcp},reason="unreachable"}`,
+      tcp.connectFailures - tcp.connectTimeouts,
+    ],
+    [`spliceport_sessions_reset_total{${ofTcp}}`, tcp.sessionsReset],
+    [`spliceport_local_failures_total{${ofTcp}}`, tcp.localFailures],
+    [`spliceport_connect_retries_total{${ofTcp}}`, tcp.connectRetries],
+    [`spliceport_accept_rests_total{${ofTcp}}`, tcp.acceptRests],
+    [`spliceport_pipe_fallbacks_total{${ofTcp}}`, tcp.pipeFallbacks],
+    [`spliceport_sessions_refused_total{${ofTcp},reason="denied"}`, tcp.sessionsDenied],
+    [`spliceport_sessions_refused_total{${ofTcp},reason="limit"}`, tcp.sessionsOverLimit],
+    [`spliceport_sessions_refused_total{${ofTcp},reason="rate"}`, tcp.sessionsOverRate],
+    [`spliceport_datagrams_refused_total{${ofUdp},reason="denied"}`, udp.sessionsDenied],
+    [`spliceport_datagrams_refused_total{${ofUdp},reason="limit"}`, udp.sessionsOverLimit],
+    [`spliceport_datagrams_refused_total{${ofUdp},reason="rate"}`, udp.sessionsOverRate],
+    [`spliceport_proxy_refused_total{${ofTcp},reason="untrusted"}`, tcp.proxySourcesUntrusted],
+    [`spliceport_proxy_refused_total{${ofTcp},reason="malformed"}`, tcp.proxyHeadersMalformed],
+    [`spliceport_proxy_refused_total{${ofTcp},reason="late"}`, tcp.proxyHeadersLate],
+    [`spliceport_proxy_refused_total{${ofUdp},reason="untrusted"}`, udp.proxySourcesUntrusted],
+    [`spliceport_proxy_refused_total{${ofUdp},reason="malformed"}`, udp.proxyHeadersMalformed],
+    [`spliceport_proxy_refused_total{${ofUdp},reason="late"}`, udp.proxyHeadersLate],
+    [`spliceport_source_address_fallbacks_total{${ofTcp}}`, tcp.sourceAddressFallbacks],
+    [`spliceport_source_address_fallbacks_total{${ofUdp}}`, udp.sourceAddressFallbacks],
+    [`spliceport_session_log_dropped_total{${ofTcp}}`, tcp.sessionLogDropped],
+    [`spliceport_session_log_dropped_total{${ofUdp}}`, udp.sessionLogDropped],
+    [`spliceport_bytes_total{${ofTcp},direction="to_container"}`, tcp.bytesToContainer],
+    [`spliceport_bytes_total{${ofTcp},direction="to_host"}`, tcp.bytesToHost],
+    [`spliceport_flows_open{${ofUdp}}`, udp.sessionsOpen],
+    [`spliceport_flows_total{${ofUdp}}`, udp.sessionsTotal],
+    [`spliceport_flows_failed_total{${ofUdp},reason="timeout"}`, udp.connectTimeouts],
+    [
+      `spliceport_flows_failed_total{${ofUdp},reason="unreachable"}`,
+      udp.connectFailures - udp.connectTimeouts,
+    ],
+    [`spliceport_flows_evicted_total{${ofUdp}}`, udp.flowsEvicted],
+    [`spliceport_flows_displaced_total{${ofUdp}}`, udp.flowsDisplaced],
+    [`spliceport_datagrams_total{${ofUdp},direction="to_container"}`, udp.datagramsToContainer],
+    [`spliceport_datagrams_total{${ofUdp},direction="to_host"}`, udp.datagramsToHost],
+    [`spliceport_datagrams_dropped_total{${ofUdp},reason="not_taken"}`, udp.datagramsDropped],
+    [
+      `spliceport_datagrams_dropped_total{${ofUdp},reason="lost_in_kernel"}`,
+      udp.datagramsLostInKernel,
+    ],
+    [`spliceport_bytes_total{${ofUdp},direction="to_container"}`, udp.bytesToContainer],
+    [`spliceport_bytes_total{${ofUdp},direction="to_host"}`, udp.bytesToHost],
+  ])('have %s', (name, value) => {
+    expect(lines.get(name)).toBe(value);
+  });
+
+  test('have a histogram of connects with growing buckets, up to their number', () => {
+    const name = 'spliceport_connect_duration_seconds';
+    let count = 0;
+    const bounds = [
+      ...CONNECT_LATENCY_BUCKETS_MICROS.map((micros) => String(micros / 1e6)),
+      '+Inf',
+    ];
+    for (const [index, bound] of bounds.entries()) {
+      count += tcp.connectLatency[index] ?? 0;
+      expect(lines.get(`${name}_bucket{${ofTcp},le="${bound}"}`), bound).toBe(count);
+    }
+    expect(lines.get(`${name}_count{${ofTcp}}`)).toBe(count);
+    expect(lines.get(`${name}_sum{${ofTcp}}`)).toBe(2.5);
+  });
+
+  test('each say which forwarder and which container they are of', () => {
+    const samples = text.split('\n').filter((line) => /^[a-z]/.test(line));
+    expect(samples).toHaveLength(lines.size);
+    for (const sample of samples) expect(sample).toContain(common);
+  });
+
+  test('say nothing of a container that is not known', async () => {
+    const context = { forwarder: { list: () => [] }, version: '1.2.3', name: '42' };
+    const { content } = await metricsOf(context as unknown as Context);
+    expect(content).toContain('spliceport_forwards{forwarder="42"} 0');
+  });
+
+  test('each have a help and a type, and no sample elsewhere', () => {
+    const families = [...text.matchAll(/^# TYPE (\S+) (?:counter|gauge|histogram)$/gm)].map(
+      ([, family = '']) => family,
+    );
+    expect(new Set(families).size).toBe(families.length);
+    for (const family of families)
+      expect(text).toMatch(new RegExp(`^# HELP ${family} [A-Z].*\\.$`, 'm'));
+    for (const name of lines.keys()) {
+      const base = name.replace(/\{.*/, '').replace(/(_seconds)_(bucket|sum|count)$/, '$1');
+      expect(families).toContain(base);
+    }
+    expect(text).not.toMatch(/sessions_\w+\{forward="4"|flows_\w+\{forward="3"/);
+  });
+});

@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import { formatPortSpec, parsePortSpec } from '../../src/spec/port-spec.js';
+import type { Forward, ForwardSpec } from '../../src/types.js';
+
+const good: readonly (readonly [string, ForwardSpec])[] = [
+  ['8080:80', { protocol: 'tcp', host: { port: 8080 }, container: { port: 80 } }],
+  ['8080:80/udp', { protocol: 'udp', host: { port: 8080 }, container: { port: 80 } }],
+  ['8080:80/TCP', { protocol: 'tcp', host: { port: 8080 }, container: { port: 80 } }],
+  ['0:80', { protocol: 'tcp', host: { port: 0 }, container: { port: 80 } }],
+  [
+    '127.0.0.1:8080:80',
+    { protocol: 'tcp', host: { address: '127.0.0.1', port: 8080 }, container: { port: 80 } },
+  ],
+  [
+    '8080:10.0.2.100:80',
+    { protocol: 'tcp', host: { port: 8080 }, container: { address: '10.0.2.100', port: 80 } },
+  ],
+  [
+    '[::1]:8080:[::2]:80/udp',
+    {
+      protocol: 'udp',
+      host: { address: '::1', port: 8080 },
+      container: { address: '::2', port: 80 },
+    },
+  ],
+  [
+    '[::]:65535:65535',
+    { protocol: 'tcp', host: { address: '::', port: 65535 }, container: { port: 65535 } },
+  ],
+  [
+    '0.0.0.0:8000-8009:80-89',
+    {
+      protocol: 'tcp',
+      host: { address: '0.0.0.0', port: 8000 },
+      container: { port: 80 },
+      count: 10,
+    },
+  ],
+  ['0:80-82', { protocol: 'tcp', host: { port: 0 }, container: { port: 80 }, count: 3 }],
+  ['8000-8000:80-80', { protocol: 'tcp', host: { port: 8000 }, container: { port: 80 } }],
+];
+
+const bad: readonly (readonly [string, string])[] = [
+  ['', 'a host port and a container port are needed'],
+  ['bad', '"bad" is neither an IP address nor a port nor a range of ports'],
+  ['80', 'a host port and a container port are needed'],
+  ['127.0.0.1:80', 'a host port and a container port are needed'],
+  ['8080:80:90', 'there are too many fields'],
+  [':8080:80', 'a field is empty'],
+  ['8080::80', 'a field is empty'],
+  ['8080:80:', 'a field is empty'],
+  ['::1:8080:80', 'an IPv6 address stands in brackets'],
+  ['[::1:8080:80', 'an IPv6 address stands in brackets'],
+  ['[::1]8080:80', 'an IPv6 address stands in brackets'],
+  ['[127.0.0.1]:8080:80', 'only an IPv6 address stands in brackets'],
+  ['[::g]:8080:80', '"[::g]" is neither'],
+  ['127.0.0.1:x:80', 'the host port "x" is not a number'],
+  ['8080:80x', '"80x" is neither'],
+  [' 8080:80', '" 8080" is neither'],
+  ['8080:80/sctp', 'the protocol "sctp" is neither tcp nor udp'],
+  ['8080:80/', 'the protocol "" is neither tcp nor udp'],
+  ['65536:80', 'the host port 65536 is not within 0 to 65535'],
+  ['8080:0', 'the container port 0 is not within 1 to 65535'],
+  ['8080:99999999999999999999', 'is not within 1 to 65535'],
+  ['8009-8000:80-89', 'the range of host ports 8009-8000 runs backwards'],
+  ['0-9:80-89', 'a range of host ports cannot begin at 0'],
+  ['8000-8009:80', '10 host ports cannot go to 1 container ports'],
+  ['8000:80-81', '1 host ports cannot go to 2 container ports'],
+  ['8080:80,8081:81', '"80,8081" is neither'],
+  ['127.0.0.1:8080:127.0.0.1:80:81', 'there are too many fields'],
+];
+
+describe('parsePortSpec', () => {
+  test.each(good)('reads %s', (text, spec) => {
+    expect(parsePortSpec(text)).toEqual(spec);
+  });
+
+  test.each(bad)('refuses %j and says why', (text, problem) => {
+    expect(() => parsePortSpec(text)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SPLICEPORT_INVALID_PORT_SPEC',
+        message: expect.stringContaining(problem) as string,
+      }),
+    );
+  });
+
+  test('shows what was given, and what is wanted', () => {
+    expect(() => parsePortSpec('80')).toThrow(
+      'Expected a port specification such as 127.0.0.1:8080:80/tcp for spec but received "80" of type string: ' +
+        'a host port and a container port are needed (0 as host port lets the kernel choose)',
+    );
+  });
+
+  test('refuses what is no text', () => {
+    expect(() => parsePortSpec(80 as unknown as string)).toThrow(
+      expect.objectContaining({ code: 'ERR_SPLICEPORT_INVALID_ARG_TYPE' }),
+    );
+  });
+});
+
+describe('formatPortSpec', () => {
+  test.each(good)('writes what reads back as %s does', (_text, spec) => {
+    expect(parsePortSpec(formatPortSpec(spec))).toEqual(spec);
+  });
+
+  test('leaves out what is default, except the protocol', () => {
+    expect(formatPortSpec({ host: { port: 80 }, container: { port: 80 } })).toBe('80:80/tcp');
+  });
+
+  test('tells a forward on every address from one on every IPv6 address', () => {
+    const forward: Forward = {
+      id: 1,
+      protocol: 'tcp',
+      host: { address: '::', port: 8080, dualStack: true },
+      container: { address: '127.0.0.1', port: 80 },
+      netnsPath: '/proc/1/ns/net',
+      sourceAddress: 'container',
+    };
+    expect(formatPortSpec(forward)).toBe('8080:80/tcp');
+    expect(formatPortSpec({ ...forward, host: { ...forward.host, dualStack: false } })).toBe(
+      '[::]:8080:80/tcp',
+    );
+  });
+});
