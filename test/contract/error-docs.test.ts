@@ -7,9 +7,10 @@ import { describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The library: the modules that make up the public API. system.ts is for the project's own front ends. */
-const library = readdirSync(`${root}src`)
-  .filter((file) => file.endsWith('.ts') && file !== 'system.ts')
-  .map((file) => readFileSync(`${root}src/${file}`, 'utf8'))
+const library = ['src', 'src/spec', 'src/engine']
+  .flatMap((folder) => readdirSync(`${root}${folder}`).map((file) => `${folder}/${file}`))
+  .filter((file) => file.endsWith('.ts') && file !== 'src/system.ts')
+  .map((file) => readFileSync(`${root}${file}`, 'utf8'))
   .join('\n');
 const page = readFileSync(`${root}docs/errors.md`, 'utf8');
 

@@ -60,7 +60,7 @@ export function bundle(source: URL): string {
     format: 'esm',
     target: 'node20',
     packages: 'external',
-    define: sourcePlace(path.join(root, 'src', 'bundle.js')),
+    define: sourcePlace(path.join(root, 'src/engine/bundle.js')),
   });
   // Test files run at the same time: a program is never seen half written.
   mkdirSync(cache, { recursive: true });

@@ -23,7 +23,7 @@ import { print, printJson, remark } from '../output.js';
 import type { PodmanOptions } from './podman-actions.js';
 
 /** The folder of the helper, of this installation. */
-const folder = fileURLToPath(new URL('../../libexec', import.meta.url));
+const folder = fileURLToPath(new URL('../../../libexec', import.meta.url));
 
 /** By this line a file is known as one that may be overwritten and removed. */
 const MARK =
