@@ -49,7 +49,7 @@ export const addRequest: z.ZodMiniType<AddRequest> = z.strictObject({
   specs: z.array(z.union([z.string(), forwardSpec])).check(z.minLength(1), z.maxLength(MAX_SPECS)),
 } satisfies Shape<AddRequest>);
 
-/** Body of `PATCH /v1/ports/{id}`. */
+/** Body of `PATCH /v1/forwards/{id}`. */
 export const targetChange: z.ZodMiniType<TargetChange> = z.strictObject({
   address: may(z.string()),
   port: may(z.int()),
@@ -61,7 +61,7 @@ export const drainRequest: z.ZodMiniType<DrainRequest> = z.strictObject({
   drainMs: z.int().check(z.minimum(0), z.maximum(MAX_DRAIN_MS)),
 } satisfies Shape<DrainRequest>);
 
-/** Query of `DELETE /v1/ports/{id}`. */
+/** Query of `DELETE /v1/forwards/{id}`. */
 export const removeQuery: z.ZodMiniType<{ readonly drainMs?: number }> = z.strictObject({
   drainMs: may(z.coerce.number().check(z.int(), z.minimum(0), z.maximum(MAX_DRAIN_MS))),
 });
@@ -70,6 +70,12 @@ export const removeQuery: z.ZodMiniType<{ readonly drainMs?: number }> = z.stric
 export const sessionsQuery: z.ZodMiniType<{ readonly forwardId?: number }> = z.strictObject({
   forwardId: may(z.coerce.number().check(z.int(), z.minimum(1))),
 });
+
+/** The id in a path. @throws Problem */
+export function parseId(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw new Problem(400, `bad id ${text}: it is not a number`);
+  return Number(text);
+}
 
 /**
  * Reads JSON.

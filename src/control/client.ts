@@ -87,6 +87,11 @@ export class ControlClient {
     return this.#call('GET', '/v1/forwards');
   }
 
+  /** One forward that takes clients. */
+  forward(id: number): Promise<Forward> {
+    return this.#call('GET', `/v1/forwards/${id}`);
+  }
+
   /** Adds forwards, ranges among them: all or none. */
   add(specs: readonly (ForwardSpec | string)[]): Promise<Forward[]> {
     return this.#call('POST', '/v1/forwards', { body: { specs } });
@@ -95,12 +100,12 @@ export class ControlClient {
   /** Ends a forward; settles when its last session has ended. */
   async remove(id: number, { drainMs = 0 }: Partial<DrainRequest> = {}): Promise<void> {
     const query = drainMs === 0 ? '' : `?drainMs=${drainMs}`;
-    await this.#call('DELETE', `/v1/ports/${id}${query}`, { extraMs: drainMs });
+    await this.#call('DELETE', `/v1/forwards/${id}${query}`, { extraMs: drainMs });
   }
 
   /** Gives a forward a new target, in place. */
   retarget(id: number, change: TargetChange): Promise<Forward> {
-    return this.#call('PATCH', `/v1/ports/${id}`, { body: change });
+    return this.#call('PATCH', `/v1/forwards/${id}`, { body: change });
   }
 
   /** The sessions and flows that are open now; of one forward when its id is given. */

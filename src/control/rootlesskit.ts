@@ -104,7 +104,14 @@ export class RootlessKit {
     }
   }
 
-  /** Called where twice as many have been asked for as there were the last time, so that an add costs the same on average. */
+  /** Carries out `DELETE /v1/ports/{id}`. */
+  async remove(id: number): Promise<void> {
+    const { forwarder } = this.#context;
+    if (forwarder.get(id) === undefined) throw new Problem(400, `unknown id: ${id}`);
+    await forwarder.remove(id);
+  }
+
+  /** Called each time that their number has doubled, so that an add costs the same on average. */
   #forgetRemoved(forwards: readonly Forward[]): void {
     const ids = new Set(forwards.map(({ id }) => id));
     for (const id of this.#asked.keys()) if (!ids.has(id)) this.#asked.delete(id);
@@ -120,17 +127,6 @@ export class RootlessKit {
     const spec = asked !== undefined && isAsAsked ? asked.spec : specOf(forward);
     return { id, spec: Object.fromEntries(Object.entries(spec).filter(([, value]) => value)) };
   }
-}
-
-/** The id in a path. @throws Problem */
-export function parseId(text: string): number {
-  if (!/^-?\d+$/.test(text)) throw new Problem(400, `bad id ${text}: it is not a number`);
-  return Number(text);
-}
-
-/** No forward has the id. */
-export function unknownId(id: number): Problem {
-  return new Problem(400, `unknown id: ${id}`);
 }
 
 function specOf({ protocol, host, container }: Forward): PortSpec {

@@ -5,6 +5,7 @@ import {
   addRequest,
   checked,
   drainRequest,
+  parseId,
   parseJson,
   removeQuery,
   sessionsQuery,
@@ -12,7 +13,7 @@ import {
 } from './bodies.js';
 import type { Context } from './context.js';
 import { Problem } from './problem.js';
-import { parseId, RootlessKit, unknownId } from './rootlesskit.js';
+import { RootlessKit } from './rootlesskit.js';
 import type { DrainReport, ForwarderInfo, StatsReport } from './types.js';
 
 /** A call, as far as its meaning goes. */
@@ -43,12 +44,16 @@ export interface Route {
 
 /** Every route, for one forwarder. */
 export function routesFor(context: Context): Route[] {
-  return [...portRoutes(context), ...forwardRoutes(context), ...stateRoutes(context)];
+  return [
+    ...portRoutes(context),
+    ...forwardRoutes(context),
+    ...activityRoutes(context),
+    ...stateRoutes(context),
+  ];
 }
 
-/** RootlessKit's own routes, and the additions to them. */
+/** The routes of RootlessKit's own clients. */
 function portRoutes(context: Context): Route[] {
-  const { forwarder } = context;
   const rootlessKit = new RootlessKit(context);
   return [
     { method: 'GET', path: '/v1/info', answer: () => ok(rootlessKit.info()) },
@@ -61,20 +66,9 @@ function portRoutes(context: Context): Route[] {
     {
       method: 'DELETE',
       path: '/v1/ports/{id}',
-      answer: async ({ id, query }) => {
-        const number = parseId(id);
-        if (forwarder.get(number) === undefined) throw unknownId(number);
-        await forwarder.remove(number, checked(removeQuery, query, 'query'));
+      answer: async ({ id }) => {
+        await rootlessKit.remove(parseId(id));
         return { status: 200 };
-      },
-    },
-    {
-      method: 'PATCH',
-      path: '/v1/ports/{id}',
-      answer: async ({ id, body }) => {
-        const { id: number } = requireForward(forwarder, parseId(id));
-        await forwarder.retarget(number, checked(targetChange, parseJson(body), 'body'));
-        return ok(requireForward(forwarder, number));
       },
     },
   ];
@@ -91,6 +85,34 @@ function forwardRoutes({ forwarder }: Context): Route[] {
         return { status: 201, json: await forwarder.addAll(specs) };
       },
     },
+    {
+      method: 'GET',
+      path: '/v1/forwards/{id}',
+      answer: ({ id }) => ok(requireForward(forwarder, parseId(id))),
+    },
+    {
+      method: 'PATCH',
+      path: '/v1/forwards/{id}',
+      answer: async ({ id, body }) => {
+        const { id: number } = requireForward(forwarder, parseId(id));
+        await forwarder.retarget(number, checked(targetChange, parseJson(body), 'body'));
+        return ok(requireForward(forwarder, number));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/forwards/{id}',
+      answer: async ({ id, query }) => {
+        const { id: number } = requireForward(forwarder, parseId(id));
+        await forwarder.remove(number, checked(removeQuery, query, 'query'));
+        return { status: 200 };
+      },
+    },
+  ];
+}
+
+function activityRoutes({ forwarder }: Context): Route[] {
+  return [
     {
       method: 'GET',
       path: '/v1/sessions',
@@ -166,7 +188,7 @@ async function drain({ forwarder }: Context, drainMs: number): Promise<DrainRepo
   return { forwards: ids.length, sessions, tookMs: Math.round(performance.now() - startedAt) };
 }
 
-/** The forward with this id, for the project's own calls: RootlessKit's answer 400. */
+/** The forward with this id. @throws Problem with status 404 */
 function requireForward(forwarder: Forwarder, id: number): Forward {
   const forward = forwarder.get(id);
   if (forward === undefined) throw new Problem(404, `unknown id: ${id}`);
@@ -190,7 +212,7 @@ export function findRoute(
     const id = match(route.path, path);
     return id === undefined ? [] : [{ route, id }];
   });
-  // The answer to HEAD is that to GET, of which node sends the head alone.
+  // HEAD is answered as GET is; node leaves out the body.
   const wanted = method === 'HEAD' ? 'GET' : method;
   const found = matches.find(({ route }) => route.method === wanted);
   if (found !== undefined) return found;

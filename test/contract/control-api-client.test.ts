@@ -67,6 +67,7 @@ describe('the client', () => {
     ]);
     expect(await client.forwards()).toEqual([one, two]);
     expect((await client.retarget(1, { port: 82 })).container.port).toBe(82);
+    expect((await client.forward(1)).container.port).toBe(82);
     await client.remove(2, { drainMs: 10 });
     expect(await client.forwards()).toHaveLength(1);
     expect(await client.sessions()).toEqual([]);

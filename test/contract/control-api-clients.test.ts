@@ -72,10 +72,17 @@ describe('a call that makes no sense', () => {
       400,
       /unknown id: 0/,
     ],
+    ['a forward that is none', get('/v1/forwards/x'), 400, /bad id x/],
+    [
+      'a forward that nobody has',
+      'DELETE /v1/forwards/0 HTTP/1.1\r\nHost: x\r\n\r\n',
+      404,
+      /unknown id: 0/,
+    ],
     ['the sessions of a forward that is gone', get('/v1/sessions?forwardId=99'), 404, /id: 99/],
     [
       'a new target for a forward that is gone',
-      'PATCH /v1/ports/99 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}',
+      'PATCH /v1/forwards/99 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}',
       404,
       /unknown id: 99/,
     ],
@@ -89,7 +96,8 @@ describe('a call that makes no sense', () => {
 
   test.each([
     ['PUT', '/v1/ports', 'GET, HEAD, POST'],
-    ['OPTIONS', '/v1/ports/1', 'DELETE, PATCH'],
+    ['PATCH', '/v1/ports/1', 'DELETE'],
+    ['OPTIONS', '/v1/forwards/1', 'GET, HEAD, PATCH, DELETE'],
     ['POST', '/v1/sessions', 'GET, HEAD'],
     ['GET', '/v1/drain', 'POST'],
     ['TRACE', '/metrics', 'GET, HEAD'],

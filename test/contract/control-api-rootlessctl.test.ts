@@ -218,7 +218,7 @@ describe.skipIf(isAbsent).each([
   test('sees a port at the target that it has by now', async () => {
     const port = await freePort();
     await ctl('add-ports', `127.0.0.1:${port}:${echo.port}/tcp`);
-    await call(subject.socket, 'PATCH', '/v1/ports/2', { address: '127.0.0.2' });
+    await call(subject.socket, 'PATCH', '/v1/forwards/2', { address: '127.0.0.2' });
     expect(rowsOf(await ctl('list-ports'))[2]).toEqual([
       ...['2', 'tcp', '127.0.0.1', String(port), '127.0.0.2', String(echo.port)],
     ]);

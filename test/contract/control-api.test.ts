@@ -85,17 +85,25 @@ const examples: Readonly<
     bad: () => controlled.call('POST', '/v1/ports', { proto: 'ip' }),
   },
   removePort: {
-    good: () => controlled.call('DELETE', '/v1/ports/1?drainMs=10'),
+    good: () => controlled.call('DELETE', '/v1/ports/1'),
     bad: () => controlled.call('DELETE', '/v1/ports/99'),
-  },
-  retargetPort: {
-    good: () => controlled.call('PATCH', '/v1/ports/1', { address: '127.0.0.2' }),
-    bad: () => controlled.call('PATCH', '/v1/ports/1', { netns: { path: '/nowhere' } }),
   },
   listForwards: { good: () => controlled.call('GET', '/v1/forwards') },
   addForwards: {
     good: () => controlled.call('POST', '/v1/forwards', { specs: ['127.0.0.1:0:80-82'] }),
     bad: () => controlled.call('POST', '/v1/forwards', { specs: [] }),
+  },
+  getForward: {
+    good: () => controlled.call('GET', '/v1/forwards/1'),
+    bad: () => controlled.call('GET', '/v1/forwards/99'),
+  },
+  retargetForward: {
+    good: () => controlled.call('PATCH', '/v1/forwards/1', { address: '127.0.0.2' }),
+    bad: () => controlled.call('PATCH', '/v1/forwards/1', { netns: { path: '/nowhere' } }),
+  },
+  removeForward: {
+    good: () => controlled.call('DELETE', '/v1/forwards/1?drainMs=10'),
+    bad: () => controlled.call('DELETE', '/v1/forwards/1?drainMs=-1'),
   },
   listSessions: {
     good: async () => {
@@ -210,10 +218,10 @@ describe('a body', () => {
   test.each<[method: string, path: string, schema: string, body: unknown]>([
     ['POST', '/v1/forwards', 'AddRequest', { specs: [spec] }],
     ['POST', '/v1/forwards', 'AddRequest', { specs: [whole, '127.0.0.1:0:80'] }],
-    ['PATCH', '/v1/ports/1', 'TargetChange', {}],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { address: '::1', port: 81 }],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { netns: { path: '/proc/self/ns/net' } }],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { netns: { pid: process.pid } }],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', {}],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { address: '::1', port: 81 }],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { netns: { path: '/proc/self/ns/net' } }],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { netns: { pid: process.pid } }],
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: 0 }],
   ])('of %s %s that is right, by %s as well, is taken: %j', async (method, path, name, body) => {
     expect(errorsOf(pointerOf('components', 'schemas', name), body)).toEqual([]);
@@ -255,11 +263,11 @@ describe('a body', () => {
     ['POST', '/v1/ports', 'AddPortRequest', { ...port, maxSessions: 0 }, 'maxSessions'],
     ['POST', '/v1/ports', 'AddPortRequest', { ...port, maxSessionsPerSecond: 'x' }, 'PerSecond'],
     ['POST', '/v1/ports', 'AddPortRequest', { ...port, allow: '::1' }, 'allow'],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { port: 0 }, 'port'],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { port: 65_536 }, 'port'],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { address: 1 }, 'body.address'],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { netns: { path: 1 } }, 'body.netns'],
-    ['PATCH', '/v1/ports/1', 'TargetChange', { netns: { path: '/', pid: 1 } }, 'body.netns'],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { port: 0 }, 'port'],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { port: 65_536 }, 'port'],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { address: 1 }, 'body.address'],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { netns: { path: 1 } }, 'body.netns'],
+    ['PATCH', '/v1/forwards/1', 'TargetChange', { netns: { path: '/', pid: 1 } }, 'body.netns'],
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: -1 }, 'body.drainMs'],
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: 86_400_001 }, 'body.drainMs'],
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: null }, 'body.drainMs'],
