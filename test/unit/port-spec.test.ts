@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { formatPortSpec, parsePortSpec } from '../../src/spec/port-spec.js';
 import type { Forward, ForwardSpec } from '../../src/types.js';
+import { damage } from '../helpers/random-json.js';
+import { Random } from '../helpers/random.js';
 
 const good: readonly (readonly [string, ForwardSpec])[] = [
   ['8080:80', { protocol: 'tcp', host: { port: 8080 }, container: { port: 80 } }],
@@ -121,5 +123,85 @@ describe('formatPortSpec', () => {
     expect(formatPortSpec({ ...forward, host: { ...forward.host, dualStack: false } })).toBe(
       '[::]:8080:80/tcp',
     );
+  });
+});
+
+describe('random specifications', () => {
+  const seeds = Array.from({ length: 3_000 }, (_, index) => index + 1);
+
+  test('are read as they were written, whatever they are', () => {
+    for (const seed of seeds) {
+      const random = new Random(seed);
+      const count = random.once(2) ? 1 : 2 + random.below(9);
+      const port = (lowest: number) => lowest + random.below(65_536 - lowest - count);
+      const address = () =>
+        random.pick([
+          undefined,
+          '0.0.0.0',
+          '10.0.2.100',
+          '255.255.255.255',
+          '::',
+          '::1',
+          'fd00::a:0:1',
+        ]);
+      const at = (hostOrContainer: string | undefined, number: number) => ({
+        ...(hostOrContainer !== undefined && { address: hostOrContainer }),
+        port: number,
+      });
+      const spec: ForwardSpec = {
+        protocol: random.pick(['tcp', 'udp']),
+        host: at(address(), random.once(8) ? 0 : port(1)),
+        container: at(address(), port(1)),
+        ...(count > 1 && { count }),
+      };
+      const text = formatPortSpec(spec);
+      expect(parsePortSpec(text), `seed ${seed}: ${text}`).toEqual(spec);
+    }
+  });
+
+  test('of any other form are refused, or mean what they are written as', () => {
+    const addresses = [
+      '',
+      '',
+      '127.0.0.1:',
+      '10.0.2.100:',
+      '1.2.3:',
+      '[::1]:',
+      '[::ffff:10.0.0.1]:',
+    ];
+    const ports = [
+      '80',
+      '0',
+      '080',
+      '65535',
+      '65536',
+      '65530-65540',
+      '80-81',
+      '81-80',
+      '0-1',
+      '1e3',
+      '٣',
+    ];
+    const protocols = ['', '', '/tcp', '/UDP', '/sctp', '/'];
+    let read = 0;
+    for (const seed of seeds) {
+      const random = new Random(seed);
+      const side = () => random.pick(addresses) + random.pick(ports);
+      const whole = `${side()}:${side()}${random.pick(protocols)}`;
+      const text = random.once(2) ? whole : damage(random, whole);
+      let spec: ForwardSpec;
+      try {
+        spec = parsePortSpec(text);
+      } catch (error) {
+        expect(error, `seed ${seed}`).toHaveProperty('code', 'ERR_SPLICEPORT_INVALID_PORT_SPEC');
+        continue;
+      }
+      read++;
+      const written = formatPortSpec(spec);
+      expect(formatPortSpec(parsePortSpec(written)), `seed ${seed}: ${text}`).toBe(written);
+      expect(spec.container.port + (spec.count ?? 1)).toBeLessThanOrEqual(65_536);
+      expect(spec.host.port === 0 || spec.host.port + (spec.count ?? 1) <= 65_536).toBe(true);
+    }
+    expect(read).toBeGreaterThan(60);
   });
 });
