@@ -5,27 +5,13 @@ import type { Forward, Forwarder, ForwarderOptions } from '../index.js';
 import { Journal } from './journal.js';
 import { makeLog } from './log.js';
 import { describeEnded, tellsOfSessions } from './session-lines.js';
-import { asText, LogFile, standardError } from './sinks.js';
+import { asLines, LogFile, standardError } from './sinks.js';
 import { pathOf, Troubles } from './troubles.js';
-import type { LineSink, Log } from './types.js';
+import type { Facts, Log, LogFormat, LogSettings, RecordSink } from './types.js';
 
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 const DEFAULT_SUMMARY_INTERVAL_MS = 60_000;
 const MAX_LOOK_INTERVAL_MS = 1_000;
-
-/** What is logged, how, and where to. */
-export interface ForwarderLogOptions {
-  readonly level?: string;
-  /** `stderr`, `journal`, or the path of a file. */
-  readonly destination?: string;
-  readonly format?: 'json' | 'text';
-  readonly summaryIntervalMs?: number;
-  /** Whether there is a line for each session that has ended. Default: false. */
-  readonly sessions?: boolean;
-  readonly journalSocket?: string;
-  /** Facts that every line has. */
-  readonly facts: object;
-}
 
 /** A log, and what it could not do. */
 export interface ForwarderLog extends Log {
@@ -41,54 +27,53 @@ export interface ForwarderLog extends Log {
   watch(forwarder: Forwarder): void;
 }
 
-/** Opens a log: on standard error, and in the place that was asked for. */
-export function openForwarderLog(options: ForwarderLogOptions): ForwarderLog {
-  const { level = 'info', format = 'json', facts } = options;
-  const styled = (sink: LineSink): LineSink => (format === 'text' ? asText(sink) : sink);
-  const sinks = new Set([styled(standardError)]);
-  const [first] = sinks;
-  const opened = openSink(options, styled);
+/**
+ * Opens a log: on standard error, and in the place that was asked for.
+ * @param facts - Facts of every record.
+ */
+export function openForwarderLog(settings: LogSettings, facts: Facts): ForwarderLog {
+  const { level = 'info', format = 'json' } = settings;
+  const first = asLines(standardError, format);
+  const sinks = new Set([first]);
+  const opened = openSink(settings, format);
   if (opened.sink !== undefined) sinks.add(opened.sink);
-  const sink: LineSink = {
-    write: (line) => {
-      for (const each of sinks) each.write(line);
+  const sink: RecordSink = {
+    write: (record) => {
+      for (const each of sinks) each.write(record);
     },
   };
   const log = makeLog({ level, facts, sink });
   return {
-    debug: (own, message) => log.debug(own, message),
-    info: (own, message) => log.info(own, message),
-    warn: (own, message) => log.warn(own, message),
-    error: (own, message) => log.error(own, message),
+    ...log,
     problem: opened.problem,
     rawFd: opened.sink?.rawFd,
     // Standard error has none of them: it ends when clients begin to come.
     onSessionsEnded:
-      opened.sink !== undefined && tellsOfSessions(options)
+      opened.sink !== undefined && tellsOfSessions(settings)
         ? (ended) => {
             for (const session of ended)
               log.info({ event: 'session', ...session }, describeEnded(session));
           }
         : undefined,
-    leaveStandardError: () => {
-      if (first !== undefined) sinks.delete(first);
-    },
+    leaveStandardError: () => sinks.delete(first),
     watch: (forwarder) => {
       if (sinks.size > 0 && level !== 'silent')
-        new Watch(forwarder, log, options.summaryIntervalMs ?? DEFAULT_SUMMARY_INTERVAL_MS);
+        new Watch(forwarder, log, settings.summaryIntervalMs ?? DEFAULT_SUMMARY_INTERVAL_MS);
     },
   };
 }
 
 function openSink(
-  { destination = 'stderr', journalSocket = JOURNAL_SOCKET }: ForwarderLogOptions,
-  styled: (sink: LineSink) => LineSink,
-): { readonly sink?: LineSink; readonly problem: string | undefined } {
+  { destination = 'stderr', journalSocket = JOURNAL_SOCKET }: LogSettings,
+  format: LogFormat,
+): { readonly sink?: RecordSink; readonly problem: string | undefined } {
   if (destination === 'stderr') return { problem: undefined };
   try {
-    const isJournal = destination === 'journal';
     // The journal takes fields, whatever the format of lines is.
-    const sink = isJournal ? new Journal(journalSocket) : styled(new LogFile(destination));
+    const sink =
+      destination === 'journal'
+        ? new Journal(journalSocket)
+        : asLines(new LogFile(destination), format);
     return { sink, problem: undefined };
   } catch (error) {
     return { problem: `cannot log to ${destination}: ${(error as Error).message}` };

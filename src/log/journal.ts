@@ -1,11 +1,10 @@
-// journal.ts: log lines to the journal, by its own protocol: a datagram of fields on a unix socket.
+// journal.ts: records to the journal, by its own protocol: a datagram of fields on a unix socket.
 // @see https://systemd.io/JOURNAL_NATIVE_PROTOCOL
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { connectUnix, send, type UnixSocketType } from '../system.js';
-import { parseLine } from './lines.js';
-import type { LineSink } from './types.js';
+import type { LogRecord, RecordSink } from './types.js';
 
 /** A datagram of more is refused by some kernels' settings; what is longer is cut. */
 const MAX_VALUE_BYTES = 32 * 1024;
@@ -14,7 +13,7 @@ const MAX_VALUE_BYTES = 32 * 1024;
 const priorities: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 
 /** A connection to the journal, made anew when the journal has been started anew. */
-export class Journal implements LineSink {
+export class Journal implements RecordSink {
   readonly #path: string;
   readonly rawFd: number | undefined;
   #fd: number;
@@ -29,12 +28,12 @@ export class Journal implements LineSink {
     this.rawFd = openStream(path);
   }
 
-  write(line: string): void {
-    const datagram = datagramOf(line);
+  write(record: LogRecord): void {
+    const datagram = datagramOf(record);
     try {
       send(this.#fd, datagram);
     } catch (error) {
-      // It is not there to log through, or has more than enough to read: then this line is lost.
+      // It is not there to log through, or has more than enough to read: then this record is lost.
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return;
       this.#sendAnew(datagram);
     }
@@ -47,7 +46,7 @@ export class Journal implements LineSink {
       this.#fd = fd;
       send(fd, datagram);
     } catch {
-      // The next line tries again.
+      // The next record tries again.
     }
   }
 }
@@ -77,9 +76,10 @@ function openStream(path: string): number | undefined {
   }
 }
 
-function datagramOf(line: string): Buffer {
-  const { level, message, facts } = parseLine(line);
-  const own = Object.entries(facts).map(([key, value]) => field(nameOf(key), textOf(value)));
+function datagramOf({ level, message, facts }: LogRecord): Buffer {
+  const own = Object.entries(facts)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => field(nameOf(key), textOf(value)));
   return Buffer.concat([
     field('MESSAGE', message),
     field('PRIORITY', String(priorities[level] ?? priorities['info'])),

@@ -2,15 +2,10 @@
 
 import type { EndedSession } from '../index.js';
 import { pathOf } from './troubles.js';
+import type { LogSettings } from './types.js';
 
 /** Whether a log has lines for sessions: where they are asked for, and its level has them. */
-export function tellsOfSessions({
-  sessions = false,
-  level = 'info',
-}: {
-  readonly sessions?: boolean | undefined;
-  readonly level?: string | undefined;
-}): boolean {
+export function tellsOfSessions({ sessions = false, level = 'info' }: LogSettings): boolean {
   return sessions && (level === 'info' || level === 'debug');
 }
 

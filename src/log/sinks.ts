@@ -1,8 +1,7 @@
-// sinks.ts: where log lines go, other than the journal.
+// sinks.ts: where log lines go, other than the journal, and how they are written.
 
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { textOf } from './lines.js';
-import type { LineSink } from './types.js';
+import type { LineSink, LogFormat, LogRecord, RecordSink } from './types.js';
 
 /** A file that lines are added to; what else it holds stays. */
 export class LogFile implements LineSink {
@@ -29,9 +28,15 @@ export const standardError: LineSink = {
   write: (line) => writeOrLose(2, line),
 };
 
-/** The same lines as text for people. */
-export function asText(sink: LineSink): LineSink {
-  return { rawFd: sink.rawFd, write: (line) => sink.write(`${textOf(line)}\n`) };
+/** Writes records as lines: JSON for programs, or text for people. */
+export function asLines(sink: LineSink, format: LogFormat): RecordSink {
+  const lineOf = format === 'text' ? textOf : ({ json }: LogRecord) => json;
+  return { rawFd: sink.rawFd, write: (record) => sink.write(lineOf(record)) };
+}
+
+/** `2026-03-01T12:00:00.000Z warn 3 connects failed` */
+function textOf({ time, level, message }: LogRecord): string {
+  return `${time} ${level} ${message}\n`;
 }
 
 /** A full disk, or a reader who is gone, is no reason to stop. */

@@ -1,4 +1,27 @@
-// types.ts: what log lines are written with.
+// types.ts: what is logged, how, and where to.
+
+/** How much is logged; each level has those before it. */
+export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug';
+
+/** How log lines are written. */
+export type LogFormat = 'json' | 'text';
+
+/** The settings of a log. */
+export interface LogSettings {
+  readonly level?: LogLevel;
+  /** `stderr`, `journal`, or the absolute path of a file. */
+  readonly destination?: string;
+  readonly format?: LogFormat;
+  /** How often connect failures and the like are summed up. Unit: ms. */
+  readonly summaryIntervalMs?: number;
+  /** Whether there is a line for each session that has ended. Default: false. */
+  readonly sessions?: boolean;
+  /** The journal's socket. */
+  readonly journalSocket?: string;
+}
+
+/** Named values. */
+export type Facts = Readonly<Record<string, unknown>>;
 
 /** Takes what is to be logged: facts for programs, and a sentence for people. */
 export interface Log {
@@ -8,9 +31,28 @@ export interface Log {
   error(facts: object, message: string): void;
 }
 
-/** Takes one line of JSON with its line break. Never throws and never waits. */
+/** One entry of a log. */
+export interface LogRecord {
+  readonly level: string;
+  /** In ISO 8601. */
+  readonly time: string;
+  readonly message: string;
+  /** Those of every record, and its own. */
+  readonly facts: Facts;
+  /** All of it as a line of JSON, with its line break. */
+  readonly json: string;
+}
+
+/** A place for text. Never throws and never waits. */
 export interface LineSink {
   write(line: string): void;
-  /** A descriptor that leads to the same place, for what the runtime says when it aborts. */
+  /** A descriptor that leads to the same place, for what the runtime writes when it aborts. */
+  readonly rawFd?: number | undefined;
+}
+
+/** A place for records. Never throws and never waits. */
+export interface RecordSink {
+  write(record: LogRecord): void;
+  /** As for {@link LineSink}. */
   readonly rawFd?: number | undefined;
 }

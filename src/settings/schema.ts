@@ -3,14 +3,8 @@
 
 import * as z from 'zod/mini';
 import { blockExpected, MAX_PORT, portExpected as error } from './keys.js';
-import type {
-  ForwarderSettings,
-  ForwardSettings,
-  LogSettings,
-  Match,
-  Rule,
-  SettingsFile,
-} from './types.js';
+import type { LogSettings } from '../log/types.js';
+import type { ForwarderSettings, ForwardSettings, Match, Rule, SettingsFile } from './types.js';
 
 const MAX_TIME_MS = 86_400_000;
 const MAX_KEEPALIVE_MS = 32_767_000;

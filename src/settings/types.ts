@@ -1,26 +1,7 @@
 // types.ts: what a settings file says, once it has been checked.
 
 import type { ForwarderOptions, ForwardSpec, Protocol } from '../index.js';
-
-/** How much is logged; each level has those before it. */
-export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug';
-
-/** How log lines are written. */
-export type LogFormat = 'json' | 'text';
-
-/** What is logged, how, and where to. */
-export interface LogSettings {
-  readonly level?: LogLevel;
-  /** `stderr`, `journal`, or the absolute path of a file. */
-  readonly destination?: string;
-  readonly format?: LogFormat;
-  /** How often connect failures and the like are summed up. Unit: ms. */
-  readonly summaryIntervalMs?: number;
-  /** Whether there is a line for each session that has ended. */
-  readonly sessions?: boolean;
-  /** The journal's socket. */
-  readonly journalSocket?: string;
-}
+import type { LogSettings } from '../log/types.js';
 
 /** What concerns a forwarder as a whole. */
 export interface ForwarderSettings extends Pick<

@@ -4,7 +4,8 @@ import type { Forward, Forwarder, ForwarderOptions, ForwardSpec } from '../../in
 import { withAdmission, type AdmissionOptions } from '../forward/admission.js';
 import { withClientAddress, type ClientAddressOptions } from '../forward/client-address.js';
 import { findSettingsFile } from '../../settings/find.js';
-import type { ForwarderSettings, LogSettings } from '../../settings/types.js';
+import type { LogSettings } from '../../log/types.js';
+import type { ForwarderSettings } from '../../settings/types.js';
 import { openControl, withoutControl, type Control } from '../forward/control-socket.js';
 import { findContainer } from '../running/engines.js';
 import { EndRequests } from '../forward/end-requests.js';

@@ -1,7 +1,7 @@
 // log-options.ts: the options that say what is logged, and how.
 
 import { Option, type Command } from 'commander';
-import type { LogFormat, LogLevel } from '../../settings/types.js';
+import type { LogFormat, LogLevel } from '../../log/types.js';
 
 /** From nothing to everything. */
 const levels = ['silent', 'error', 'warn', 'info', 'debug'] as const satisfies readonly LogLevel[];

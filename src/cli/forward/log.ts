@@ -1,9 +1,8 @@
-// forward-log.ts: the log of `spliceport forward`, on standard error.
+// log.ts: the log of `spliceport forward`, on standard error.
 
-import { asText, standardError } from '../../log/sinks.js';
+import { asLines, standardError } from '../../log/sinks.js';
 import { tellsOfSessions } from '../../log/session-lines.js';
-import type { LineSink, Log } from '../../log/types.js';
-import type { LogFormat, LogLevel, LogSettings } from '../../settings/types.js';
+import type { LineSink, Log, LogFormat, LogLevel, LogSettings } from '../../log/types.js';
 import { remark } from '../output.js';
 
 /** What the command line says of the log. It comes before the settings file. */
@@ -16,9 +15,10 @@ export interface LogOptions {
 
 /** Whether the log has lines for sessions. */
 export function hasSessions(options: LogOptions, settings: LogSettings = {}): boolean {
+  const { sessions = false, level = 'info' } = settings;
   return tellsOfSessions({
-    sessions: options.logSessions ?? settings.sessions,
-    level: options.logLevel ?? settings.level,
+    sessions: options.logSessions ?? sessions,
+    level: options.logLevel ?? level,
   });
 }
 
@@ -41,5 +41,5 @@ export async function openLog(
     above === undefined ? usualSink : { write: (line) => above(() => streamed.write(line)) };
   const { makeLog } = await import('../../log/log.js');
   const facts = { program: 'spliceport forward', pid: process.pid };
-  return makeLog({ level, facts, sink: format === 'text' ? asText(sink) : sink });
+  return makeLog({ level, facts, sink: asLines(sink, format) });
 }

@@ -3,7 +3,8 @@
 // Without a file nothing is loaded.
 
 import type { ForwarderOptions, ForwardSpec } from '../../index.js';
-import type { ForwarderLog, ForwarderLogOptions } from '../../log/forwarder-log.js';
+import type { ForwarderLog } from '../../log/forwarder-log.js';
+import type { Facts, LogSettings } from '../../log/types.js';
 import { findSettingsFile } from '../../settings/find.js';
 import type { UnixSocketType } from '../../system.js';
 import { oneLine } from './last-words.js';
@@ -72,7 +73,7 @@ async function read(path: string, containerId: string, notices: string[]): Promi
   }
   const own = forwarderSettings(file, containerId);
   const { controlSocket = true, log: logSettings, reloadSocket, ...options } = own;
-  const log = logSettings && (await openLog({ ...logSettings, facts: factsOf(containerId) }));
+  const log = logSettings && (await openLog(logSettings, factsOf(containerId)));
   if (log?.problem !== undefined) tell(notices, log, log.problem);
   const onSessionsEnded = log?.onSessionsEnded;
   return {
@@ -93,12 +94,12 @@ function closedFor(problem = 'it cannot be read'): Error {
   );
 }
 
-async function openLog(options: ForwarderLogOptions): Promise<ForwarderLog> {
+async function openLog(settings: LogSettings, facts: Facts): Promise<ForwarderLog> {
   const { openForwarderLog } = await import('../../log/forwarder-log.js');
-  return openForwarderLog(options);
+  return openForwarderLog(settings, facts);
 }
 
-function factsOf(containerId: string): object {
+function factsOf(containerId: string): Facts {
   return { program: 'rootlessport', pid: process.pid, container: containerId };
 }
 
