@@ -35,6 +35,9 @@ function project(name: string, options: ProjectOptions) {
   };
 }
 
+/** `npm run soak` sets how long; without it, the soak is no part of the tests. */
+const soakMinutes = Number(process.env['SPLICEPORT_SOAK_MINUTES'] ?? 0);
+
 export default defineConfig({
   test: {
     projects: [
@@ -52,6 +55,7 @@ export default defineConfig({
           env: { SPLICEPORT_DEBIAN_ROOT: folder },
         }),
       ),
+      ...(soakMinutes > 0 ? [project('soak', { timeoutMs: (soakMinutes + 2) * 60_000 })] : []),
     ],
   },
 });

@@ -49,9 +49,10 @@ const handlers = {
   close(options: CloseOptions): Promise<void> {
     return current().close(options);
   },
-  facts(): { fds: number; fdNames: string[]; privateKiB: number } {
+  facts(): { fds: number; fdNames: string[]; privateKiB: number; heapKiB: number } {
     globalThis.gc?.();
-    return { fds: openFds(), fdNames: describeFds(), privateKiB: privateMemoryKiB() };
+    const heapKiB = Math.round(process.memoryUsage().heapUsed / 1_024);
+    return { fds: openFds(), fdNames: describeFds(), privateKiB: privateMemoryKiB(), heapKiB };
   },
   /** Runs a command, with the interface `lo` up, in a namespace that is the program's own. */
   run({ command }: { command: readonly string[] }): string {
