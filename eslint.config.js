@@ -28,6 +28,12 @@ const nodeGlobals = [
 // `_name` is there for its place alone; so is what is taken out before a rest.
 const unused = ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }];
 
+const oneWordForTests = {
+  name: 'vitest',
+  importNames: ['it'],
+  message: 'Use `test`, as all other files do.',
+};
+
 const sizes = {
   'max-lines': ['error', { max: 400 }],
   'max-lines-per-function': ['error', { max: 60 }],
@@ -57,8 +63,11 @@ export default defineConfig(
   },
   {
     files: ['test/**/*.ts'],
-    // A describe block is a chapter, not a function.
-    rules: { 'max-lines-per-function': 'off' },
+    rules: {
+      // A describe block is a chapter, not a function.
+      'max-lines-per-function': 'off',
+      'no-restricted-imports': ['error', oneWordForTests],
+    },
   },
   {
     // The programs that read it want a default export.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Results, ScenarioResult } from '../../bench/results.js';
 import { isRoot } from '../../bench/root.js';
 import { cpuSeconds } from '../../bench/usage.js';
@@ -105,7 +105,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     }
   }
 
-  it('measures rate and processor time of spliceport, as a helper and as a library', async () => {
+  test('measures rate and processor time of spliceport, as a helper and as a library', async () => {
     const results = await measure(
       'spliceport library,workers=1',
       'bulk-up-1 bulk-down-8 rr-1-1 crr-16 udp-rr-16 udp-flood',
@@ -115,19 +115,19 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expectEverywhere(results, 'cpu');
   });
 
-  it('knows no processor time of a direct connection', async () => {
+  test('knows no processor time of a direct connection', async () => {
     const results = await measure('direct', 'rr-1-1');
     expectEverywhere(results, 'rate');
     expect(results[0]?.rows[0]?.rounds[0]?.cpu).toBeUndefined();
   });
 
-  it('counts the memory and the two descriptors of an idle connection', async () => {
+  test('counts the memory and the two descriptors of an idle connection', async () => {
     const [result] = await measure('spliceport', 'idle-1000');
     expect(result?.rows[0]?.rounds[0]).toMatchObject({ held: 1_000, errors: 0 });
     expect(result?.rows[0]?.rounds[0]?.fdsPerConnection).toBeCloseTo(2, 1);
   });
 
-  it.skipIf(missing(peers))('forwards by every program that it compares with', async () => {
+  test.skipIf(missing(peers))('forwards by every program that it compares with', async () => {
     const results = await measure(
       'rootlessport pasta haproxy docker-proxy socat slirp4netns',
       'rr-1-1 udp-rr-1',
@@ -137,7 +137,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expectEverywhere(results, 'cpu');
   });
 
-  it.each(roots)('forwards by the programs of a Debian root, %s', async (root) => {
+  test.each(roots)('forwards by the programs of a Debian root, %s', async (root) => {
     const kinds = ['rootlessport', 'pasta', 'haproxy', 'docker-proxy', 'slirp4netns'];
     const drivers = kinds.map((kind) => `${kind}=${root}`).join(' ');
     const { scenarios, versions, origins } = await measureAll(drivers, 'rr-1-1 udp-rr-1');
@@ -151,7 +151,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     }
   });
 
-  it('measures beside two programs that take all processors, and ends them with it', async () => {
+  test('measures beside two programs that take all processors, and ends them with it', async () => {
     const begins = (pid: number, words: string): boolean =>
       readProc(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(words);
     let most = 0;
@@ -173,7 +173,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expect(most).toBe(2);
   });
 
-  it('has busy programs that end by themselves too', async () => {
+  test('has busy programs that end by themselves too', async () => {
     await measure('direct', 'rr-2-1-busy');
     const load = path.join(path.dirname(bench), 'build/load');
     const lastLine = async (seconds: string, isTold: boolean): Promise<unknown> => {
@@ -185,32 +185,37 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expect(await lastLine('60', true)).toMatchObject({ event: 'end', tooShort: 0 });
   });
 
-  it.skipIf(missing(loads))('reads what other load generators print', async () => {
+  test.skipIf(missing(loads))('reads what other load generators print', async () => {
     const results = await measure('spliceport', 'iperf3-up-1 iperf3-down-1 iperf3-udp http dns');
     expect(results).toHaveLength(5);
     expectEverywhere(results, 'rate');
     expectEverywhere(results, 'cpu');
   });
 
-  it('puts a client as far away as it says', async () => {
+  test('puts a client as far away as it says', async () => {
     const [result] = await measure('library', 'distant-20-rr');
     expect(result?.rows[0]?.failure).toBeUndefined();
     expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeGreaterThan(19_700);
     expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeLessThan(30_000);
   });
 
-  it.each(['SIGTERM', 'SIGKILL'] as const)('leaves no process behind after %s', async (signal) => {
-    const mark = path.join(directory, `after-${signal}.json`);
-    const choice = ['--driver', 'spliceport', '--scenario', 'rr-1-1', '--seconds', '60'];
-    const child = spawn(process.execPath, [bench, ...choice, '--json', mark], { stdio: 'ignore' });
-    // Every measurement has a load generator, whose parent carries the mark.
-    await until(() => descendantsOf(marked(mark)).length >= 3, 'a measurement', 60_000);
-    const processes = [...marked(mark), ...descendantsOf(marked(mark))];
-    child.kill(signal);
-    await until(() => processes.every((pid) => !existsSync(`/proc/${pid}`)), 'the end of all');
-  });
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'leaves no process behind after %s',
+    async (signal) => {
+      const mark = path.join(directory, `after-${signal}.json`);
+      const choice = ['--driver', 'spliceport', '--scenario', 'rr-1-1', '--seconds', '60'];
+      const child = spawn(process.execPath, [bench, ...choice, '--json', mark], {
+        stdio: 'ignore',
+      });
+      // Every measurement has a load generator, whose parent carries the mark.
+      await until(() => descendantsOf(marked(mark)).length >= 3, 'a measurement', 60_000);
+      const processes = [...marked(mark), ...descendantsOf(marked(mark))];
+      child.kill(signal);
+      await until(() => processes.every((pid) => !existsSync(`/proc/${pid}`)), 'the end of all');
+    },
+  );
 
-  it('refuses a scenario or a driver that it does not know', async () => {
+  test('refuses a scenario or a driver that it does not know', async () => {
     await expect(measure('spliceport', 'no-such-scenario')).rejects.toThrow(
       /No scenario is called/,
     );

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { describeFds, threadNames } from '../helpers/process-facts.js';
@@ -20,7 +20,7 @@ function engineThreads(): number {
 }
 
 describe('close', () => {
-  it('cuts the sessions, frees the port before it returns, ends the threads', async () => {
+  test('cuts the sessions, frees the port before it returns, ends the threads', async () => {
     const forwarder = new Forwarder({ netns: container.netns, workers: 3 });
     const { host } = await forwarder.add(spec);
     expect(engineThreads()).toBe(3);
@@ -36,7 +36,7 @@ describe('close', () => {
     expect(engineThreads()).toBe(0);
   });
 
-  it('may be called again, at the same time and later', async () => {
+  test('may be called again, at the same time and later', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     await forwarder.add(spec);
     await Promise.all([forwarder.close(), forwarder.close(), forwarder.close({ drainMs: 1_000 })]);
@@ -44,7 +44,7 @@ describe('close', () => {
     expect(forwarder.list()).toEqual([]);
   });
 
-  it('without drainMs ends what an earlier close lets drain', async () => {
+  test('without drainMs ends what an earlier close lets drain', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(spec);
     const socket = await connectTcp(host);
@@ -57,7 +57,7 @@ describe('close', () => {
     expect((await ending).errorCode).toBe('ECONNRESET');
   });
 
-  it('with drainMs cuts what has not finished in time', async () => {
+  test('with drainMs cuts what has not finished in time', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(spec);
     const socket = await connectTcp(host);
@@ -70,7 +70,7 @@ describe('close', () => {
     expect((await ending).errorCode).toBe('ECONNRESET');
   });
 
-  it('makes every later call fail with ERR_SPLICEPORT_CLOSED', async () => {
+  test('makes every later call fail with ERR_SPLICEPORT_CLOSED', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     await forwarder.close();
     const closed = { code: 'ERR_SPLICEPORT_CLOSED' };
@@ -80,7 +80,7 @@ describe('close', () => {
     await expect(forwarder.retarget(1, { port: 1 })).rejects.toMatchObject(closed);
   });
 
-  it('is what `await using` does at the end of its block', async () => {
+  test('is what `await using` does at the end of its block', async () => {
     const port = await (async () => {
       await using forwarder = new Forwarder({ netns: container.netns });
       const { host } = await forwarder.add(spec);
@@ -93,7 +93,7 @@ describe('close', () => {
 });
 
 describe('an abort signal', () => {
-  it('closes the forwarder at once', async () => {
+  test('closes the forwarder at once', async () => {
     const controller = new AbortController();
     const forwarder = new Forwarder({ netns: container.netns, signal: controller.signal });
     const { host } = await forwarder.add(spec);
@@ -113,7 +113,7 @@ describe('an abort signal', () => {
     await forwarder.close();
   });
 
-  it('cuts a close short that lets sessions drain', async () => {
+  test('cuts a close short that lets sessions drain', async () => {
     const controller = new AbortController();
     const forwarder = new Forwarder({ netns: container.netns, signal: controller.signal });
     const { host } = await forwarder.add(spec);
@@ -126,7 +126,7 @@ describe('an abort signal', () => {
     socket.destroy();
   });
 
-  it('that is aborted already makes a closed forwarder', async () => {
+  test('that is aborted already makes a closed forwarder', async () => {
     const forwarder = new Forwarder({ netns: container.netns, signal: AbortSignal.abort() });
     expect(forwarder.closed).toBe(true);
     await expect(forwarder.add(spec)).rejects.toMatchObject({ code: 'ERR_SPLICEPORT_CLOSED' });
@@ -135,7 +135,7 @@ describe('an abort signal', () => {
 });
 
 describe('several forwarders in one process', () => {
-  it('are independent, and leave no descriptor behind', async () => {
+  test('are independent, and leave no descriptor behind', async () => {
     const before = describeFds().sort();
     const forwarders = Array.from({ length: 10 }, () => new Forwarder({ netns: container.netns }));
     const forwards = await Promise.all(forwarders.map((forwarder) => forwarder.add(spec)));

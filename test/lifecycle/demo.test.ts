@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive } from '../helpers/process-facts.js';
 import { isRefused } from '../helpers/tcp-client.js';
 import { isMissing, script, setpriv } from '../helpers/tools.js';
@@ -92,7 +92,7 @@ function expectNextSteps(output: string): void {
 }
 
 describe('the demo, when stdin is no terminal', () => {
-  it('shows a forward at work and ends by itself', async () => {
+  test('shows a forward at work and ends by itself', async () => {
     const { ended, output, errors } = run(demo);
     expect(await ended).toEqual([0, null]);
     expect(errors()).toBe('');
@@ -101,7 +101,7 @@ describe('the demo, when stdin is no terminal', () => {
     await expectNothingLeft(output());
   });
 
-  it.skipIf(isMissing(setpriv, 'the demo without capabilities'))(
+  test.skipIf(isMissing(setpriv, 'the demo without capabilities'))(
     'does the same without any capability, in a user namespace',
     async () => {
       const { ended, output, errors } = run([...noRights, ...demo]);
@@ -112,7 +112,7 @@ describe('the demo, when stdin is no terminal', () => {
     },
   );
 
-  it.skipIf(isMissing(setpriv, 'the demo as another user') || !mayChangeUser())(
+  test.skipIf(isMissing(setpriv, 'the demo as another user') || !mayChangeUser())(
     'does the same for a user who is not root',
     async () => {
       const { ended, output, errors } = run([...nobody, ...demo]);
@@ -125,7 +125,7 @@ describe('the demo, when stdin is no terminal', () => {
 });
 
 describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a terminal', () => {
-  it.each([
+  test.each([
     { who: 'root', prefix: '' },
     { who: 'a process without capabilities', prefix: `${noRights.join(' ')} ` },
   ])('as $who stays up for requests until Ctrl-C', async ({ prefix }) => {
@@ -156,7 +156,7 @@ describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a ter
 });
 
 describe('the demo, when it is killed', () => {
-  it.each(['SIGTERM', 'SIGKILL'] as const)('by %s leaves no process', async (signal) => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)('by %s leaves no process', async (signal) => {
     const prefix = isMissing(setpriv, 'the demo without capabilities') ? [] : noRights;
     const { process: started, ended, output } = run([...prefix, ...demo]);
     await until(() => output().includes('it saw'), 'the first request', 20_000);
@@ -167,14 +167,14 @@ describe('the demo, when it is killed', () => {
 });
 
 describe('the demo, when it cannot work', () => {
-  it('says that unshare is missing, and where it is from', async () => {
+  test('says that unshare is missing, and where it is from', async () => {
     const { ended, output, errors } = run(demo, { PATH: installed });
     expect(await ended).toEqual([1, null]);
     expect(output()).toBe('');
     expect(errors()).toMatch(/^spliceport demo: The program unshare is missing.*util-linux/);
   });
 
-  it.skipIf(isMissing(setpriv, 'the demo without user namespaces'))(
+  test.skipIf(isMissing(setpriv, 'the demo without user namespaces'))(
     'names the setting that forbids user namespaces',
     async () => {
       const forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"';

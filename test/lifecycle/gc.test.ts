@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { Program } from '../helpers/program.js';
 import { askTcp } from '../helpers/tcp-client.js';
@@ -30,16 +30,16 @@ function apiOf(program: Program) {
 }
 
 describe('a forwarder that nothing refers to', () => {
-  it('is collected when it is closed', () =>
+  test('is collected when it is closed', () =>
     withProgram(async (api) => {
       expect(await api.closed(target)).toBe(true);
     }));
 
-  it('goes on when it is not closed', () =>
+  test('goes on when it is not closed', () =>
     withProgram(async (api) => {
       const port = await api.dropped(target);
       expect(await askTcp({ port }, 'still there?')).toBe('still there?');
     }));
 
-  it('does no harm, whatever state it is in', () => withProgram((api) => api.many(target)));
+  test('does no harm, whatever state it is in', () => withProgram((api) => api.many(target)));
 });

@@ -1,7 +1,7 @@
 // What sessions and flows cost while nothing happens on them.
 
 import type { Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { binding } from '../../src/engine/binding.js';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
@@ -50,7 +50,7 @@ async function manyTimes<T>(count: number, task: (index: number) => Promise<T>):
 }
 
 describe('holding', () => {
-  it('9,000 idle sessions takes two descriptors and at most 1,000 bytes each, and gives them back', async () => {
+  test('9,000 idle sessions takes two descriptors and at most 1,000 bytes each, and gives them back', async () => {
     const service = await container.tcp({ kind: 'echo' });
     await using program = start();
     const api = program.api<ForwarderApi>();
@@ -78,7 +78,7 @@ describe('holding', () => {
     await service.close();
   }, 60_000);
 
-  it('9,000 flows takes at most 1 KiB each beside their sockets', async () => {
+  test('9,000 flows takes at most 1 KiB each beside their sockets', async () => {
     const service = await container.udp();
     await using program = start();
     const api = program.api<ForwarderApi>();

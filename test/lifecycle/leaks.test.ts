@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Stats } from '../../src/index.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
@@ -78,7 +78,7 @@ async function rudely(where: Where): Promise<void> {
 }
 
 describe('descriptors', () => {
-  it('are two for an idle session, whatever went through it before, and one for an idle flow', async () => {
+  test('are two for an idle session, whatever went through it before, and one for an idle flow', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -113,7 +113,7 @@ describe('descriptors', () => {
     for (const client of clients) client.close();
   });
 
-  it('are as many as before after 1,000 connections, and after close', async () => {
+  test('are as many as before after 1,000 connections, and after close', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     const { fdNames: atStart } = await api.facts();
@@ -131,7 +131,7 @@ describe('descriptors', () => {
     expect((await api.facts()).fdNames).toEqual(atStart);
   });
 
-  it('are as many as before after bulk, resets, refusals and udp, but for a few pipes', async () => {
+  test('are as many as before after bulk, resets, refusals and udp, but for a few pipes', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     const { fdNames: atStart } = await api.facts();
@@ -154,7 +154,7 @@ describe('descriptors', () => {
     expect((await api.facts()).fdNames).toEqual(atStart);
   });
 
-  it('are as many as before after 100 forwarders have come and gone', async () => {
+  test('are as many as before after 100 forwarders have come and gone', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -184,7 +184,7 @@ async function growth(program: Program, round: () => Promise<void>): Promise<num
 }
 
 describe('memory', { timeout: 120_000 }, () => {
-  it.each([
+  test.each([
     { what: 'connections', task: (where: Where) => askTcp(where, 'hello') },
     { what: 'connections that are reset', task: rudely },
   ])('does not grow with rounds of $what', async ({ task }) => {
@@ -196,7 +196,7 @@ describe('memory', { timeout: 120_000 }, () => {
     expect(await growth(program, round)).toBeLessThan(MOST_GROWTH_KIB);
   });
 
-  it('does not grow with rounds of udp flows', async () => {
+  test('does not grow with rounds of udp flows', async () => {
     const udp = await container.udp({ echo: true });
     await using program = new Program(source, { nodeArgs: ['--expose-gc'] });
     const api = program.api<ForwarderApi>();

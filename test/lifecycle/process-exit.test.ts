@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { Program, type Exit } from '../helpers/program.js';
 import { within } from '../helpers/wait.js';
@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => container.stop());
 
 describe.each(stages)('a process with a forwarder that is %s', (stage) => {
-  it.each(ways)('ends well by %s', async (way) => {
+  test.each(ways)('ends well by %s', async (way) => {
     const args = [stage, way, String(container.pid), ...ports];
     await using program = new Program(source, { args });
     expect(await within(program.exited, 'its end')).toEqual(expected[way]);

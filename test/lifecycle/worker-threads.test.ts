@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { sendPayload } from '../helpers/payload.js';
 import { bundle, Program } from '../helpers/program.js';
@@ -46,7 +46,7 @@ async function pour(port: number) {
 }
 
 describe('worker threads', () => {
-  it('forward, several at once, and come to their end by themselves when closed', async () => {
+  test('forward, several at once, and come to their end by themselves when closed', async () => {
     const before = await api().facts();
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const answers = ports.map((port) => askTcp({ port }, `by ${port}`));
@@ -57,7 +57,7 @@ describe('worker threads', () => {
     expect(await api().facts()).toEqual(before);
   });
 
-  it('may be terminated in the midst of traffic: clients are cut, the port is free, no descriptor stays', async () => {
+  test('may be terminated in the midst of traffic: clients are cut, the port is free, no descriptor stays', async () => {
     const before = await api().facts();
     for (let round = 0; round < 5; round += 1) {
       const port = await start();
@@ -72,7 +72,7 @@ describe('worker threads', () => {
     }
   });
 
-  it('leave each other alone: one is terminated, the rest relay on', async () => {
+  test('leave each other alone: one is terminated, the rest relay on', async () => {
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const sockets = await Promise.all(ports.map((port) => connectTcp({ port })));
     for (const [index, port] of ports.entries()) {
@@ -85,7 +85,7 @@ describe('worker threads', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('may be terminated all at once', async () => {
+  test('may be terminated all at once', async () => {
     const before = await api().facts();
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const clients = await Promise.all(ports.map(pour));
@@ -95,7 +95,7 @@ describe('worker threads', () => {
     expect(await api().facts()).toEqual(before);
   });
 
-  it.each(['exit', 'terminate', 'throw'] as const)(
+  test.each(['exit', 'terminate', 'throw'] as const)(
     'may end by %s with a removal and a watched descriptor about to call back',
     async (how) => {
       for (let round = 0; round < 5; round += 1) {
@@ -110,7 +110,7 @@ describe('worker threads', () => {
     },
   );
 
-  it('may be running when the process exits', async () => {
+  test('may be running when the process exits', async () => {
     const port = await start();
     const { socket, ended } = await pour(port);
     await nextBytes(socket);

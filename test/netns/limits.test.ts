@@ -1,6 +1,6 @@
 // Whom a forward lets in: real clients, of real addresses, and what the counters say of those who stay out.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Socket } from 'node:net';
 import { Forwarder, type Forward, type ForwardSpec, type Stats } from '../../src/index.js';
 import { Container, type TcpService, type UdpService } from '../helpers/container.js';
@@ -48,7 +48,7 @@ function refusals({ sessionsDenied, sessionsOverLimit, sessionsOverRate }: Stats
 }
 
 describe('the number of sessions', () => {
-  it('is bounded over all workers, and a client too many is reset', async () => {
+  test('is bounded over all workers, and a client too many is reset', async () => {
     const forward = await forwarder.add(tcp({ maxSessions: 5 }));
     const served = [];
     for (let i = 0; i < 12; i += 1) served.push(await isIn(forward));
@@ -60,7 +60,7 @@ describe('the number of sessions', () => {
     expect(await isIn(forward)).toBe(true);
   });
 
-  it('is bounded for each port of a range by itself', async () => {
+  test('is bounded for each port of a range by itself', async () => {
     const spec = { ...tcp({ maxSessions: 1 }), container: { port: 4_000 }, count: 2 };
     const forwards = await forwarder.addAll([spec]);
     await forwarder.retarget(
@@ -73,7 +73,7 @@ describe('the number of sessions', () => {
     }
   });
 
-  it('is bounded for udp too, where the oldest flow keeps its place', async () => {
+  test('is bounded for udp too, where the oldest flow keeps its place', async () => {
     const { id, host } = await forwarder.add(udp({ maxSessions: 1 }));
     using first = await UdpSocket.bind();
     using second = await UdpSocket.bind();
@@ -86,7 +86,7 @@ describe('the number of sessions', () => {
 });
 
 describe('lists of addresses', () => {
-  it('let in whom they allow, and nobody whom they deny', async () => {
+  test('let in whom they allow, and nobody whom they deny', async () => {
     const forward = await forwarder.add({
       ...tcp({ allow: ['127.0.0.1', '::1'], deny: ['::1/128'] }),
       host: { port: 0 },
@@ -100,7 +100,7 @@ describe('lists of addresses', () => {
     expect(await isIn(other, '::1')).toBe(true);
   });
 
-  it('hold for the first datagram of a flow', async () => {
+  test('hold for the first datagram of a flow', async () => {
     const { id, host } = await forwarder.add(udp({ allow: ['10.0.0.0/8'] }));
     using client = await UdpSocket.bind();
     for (let i = 0; i < 3; i += 1) await client.send('no', host.port);
@@ -108,7 +108,7 @@ describe('lists of addresses', () => {
     expect(forwarder.stats(id)).toMatchObject({ sessionsTotal: 0, datagramsToContainer: 0 });
   });
 
-  it('may be long', async () => {
+  test('may be long', async () => {
     const deny = Array.from({ length: 10_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/25`);
     const started = performance.now();
     const forward = await forwarder.add(tcp({ deny: [...deny, '127.0.0.2'] }));
@@ -118,7 +118,7 @@ describe('lists of addresses', () => {
 });
 
 describe('the rate of new sessions', () => {
-  it('is bounded, after as many at once as may come in a second', async () => {
+  test('is bounded, after as many at once as may come in a second', async () => {
     const forward = await forwarder.add(tcp({ maxSessionsPerSecond: 3 }));
     const started = performance.now();
     const served = await Promise.all(Array.from({ length: 20 }, () => isIn(forward)));

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { askTcp } from '../helpers/tcp-client.js';
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all(containers.map((container) => container.stop())));
 
 describe('one forwarder, many namespaces', () => {
-  it('tcp: each connection reaches the container of its forward, also when all connect at once', async () => {
+  test('tcp: each connection reaches the container of its forward, also when all connect at once', async () => {
     await Promise.all(
       containers.map((container, index) =>
         container.tcp({ kind: 'greet', text: `tcp ${index}` }, { port: PORT }),
@@ -37,7 +37,7 @@ describe('one forwarder, many namespaces', () => {
     for (const round of rounds) expect(await Promise.all(round)).toEqual(expected);
   });
 
-  it('udp: each flow reaches the container of its forward', async () => {
+  test('udp: each flow reaches the container of its forward', async () => {
     const services = await Promise.all(
       containers.map((container) => container.udp({ port: PORT, echo: true })),
     );
@@ -61,7 +61,7 @@ describe('one forwarder, many namespaces', () => {
     );
   });
 
-  it('serves a namespace on after the last process in it has ended', async () => {
+  test('serves a namespace on after the last process in it has ended', async () => {
     await using other = await Container.start();
     const container = await Container.start();
     const { port } = await other.tcp({ kind: 'greet', text: 'the other lives' });

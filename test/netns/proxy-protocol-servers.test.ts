@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { Daemon, freePort } from '../helpers/daemon.js';
@@ -139,7 +139,7 @@ const to = (port: number, more: Partial<ForwardSpec>): ForwardSpec => ({
 const believing = { acceptProxy: true, trustedProxies: ['127.0.0.1'] };
 
 describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
-  it.each(['proxy-v1', 'proxy-v2'] as const)('learns the client by %s', async (sourceAddress) => {
+  test.each(['proxy-v1', 'proxy-v2'] as const)('learns the client by %s', async (sourceAddress) => {
     await using server = new Daemon(runNginx, nginxServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const http = await forwarder.add(to(ports.http, { sourceAddress }));
@@ -151,7 +151,7 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
     expect(second.answer).toBe(`${CLIENT} ${second.from} ${stream.host.port}`);
   });
 
-  it('in front is believed', async () => {
+  test('in front is believed', async () => {
     await using server = new Daemon(runNginx, nginxServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(
@@ -173,7 +173,7 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
 });
 
 describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () => {
-  it('learns the client, and a unique id by version 2', async () => {
+  test('learns the client, and a unique id by version 2', async () => {
     await using server = new Daemon(runHaproxy, haproxyServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const v1 = await forwarder.add(to(ports.haproxy, { sourceAddress: 'proxy-v1' }));
@@ -191,7 +191,7 @@ describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () =>
     expect(ids.size).toBe(3);
   });
 
-  it.each(['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options crc32c,unique-id'])(
+  test.each(['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options crc32c,unique-id'])(
     'in front with %s is believed, with its health checks',
     async (option) => {
       await using server = new Daemon(runHaproxy, haproxyServer, container);
@@ -226,7 +226,7 @@ describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () =>
 });
 
 describe.skipIf(isMissing(dnsdist, 'PROXY headers to dnsdist'))('dnsdist', () => {
-  it('learns the client of each datagram, and of a connection', async () => {
+  test('learns the client of each datagram, and of a connection', async () => {
     await using server = new Daemon(runDnsdist, dnsServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const options = { sourceAddress: 'proxy-v2' } as const;
@@ -245,7 +245,7 @@ describe.skipIf(isMissing(dnsdist, 'PROXY headers to dnsdist'))('dnsdist', () =>
     socket.destroy();
   });
 
-  it('in front is believed for each datagram', async () => {
+  test('in front is believed for each datagram', async () => {
     await using server = new Daemon(runDnsdist, dnsServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, nextText, textToEnd } from '../helpers/tcp-client.js';
@@ -26,7 +26,7 @@ const to = (port: number, more: Partial<ForwardSpec> = {}): ForwardSpec => ({
 const believing = { acceptProxy: true, trustedProxies: ['127.0.0.0/8'] };
 
 describe('PROXY headers to the container, tcp', () => {
-  it('name a client of either family, also on a dual-stack socket', async () => {
+  test('name a client of either family, also on a dual-stack socket', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add({
@@ -47,7 +47,7 @@ describe('PROXY headers to the container, tcp', () => {
     }
   });
 
-  it('come at once, before the client has said anything, and are not counted', async () => {
+  test('come at once, before the client has said anything, and are not counted', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(to(port, { sourceAddress: 'proxy-v1' }));
@@ -57,7 +57,7 @@ describe('PROXY headers to the container, tcp', () => {
     socket.destroy();
   });
 
-  it('reach the new target when it changes while a client waits', async () => {
+  test('reach the new target when it changes while a client waits', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(to(1, { sourceAddress: 'proxy-v1' }));
@@ -69,7 +69,7 @@ describe('PROXY headers to the container, tcp', () => {
 });
 
 describe('PROXY headers from a load balancer, tcp', () => {
-  it('say who the client is, in the list of sessions too', async () => {
+  test('say who the client is, in the list of sessions too', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(to(port, believing));
@@ -85,7 +85,7 @@ describe('PROXY headers from a load balancer, tcp', () => {
     socket.destroy();
   });
 
-  it('are refused, and counted, when they are malformed, late or of a stranger', async () => {
+  test('are refused, and counted, when they are malformed, late or of a stranger', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(
@@ -117,7 +117,7 @@ describe('PROXY headers from a load balancer, tcp', () => {
 });
 
 describe('PROXY headers, udp', () => {
-  it('are ahead of each datagram to the container, and of no reply', async () => {
+  test('are ahead of each datagram to the container, and of no reply', async () => {
     const service = await container.udp();
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(
@@ -134,7 +134,7 @@ describe('PROXY headers, udp', () => {
     expect(forwarder.stats().bytesToContainer).toBe(8);
   });
 
-  it('of a load balancer name the client of each datagram', async () => {
+  test('of a load balancer name the client of each datagram', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(to(service.port, { ...believing, protocol: 'udp' }));

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
@@ -36,7 +36,7 @@ async function bindable(port: number): Promise<boolean> {
 }
 
 describe('remove', () => {
-  it('frees the port before the call returns, also with sessions open, and closes these', async () => {
+  test('frees the port before the call returns, also with sessions open, and closes these', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -52,7 +52,7 @@ describe('remove', () => {
     expect(forwarder.sessions()).toEqual([]);
   });
 
-  it('lets the port be forwarded again at once, with a new id', async () => {
+  test('lets the port be forwarded again at once, with a new id', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const first = await forwarder.add(toEcho());
     for (let i = 1; i <= 50; i += 1) {
@@ -64,7 +64,7 @@ describe('remove', () => {
     expect(await askTcp(first.host, 'still')).toBe('still');
   });
 
-  it('with drainMs frees the port and lets live sessions finish', async () => {
+  test('with drainMs frees the port and lets live sessions finish', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -83,7 +83,7 @@ describe('remove', () => {
     await within(removed, 'the forward is gone', 2_000);
   });
 
-  it('cuts what has not finished when drainMs has passed', async () => {
+  test('cuts what has not finished when drainMs has passed', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -96,7 +96,7 @@ describe('remove', () => {
     expect((await ending).errorCode).toBe('ECONNRESET');
   });
 
-  it('udp: frees the port at once and ends its flows', async () => {
+  test('udp: frees the port at once and ends its flows', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add({
@@ -114,7 +114,7 @@ describe('remove', () => {
     await until(() => forwarder.stats().sessionsOpen === 0, 'the flow ends');
   });
 
-  it('of one forward leaves the others alone', async () => {
+  test('of one forward leaves the others alone', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const one = await forwarder.add(toEcho());
     const other = await forwarder.add(toEcho());
@@ -130,7 +130,7 @@ describe('remove', () => {
 });
 
 describe('close', () => {
-  it('with drainMs takes no further client, and settles when the last has finished', async () => {
+  test('with drainMs takes no further client, and settles when the last has finished', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -147,7 +147,7 @@ describe('close', () => {
 });
 
 describe('ranges', () => {
-  it('forward each port to the one beside it', async () => {
+  test('forward each port to the one beside it', async () => {
     const first = 20_000;
     await Promise.all(
       Array.from({ length: RANGE }, (_, index) =>
@@ -162,7 +162,7 @@ describe('ranges', () => {
     expect(answers).toEqual(forwards.map(({ container: { port } }) => `port ${port}`));
   });
 
-  it('bind all of their ports or none', async () => {
+  test('bind all of their ports or none', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const { host: taken } = await forwarder.add(toEcho());

@@ -1,6 +1,6 @@
 // A container that loses an address while it is served: what becomes of the sessions there at a retarget.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Forwarder, type EndedSession, type Forward } from '../../src/index.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import { connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
@@ -63,7 +63,7 @@ describe.skipIf(missing).each([
   ['IPv4', LOST, `${LOST}/24`],
   ['IPv6', LOST6, `${LOST6}/64`],
 ])('a session at an address that the container loses, %s', (_family, lost, prefix) => {
-  it('is reset at once by a retarget, and the one at an address that stays goes on', async () => {
+  test('is reset at once by a retarget, and the one at an address that stays goes on', async () => {
     const [lostEcho, keptEcho] = await Promise.all([
       container.tcp({ kind: 'echo' }, { address: lost }),
       container.tcp({ kind: 'echo' }, { address: KEPT }),
@@ -88,7 +88,7 @@ describe.skipIf(missing).each([
   });
 });
 
-it.skipIf(missing)(
+test.skipIf(missing)(
   'resets every session at a lost address, however many, also where the target stays',
   async () => {
     const echo: TcpService = await container.tcp({ kind: 'echo' }, { address: LOST });
@@ -104,7 +104,7 @@ it.skipIf(missing)(
   },
 );
 
-it.skipIf(missing)(
+test.skipIf(missing)(
   'a client that waits for a connection to the old target is served by the new one',
   async () => {
     const echo = await container.tcp({ kind: 'echo' }, { address: KEPT });
@@ -122,7 +122,7 @@ it.skipIf(missing)(
   },
 );
 
-it.skipIf(missing)('a UDP flow of a client goes on at the new address', async () => {
+test.skipIf(missing)('a UDP flow of a client goes on at the new address', async () => {
   const { port } = await container.udp({ address: '0.0.0.0', echo: true });
   const { id, host } = await forwarder.add({
     protocol: 'udp',

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, type Forward } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
@@ -26,7 +26,7 @@ async function forwardToFirst(forwarder: Forwarder, port = PORT): Promise<Forwar
 }
 
 describe('retarget, tcp', () => {
-  it('is in force for the next connection', async () => {
+  test('is in force for the next connection', async () => {
     await using forwarder = new Forwarder({ netns: first.netns });
     const { id, host } = await forwardToFirst(forwarder);
     expect(await askTcp(host)).toBe('first');
@@ -39,7 +39,7 @@ describe('retarget, tcp', () => {
     expect(forwarder.get(id)?.container).toEqual({ address: '::1', port: other.port });
   });
 
-  it('leaves live sessions with the target they have', async () => {
+  test('leaves live sessions with the target they have', async () => {
     const { port } = await first.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: first.netns });
     const { id, host } = await forwardToFirst(forwarder, port);
@@ -53,7 +53,7 @@ describe('retarget, tcp', () => {
     expect(await endingOf(live)).toEqual({ ended: true });
   });
 
-  it(
+  test(
     `refuses and cuts nothing, ${RETARGETS} times over under load`,
     { timeout: 60_000 },
     async () => {
@@ -85,7 +85,7 @@ describe('retarget, tcp', () => {
     },
   );
 
-  it('changes nothing when the new namespace is not there', async () => {
+  test('changes nothing when the new namespace is not there', async () => {
     await using forwarder = new Forwarder({ netns: first.netns });
     const { id, host } = await forwardToFirst(forwarder);
     await expect(forwarder.retarget(id, { netns: { path: '/no/such/namespace' } })).rejects.toThrow(
@@ -97,7 +97,7 @@ describe('retarget, tcp', () => {
 });
 
 describe('retarget, udp', () => {
-  it('is in force for the next datagram, also of a client that has a flow', async () => {
+  test('is in force for the next datagram, also of a client that has a flow', async () => {
     const [one, two] = await Promise.all([
       first.udp({ port: PORT, echo: true }),
       second.udp({ port: PORT, echo: true }),

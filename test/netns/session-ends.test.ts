@@ -1,6 +1,6 @@
 // How sessions and flows end, as whoever asked to be told hears of it.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   Forwarder,
   type EndedSession,
@@ -68,7 +68,7 @@ async function served({ host }: Forward) {
 }
 
 describe('the end of a TCP session', () => {
-  it('is told of with its client, target, bytes and times, when both sides have said all', async () => {
+  test('is told of with its client, target, bytes and times, when both sides have said all', async () => {
     const forward = await forwarder.add(tcp(echo.port));
     const client = await connectTcp(forward.host);
     const { localPort } = client;
@@ -89,13 +89,13 @@ describe('the end of a TCP session', () => {
     expect(durationMs).toBeLessThan(10_000);
   });
 
-  it('is a reset by the client', async () => {
+  test('is a reset by the client', async () => {
     const client = await served(await forwarder.add(tcp(echo.port)));
     client.resetAndDestroy();
     expect(await theEnd()).toMatchObject({ ending: 'client-reset', bytesToHost: 5 });
   });
 
-  it('is a reset by the server', async () => {
+  test('is a reset by the server', async () => {
     const resetting = await container.tcp({ kind: 'reset' });
     const { host } = await forwarder.add(tcp(resetting.port));
     const client = await connectTcp(host);
@@ -105,20 +105,20 @@ describe('the end of a TCP session', () => {
     await resetting.close();
   });
 
-  it('is the removal of its forward', async () => {
+  test('is the removal of its forward', async () => {
     const forward = await forwarder.add(tcp(echo.port));
     await served(forward);
     await forwarder.remove(forward.id);
     expect(await theEnd()).toMatchObject({ ending: 'removed', bytesToContainer: 5 });
   });
 
-  it('comes with the end of the forwarder at the latest', async () => {
+  test('comes with the end of the forwarder at the latest', async () => {
     await served(await forwarder.add(tcp(echo.port)));
     void forwarder.close();
     expect(told).toMatchObject([{ ending: 'removed', bytesToHost: 5 }]);
   });
 
-  it('is a server that refuses, with the reason', async () => {
+  test('is a server that refuses, with the reason', async () => {
     const { host } = await forwarder.add(tcp(DEAD_PORT));
     await endingOf(await connectTcp(host));
     const end = await theEnd();
@@ -130,14 +130,14 @@ describe('the end of a TCP session', () => {
     expect(end).not.toHaveProperty('connectMs');
   });
 
-  it('is a server that cannot be reached, with the reason', async () => {
+  test('is a server that cannot be reached, with the reason', async () => {
     const target = { container: { address: '10.1.2.3', port: DEAD_PORT } };
     const { host } = await forwarder.add({ ...tcp(DEAD_PORT), ...target });
     await endingOf(await connectTcp(host));
     expect(await theEnd()).toMatchObject({ ending: 'connect-failed', error: 'ENETUNREACH' });
   });
 
-  it('is a server that did not listen in time', async () => {
+  test('is a server that did not listen in time', async () => {
     const { host } = await forwarder.add(tcp(DEAD_PORT, { connectTimeoutMs: 50 }));
     await endingOf(await connectTcp(host));
     expect(await theEnd()).toMatchObject({ ending: 'connect-timeout', error: 'ECONNREFUSED' });
@@ -145,7 +145,7 @@ describe('the end of a TCP session', () => {
 });
 
 describe('a TCP client that is refused', () => {
-  it.each<[string, Partial<ForwardSpec>, number]>([
+  test.each<[string, Partial<ForwardSpec>, number]>([
     ['denied', { deny: ['127.0.0.0/8'] }, 0],
     ['over-limit', { maxSessions: 1 }, 1],
     ['over-rate', { maxSessionsPerSecond: 1 }, 1],
@@ -164,7 +164,7 @@ describe('a TCP client that is refused', () => {
     });
   });
 
-  it('is told of as proxy-late', async () => {
+  test('is told of as proxy-late', async () => {
     const proxied = { acceptProxy: true, trustedProxies: ['127.0.0.1'], proxyHeaderTimeoutMs: 50 };
     const { host } = await forwarder.add(tcp(echo.port, proxied));
     await endingOf(await connectTcp(host));
@@ -173,7 +173,7 @@ describe('a TCP client that is refused', () => {
 });
 
 describe('the end of a UDP flow', () => {
-  it('is told of with its client, target and bytes, when nobody has used it any more', async () => {
+  test('is told of with its client, target and bytes, when nobody has used it any more', async () => {
     const { id, host } = await forwarder.add(udp({ udpTimeoutMs: 50 }));
     using client = await UdpSocket.bind();
     await client.ask('question', host.port);
@@ -190,7 +190,7 @@ describe('the end of a UDP flow', () => {
     expect(durationMs).toBeGreaterThanOrEqual(50);
   });
 
-  it('is another flow that takes its place', async () => {
+  test('is another flow that takes its place', async () => {
     const { host } = await forwarder.add(udp({ maxFlows: 1 }));
     using first = await UdpSocket.bind();
     using second = await UdpSocket.bind();
@@ -199,7 +199,7 @@ describe('the end of a UDP flow', () => {
     expect(await theEnd()).toMatchObject({ ending: 'evicted', client: { port: first.port } });
   });
 
-  it('is the removal of its forward', async () => {
+  test('is the removal of its forward', async () => {
     const { id, host } = await forwarder.add(udp());
     using client = await UdpSocket.bind();
     await client.ask('one', host.port);
@@ -207,7 +207,7 @@ describe('the end of a UDP flow', () => {
     expect(await theEnd()).toMatchObject({ ending: 'removed', client: { port: client.port } });
   });
 
-  it('never began for a client that is refused, of whose datagrams one is told of', async () => {
+  test('never began for a client that is refused, of whose datagrams one is told of', async () => {
     const { id, host } = await forwarder.add(udp({ deny: ['127.0.0.0/8'] }));
     using client = await UdpSocket.bind();
     for (let count = 0; count < 5; count++) await client.send('no', host.port);
@@ -219,7 +219,7 @@ describe('the end of a UDP flow', () => {
 describe('whoever asked to be told', () => {
   const SESSIONS = 40;
 
-  it('hears of each session once, however many end', async () => {
+  test('hears of each session once, however many end', async () => {
     const { host } = await forwarder.add(tcp(echo.port));
     const asked = Array.from({ length: SESSIONS }, (_, index) => askTcp(host, `${index}`));
     await Promise.all(asked);
@@ -228,7 +228,7 @@ describe('whoever asked to be told', () => {
     expect(forwarder.stats().sessionLogDropped).toBe(0);
   });
 
-  it('hears of the next ones only when its promise is fulfilled', async () => {
+  test('hears of the next ones only when its promise is fulfilled', async () => {
     const batches: number[] = [];
     const waiting: (() => void)[] = [];
     await using slow = open(async (ended) => {
@@ -246,7 +246,7 @@ describe('whoever asked to be told', () => {
     for (const go of waiting.splice(0)) go();
   });
 
-  it('is told on, although it has thrown', async () => {
+  test('is told on, although it has thrown', async () => {
     const rejections: unknown[] = [];
     const note = (reason: unknown) => void rejections.push(reason);
     const others = process.listeners('unhandledRejection');

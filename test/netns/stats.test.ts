@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONNECT_LATENCY_BUCKETS_MICROS, Forwarder, type Stats } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { digestOf, sendPayload } from '../helpers/payload.js';
@@ -22,7 +22,7 @@ function sum(counts: readonly number[]): number {
 }
 
 describe('stats', () => {
-  it('start at nothing', () => {
+  test('start at nothing', () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { connectLatency, ...counters } = forwarder.stats();
     expect(Object.values(counters).every((count) => count === 0)).toBe(true);
@@ -30,7 +30,7 @@ describe('stats', () => {
     void forwarder.close();
   });
 
-  it('count every byte and session of tcp, by forward and in all', async () => {
+  test('count every byte and session of tcp, by forward and in all', async () => {
     const digest = await container.tcp({ kind: 'digest' });
     const source = await container.tcp({ kind: 'source', bytes: 3 * MIB + 1 });
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -68,7 +68,7 @@ describe('stats', () => {
     expect(all.connectMicrosTotal).toBeGreaterThan(0);
   });
 
-  it('count every datagram and byte of udp', async () => {
+  test('count every datagram and byte of udp', async () => {
     const { port } = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add({ protocol: 'udp', host: here, container: { port } });
@@ -86,7 +86,7 @@ describe('stats', () => {
     });
   });
 
-  it('add up: all that the forwards count, removed ones too, is the total', async () => {
+  test('add up: all that the forwards count, removed ones too, is the total', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const forwards = await forwarder.addAll(
@@ -114,7 +114,7 @@ describe('stats', () => {
 });
 
 describe('sessions', () => {
-  it('lists tcp sessions and udp flows with their ends, bytes and age', async () => {
+  test('lists tcp sessions and udp flows with their ends, bytes and age', async () => {
     const tcp = await container.tcp({ kind: 'echo' });
     const udp = await container.udp({ echo: true }).then(({ port }) => port);
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -160,7 +160,7 @@ describe('sessions', () => {
     await until(() => forwarder.sessions().length === 1, 'the tcp session ends');
   });
 
-  it('shows a client of a dual-stack forward with its IPv4 address', async () => {
+  test('shows a client of a dual-stack forward with its IPv4 address', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add({ host: { port: 0 }, container: { port } });
@@ -171,7 +171,7 @@ describe('sessions', () => {
     socket.destroy();
   });
 
-  it('shows a session whose server is not there as connecting', async () => {
+  test('shows a session whose server is not there as connecting', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add({ host: here, container: { port: 81 } });
     const socket = await connectTcp(host);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { digestOf, payloadDigest, sendPayload } from '../helpers/payload.js';
@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 describe('tcp back-pressure', () => {
-  it('holds a client back while the server reads nothing, and loses nothing', async () => {
+  test('holds a client back while the server reads nothing, and loses nothing', async () => {
     const server = await container.tcp({ kind: 'hold' });
     const { host } = await api.add({
       host: { address: '127.0.0.1', port: 0 },
@@ -53,7 +53,7 @@ describe('tcp back-pressure', () => {
     expect(await answer).toBe(`${sent.bytes} ${sent.sha256}`);
   });
 
-  it('holds a server back while the client reads nothing, and loses nothing', async () => {
+  test('holds a server back while the client reads nothing, and loses nothing', async () => {
     const server = await container.tcp({ kind: 'source', bytes: TOTAL_BYTES });
     const { host } = await api.add({
       host: { address: '127.0.0.1', port: 0 },
@@ -75,7 +75,7 @@ describe('tcp back-pressure', () => {
     socket.end();
   });
 
-  it('keeps a stalled session from holding up another', async () => {
+  test('keeps a stalled session from holding up another', async () => {
     const stalled = await container.tcp({ kind: 'hold' });
     const lively = await container.tcp({ kind: 'digest' });
     const [slow, quick] = await Promise.all(

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, type Forward } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
@@ -33,7 +33,7 @@ async function msUntilReset({ host }: Forward): Promise<number> {
 }
 
 describe('tcp, connecting to the container', () => {
-  it('waits for a server that is late by 100 ms', async () => {
+  test('waits for a server that is late by 100 ms', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const asked = askTcp(host, 'anybody there?');
@@ -46,7 +46,7 @@ describe('tcp, connecting to the container', () => {
     await server.close();
   });
 
-  it('resets the client after about 225 ms when no server is there', async () => {
+  test('resets the client after about 225 ms when no server is there', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT)));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
@@ -55,7 +55,7 @@ describe('tcp, connecting to the container', () => {
     expect(forwarder.stats()).toMatchObject(failed);
   });
 
-  it('resets the client after about 225 ms when there is no route to the address', async () => {
+  test('resets the client after about 225 ms when there is no route to the address', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT, '10.1.2.3')));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
@@ -67,7 +67,7 @@ describe('tcp, connecting to the container', () => {
     });
   });
 
-  it('serves others while one target is not there', async () => {
+  test('serves others while one target is not there', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
     const dead = await forwarder.add(toContainer(PORT));
@@ -79,7 +79,7 @@ describe('tcp, connecting to the container', () => {
     await Promise.all(resets);
   });
 
-  it('gives up on a client that leaves before the server is there', async () => {
+  test('gives up on a client that leaves before the server is there', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const socket = await connectTcp(host);
@@ -88,7 +88,7 @@ describe('tcp, connecting to the container', () => {
     await until(() => forwarder.stats().sessionsOpen === 0, 'the session ends');
   });
 
-  it('delivers what a client said and its FIN, when both came before the server', async () => {
+  test('delivers what a client said and its FIN, when both came before the server', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const socket = await connectTcp(host);
@@ -102,7 +102,7 @@ describe('tcp, connecting to the container', () => {
 });
 
 describe('tcp, out of descriptors', () => {
-  it('rests the listener, and serves every client that waited', async () => {
+  test('rests the listener, and serves every client that waited', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using program = new Program(source, { maxOpenFiles: 64 });
     const api = program.api<ForwarderApi>();
@@ -124,7 +124,7 @@ describe('tcp, out of descriptors', () => {
 describe.skipIf(isMissing(iproute2, 'connect timeout'))(
   'tcp, a target that does not answer',
   () => {
-    it('resets the client when the connect timeout has passed', async () => {
+    test('resets the client when the connect timeout has passed', async () => {
       await using silent = await Container.start();
       // Packets go to a neighbor that nobody is.
       for (const command of [
@@ -147,7 +147,7 @@ describe.skipIf(isMissing(iproute2, 'connect timeout'))(
       expect(forwarder.stats()).toMatchObject({ connectFailures: 1, connectTimeouts: 1 });
     });
 
-    it('reaches an address of the container that is not its loopback', async () => {
+    test('reaches an address of the container that is not its loopback', async () => {
       await using routed = await Container.start();
       await routed.run('ip', 'address', 'add', '10.1.2.1/32', 'dev', 'lo');
       const { port } = await routed.tcp({ kind: 'greet', text: 'routed' }, { address: '10.1.2.1' });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { digestOf, sendPayload } from '../helpers/payload.js';
@@ -25,7 +25,7 @@ describe.each([
   { listener: '::1', client: '::1' },
   { listener: '::', client: '::1' },
 ])('tcp, listening on $listener', ({ listener, client }) => {
-  it.each(['127.0.0.1', '::1'])(`carries bytes from ${client} to %s and back`, async (target) => {
+  test.each(['127.0.0.1', '::1'])(`carries bytes from ${client} to %s and back`, async (target) => {
     const { port } = await container.tcp({ kind: 'echo' }, { address: target });
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add({
@@ -43,7 +43,7 @@ describe.each([
 });
 
 describe('tcp, one family', () => {
-  it('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
+  test('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
     const four = await container.tcp({ kind: 'greet', text: 'four' });
     const six = await container.tcp({ kind: 'greet', text: 'six' }, { address: '::1' });
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -65,7 +65,7 @@ describe('tcp, one family', () => {
     expect([first.host.dualStack, second.host.dualStack]).toEqual([false, false]);
   });
 
-  it('one loopback address does not listen on another', async () => {
+  test('one loopback address does not listen on another', async () => {
     const { port: target } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host: bound } = await forwarder.add({

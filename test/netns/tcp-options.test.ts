@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { digestOf, digestOfNext, sendPayload } from '../helpers/payload.js';
@@ -20,7 +20,7 @@ describe.each([
   { pipeCapacityBytes: 4_096 },
   { pipeCapacityBytes: 16 * MIB },
 ])('tcp, with %o', (options) => {
-  it('carries chat and bulk, on one connection and on many', async () => {
+  test('carries chat and bulk, on one connection and on many', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns, ...options });
     const { host } = await forwarder.add({

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
 import { Container, type UdpService } from '../helpers/container.js';
 import { payload } from '../helpers/payload.js';
@@ -39,7 +39,7 @@ describe.each([
   { client: '::1', target: '127.0.0.1' },
   { client: '::1', target: '::1' },
 ])('udp, from $client to $target', ({ client: address, target }) => {
-  it('keeps the boundaries and the contents of datagrams, empty and largest among them', async () => {
+  test('keeps the boundaries and the contents of datagrams, empty and largest among them', async () => {
     const service = await container.udp({ address: target, echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const port = await forwardTo(forwarder, service, target);
@@ -59,7 +59,7 @@ describe.each([
 });
 
 describe('udp', () => {
-  it('keeps the order and the sizes of a burst, equal and unequal ones', async () => {
+  test('keeps the order and the sizes of a burst, equal and unequal ones', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const port = await forwardTo(forwarder, service);
@@ -80,7 +80,7 @@ describe('udp', () => {
     expect((await service.seen()).map(({ bytes }) => bytes)).toEqual(sizes);
   });
 
-  it('keeps 50 clients apart', async () => {
+  test('keeps 50 clients apart', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const port = await forwardTo(forwarder, service);
@@ -97,7 +97,7 @@ describe('udp', () => {
     for (const client of clients) client.close();
   });
 
-  it('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
+  test('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
     const [four, six] = await Promise.all([
       container.udp({ echo: true }),
       container.udp({ echo: true }),

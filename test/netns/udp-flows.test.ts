@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
 import { Container, type UdpService } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
@@ -34,7 +34,7 @@ async function sources(service: UdpService): Promise<Set<string>> {
 }
 
 describe('udp flow timeout', () => {
-  it('is put off by datagrams to the container', async () => {
+  test('is put off by datagrams to the container', async () => {
     const service = await container.udp();
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
@@ -48,7 +48,7 @@ describe('udp flow timeout', () => {
     expect(forwarder.stats().sessionsTotal).toBe(1);
   });
 
-  it('is put off by datagrams to the host', async () => {
+  test('is put off by datagrams to the host', async () => {
     const service = await container.udp();
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
@@ -66,7 +66,7 @@ describe('udp flow timeout', () => {
     expect(forwarder.stats().sessionsTotal).toBe(1);
   });
 
-  it('ends a flow that is idle, and the next datagram begins another', async () => {
+  test('ends a flow that is idle, and the next datagram begins another', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
@@ -82,7 +82,7 @@ describe('udp flow timeout', () => {
 });
 
 describe('udp flows', () => {
-  it('evicts the oldest beyond maxFlows, and counts it', async () => {
+  test('evicts the oldest beyond maxFlows, and counts it', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns, workers: 4 });
     const { id, host } = await forwarder.add(toUdp(service.port, { maxFlows: 4 }));
@@ -103,7 +103,7 @@ describe('udp flows', () => {
     for (const client of clients) client.close();
   });
 
-  it('survive refusals: once the server is there, the next datagram arrives from the same flow', async () => {
+  test('survive refusals: once the server is there, the next datagram arrives from the same flow', async () => {
     const port = 5_353;
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(port));
@@ -119,7 +119,7 @@ describe('udp flows', () => {
     expect(forwarder.sessions()[0]?.client).toEqual(flow?.client);
   });
 
-  it('outlive a server that restarts', async () => {
+  test('outlive a server that restarts', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const before = await container.udp({ echo: true });
     const { host } = await forwarder.add(toUdp(before.port));
@@ -134,7 +134,7 @@ describe('udp flows', () => {
     expect([...(await sources(after))]).toEqual([from]);
   });
 
-  it('do not wait for a target that cannot be reached', async () => {
+  test('do not wait for a target that cannot be reached', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
     const nowhere = await forwarder.add(
@@ -150,7 +150,7 @@ describe('udp flows', () => {
 });
 
 describe('udp replies', () => {
-  it.each(['0.0.0.0', undefined])(
+  test.each(['0.0.0.0', undefined])(
     'leave from the IPv4 address that the client sent to, listening on %s',
     async (address) => {
       const service = await container.udp({ echo: true });
@@ -168,7 +168,7 @@ describe('udp replies', () => {
     },
   );
 
-  it.skipIf(isMissing(iproute2, 'UDP replies from several addresses'))(
+  test.skipIf(isMissing(iproute2, 'UDP replies from several addresses'))(
     'leave from the address that the client sent to, on a host with several of both families',
     async () => {
       const service = await container.udp({ echo: true });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { Program } from '../helpers/program.js';
@@ -98,7 +98,7 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
   });
   afterAll(() => Promise.all([host.stop(), client.stop(), container.stop()]));
 
-  it('answers from the address that the client sent to, of several in both families', async () => {
+  test('answers from the address that the client sent to, of several in both families', async () => {
     const service = await container.udp({ echo: true });
     const api = host.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -116,7 +116,7 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
   });
 
   // 192.0.2.5 is behind the client, and the client's second link is a way in only.
-  it('answers by the routing table, whatever way the question came in', async () => {
+  test('answers by the routing table, whatever way the question came in', async () => {
     const service = await container.udp({ echo: true });
     const api = host.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -132,7 +132,7 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
     await api.close({});
   });
 
-  it('answers from the address that the client sent to again once the host has that back', () =>
+  test('answers from the address that the client sent to again once the host has that back', () =>
     inFlows('10.7.8.9', '10.7.8.2', async ({ asker, service, port }) => {
       const change = (verb: string) => onHost(`ip address ${verb} 10.7.8.2/24 dev to-client`);
       await change('del');
@@ -144,7 +144,7 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
       expect(from).toEqual([`10.7.8.1 ${port}`, `10.7.8.2 ${port}`]);
     }));
 
-  it('follows the routing table when it changes in the midst of a flow', () =>
+  test('follows the routing table when it changes in the midst of a flow', () =>
     inFlows('192.0.2.5', '10.7.8.1', async ({ asker, service, port }) => {
       await service.reply('by the first link');
       await asker.seenCount(1);
@@ -155,7 +155,7 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
       await onHost('ip route replace 192.0.2.5 via 10.7.8.9');
     }));
 
-  it('answers from the address that the client sent to again once the link is back', () =>
+  test('answers from the address that the client sent to again once the link is back', () =>
     inFlows('10.7.9.9', '10.7.9.2', async ({ asker, service, port, round }) => {
       await onHost('ip link set way-in down');
       await service.reply('lost');
@@ -169,7 +169,7 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))('udp over a veth pa
       expect(from).toEqual([`10.7.9.2 ${port}`]);
     }));
 
-  it('goes on when the way to the container takes only smaller packets, and loses what must not be cut', async () => {
+  test('goes on when the way to the container takes only smaller packets, and loses what must not be cut', async () => {
     const service = await container.udp({ echo: true });
     const api = host.api<ForwarderApi>();
     await api.create({ netns: container.netns });

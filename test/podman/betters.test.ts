@@ -4,7 +4,7 @@ import { openFds, privateMemoryKiB } from '../helpers/process-facts.js';
 import { settled, until } from '../helpers/wait.js';
 import { execute } from './harness/execute.js';
 import { image, server, serverVolumes, textOf } from './harness/podman-host.js';
-import { describePodman, itBetters } from './harness/suite.js';
+import { describePodman, testBetters } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
 
 describePodman('what the packaged helper does badly', (host) => {
@@ -25,7 +25,7 @@ describePodman('what the packaged helper does badly', (host) => {
     return sockets;
   };
 
-  itBetters('an idle connection costs two descriptors and less than 2 KiB', async () => {
+  testBetters('an idle connection costs two descriptors and less than 2 KiB', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...server('digest:80'));
     expect(host().isForwarded(port)).toBe(true);
@@ -39,7 +39,7 @@ describePodman('what the packaged helper does badly', (host) => {
     await until(() => sum(openFds) <= before.fds - 2 * warm.length, 'the descriptors are closed');
   });
 
-  itBetters(
+  testBetters(
     'a listener outlives the lack of descriptors, and the clients meanwhile wait',
     async () => {
       const port = await host().sockets.freePorts();
@@ -67,7 +67,7 @@ describePodman('what the packaged helper does badly', (host) => {
     },
   );
 
-  itBetters('a flow outlives a server that is away for a while', async () => {
+  testBetters('a flow outlives a server that is away for a while', async () => {
     const port = await host().sockets.freePorts();
     await host().run(
       '--name',
@@ -103,14 +103,17 @@ describePodman('what the packaged helper does badly', (host) => {
   });
 
   for (const address of ['127.0.0.2', '192.0.2.2', '2001:db8::2']) {
-    itBetters(`an answer leaves from the address that the client sent to: ${address}`, async () => {
-      const port = await host().sockets.freePorts();
-      await host().run('-p', `${port}:53/udp`, ...server('udp:53'));
-      expect(host().isForwarded(port, 'udp')).toBe(true);
-      const socket = await host().sockets.udp(address.includes(':') ? '::1' : '127.0.0.1');
-      const answer = await askUdp(socket, 'question', { address, port });
-      expect(answer).toEqual({ text: 'question', address, port });
-      socket.close();
-    });
+    testBetters(
+      `an answer leaves from the address that the client sent to: ${address}`,
+      async () => {
+        const port = await host().sockets.freePorts();
+        await host().run('-p', `${port}:53/udp`, ...server('udp:53'));
+        expect(host().isForwarded(port, 'udp')).toBe(true);
+        const socket = await host().sockets.udp(address.includes(':') ? '::1' : '127.0.0.1');
+        const answer = await askUdp(socket, 'question', { address, port });
+        expect(answer).toEqual({ text: 'question', address, port });
+        socket.close();
+      },
+    );
   }
 });

@@ -1,7 +1,7 @@
 // The command line, by a user of rootless podman: forwarding to containers, and looking after podman's helpers.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { installPackage } from '../helpers/installed-package.js';
 import { until } from '../helpers/wait.js';
 import type { Output } from './harness/execute.js';
@@ -42,7 +42,7 @@ describePodman('spliceport under podman', (host) => {
     return ready;
   }
 
-  it.each([
+  test.each([
     ['on the default network', []],
     ['on a bridge', ['--network', 'bridge']],
     ['in a user namespace of its own', ['--userns', 'keep-id']],
@@ -68,7 +68,7 @@ describePodman('spliceport under podman', (host) => {
     );
   });
 
-  it.each([
+  test.each([
     ['that is restarted', () => host().podman('restart', '-t', '0', 'web')],
     [
       'that is removed and made anew',
@@ -91,7 +91,7 @@ describePodman('spliceport under podman', (host) => {
     expect(await spliceport('drain', '--for', '0')).toMatchObject({ code: 0 });
   });
 
-  it('says that a container has stopped, and how to start it', async () => {
+  test('says that a container has stopped, and how to start it', async () => {
     await host().run('--name', 'web', ...httpd);
     await host().podman('stop', '-t', '0', 'web');
     const { code, stderr } = await spliceport('forward', '0:80', '--container', 'web');
@@ -99,7 +99,7 @@ describePodman('spliceport under podman', (host) => {
     expect(stderr).toMatch(/container web is not running \(exited\)\nStart it: podman start web/);
   });
 
-  it('lists podman’s helper, adds a port to it, and shows who has a port', async () => {
+  test('lists podman’s helper, adds a port to it, and shows who has a port', async () => {
     const port = await host().sockets.freePorts();
     const id = await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
     const listed = await spliceport('ls');

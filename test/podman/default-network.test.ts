@@ -1,15 +1,15 @@
 // What README.md says of the default network: by slirp4netns the helper is asked, by pasta it is not.
 
 import { writeFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { hello, httpd } from './harness/podman-host.js';
 import { describePodman, podmanMajor } from './harness/suite.js';
 
 describePodman('the default network of podman', (host) => {
   // Podman 4 has no such default.
-  const itSince5 = podmanMajor >= 5 ? it : (): void => undefined;
+  const testSince5 = podmanMajor >= 5 ? test : (): void => undefined;
 
-  itSince5('asks pasta in place of a helper', async () => {
+  testSince5('asks pasta in place of a helper', async () => {
     const file = '/run/test/plain.conf';
     writeFileSync(host().machine.outside(file), '[engine]\ncgroup_manager = "cgroupfs"\n');
     const port = await host().sockets.freePorts();
@@ -20,14 +20,14 @@ describePodman('the default network of podman', (host) => {
     expect(host().helpers()).toEqual([]);
   });
 
-  it('asks the helper with --network bridge', async () => {
+  test('asks the helper with --network bridge', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--network', 'bridge', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  it('asks the helper where slirp4netns serves it', async () => {
+  test('asks the helper where slirp4netns serves it', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--network', 'slirp4netns', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);

@@ -1,7 +1,7 @@
 // `spliceport podman enable`: Podman reads what it writes.
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { installPackage } from '../helpers/installed-package.js';
 import type { Output } from './harness/execute.js';
 import { hello, httpd } from './harness/podman-host.js';
@@ -32,7 +32,7 @@ describePodman('spliceport podman', (host) => {
     return { told: (JSON.parse(stdout) as { enabled: boolean }).enabled, seen };
   }
 
-  it.each([
+  test.each([
     ['by a user', (action: string) => host().machine.asUser([...command, action])],
     ['by root, for all', (action: string) => host().machine.asRoot([...command, action])],
   ])('has Podman use spliceport, and not any more: %s', async (_, run) => {
@@ -44,7 +44,7 @@ describePodman('spliceport podman', (host) => {
     expect(await isUsed()).toEqual({ told: false, seen: false });
   });
 
-  it('reads Podman’s files in the order that Podman does', async () => {
+  test('reads Podman’s files in the order that Podman does', async () => {
     const file = (name: string): string => host().machine.outside(`${configuration}/${name}`);
     const list = '[engine]\nhelper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]\n';
     mkdirSync(file('containers.conf.d'), { recursive: true });

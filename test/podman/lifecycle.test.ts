@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { until } from '../helpers/wait.js';
 import { hello, httpd, image, server } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
@@ -29,7 +29,7 @@ describePodman('the life of a container', (host) => {
       10_000,
     );
 
-  it.each([
+  test.each([
     ['podman rm -f', ['rm', '-f', '-t', '0', 'web']],
     ['podman stop', ['stop', '-t', '5', 'web']],
     ['podman kill', ['kill', 'web']],
@@ -40,7 +40,7 @@ describePodman('the life of a container', (host) => {
     await expectGone(port);
   });
 
-  it('ends with the container’s own process', async () => {
+  test('ends with the container’s own process', async () => {
     const port = await runWeb('--rm');
     const pid = await host().podman('inspect', '--format', '{{.State.Pid}}', 'web');
     await host().machine.asRoot(['kill', '-9', pid]);
@@ -48,7 +48,7 @@ describePodman('the life of a container', (host) => {
     await expectGone(port);
   });
 
-  it('leaves no file of the helper behind', async () => {
+  test('leaves no file of the helper behind', async () => {
     await host().podman('network', 'create', 'n1');
     const before = await host().stateFolder();
     const port = await host().sockets.freePorts();
@@ -63,7 +63,7 @@ describePodman('the life of a container', (host) => {
     expect(names(after)).toEqual(names(before));
   });
 
-  it('gives its port to the next container at once, again and again', async () => {
+  test('gives its port to the next container at once, again and again', async () => {
     const port = await host().sockets.freePorts();
     for (let round = 0; round < 5; round += 1) {
       await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
@@ -75,7 +75,7 @@ describePodman('the life of a container', (host) => {
 
   describe('that is started again', () => {
     for (const network of ['slirp4netns', 'n1']) {
-      it(`answers after podman restart, stop and start on ${network}`, async () => {
+      test(`answers after podman restart, stop and start on ${network}`, async () => {
         await host().podman('network', 'create', 'n1');
         const port = await runWeb('--network', network);
         await host().podman('restart', '-t', '1', 'web');
@@ -87,7 +87,7 @@ describePodman('the life of a container', (host) => {
         expect(host().isForwarded(port) && host().isForwarded(port, 'udp')).toBe(true);
       });
 
-      it(`answers after podman has restarted it by its policy on ${network}`, async () => {
+      test(`answers after podman has restarted it by its policy on ${network}`, async () => {
         await host().podman('network', 'create', 'n1');
         const port = await runWeb('--restart', 'always', '--network', network);
         const pidOf = (): Promise<string> =>
@@ -101,7 +101,7 @@ describePodman('the life of a container', (host) => {
     }
   });
 
-  it('keeps a client waiting while its processes are stopped', async () => {
+  test('keeps a client waiting while its processes are stopped', async () => {
     const port = await runWeb();
     await host().podman('kill', '--signal', 'STOP', 'web');
     const seen = host().seenAddress({ port });
@@ -112,7 +112,7 @@ describePodman('the life of a container', (host) => {
     expect(host().isForwarded(port)).toBe(true);
   });
 
-  it('does not disturb containers that start and end beside it', async () => {
+  test('does not disturb containers that start and end beside it', async () => {
     const ports = await Promise.all(
       [1, 2, 3, 4].map(async () => {
         const port = await host().sockets.freePorts();
@@ -128,7 +128,7 @@ describePodman('the life of a container', (host) => {
     for (const port of held) expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  it('can be removed when its helper was killed', async () => {
+  test('can be removed when its helper was killed', async () => {
     const port = await runWeb();
     for (const { pid } of host().helpers()) process.kill(pid, 'SIGKILL');
     await until(() => host().helpers().length === 0, 'no process of the helper is left', goneMs);
@@ -137,7 +137,7 @@ describePodman('the life of a container', (host) => {
     await expectGone(port);
   });
 
-  it('ends without a trace when it never starts', async () => {
+  test('ends without a trace when it never starts', async () => {
     const port = await host().sockets.freePorts();
     const { code } = await host().tryPodman([
       'run',

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { until } from '../helpers/wait.js';
 import { httpd, PodmanHost } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
@@ -28,7 +28,7 @@ function usersOf(network: string, root: number): number[] {
 }
 
 describePodman('a machine of these tests', () => {
-  it.each([
+  test.each([
     ['is stopped', (host: PodmanHost) => host.stop()],
     [
       'loses its first process',

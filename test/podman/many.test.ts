@@ -1,6 +1,6 @@
 // Many containers at once, each with its port.
 
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { hello, httpd } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 
@@ -9,7 +9,7 @@ const count = 50;
 const atOnce = 5;
 
 describePodman('many containers', (host) => {
-  it(
+  test(
     `answers for ${count} containers, and leaves nothing of any`,
     { timeout: 180_000 },
     async () => {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openFds } from '../helpers/process-facts.js';
 import { settled, within } from '../helpers/wait.js';
 import { hello, httpd, image, server } from './harness/podman-host.js';
-import { describePodman, itBetters } from './harness/suite.js';
+import { describePodman, testBetters } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
 
 /** Sends a text through an open `digest` server and expects it back. */
@@ -23,7 +23,7 @@ describePodman('podman networks', (host) => {
     await host().run('--network', 'n1', image, 'sleep', '600');
   };
 
-  it('answers on a network of the user’s own', async () => {
+  test('answers on a network of the user’s own', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts();
     await host().run('--network', 'n1', '-p', `${port}:80`, ...httpd);
@@ -33,7 +33,7 @@ describePodman('podman networks', (host) => {
     }
   });
 
-  it('answers with an address that was asked for', async () => {
+  test('answers with an address that was asked for', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts();
     await host().run(
@@ -49,7 +49,7 @@ describePodman('podman networks', (host) => {
     expect(await host().seenAddress({ port })).toBe('172.30.1.77');
   });
 
-  it.each([
+  test.each([
     ['IPv6 alone', ['--ipv6', '--subnet', 'fd00:42::/64']],
     ['both families', ['--ipv6', '--subnet', 'fd00:42::/64', '--subnet', '172.30.3.0/24']],
   ])('answers clients of both families on a network of %s', async (_, subnets) => {
@@ -62,7 +62,7 @@ describePodman('podman networks', (host) => {
     }
   });
 
-  it('answers on a network that leads nowhere else', async () => {
+  test('answers on a network that leads nowhere else', async () => {
     await host().podman('network', 'create', '--internal', 'n1');
     const port = await host().sockets.freePorts();
     await host().run('--network', 'n1', '-p', `${port}:80`, ...httpd);
@@ -70,7 +70,7 @@ describePodman('podman networks', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  it('answers containers of two networks at once', async () => {
+  test('answers containers of two networks at once', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts(2);
     await host().run('--network', 'n1', '-p', `${port}:80`, ...server('whoami:80'));
@@ -94,7 +94,7 @@ describePodman('podman networks', (host) => {
       return port;
     };
 
-    it('answers on the second network when the first is taken away', async () => {
+    test('answers on the second network when the first is taken away', async () => {
       const port = await runWeb();
       const socket = await host().sockets.udp();
       const where = { address: '127.0.0.1', port };
@@ -108,7 +108,7 @@ describePodman('podman networks', (host) => {
       socket.close();
     });
 
-    it('stops answering without a network and answers again with one', async () => {
+    test('stops answering without a network and answers again with one', async () => {
       const port = await runWeb();
       const before = await host().seenAddress({ port });
       await host().podman('network', 'disconnect', 'n1', 'web');
@@ -122,14 +122,14 @@ describePodman('podman networks', (host) => {
       expect(after).not.toBe(before);
     });
 
-    it('goes on answering when a network cannot be connected', async () => {
+    test('goes on answering when a network cannot be connected', async () => {
       const port = await runWeb();
       const { code } = await host().tryPodman(['network', 'connect', 'nowhere', 'web']);
       expect(code).toBe(125);
       expect(await host().seenAddress({ port })).toContain('172.30.1.');
     });
 
-    it('answers after podman network reload', async () => {
+    test('answers after podman network reload', async () => {
       const port = await runWeb();
       const before = await host().seenAddress({ port });
       await host().podman('network', 'reload', 'web');
@@ -140,7 +140,7 @@ describePodman('podman networks', (host) => {
       expect(host().isForwarded(port)).toBe(true);
     });
 
-    itBetters('keeps a live connection open while networks come and go', async () => {
+    testBetters('keeps a live connection open while networks come and go', async () => {
       const port = await runWeb();
       const socket = await host().sockets.connect({ port: port + 1 });
       await expectEcho(socket, 'before');
@@ -151,7 +151,7 @@ describePodman('podman networks', (host) => {
       socket.destroy();
     });
 
-    itBetters('ends a live connection by the network that is taken away, at once', async () => {
+    testBetters('ends a live connection by the network that is taken away, at once', async () => {
       const port = await runWeb();
       const socket = await host().sockets.connect({ port: port + 1 });
       await expectEcho(socket, 'before');
@@ -165,7 +165,7 @@ describePodman('podman networks', (host) => {
       expect(await host().seenAddress({ port })).toContain('172.30.2.');
     });
 
-    itBetters('do not wait for clients who hold all descriptors of the helper', async () => {
+    testBetters('do not wait for clients who hold all descriptors of the helper', async () => {
       await makeNetworks();
       const port = await host().sockets.freePorts(2);
       const publish = ['-p', `${port}:80`, '-p', `${port + 1}:81`];
@@ -195,7 +195,7 @@ describePodman('podman networks', (host) => {
       expect(await host().seenAddress({ port })).toContain('172.30.2.');
     });
 
-    itBetters('refuses and cuts no connection meanwhile', async () => {
+    testBetters('refuses and cuts no connection meanwhile', async () => {
       const port = await runWeb();
       let isDone = false;
       const failures: unknown[] = [];

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { helperFolder } from './harness/helper.js';
 import { hello, httpd, image, server, textOf } from './harness/podman-host.js';
-import { describePodman, itBetters } from './harness/suite.js';
+import { describePodman, testBetters } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
 
 const everywhere = ['127.0.0.1', '127.0.0.2', '192.0.2.2', '::1', '2001:db8::2'];
 
 describePodman('podman run -p', (host) => {
-  it('answers on every address of the host, of both families', async () => {
+  test('answers on every address of the host, of both families', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -19,7 +19,7 @@ describePodman('podman run -p', (host) => {
     }
   });
 
-  it('serves files that are there from the start and files made later', async () => {
+  test('serves files that are there from the start and files made later', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -28,7 +28,7 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetch({ port }, '/later.txt')).toBe('later\n');
   });
 
-  it('answers a container that shares the network of the host', async () => {
+  test('answers a container that shares the network of the host', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -38,7 +38,7 @@ describePodman('podman run -p', (host) => {
     expect(client).toBe(hello.trim());
   });
 
-  it('serves the port that podman port and podman ps name', async () => {
+  test('serves the port that podman port and podman ps name', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -48,7 +48,7 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  it.each([
+  test.each([
     ['-p without a host port', ['-p', '80']],
     ['-P', ['--expose', '80', '-P']],
   ])('serves a port of podman’s choice: %s', async (_, publish) => {
@@ -58,7 +58,7 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  it('serves each port of a range, and holds each', async () => {
+  test('serves each port of a range, and holds each', async () => {
     const port = await host().sockets.freePorts(4);
     await host().run('-p', `${port}-${port + 3}:8000-8003`, ...server('digest:8000-8003'));
     for (let each = port; each < port + 4; each += 1) {
@@ -70,7 +70,7 @@ describePodman('podman run -p', (host) => {
     }
   });
 
-  it('serves a UDP port, under another number than in the container', async () => {
+  test('serves a UDP port, under another number than in the container', async () => {
     await host().run('-p', '5353:53/udp', ...server('udp:53'));
     expect(host().isForwarded(5353, 'udp')).toBe(true);
     for (const address of ['127.0.0.1', '::1']) {
@@ -81,7 +81,7 @@ describePodman('podman run -p', (host) => {
     }
   });
 
-  it('serves one number over TCP and UDP, and several ports of one container', async () => {
+  test('serves one number over TCP and UDP, and several ports of one container', async () => {
     const port = await host().sockets.freePorts(2);
     const publish = [`${port}:80`, `${port}:53/udp`, `${port + 1}:81`].flatMap((one) => [
       '-p',
@@ -99,7 +99,7 @@ describePodman('podman run -p', (host) => {
     socket.close();
   });
 
-  it('carries what the container prints and what a client sends', async () => {
+  test('carries what the container prints and what a client sends', async () => {
     const port = await host().sockets.freePorts();
     const id = await host().run('-p', `127.0.0.1:${port}:99`, image, 'nc', '-l', '-p', '99');
     expect(host().isForwarded(port)).toBe(true);
@@ -109,7 +109,7 @@ describePodman('podman run -p', (host) => {
     expect(await host().podman('logs', id)).toBe('a message');
   });
 
-  it('finds the helper by helper_binaries_dir of containers.conf, too', async () => {
+  test('finds the helper by helper_binaries_dir of containers.conf, too', async () => {
     const port = await host().sockets.freePorts();
     const folders = [helperFolder, '/usr/lib/podman', '/usr/libexec/podman'];
     const file = '/run/test/helper.conf';
@@ -126,15 +126,18 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  itBetters('leaves a helper that holds neither a pipe of podman’s nor its terminal', async () => {
-    const port = await host().sockets.freePorts();
-    await host().run('-p', `${port}:80`, ...httpd);
-    expect(host().isForwarded(port)).toBe(true);
-    for (const { pid } of host().helpers()) {
-      const outputs = [1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-      expect(outputs).toEqual(['/dev/null', '/dev/null']);
-    }
-  });
+  testBetters(
+    'leaves a helper that holds neither a pipe of podman’s nor its terminal',
+    async () => {
+      const port = await host().sockets.freePorts();
+      await host().run('-p', `${port}:80`, ...httpd);
+      expect(host().isForwarded(port)).toBe(true);
+      for (const { pid } of host().helpers()) {
+        const outputs = [1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+        expect(outputs).toEqual(['/dev/null', '/dev/null']);
+      }
+    },
+  );
 
   describe('on one address', () => {
     for (const [address, others] of [
@@ -144,7 +147,7 @@ describePodman('podman run -p', (host) => {
       ['::1', ['127.0.0.1', '2001:db8::2']],
       ['2001:db8::2', ['127.0.0.1', '::1']],
     ] as const) {
-      it(`answers on ${address} alone`, async () => {
+      test(`answers on ${address} alone`, async () => {
         const port = await host().sockets.freePorts();
         await host().run('-p', `[${address}]:${port}:80`, ...httpd);
         expect(host().isForwarded(port)).toBe(true);
@@ -155,7 +158,7 @@ describePodman('podman run -p', (host) => {
       });
     }
 
-    it('lets two containers have one port number on two addresses', async () => {
+    test('lets two containers have one port number on two addresses', async () => {
       const port = await host().sockets.freePorts();
       await host().run('-p', `127.0.0.1:${port}:80`, ...server('whoami:80'));
       await host().run('-p', `127.0.0.2:${port}:80`, ...httpd);
@@ -165,7 +168,7 @@ describePodman('podman run -p', (host) => {
     });
   });
 
-  it('closes a connection that the container has closed, and only then', async () => {
+  test('closes a connection that the container has closed, and only then', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...server('digest:80'));
     expect(host().isForwarded(port)).toBe(true);

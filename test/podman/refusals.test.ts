@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { hello, httpd, image, server } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 
@@ -29,7 +29,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
   const taken = (protocol: string, port: number): string =>
     `Error: rootlessport listen ${protocol} 0.0.0.0:${port}: bind: address already in use`;
 
-  it('names the port that another container has, which goes on answering', async () => {
+  test('names the port that another container has, which goes on answering', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -38,14 +38,14 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  it('names a taken UDP port', async () => {
+  test('names a taken UDP port', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:53/udp`, ...server('udp:53'));
     expect(await refusals([`${port}:53/udp`])).toEqual([taken('udp', port)]);
     expect(host().isForwarded(port, 'udp')).toBe(true);
   });
 
-  it('names the port that another program has, on any address', async () => {
+  test('names the port that another program has, on any address', async () => {
     const ports: number[] = [];
     const programs: Server[] = [];
     for (const address of ['127.0.0.1', '::1', '::']) {
@@ -58,7 +58,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     for (const program of programs) program.close();
   });
 
-  it('takes no port of a range of which one is taken', async () => {
+  test('takes no port of a range of which one is taken', async () => {
     const port = await host().sockets.freePorts(3);
     const program = await host().sockets.listen('127.0.0.1', port + 2);
     expect(await refusals([`${port}-${port + 2}:8000-8002`])).toEqual([taken('tcp', port + 2)]);
@@ -66,7 +66,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     program.close();
   });
 
-  it('refuses addresses that overlap, between containers and within one', async () => {
+  test('refuses addresses that overlap, between containers and within one', async () => {
     const published: string[][] = [];
     for (const [first, second] of [
       ['', '0.0.0.0:'],
@@ -87,7 +87,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
       expect(message).toContain('address already in use');
   });
 
-  it('tells a user about the sysctl of a privileged port', async () => {
+  test('tells a user about the sysctl of a privileged port', async () => {
     const [tcp, udp] = await refusals(['80:80'], ['127.0.0.1:443:80/udp']);
     expect(tcp).toBe(
       'Error: rootlessport cannot expose privileged port 80, you can add ' +
@@ -99,7 +99,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     );
   });
 
-  it('names an address that the host does not have', async () => {
+  test('names an address that the host does not have', async () => {
     const port = await host().sockets.freePorts();
     const addresses = ['203.0.113.7', '[2001:db8::7]'];
     expect(await refusals(...addresses.map((address) => [`${address}:${port}:80`]))).toEqual(
@@ -110,7 +110,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     );
   });
 
-  it('serves port 80 once the sysctl allows it', async () => {
+  test('serves port 80 once the sysctl allows it', async () => {
     await host().machine.asRoot(['sh', '-c', `echo 80 > ${sysctl}`]);
     try {
       await host().run('-p', '80:80', ...httpd);

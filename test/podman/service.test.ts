@@ -1,7 +1,7 @@
 // Docker's command line in front of `podman system service`, as users of docker-compose have it.
 
 import { existsSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { until } from '../helpers/wait.js';
 import type { Output } from './harness/execute.js';
 import { helperFolder } from './harness/helper.js';
@@ -29,7 +29,7 @@ describePodman('podman system service with docker in front', (host) => {
     await until(() => existsSync(host().machine.outside(socket)), 'the service listens', 10_000);
   }
 
-  it('serves docker run -p, names the port, refuses a taken one and frees it again', async () => {
+  test('serves docker run -p, names the port, refuses a taken one and frees it again', async () => {
     await startService();
     await host().podman('network', 'create', 'n2');
     const port = await host().sockets.freePorts();

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { server } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
@@ -26,29 +26,29 @@ describePodman('the client that a container sees', (host) => {
     ['127.0.0.1', '127.0.0.1'],
     ['::1', '[::1]'],
   ] as const) {
-    it(`is not 127.0.0.1 on the default network, with the port on ${where}`, async () => {
+    test(`is not 127.0.0.1 on the default network, with the port on ${where}`, async () => {
       expect(await seen(hostAddress)).toEqual(['10.0.2.100', '10.0.2.100']);
     });
 
-    it(`has an address of the container's network, with the port on ${where}`, async () => {
+    test(`has an address of the container's network, with the port on ${where}`, async () => {
       await host().podman('network', 'create', '--subnet', '172.30.1.0/24', 'n1');
       const addresses = await seen(hostAddress, '--network', 'n1');
       for (const address of addresses) expect(address).toMatch(/^172\.30\.1\.\d+$/);
     });
   }
 
-  it('has an address of the range that slirp4netns was given', async () => {
+  test('has an address of the range that slirp4netns was given', async () => {
     const addresses = await seen('', '--network', 'slirp4netns:cidr=10.55.0.0/24');
     expect(addresses).toEqual(['10.55.0.100', '10.55.0.100']);
   });
 
   describe('in a user namespace that keeps the id of the user', () => {
-    it('is not 127.0.0.1 on a bridge', async () => {
+    test('is not 127.0.0.1 on a bridge', async () => {
       const addresses = await seen('127.0.0.1', '--userns=keep-id', '--network', 'bridge');
       for (const address of addresses) expect(address).toMatch(/^10\.88\.\d+\.\d+$/);
     });
 
-    it('is not 127.0.0.1 on the default network', async () => {
+    test('is not 127.0.0.1 on the default network', async () => {
       expect(await seen('127.0.0.1', '--userns=keep-id')).toEqual(['10.0.2.100', '10.0.2.100']);
     });
   });

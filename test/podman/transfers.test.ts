@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { server } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 import { transferTcp, transferUdp, type Digests } from './harness/transfers.js';
@@ -39,7 +39,7 @@ describePodman('transfers through podman', (host) => {
     for (const { family, address, bound } of families) {
       describe(`${protocol} over ${family}`, () => {
         for (const { shape, count, shift, isBound } of shapes) {
-          it(`${shape} carries 2 kB and 10 MB intact, there and back`, async () => {
+          test(`${shape} carries 2 kB and 10 MB intact, there and back`, async () => {
             const port = await host().sockets.freePorts(count);
             const inside = range(port + shift, count);
             const published = `${range(port, count)}:${inside}/${protocol}`;

@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Container } from '../helpers/container.js';
 import { until } from '../helpers/wait.js';
 import { clientAddress, hostAddress, startOutsideClient } from './harness/outside-client.js';
@@ -59,7 +59,7 @@ describePodman('the setting for transparent forwards, with an unmodified podman'
     ];
   }
 
-  it('has httpd and a server of UDP log the client, also after reloads', async () => {
+  test('has httpd and a server of UDP log the client, also after reloads', async () => {
     for (const n of ['1', '2'])
       await host().podman('network', 'create', '--subnet', `172.30.${n}.0/24`, `n${n}`);
     const tcp = await host().sockets.freePorts();

@@ -1,7 +1,7 @@
 // Forwards that are added to podman's helper while it runs, as containers see their clients.
 
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Container } from '../helpers/container.js';
 import { installPackage } from '../helpers/installed-package.js';
 import { clientAddress, hostAddress, startOutsideClient } from './harness/outside-client.js';
@@ -60,7 +60,7 @@ describePodman('a transparent forward of podman’s helper', (host) => {
     ['with a way out', []],
     ['without one', ['--internal']],
   ])('on a network %s', (_, options) => {
-    it('shows the client to servers of TCP and UDP, also after the container has moved', async () => {
+    test('shows the client to servers of TCP and UDP, also after the container has moved', async () => {
       for (const n of ['1', '2']) {
         const subnet = `172.30.${n}.0/24`;
         await host().podman('network', 'create', ...options, '--subnet', subnet, `n${n}`);

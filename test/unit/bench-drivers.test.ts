@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DRIVER_KINDS, parseDriver } from '../../bench/drivers/index.js';
 import { writeReport } from '../../bench/report.js';
 import { compare, type Results } from '../../bench/results.js';
@@ -55,12 +55,12 @@ function makeRoot(packages: Readonly<Record<string, string>> = {}): void {
 }
 
 describe('a driver of the benchmark', () => {
-  it.each(PEERS)('finds %s in the folder that is named', (kind) => {
+  test.each(PEERS)('finds %s in the folder that is named', (kind) => {
     makeFile(kind);
     expect(parseDriver(`${kind}=${folder}`).missing() ?? '').not.toContain(folder);
   });
 
-  it.each([
+  test.each([
     ['rootlessport', 'usr/libexec/podman'],
     ['rootlessport', 'usr/lib/podman'],
     ['pasta', 'usr/bin'],
@@ -72,32 +72,32 @@ describe('a driver of the benchmark', () => {
     expect(parseDriver(`${kind}=${folder}`).missing() ?? '').not.toContain(folder);
   });
 
-  it.each(PEERS)('says that a folder has no %s, and where it should be', (kind) => {
+  test.each(PEERS)('says that a folder has no %s, and where it should be', (kind) => {
     const missing = parseDriver(`${kind}=${folder}`).missing();
     expect(missing).toContain(`${folder} has no ${kind}`);
     expect(missing).toContain('usr/sbin');
   });
 
-  it('says that a folder does not exist, and takes no folder of that name for a program', () => {
+  test('says that a folder does not exist, and takes no folder of that name for a program', () => {
     const nowhere = path.join(folder, 'nowhere');
     expect(parseDriver(`pasta=${nowhere}`).missing()).toContain(`${nowhere} does not exist`);
     mkdirSync(path.join(folder, 'haproxy'));
     expect(parseDriver(`haproxy=${folder}`).missing()).toContain('has no haproxy');
   });
 
-  it('has no folder where it runs no program', () => {
+  test('has no folder where it runs no program', () => {
     expect(parseDriver('direct').missing()).toBeUndefined();
     expect(parseDriver(`direct=${folder}`).missing()).toContain('takes no folder');
   });
 
-  it("tells the version of the root's package, and which root it is", () => {
+  test("tells the version of the root's package, and which root it is", () => {
     makeRoot({ passt: '1:2026-1', podman: '5.8.6+ds1-3' });
     expect(parseDriver(`pasta=${folder}`).version()).toBe('passt 1:2026-1');
     expect(parseDriver(`rootlessport=${folder}`).version()).toBe('podman 5.8.6+ds1-3');
     expect(parseDriver(`pasta=${folder}`).origin()).toBe(`Debian of the test in ${folder}`);
   });
 
-  it('tells what a program of a plain folder says of itself, and the folder', () => {
+  test('tells what a program of a plain folder says of itself, and the folder', () => {
     makeFile('haproxy', '#!/bin/sh\necho "HAProxy of the test, asked by $1"\n');
     makeFile('rootlessport', '#!/bin/sh\necho it has no such option\n');
     expect(parseDriver(`haproxy=${folder}`).version()).toBe('HAProxy of the test, asked by -v');
@@ -105,7 +105,7 @@ describe('a driver of the benchmark', () => {
     expect(parseDriver(`haproxy=${folder}`).origin()).toBe(folder);
   });
 
-  it('is called after its folder, but not after a folder that only says that programs are there', () => {
+  test('is called after its folder, but not after a folder that only says that programs are there', () => {
     const labels = [
       'pasta=/x/sid',
       'spliceport=/x/old/libexec',
@@ -120,7 +120,7 @@ describe('a driver of the benchmark', () => {
     ]);
   });
 
-  it.each(DRIVER_KINDS)('says where %s is from', (kind) => {
+  test.each(DRIVER_KINDS)('says where %s is from', (kind) => {
     expect(parseDriver(kind).origin()).toMatch(/^this (machine|checkout)$/);
   });
 });
@@ -153,7 +153,7 @@ function runCat(copies: string): string[] {
 }
 
 describe('a program of a Debian root', () => {
-  it("runs with the root's loader and libraries, and with no other", () => {
+  test("runs with the root's loader and libraries, and with no other", () => {
     const files = runCat(makeRootWithCat());
     const libraries = files.filter((file) => /\/[^/]*\.so[.0-9]*$/.test(file));
     expect(libraries.map((file) => path.dirname(file))).toEqual(
@@ -162,7 +162,7 @@ describe('a program of a Debian root', () => {
     expect(libraries).toHaveLength(2);
   });
 
-  it('is the program that /proc/self/exe names, so that it can start itself anew', () => {
+  test('is the program that /proc/self/exe names, so that it can start itself anew', () => {
     const copies = makeRootWithCat();
     const { file, env } = runnableOf(folder, path.join(folder, 'usr/bin/cat'), copies);
     const again = execFileSync(file, ['/proc/self/exe'], {
@@ -172,7 +172,7 @@ describe('a program of a Debian root', () => {
     expect(again.equals(readFileSync(file))).toBe(true);
   });
 
-  it('brings the builds for better processors along, and nothing else', () => {
+  test('brings the builds for better processors along, and nothing else', () => {
     const copies = makeRootWithCat();
     copyFileSync('/bin/cat', path.join(folder, 'usr/bin/cat.avx2'));
     copyFileSync('/bin/cat', path.join(folder, 'usr/bin/catalog'));
@@ -184,26 +184,26 @@ describe('a program of a Debian root', () => {
     expect(filesIn(maps)).toContain(path.join(folder, 'usr/lib/some-linux-gnu/libc.so.6'));
   });
 
-  it('stays where it is when it needs no loader', () => {
+  test('stays where it is when it needs no loader', () => {
     makeRoot();
     const file = makeFile('usr/bin/script', '#!/bin/sh\n');
     expect(runnableOf(folder, file, folder)).toEqual({ file, env: {} });
   });
 
-  it('is refused when the root lacks its loader', () => {
+  test('is refused when the root lacks its loader', () => {
     const copies = makeRootWithCat();
     rmSync(path.join(folder, 'usr/lib/some-linux-gnu'), { recursive: true });
     expect(() => runCat(copies)).toThrow(/has no ld-.* in usr\/lib/);
   });
 
-  it('is refused when the path to the loader does not fit', () => {
+  test('is refused when the path to the loader does not fit', () => {
     makeRootWithCat();
     const deep = path.join(folder, 'a-folder-with-a-long-name');
     mkdirSync(deep);
     expect(() => runCat(deep)).toThrow(/is too long for/);
   });
 
-  it('is known by the packages of its root', () => {
+  test('is known by the packages of its root', () => {
     expect(isRoot(folder)).toBe(false);
     makeRoot();
     expect(isRoot(folder)).toBe(true);
@@ -214,13 +214,13 @@ describe('the scenarios of the benchmark', () => {
   const names = (...wanted: string[]): string[] =>
     chooseScenarios(wanted).map((scenario) => scenario.name);
 
-  it('have few connections of 1 B, each beside busy programs too', () => {
+  test('have few connections of 1 B, each beside busy programs too', () => {
     const counts = [1, 2, 4, 8, 16, 64];
     const wanted = counts.flatMap((count) => [`rr-${count}-1`, `rr-${count}-1-busy`]);
     expect(new Set(names(...wanted))).toEqual(new Set(wanted));
   });
 
-  it('have one stream of iperf3 each way in the default run, and nothing busy', () => {
+  test('have one stream of iperf3 each way in the default run, and nothing busy', () => {
     const byDefault = names();
     expect(byDefault.filter((name) => name.startsWith('iperf3'))).toEqual([
       'iperf3-up-1',
@@ -229,14 +229,14 @@ describe('the scenarios of the benchmark', () => {
     expect(byDefault.filter((name) => name.endsWith('-busy'))).toEqual([]);
   });
 
-  it('can be the default ones and others', () => {
+  test('can be the default ones and others', () => {
     expect(names('default')).toEqual(names());
     expect(names('default', 'rr-2-1')).toHaveLength(names().length + 1);
   });
 });
 
 describe('the page of the benchmark', () => {
-  it('says which version of a program was measured, and where it is from', async () => {
+  test('says which version of a program was measured, and where it is from', async () => {
     const results: Results = {
       machine: {
         processor: 'a processor',
@@ -284,11 +284,11 @@ describe('the program that all others are compared with', () => {
       'rootlessport',
     );
 
-  it('may be one of a Debian root', () => {
+  test('may be one of a Debian root', () => {
     expect(rows('spliceport', 'rootlessport:sid').map((row) => row.toReference)).toEqual([0.5, 1]);
   });
 
-  it("is this machine's where both are measured", () => {
+  test("is this machine's where both are measured", () => {
     const [first] = rows('spliceport', 'rootlessport:sid', 'rootlessport');
     expect(first?.toReference).toBeCloseTo(1 / 3);
   });

@@ -1,44 +1,44 @@
 // bench-statistics.test.ts: the arithmetic behind the tables of the benchmark.
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compare, type ScenarioResult } from '../../bench/results.js';
 import { best, median, ratio, rotate, summarize } from '../../bench/statistics.js';
 import type { Figures } from '../../bench/types.js';
 
 describe('the statistics of the benchmark', () => {
-  it('take the middle value, whatever the order, and leave the values alone', () => {
+  test('take the middle value, whatever the order, and leave the values alone', () => {
     const values = [9, 1, 5];
     expect(median(values)).toBe(5);
     expect(values).toEqual([9, 1, 5]);
   });
 
-  it('take the mean of the two middle values of an even number', () => {
+  test('take the mean of the two middle values of an even number', () => {
     expect(median([4, 1, 3, 100])).toBe(3.5);
   });
 
-  it('refuse a median of nothing', () => {
+  test('refuse a median of nothing', () => {
     expect(() => median([])).toThrow(RangeError);
     expect(summarize([])).toBeUndefined();
   });
 
-  it('keep the spread beside the median', () => {
+  test('keep the spread beside the median', () => {
     expect(summarize([2, 8, 3])).toEqual({ median: 3, min: 2, max: 8, count: 3 });
   });
 
-  it('know no ratio to nothing', () => {
+  test('know no ratio to nothing', () => {
     expect(ratio(3, 2)).toBe(1.5);
     expect(ratio(3, 0)).toBeUndefined();
     expect(ratio(undefined, 2)).toBeUndefined();
     expect(ratio(3, undefined)).toBeUndefined();
   });
 
-  it('find the best in the direction that is better', () => {
+  test('find the best in the direction that is better', () => {
     expect(best([2, 5, 3], 'higher')).toBe(5);
     expect(best([2, 5, 3], 'lower')).toBe(2);
     expect(best([], 'lower')).toBeUndefined();
   });
 
-  it('let every program run first once in as many rounds', () => {
+  test('let every program run first once in as many rounds', () => {
     const order = ['a', 'b', 'c'];
     const firsts = [0, 1, 2].map((round) => rotate(order, round)[0]);
     expect(firsts).toEqual(order);
@@ -69,7 +69,7 @@ function result(headline: 'rate' | 'p50Micros', rows: Record<string, Figures[]>)
 describe('a comparison of programs', () => {
   const rates = (...values: number[]): Figures[] => values.map((rate) => ({ rate, cpu: rate / 2 }));
 
-  it('divides medians, by the reference and by the best other program', () => {
+  test('divides medians, by the reference and by the best other program', () => {
     const rows = compare(
       result('rate', {
         spliceport: rates(30, 10, 20),
@@ -85,7 +85,7 @@ describe('a comparison of programs', () => {
     expect(spliceport?.cpuToReference).toBe(2);
   });
 
-  it('compares a peer with the other peers, not with itself', () => {
+  test('compares a peer with the other peers, not with itself', () => {
     const rows = compare(
       result('rate', { pasta: rates(16), haproxy: rates(8), 'spliceport:old': rates(64) }),
       'rootlessport',
@@ -93,7 +93,7 @@ describe('a comparison of programs', () => {
     expect(rows.map((row) => row.toBestPeer)).toEqual([0.5 ** -1, 0.5, 4]);
   });
 
-  it('takes the least as the best where less is better', () => {
+  test('takes the least as the best where less is better', () => {
     const rows = compare(
       result('p50Micros', {
         spliceport: [{ p50Micros: 30 }],
@@ -106,7 +106,7 @@ describe('a comparison of programs', () => {
     expect(rows[0]?.toReference).toBeCloseTo(1 / 3);
   });
 
-  it('has no ratios for a program that failed', () => {
+  test('has no ratios for a program that failed', () => {
     const [row] = compare(result('rate', { haproxy: [], rootlessport: rates(1) }), 'rootlessport');
     expect(row?.toReference).toBeUndefined();
     expect(row?.figures.rate).toBeUndefined();

@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import { isMissing, type Tool } from '../../helpers/tools.js';
 import { isOurs } from './helper.js';
 import { debianRoot } from './machine.js';
@@ -16,7 +16,7 @@ const commands =
 const tools: Tool[] = commands.split(' ').map((command) => ({ command, package: packages }));
 
 /** A test of what the packaged helper does badly: with that one, it must fail. */
-export const itBetters = isOurs ? it : it.fails;
+export const testBetters = isOurs ? test : test.fails;
 
 function isUnable(name: string): boolean {
   // A Debian root brings its own.
