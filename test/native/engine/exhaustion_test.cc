@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <fstream>
 
 #include "support/child.h"
@@ -233,9 +235,14 @@ TEST_CASE("peers that never read hold little memory, and hinder nobody") {
     findings.Expect(harness.OpenSessions() == kStuck + 1, "sessions lost");
     const size_t grown = ResidentKiB() - before;
     findings.Expect(grown < kStuck * kMostStuckKiB, std::to_string(grown) + " KiB");
-    const int64_t asked = NowMicros();
-    findings.Expect(Ping(other), "another client was hindered");
-    findings.Expect(NowMicros() - asked < 1'000'000, "another client had to wait");
+    // A busy machine keeps a client waiting now and then; those that are stuck would do so each time.
+    int64_t shortest = INT64_MAX;
+    for (int i = 0; i < 10; ++i) {
+      const int64_t asked = NowMicros();
+      findings.Expect(Ping(other), "another client was hindered");
+      shortest = std::min(shortest, NowMicros() - asked);
+    }
+    findings.Expect(shortest < 1'000'000, "another client had to wait");
   });
   CHECK(wrong == "");
 }
