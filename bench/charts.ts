@@ -24,9 +24,9 @@ export const RATES: ChartKind = {
   value: (comparison) => comparison.toReference,
 };
 
-/** Processor time: shorter is better. */
+/** CPU time: shorter is better. */
 export const COSTS: ChartKind = {
-  title: `Processor time per byte or operation, as a multiple of ${REFERENCE}'s`,
+  title: `CPU time per byte or operation, as a multiple of ${REFERENCE}'s`,
   subtitle: 'All of a program’s processes, medians of one run; shorter is better.',
   value: (comparison) => comparison.cpuToReference,
 };

@@ -22,17 +22,17 @@ export interface BenchOptions {
 
 /** The text for `--help`. */
 export const USAGE = `Usage: npm run bench -- [options]
-  --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, life), default or all; may be repeated
-  --driver SPEC     KIND[:LABEL][=FOLDER][,NAME=VALUE]..., for example spliceport:old=/tmp/old/libexec; may be repeated.
+  --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, life), default or all; repeatable
+  --driver SPEC     KIND[:LABEL][=FOLDER][,NAME=VALUE]..., for example spliceport:old=/tmp/old/libexec; repeatable.
                     FOLDER has the program; for the other projects' programs it may be a Debian root
   --rounds N        measurements of each program in each scenario (5)
   --seconds S       length of one measurement (0.7)
   --warmup S        load before each measurement (0.2)
-  --json FILE       write the results there and not to bench/results/
+  --json FILE       write the results there instead of bench/results/
   --from FILE       write the pages from these results and measure nothing
-  --docs            write docs/benchmarks.md and its charts (a run of all default scenarios and drivers does)
-  --no-docs         do not
-  --list            name scenarios and drivers, and what is missing`;
+  --docs            write docs/benchmarks.md and its charts (default for a run of all default scenarios and drivers)
+  --no-docs         do not write them
+  --list            list scenarios and drivers, and what is missing`;
 
 function positive(name: string, text: string): number {
   const value = Number(text);

@@ -8,7 +8,7 @@ import type { Machine } from './machine.js';
 import type { Results, ScenarioResult } from './results.js';
 import { tableOf, toMarkdown } from './table.js';
 
-const GROUPS = { tcp: 'TCP', udp: 'UDP', life: 'Start, idle and end' } as const;
+const GROUPS = { tcp: 'TCP', udp: 'UDP', life: 'Start, idle, exit' } as const;
 
 function machineText(machine: Machine): string {
   const who = machine.privileged ? 'root' : 'an ordinary user';
@@ -42,14 +42,17 @@ function page(results: Results): string {
   );
   const parts = [
     '# Benchmarks',
-    `Written by \`npm run bench\`; bench/README.md says how it measures. Client, forwarder and server share the
-processors, so ratios mean more than rates. Figures are medians of ${rounds} rounds of ${seconds} s after ${warmup} s of
-warm-up, in which the programs took turns; the spread of the leading figure is in parentheses. A ratio is one of medians. "Best peer" is the best of the
-other projects' programs; "direct" is the client inside the container, with nothing between.`,
+    `\`npm run bench\` writes this page; bench/README.md documents how it measures.
+Client, forwarder and server share the processors, so ratios mean more than rates.
+
+Figures are medians of ${rounds} rounds of ${seconds} s, each after ${warmup} s of warm-up; the programs took turns.
+The spread of the leading figure is in parentheses.
+Ratios compare medians.
+"Best peer" is the best of the other projects' programs; "direct" is the client inside the container, without a forwarder.`,
     machineText(results.machine),
     ['| program | version | from |', '| --- | --- | --- |', ...versions].join('\n'),
     `![Rates as multiples of ${REFERENCE}'s](benchmarks-rate.svg)`,
-    `![Processor time as multiples of ${REFERENCE}'s](benchmarks-cpu.svg)`,
+    `![CPU time as multiples of ${REFERENCE}'s](benchmarks-cpu.svg)`,
     ...(['tcp', 'udp', 'life'] as const).map((group) => groupText(group, results.scenarios)),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;

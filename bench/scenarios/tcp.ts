@@ -48,7 +48,7 @@ function amongBusyPrograms(scenario: Scenario): Scenario {
   return {
     ...scenario,
     name: `${scenario.name}-busy`,
-    title: `${scenario.title}, beside two programs that take all processors`,
+    title: `${scenario.title}, on busy processors`,
     byDefault: false,
     measure: (lab, driver, timing) =>
       besideBusyPrograms(lab, timing, () => scenario.measure(lab, driver, timing)),
