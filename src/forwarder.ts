@@ -3,25 +3,22 @@
 
 import { closeSync } from 'node:fs';
 import { binding, startEngine, type NativeEngine, type NativeEvent } from './engine/binding.js';
-import {
-  linksOf,
-  refuseCircles,
-  refuseNewCircles,
-  refuseTaken,
-  type Link,
-} from './engine/collisions.js';
-import { at, deferred, freezeForward, freezeStats, type Entry } from './engine/entries.js';
-import { closedError, noSuchForward, SpliceportSystemError } from './errors.js';
+import { linksOf, refuseCircles, refuseNewCircles, refuseTaken } from './engine/collisions.js';
+import { at, freezeForward, freezeStats, type Entry } from './engine/entries.js';
+import { ForwardTable } from './engine/forward-table.js';
+import { closedError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './engine/host-sockets.js';
 import { showByFacts } from './engine/inspect.js';
+import { Listeners } from './engine/listeners.js';
 import { nativeForwards } from './engine/native-forwards.js';
-import { hostNetnsIdentity, NetnsTable, type Netns } from './spec/netns.js';
+import { NetnsTable, type Netns } from './spec/netns.js';
 import { SessionEnds } from './engine/session-ends.js';
 import { endAtExit, forgetAtExit, Transparency } from './engine/transparency.js';
 import type {
   CloseOptions,
   Forward,
+  ForwarderEvents,
   ForwarderOptions,
   ForwardSpec,
   Session,
@@ -61,8 +58,8 @@ export class Forwarder {
   readonly #transparency = new Transparency();
   readonly #defaultNetnsPath: string | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #entries = new Map<number, Entry>();
-  readonly #idByHostKey = new Map<string, number>();
+  readonly #table = new ForwardTable();
+  readonly #listeners = new Listeners();
   #nextId = 1;
   #keepsAlive = true;
   #closed = false;
@@ -126,20 +123,18 @@ export class Forwarder {
   async remove(ids: number | readonly number[], options: CloseOptions = {}): Promise<void> {
     this.#assertOpen();
     const drainMs = resolveDrainMs(options);
-    const entries = resolveIds(ids).map((id) => this.#requireEntry(id));
+    const entries = resolveIds(ids).map((id) => this.#table.require(id));
     await this.#removeEntries(entries, drainMs);
   }
 
   /** The forwards that take clients, by id. */
   list(): Forward[] {
-    return [...this.#entries.values()]
-      .filter((entry) => entry.removal === undefined)
-      .map((entry) => entry.forward);
+    return this.#table.active();
   }
 
   /** The forward with this id, if it takes clients. */
   get(id: number): Forward | undefined {
-    const entry = this.#entries.get(id);
+    const entry = this.#table.get(id);
     return entry?.removal === undefined ? entry?.forward : undefined;
   }
 
@@ -153,7 +148,7 @@ export class Forwarder {
   async retarget(ids: number | readonly number[], change: TargetChange): Promise<void> {
     this.#assertOpen();
     const { address, port, netnsPath } = resolveChange(change);
-    const entries = resolveIds(ids).map((id) => this.#requireActive(id));
+    const entries = resolveIds(ids).map((id) => this.#table.requireActive(id));
     const acquired =
       netnsPath === undefined ? [] : this.#namespaces.acquire(entries.map(() => netnsPath));
     const changes = entries.map((entry, index) => {
@@ -162,6 +157,7 @@ export class Forwarder {
       const path = netnsPath ?? forward.netnsPath;
       return {
         entry,
+        before: entry.forward,
         netns,
         forward: freezeForward({
           ...forward,
@@ -172,7 +168,7 @@ export class Forwarder {
       };
     });
     try {
-      refuseNewCircles(changes, this.#linkAt);
+      refuseNewCircles(changes, this.#table.linkAt);
     } catch (error) {
       for (const netns of acquired) this.#namespaces.release(netns);
       throw error;
@@ -193,6 +189,7 @@ export class Forwarder {
       if (netnsPath !== undefined) this.#namespaces.release(entry.netns);
       Object.assign(entry, { netns, forward });
     }
+    this.#listeners.tellOfRetargeted(changes);
   }
 
   /**
@@ -200,7 +197,7 @@ export class Forwarder {
    * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`
    */
   stats(id?: number): Stats {
-    if (id !== undefined) this.#requireEntry(resolveId('id', id));
+    if (id !== undefined) this.#table.require(resolveId('id', id));
     return (
       this.#finalStats ??
       freezeStats(id === undefined ? this.#engine.stats() : this.#engine.stats(id))
@@ -225,7 +222,7 @@ export class Forwarder {
       const timeIsUp = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, drainMs).unref();
       });
-      await Promise.race([this.#removeEntries([...this.#entries.values()], drainMs), timeIsUp]);
+      await Promise.race([this.#removeEntries(this.#table.all(), drainMs), timeIsUp]);
       clearTimeout(timer);
     }
     this.#end();
@@ -250,9 +247,32 @@ export class Forwarder {
     return this;
   }
 
+  /**
+   * Calls `listener` whenever something of the kind happens, before the method that has caused it returns. It is called
+   * once for an event, however often it was given.
+   * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
+   * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`, for an event that there is not
+   */
+  on<E extends keyof ForwarderEvents>(
+    event: E,
+    listener: (...args: ForwarderEvents[E]) => void | Promise<void>,
+  ): this {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  /** Takes {@link Forwarder.on} back. */
+  off<E extends keyof ForwarderEvents>(
+    event: E,
+    listener: (...args: ForwarderEvents[E]) => void | Promise<void>,
+  ): this {
+    this.#listeners.remove(event, listener);
+    return this;
+  }
+
   /** Works on ranges as long as it can: a container engine waits for the helper, which may have a thousand ports. */
   #addAll(wanted: readonly ResolvedRange[]): Forward[] {
-    refuseTaken(wanted, this.#nextId, (hostKey) => this.#idByHostKey.get(hostKey));
+    refuseTaken(wanted, this.#nextId, this.#table.idAt);
     const hosts = openHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
     const namespaces = this.#acquire(wanted, hosts);
     this.#startAll(wanted, hosts, namespaces);
@@ -260,6 +280,7 @@ export class Forwarder {
       this.#record(range, at(hosts, index), at(namespaces, index)),
     );
     this.#updateRef();
+    this.#listeners.tellOfAdded(forwards);
     return forwards;
   }
 
@@ -268,7 +289,7 @@ export class Forwarder {
     let namespaces: Netns[] = [];
     try {
       namespaces = this.#namespaces.acquire(wanted.map(({ netnsPath }) => netnsPath));
-      refuseCircles(linksOf(wanted, hosts, namespaces), this.#linkAt);
+      refuseCircles(linksOf(wanted, hosts, namespaces), this.#table.linkAt);
       return namespaces;
     } catch (error) {
       for (const netns of namespaces) this.#namespaces.release(netns);
@@ -314,8 +335,7 @@ export class Forwarder {
         ...this.#warningFor(sourceAddress, netns, netnsPath),
       });
       const hostKey = keyOf(protocol, host);
-      this.#entries.set(id, { forward, netns, hostKey });
-      this.#idByHostKey.set(hostKey, id);
+      this.#table.add({ forward, netns, hostKey });
       return forward;
     });
   }
@@ -327,21 +347,12 @@ export class Forwarder {
     return warning === undefined ? {} : { warning };
   }
 
-  /** The link of the forward with this host endpoint, if it leads to the host's own namespace. */
-  readonly #linkAt = (hostKey: string): Link | undefined => {
-    const entry = this.#entries.get(this.#idByHostKey.get(hostKey) ?? 0);
-    return entry && entry.netns.identity === hostNetnsIdentity() ? entry.forward : undefined;
-  };
-
   async #removeEntries(entries: readonly Entry[], drainMs: number): Promise<void> {
-    const active = entries.filter((entry) => entry.removal === undefined);
-    for (const entry of active) {
-      entry.removal = deferred();
-      this.#idByHostKey.delete(entry.hostKey);
-      this.#namespaces.release(entry.netns);
-    }
+    const active = this.#table.startRemoval(entries);
+    for (const { netns } of active) this.#namespaces.release(netns);
     const ids = active.map(({ forward }) => forward.id);
     if (ids.length > 0) this.#engine.remove(ids, drainMs);
+    this.#listeners.tellOfRemoved(active);
     await Promise.all(
       entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
     );
@@ -349,9 +360,7 @@ export class Forwarder {
 
   readonly #onEvent = (event: NativeEvent): void => {
     if (event.type === 'sessions-ended') return void this.#ends.deliver();
-    const entry = this.#entries.get(event.id);
-    this.#entries.delete(event.id);
-    entry?.removal?.resolve();
+    this.#table.finishRemoval(event.id);
     this.#updateRef();
   };
 
@@ -365,31 +374,19 @@ export class Forwarder {
     forgetAtExit(this.#onEnd);
     this.#engine.close();
     this.#namespaces.close();
-    for (const { removal } of this.#entries.values()) removal?.resolve();
-    this.#entries.clear();
-    this.#idByHostKey.clear();
+    const active = this.#table.startRemoval(this.#table.all());
+    for (const { forward } of this.#table.all()) this.#table.finishRemoval(forward.id);
+    this.#listeners.tellOfRemoved(active);
     this.#ends.finish();
   }
 
   #updateRef(): void {
-    if (this.#keepsAlive && this.#entries.size > 0) this.#engine.ref();
+    if (this.#keepsAlive && this.#table.size > 0) this.#engine.ref();
     else this.#engine.unref();
   }
 
   #assertOpen(): void {
     if (this.#closed)
       throw closedError(this.#signal?.aborted === true ? this.#signal.reason : undefined);
-  }
-
-  #requireEntry(id: number): Entry {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) throw noSuchForward(id);
-    return entry;
-  }
-
-  #requireActive(id: number): Entry {
-    const entry = this.#requireEntry(id);
-    if (entry.removal !== undefined) throw noSuchForward(id);
-    return entry;
   }
 }

@@ -16,6 +16,7 @@ export {
   type EndedSession,
   type Endpoint,
   type Forward,
+  type ForwarderEvents,
   type ForwarderOptions,
   type ForwardSpec,
   type NetnsReference,

@@ -65,6 +65,18 @@ export interface ForwarderOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What {@link Forwarder.on} can be told of, and with what. */
+export interface ForwarderEvents {
+  /** A forward takes clients. */
+  readonly added: readonly [forward: Forward];
+  /** A forward takes no clients any more. Its sessions may still drain. */
+  readonly removed: readonly [forward: Forward];
+  /** A forward has another target. */
+  readonly retargeted: readonly [forward: Forward, before: Forward];
+  /** A forward was added or retargeted, and does not do all that it was asked for: {@link Forward.warning}. */
+  readonly warning: readonly [forward: Forward, message: string];
+}
+
 /** What {@link Forwarder.add} and {@link Forwarder.addAll} take. */
 export interface ForwardSpec {
   /** Default: `tcp`. */

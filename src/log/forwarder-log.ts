@@ -23,8 +23,8 @@ export interface ForwarderLog extends Log {
   readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
   /** Ends the lines on standard error; those elsewhere go on. */
   leaveStandardError(): void;
-  /** Tells from now on of forwards that come and go, and of what goes wrong. */
-  watch(forwarder: Forwarder): void;
+  /** Tells of forwards that come and go, and of what goes wrong, until the watch is closed. */
+  watch(forwarder: Forwarder): { close(): void };
 }
 
 /**
@@ -56,10 +56,10 @@ export function openForwarderLog(settings: LogSettings, facts: Facts): Forwarder
           }
         : undefined,
     leaveStandardError: () => sinks.delete(first),
-    watch: (forwarder) => {
-      if (sinks.size > 0 && level !== 'silent')
-        new Watch(forwarder, log, settings.summaryIntervalMs ?? DEFAULT_SUMMARY_INTERVAL_MS);
-    },
+    watch: (forwarder) =>
+      sinks.size > 0 && level !== 'silent'
+        ? new Watch(forwarder, log, settings.summaryIntervalMs ?? DEFAULT_SUMMARY_INTERVAL_MS)
+        : { close: () => undefined },
   };
 }
 
@@ -80,38 +80,32 @@ function openSink(
   }
 }
 
-/** Looks at a forwarder from time to time. It does not keep the process alive. */
+/** Logs what happens to a forwarder. It does not keep the process alive. */
 class Watch {
   readonly #forwarder: Forwarder;
   readonly #log: Log;
   readonly #troubles: Troubles;
-  #known = new Map<number, Forward>();
+  readonly #timer: NodeJS.Timeout;
 
   constructor(forwarder: Forwarder, log: Log, summaryIntervalMs: number) {
     this.#forwarder = forwarder;
     this.#log = log;
     this.#troubles = new Troubles(forwarder, summaryIntervalMs);
-    this.#known = byId(forwarder.list());
+    forwarder.on('added', this.#added).on('removed', this.#removed);
+    forwarder.on('retargeted', this.#retargeted);
     const lookIntervalMs = Math.min(MAX_LOOK_INTERVAL_MS, summaryIntervalMs);
-    setInterval(() => {
-      this.#lookForChanges();
-      this.#lookForTrouble();
-    }, lookIntervalMs).unref();
+    this.#timer = setInterval(() => this.#lookForTrouble(), lookIntervalMs).unref();
   }
 
-  #lookForChanges(): void {
-    // A forward is a frozen snapshot: another object is another target.
-    const now = byId(this.#forwarder.list());
-    for (const [id, forward] of this.#known) {
-      if (!now.has(id)) this.#tell('removed', forward);
-    }
-    for (const [id, forward] of now) {
-      const before = this.#known.get(id);
-      if (before === undefined) this.#tell('added', forward);
-      else if (before !== forward) this.#tell('retargeted', forward);
-    }
-    this.#known = now;
+  close(): void {
+    clearInterval(this.#timer);
+    this.#forwarder.off('added', this.#added).off('removed', this.#removed);
+    this.#forwarder.off('retargeted', this.#retargeted);
   }
+
+  readonly #added = (forward: Forward): void => this.#tell('added', forward);
+  readonly #removed = (forward: Forward): void => this.#tell('removed', forward);
+  readonly #retargeted = (forward: Forward): void => this.#tell('retargeted', forward);
 
   #lookForTrouble(): void {
     const trouble = this.#troubles.due(performance.now());
@@ -122,8 +116,4 @@ class Watch {
   #tell(event: 'added' | 'removed' | 'retargeted', forward: Forward): void {
     this.#log.info({ event, forward }, `${event} ${pathOf(forward)}`);
   }
-}
-
-function byId(forwards: readonly Forward[]): Map<number, Forward> {
-  return new Map(forwards.map((forward) => [forward.id, forward]));
 }

@@ -117,6 +117,7 @@ describe('docs/api.md', () => {
     ['Stats', '`stats(id?)`'],
     ['Session', '`sessions()`'],
     ['EndedSession', '`onSessionsEnded`'],
+    ['ForwarderEvents', 'Events'],
   ])('tells of every field of %s', (name, title) => {
     const fields = fieldsOf(name);
     expect(fields.length).toBeGreaterThan(0);

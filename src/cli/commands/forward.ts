@@ -117,12 +117,11 @@ async function serve(
     netnsPath,
     forwards,
   });
-  using watch = new ForwardWatch(forwarder, forwards, watching);
+  using watch = new ForwardWatch(forwarder, watching);
   using follower = followed(target, options, { forwarder, control, report });
   await Promise.race([requests.next(), control.drained]);
   follower?.[Symbol.dispose]();
-  watch.changes();
-  watch.troubles();
+  watch.finish();
   await close(forwarder, options.drain * 1_000, { requests, watch });
   report({ event: 'closed', stats: forwarder.stats() });
 }

@@ -1,13 +1,13 @@
-// forward-watch.ts: looks at a forwarder from time to time and reports what has happened to it.
+// watch.ts: reports what happens to a forwarder: changes at once, what went wrong and traffic from time to time.
 
 import type { Forward, Forwarder } from '../../index.js';
 import { Troubles, type Trouble } from '../../log/troubles.js';
 import type { Report } from './reports.js';
 import { TrafficMeter } from './traffic.js';
 
-const CHANGES_INTERVAL_MS = 500;
 const DRAIN_INTERVAL_MS = 1_000;
-const TROUBLES_INTERVAL_MS = 60_000;
+const LOOK_INTERVAL_MS = 500;
+const SUMMARY_INTERVAL_MS = 60_000;
 
 /** How to watch. */
 export interface WatchOptions {
@@ -28,17 +28,16 @@ export class ForwardWatch {
   readonly #troubles: Troubles;
   readonly #meter = new TrafficMeter();
   readonly #timers: NodeJS.Timeout[] = [];
-  #known: ReadonlyMap<number, Forward>;
   #lastReported: string | undefined;
 
-  constructor(forwarder: Forwarder, forwards: readonly Forward[], options: WatchOptions) {
+  constructor(forwarder: Forwarder, options: WatchOptions) {
     this.#forwarder = forwarder;
     this.#report = options.report;
     this.#isLive = options.isLive;
-    this.#known = byId(forwards);
-    this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? TROUBLES_INTERVAL_MS);
-    this.#every(CHANGES_INTERVAL_MS, () => {
-      this.changes();
+    this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? SUMMARY_INTERVAL_MS);
+    forwarder.on('added', this.#added).on('removed', this.#removed);
+    forwarder.on('retargeted', this.#retargeted);
+    this.#every(LOOK_INTERVAL_MS, () => {
       this.#tellTroubles(this.#troubles.due(performance.now()));
     });
     if (options.intervalSeconds <= 0) return;
@@ -46,23 +45,9 @@ export class ForwardWatch {
     this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
   }
 
-  /** Reports what was added, removed and retargeted since the last time. */
-  changes(): void {
-    // A forward is a frozen snapshot: another object is another target.
-    const now = byId(this.#forwarder.list());
-    for (const [id, forward] of this.#known) {
-      if (!now.has(id)) this.#report({ event: 'removed', forward });
-    }
-    for (const [id, forward] of now) {
-      const before = this.#known.get(id);
-      if (before === undefined) this.#report({ event: 'added', forward });
-      else if (before !== forward) this.#report({ event: 'retargeted', forward });
-    }
-    this.#known = now;
-  }
-
-  /** Reports what has gone wrong and was not reported yet, if anything has. */
-  troubles(): void {
+  /** Reports what has gone wrong and was not reported yet, if anything has; and no more changes. */
+  finish(): void {
+    this.#leave();
     this.#tellTroubles(this.#troubles.rest());
   }
 
@@ -85,7 +70,17 @@ export class ForwardWatch {
   }
 
   [Symbol.dispose](): void {
+    this.#leave();
     this.#stop();
+  }
+
+  readonly #added = (forward: Forward): void => this.#report({ event: 'added', forward });
+  readonly #removed = (forward: Forward): void => this.#report({ event: 'removed', forward });
+  readonly #retargeted = (forward: Forward): void => this.#report({ event: 'retargeted', forward });
+
+  #leave(): void {
+    this.#forwarder.off('added', this.#added).off('removed', this.#removed);
+    this.#forwarder.off('retargeted', this.#retargeted);
   }
 
   #traffic(): void {
@@ -108,8 +103,4 @@ export class ForwardWatch {
   #stop(): void {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
   }
-}
-
-function byId(forwards: readonly Forward[]): Map<number, Forward> {
-  return new Map(forwards.map((forward) => [forward.id, forward]));
 }

@@ -50,7 +50,9 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
   const { log } = settings;
   const forwarder = new Forwarder({ netns: { path: config.netnsPath }, ...settings.options });
   let reloadSocket: ReloadSocket | undefined;
+  let watch: { close(): void } | undefined = undefined;
   process.on('exit', () => {
+    watch?.close();
     reloadSocket?.close();
     void forwarder.close();
     log?.info({ event: 'closed', stats: forwarder.stats() }, 'ended');
@@ -80,7 +82,7 @@ async function serve(config: Config, folder: string, settings: HelperSettings): 
   signalReady(config.readyFd);
   outlive((problem) => settings.tell(problem, 'fault'));
   log?.leaveStandardError();
-  log?.watch(forwarder);
+  watch = log?.watch(forwarder);
   if (!settings.controlSocket) return;
   await openControl(forwarder, config, settings, (hostAddress) =>
     targetRule(containerAddress)(hostAddress),

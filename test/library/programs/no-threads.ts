@@ -36,6 +36,8 @@ const handlers = {
     const { id } = await forwarder.add('127.0.0.1:0:80');
     execFileSync('prlimit', ['--pid', String(process.pid), '--nproc=1']);
     const netns = { pid: other.pid ?? 0 };
+    const told: string[] = [];
+    forwarder.on('warning', (_forward, message) => void told.push(message));
     const outcome = {
       start: await failureOf(() => new Forwarder()),
       add: await failureOf(() =>
@@ -47,7 +49,7 @@ const handlers = {
         await forwarder.addAll([
           { host: { port: 0 }, container: { port: 80 }, sourceAddress: 'transparent' },
         ])
-      ).map(({ warning }) => warning?.includes('pids.max')),
+      ).map(({ warning }) => [warning?.includes('pids.max'), told[0] === warning, told.length]),
     };
     other.kill();
     return outcome;

@@ -1,0 +1,83 @@
+// forward-table.ts: the forwards of a forwarder, and where clients find them.
+
+import { noSuchForward } from '../errors.js';
+import { hostNetnsIdentity } from '../spec/netns.js';
+import type { Forward } from '../types.js';
+import type { Link } from './collisions.js';
+import { deferred, type Entry } from './entries.js';
+
+/** Forwards by id, those that drain among them, and by the host endpoint that each has. */
+export class ForwardTable {
+  readonly #entries = new Map<number, Entry>();
+  readonly #idByHostKey = new Map<string, number>();
+
+  /** Those that drain among them. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Those that drain among them. */
+  all(): Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** The forwards that take clients, by id. */
+  active(): Forward[] {
+    return this.all()
+      .filter((entry) => entry.removal === undefined)
+      .map((entry) => entry.forward);
+  }
+
+  get(id: number): Entry | undefined {
+    return this.#entries.get(id);
+  }
+
+  /** @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD` */
+  require(id: number): Entry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw noSuchForward(id);
+    return entry;
+  }
+
+  /**
+   * The same for one that takes clients.
+   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`
+   */
+  requireActive(id: number): Entry {
+    const entry = this.require(id);
+    if (entry.removal !== undefined) throw noSuchForward(id);
+    return entry;
+  }
+
+  add(entry: Entry): void {
+    const { id } = entry.forward;
+    this.#entries.set(id, entry);
+    this.#idByHostKey.set(entry.hostKey, id);
+  }
+
+  /** Takes note that forwards take no clients any more; those of them that did until now. */
+  startRemoval(entries: readonly Entry[]): Entry[] {
+    const active = entries.filter((entry) => entry.removal === undefined);
+    for (const entry of active) {
+      entry.removal = deferred();
+      this.#idByHostKey.delete(entry.hostKey);
+    }
+    return active;
+  }
+
+  /** Takes note that the last session of a forward has ended. */
+  finishRemoval(id: number): void {
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    entry?.removal?.resolve();
+  }
+
+  /** Who has a host endpoint. */
+  readonly idAt = (hostKey: string): number | undefined => this.#idByHostKey.get(hostKey);
+
+  /** The link of the forward with this host endpoint, if it leads to the host's own namespace. */
+  readonly linkAt = (hostKey: string): Link | undefined => {
+    const entry = this.#entries.get(this.idAt(hostKey) ?? 0);
+    return entry && entry.netns.identity === hostNetnsIdentity() ? entry.forward : undefined;
+  };
+}

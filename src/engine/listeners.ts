@@ -1,0 +1,68 @@
+// listeners.ts: calls those who listen to a forwarder's events. Node's own EventEmitter would need Node's types in the
+// public ones, and would pass on what a listener throws to the call that caused the event.
+
+import { invalidArgType, outOfRange } from '../errors.js';
+import type { Forward, ForwarderEvents } from '../types.js';
+
+type Listener = (...args: readonly never[]) => unknown;
+
+/** Listeners by event. */
+export class Listeners {
+  readonly #byEvent: Readonly<Record<keyof ForwarderEvents, Set<Listener>>> = {
+    added: new Set(),
+    removed: new Set(),
+    retargeted: new Set(),
+    warning: new Set(),
+  };
+
+  /** @throws TypeError or RangeError, for an event that there is not among them */
+  add(event: keyof ForwarderEvents, listener: Listener): void {
+    this.#of(event, listener).add(listener);
+  }
+
+  remove(event: keyof ForwarderEvents, listener: Listener): void {
+    this.#of(event, listener).delete(listener);
+  }
+
+  tellOfAdded(forwards: readonly Forward[]): void {
+    for (const forward of forwards) {
+      this.#tell('added', forward);
+      this.#tellOfWarning(forward);
+    }
+  }
+
+  tellOfRetargeted(
+    changes: readonly { readonly forward: Forward; readonly before: Forward }[],
+  ): void {
+    for (const { forward, before } of changes) {
+      this.#tell('retargeted', forward, before);
+      this.#tellOfWarning(forward);
+    }
+  }
+
+  tellOfRemoved(removed: readonly { readonly forward: Forward }[]): void {
+    for (const { forward } of removed) this.#tell('removed', forward);
+  }
+
+  #tellOfWarning(forward: Forward): void {
+    if (forward.warning !== undefined) this.#tell('warning', forward, forward.warning);
+  }
+
+  /** Calls each listener. What one of them throws is an unhandled rejection, as what `onSessionsEnded` throws. */
+  #tell<E extends keyof ForwarderEvents>(event: E, ...args: ForwarderEvents[E]): void {
+    for (const listener of [...this.#byEvent[event]]) void call(listener, args);
+  }
+
+  #of(event: unknown, listener: unknown): Set<Listener> {
+    const events = Object.keys(this.#byEvent);
+    const expected = events.map((name) => `"${name}"`).join(' or ');
+    if (typeof event !== 'string') throw invalidArgType('event', expected, event);
+    if (!events.includes(event)) throw outOfRange('event', expected, event);
+    if (typeof listener !== 'function') throw invalidArgType('listener', 'a function', listener);
+    return this.#byEvent[event as keyof ForwarderEvents];
+  }
+}
+
+async function call(listener: Listener, args: readonly unknown[]): Promise<void> {
+  await listener(...(args as readonly never[]));
+}
