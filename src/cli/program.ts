@@ -10,10 +10,9 @@ import { give, type Example } from './examples.js';
 import type { ForwardOptions } from './commands/forward.js';
 import { addLogOptions } from './commands/log-options.js';
 import type { ListOptions } from './commands/ls.js';
-import { podmanActions, type PodmanOptions } from './commands/podman-actions.js';
-import { settingsActions, type SettingsOptions } from './commands/settings-actions.js';
 import { sortKeys } from './commands/sort-keys.js';
 import type { TopOptions } from './commands/top.js';
+import { addSetUpCommands } from './set-up-commands.js';
 
 /** Takes the exit code of a command that ends otherwise than well. */
 export type SetExitCode = (code: number) => void;
@@ -41,9 +40,7 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addLists(program);
   addChanges(program);
   addTop(program);
-  addSettings(program, setExitCode);
-  addPodman(program);
-  addCompletion(program);
+  addSetUpCommands(program, setExitCode);
   for (const command of program.commands)
     command.showHelpAfterError(`See "spliceport ${command.name()} --help".`);
   return program;
@@ -270,95 +267,6 @@ function addTop(program: Command): void {
   give(command, [
     { command: 'spliceport top', effect: 'show the busiest first' },
     { command: 'spliceport top --sort open', effect: 'show those with the most sessions first' },
-  ]);
-}
-
-function addSettings(program: Command, setExitCode: SetExitCode): void {
-  const command = program
-    .command('settings')
-    .summary('check the settings file, or show the settings in effect')
-    .description(
-      'Checks the settings file, or shows the settings in effect: those of the file, and defaults for the rest. ' +
-        'Without FILE, it uses the file that forwarders of this user read.',
-    )
-    .addArgument(program.createArgument('<action>', 'what to do').choices(settingsActions))
-    .argument('[file]', 'a settings file')
-    .option('--json', 'print JSON')
-    .action(async (action: string, file: string | undefined, options: SettingsOptions) => {
-      const { settings } = await import('./commands/settings.js');
-      setExitCode(settings(action, file, options));
-    });
-  give(command, [
-    { command: 'spliceport settings check', effect: 'report errors by line and column' },
-    {
-      command: 'spliceport settings check draft.json',
-      effect: 'check a file before you put it in place',
-    },
-    {
-      command: 'spliceport settings show --json',
-      effect: 'print the settings in effect, for a program',
-    },
-  ]);
-}
-
-function addPodman(program: Command): void {
-  const command = program
-    .command('podman')
-    .summary('make rootless Podman use spliceport, or show how')
-    .description(
-      'Shows whether rootless Podman uses spliceport, and the configuration lines that make it do so. ' +
-        'enable writes them to a file of their own (run by root, for all users); disable removes that file; ' +
-        'path prints the folder of the helper.',
-    )
-    .addArgument(
-      program.createArgument('[action]', 'what to do').choices(podmanActions).default('show'),
-    )
-    .option('--json', 'print JSON')
-    .action(async (action: string, options: PodmanOptions) =>
-      (await import('./commands/podman.js')).podman(action, options),
-    );
-  give(command, [
-    {
-      command: 'spliceport podman',
-      effect: 'show the lines, where they belong, and what Podman starts',
-    },
-    {
-      command: 'spliceport podman enable',
-      effect: 'use spliceport for all containers started from now on',
-    },
-    {
-      command:
-        'CONTAINERS_HELPER_BINARY_DIR="$(spliceport podman path)" podman run --network bridge -p 8080:80 nginx',
-      effect: 'use spliceport for one container',
-    },
-  ]);
-}
-
-function addCompletion(program: Command): void {
-  const command = program
-    .command('completion')
-    .summary('print a completion script for a shell')
-    .description('Prints a completion script for a shell.')
-    .addArgument(
-      program.createArgument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish'] as const),
-    )
-    .action(async (shell: string) => {
-      const { completionScript } = await import('./completion/scripts.js');
-      process.stdout.write(completionScript(program, shell));
-    });
-  give(command, [
-    {
-      command: 'source <(spliceport completion bash)',
-      effect: 'enable completion in this bash; put it in ~/.bashrc for every bash',
-    },
-    {
-      command: 'spliceport completion zsh > "${fpath[1]}/_spliceport"',
-      effect: 'enable completion in zsh, from its next start',
-    },
-    {
-      command: 'spliceport completion fish > ~/.config/fish/completions/spliceport.fish',
-      effect: 'enable completion in fish',
-    },
   ]);
 }
 

@@ -22,6 +22,7 @@ const commands = [
     'metrics',
     'add',
     'rm',
+    'doctor',
     'drain',
     'top',
     'settings',
