@@ -1,10 +1,10 @@
-// apply.ts: which settings hold for a forwarder, and for each of its forwards.
+// apply.ts: the settings in effect for a forwarder, and for each of its forwards.
 
 import type { ForwardSpec } from '../index.js';
 import { forwarderKeys, portsOf } from './keys.js';
 import type { ForwarderSettings, ForwardSettings, Match, Settings, SettingsFile } from './types.js';
 
-/** What there is to match. Undefined: it is not known, and matches no rule that asks for it. */
+/** What rules match against. A fact that is unknown (undefined) meets no condition. */
 export interface Subject {
   readonly hostPort?: number | undefined;
   readonly protocol?: string | undefined;
@@ -24,13 +24,13 @@ export function forwarderSettings(
 export function forwardSettings(file: SettingsFile, subject: Subject): ForwardSettings {
   const merged = Object.entries(settingsFor(file, subject));
   const own = new Map<string, unknown>(merged.filter(([key]) => !forwarderKeys.includes(key)));
-  // Settings for TCP and UDP together may hold what only one of them has.
+  // Settings that apply to TCP and UDP may name what only TCP has.
   if (subject.protocol === 'udp' && own.get('sourceAddress') === 'proxy-v1')
     own.delete('sourceAddress');
   return Object.fromEntries(own);
 }
 
-/** The specifications with their settings; a range is cut where the settings of its ports differ. */
+/** The specifications with their settings; a range is split where the settings of its ports differ. */
 export function withSettings(
   file: SettingsFile,
   specs: readonly ForwardSpec[],
@@ -43,14 +43,14 @@ export function withSettings(
       const hostPort = host.port === 0 ? undefined : host.port;
       const own = forwardSettings(file, { hostPort, protocol, containerId });
       const { trustedProxies, ...rest } = { ...own, ...piece };
-      // Those of the defaults are for the rules that accept headers.
+      // In the defaults, trustedProxies is there for rules that set acceptProxy.
       const isNeeded = rest.acceptProxy === true || piece.trustedProxies !== undefined;
       return { ...rest, ...(isNeeded && trustedProxies !== undefined && { trustedProxies }) };
     }),
   );
 }
 
-/** Everything that the file says of a subject. The later wins; `log` is put together key by key. */
+/** All settings of a subject. Later rules win; `log` is merged key by key. */
 function settingsFor({ defaults = {}, rules = [] }: SettingsFile, subject: Subject): Settings {
   const matching = rules.filter(({ match }) => matches(match, subject)).map(({ set }) => set);
   return [defaults, ...matching].reduce<Settings>((before, next) => {
@@ -69,7 +69,7 @@ function matches({ hostPort, protocol, containerId }: Match, subject: Subject): 
   return first <= subject.hostPort && subject.hostPort <= last;
 }
 
-/** Ports at which other settings may begin. */
+/** Ports at which the settings may change. */
 function edgesOf({ rules = [] }: SettingsFile): number[] {
   const edges = rules.flatMap(({ match: { hostPort } }) => {
     if (hostPort === undefined) return [];
@@ -82,7 +82,7 @@ function edgesOf({ rules = [] }: SettingsFile): number[] {
 function cut(spec: ForwardSpec, edges: readonly number[]): ForwardSpec[] {
   const { host, container, count = 1 } = spec;
   const inside = edges.filter((edge) => host.port < edge && edge < host.port + count);
-  // Ports that the kernel will choose match no rule for a port.
+  // Ports that the kernel picks match no rule for a port.
   if (host.port === 0 || inside.length === 0) return [spec];
   const starts = [host.port, ...inside];
   return starts.map((start, index) => {

@@ -1,4 +1,4 @@
-// consistency.ts: what is wrong with settings that a JSON Schema finds right.
+// consistency.ts: mistakes in settings that a JSON Schema cannot find.
 
 import { parseCidr } from '../address.js';
 import { blockExpected, forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
@@ -12,7 +12,7 @@ export interface Inconsistency {
   readonly message: string;
 }
 
-/** What does not go together. */
+/** The mistakes. */
 export function inconsistencies({ defaults = {}, rules = [] }: SettingsFile): Inconsistency[] {
   return [
     ...untrusting(defaults, defaults, ['defaults']),
@@ -32,13 +32,14 @@ function inRule(
   return [
     ...(isForSomeForwards ? whole : []).map((key) => ({
       place: [...place, key],
-      message: `expected no ${key} in a rule for a port or a protocol, because it is the same for all forwards of a container`,
+      message: `expected no ${key} in a rule for a port or a protocol, because all forwards of a container share it`,
     })),
     ...(match.protocol === 'udp' && set.sourceAddress === 'proxy-v1'
       ? [
           {
             place: [...place, 'sourceAddress'],
-            message: 'expected "proxy-v2" in a rule for UDP, because "proxy-v1" has no datagrams',
+            message:
+              'expected "proxy-v2" in a rule for UDP, because "proxy-v1" cannot carry datagrams',
           },
         ]
       : []),
@@ -47,14 +48,14 @@ function inRule(
   ];
 }
 
-/** Headers are read from those alone who are named. */
+/** Headers are accepted only from load balancers that are listed. */
 function untrusting(
   own: Settings,
   { acceptProxy, trustedProxies }: Settings,
   place: readonly (number | string)[],
 ): Inconsistency[] {
   if (own.acceptProxy !== true || acceptProxy !== true || trustedProxies !== undefined) return [];
-  const message = 'expected trustedProxies beside it: the load balancers that are believed';
+  const message = 'expected trustedProxies, the trusted load balancers, to be set too';
   return [{ place: [...place, 'acceptProxy'], message }];
 }
 
@@ -65,7 +66,7 @@ function backward({ hostPort }: Match, place: readonly (number | string)[]): Inc
   return [{ place: [...place, 'hostPort'], message: portExpected }];
 }
 
-/** Blocks of addresses that look like some and are none. */
+/** Blocks of addresses that are invalid. */
 function misspelt(settings: Settings, place: readonly (number | string)[]): Inconsistency[] {
   return blockKeys.flatMap((key) =>
     (settings[key] ?? []).flatMap((block, index) =>

@@ -1,25 +1,25 @@
-// find.ts: where the settings file is. Small, because every forwarder loads it.
+// find.ts: finds the settings file. Small, because every forwarder loads it.
 
 import { statSync } from 'node:fs';
 
 const SYSTEM_FILE = '/etc/spliceport/config.json';
 
 /**
- * Places of the settings file, in order; the first that exists is the only one that is read.
- * What `$SPLICEPORT_CONFIG` names is the only place there is, whether it exists or not.
+ * Paths of the settings file, in order; only the first that exists is read.
+ * If `$SPLICEPORT_CONFIG` is set, it is the only path, even if that file does not exist.
  */
 export function settingsPlaces(env: NodeJS.ProcessEnv = process.env): string[] {
   const { SPLICEPORT_CONFIG: chosen = '', XDG_CONFIG_HOME: config = '', HOME: home = '' } = env;
   if (chosen !== '') return [chosen];
-  // By the rule for these folders, a relative path does not count.
+  // The XDG specification ignores relative paths.
   const folder = config.startsWith('/') ? config : home.startsWith('/') ? `${home}/.config` : '';
   return folder === '' ? [SYSTEM_FILE] : [`${folder}/spliceport/config.json`, SYSTEM_FILE];
 }
 
 /**
- * The settings file; undefined where there is none, or it is empty, as /dev/null is.
- * A file that is named but missing, or that cannot be looked at, is given, so that reading it tells what is wrong; but
- * a folder that is closed to this user has none.
+ * The settings file; undefined if there is none, or if it is empty, such as /dev/null.
+ * A file that is missing although it is named, or that stat(2) fails for, is returned: reading it reports the reason.
+ * A folder that this user may not search counts as empty.
  */
 export function findSettingsFile(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const places = settingsPlaces(env);
@@ -31,7 +31,7 @@ export function findSettingsFile(env: NodeJS.ProcessEnv = process.env): string |
       const isEmpty = stats.size === 0 && (stats.isFile() || stats.isCharacterDevice());
       return isEmpty ? undefined : place;
     } catch (error) {
-      // With another user's HOME, as sudo and setpriv leave it, the folder is not this user's to look into.
+      // sudo and setpriv may leave another user's HOME, whose folders this user may not search.
       if (!isNamed && (error as NodeJS.ErrnoException).code === 'EACCES') continue;
       return place;
     }

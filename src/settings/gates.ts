@@ -1,11 +1,10 @@
-// gates.ts: the settings that keep clients out, taken from a settings file by themselves. They hold also where the rest
-// cannot be had.
+// gates.ts: takes the settings that limit clients from a settings file. They apply even if the rest of it is invalid.
 
 import { stripComments } from 'jsonc-parser';
 import { gateKeys } from './keys.js';
 import type { SettingsFile } from './types.js';
 
-/** A file that has nothing but gates. Of a wrong file it takes what stands in the right place, right or wrong. */
+/** A file with only its gates. From an invalid file it takes what is in the right places, valid or not. */
 export function gatesOnly(file: unknown): SettingsFile {
   const { defaults, rules } = recordOf(file);
   const ruled = (Array.isArray(rules) ? rules : []).flatMap((rule: unknown) => {
@@ -16,7 +15,7 @@ export function gatesOnly(file: unknown): SettingsFile {
   return { defaults: gatesAmong(defaults), rules: ruled as SettingsFile['rules'] & object };
 }
 
-/** How many gates a value has anywhere in it. */
+/** How many gates a value contains, at any depth. */
 export function countGates(value: unknown): number {
   if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + countGates(each), 0);
   return Object.entries(recordOf(value)).reduce(
@@ -25,17 +24,17 @@ export function countGates(value: unknown): number {
   );
 }
 
-/** Whether a text that cannot be read as JSON seems to have gates. */
+/** Whether a text that is not JSON seems to have gates. */
 export function mentionsGates(text: string): boolean {
   const name = `\\b(?:${gateKeys.join('|')})\\b`;
-  // What is wrong may be the colon, or where a comment ends.
+  // The mistake may be the colon, or where a comment ends.
   return (
     new RegExp(name).test(withoutEscapes(stripComments(text))) ||
     new RegExp(`${name}["']?\\s*:`).test(withoutEscapes(text))
   );
 }
 
-/** With letters in place of their numbers, which JSON allows in a key as well. */
+/** With characters instead of their \u escapes, which JSON allows in keys too. */
 function withoutEscapes(text: string): string {
   return text.replaceAll(/\\u([\da-f]{4})/gi, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 16)),

@@ -1,4 +1,4 @@
-// load.ts: reads a settings file, and tells where it is wrong.
+// load.ts: reads a settings file, and reports where its mistakes are.
 
 import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
 import * as z from 'zod/mini';
@@ -10,7 +10,7 @@ import type { ReadSettings, SettingsFile, SettingsProblem } from './types.js';
 
 const MAX_SHOWN_LENGTH = 60;
 
-/** Reads a settings file. Never throws: what is wrong is among the problems. Comments are allowed. */
+/** Reads a settings file. Never throws: mistakes are in `problems`. Comments are allowed. */
 export function loadSettings(path: string): ReadSettings {
   let text: string;
   try {
@@ -49,8 +49,8 @@ function check(text: string): Checked {
   const gates = readableGates(value);
   const result = z.safeParse(settingsFile, value);
   if (!result.success) {
-    const wrong = result.error.issues.flatMap((issue) => findingsOf(issue, root));
-    return { file: {}, gates, findings: wrong };
+    const invalid = result.error.issues.flatMap((issue) => findingsOf(issue, root));
+    return { file: {}, gates, findings: invalid };
   }
   const file = result.data as SettingsFile;
   const inconsistent = inconsistencies(file);
@@ -61,15 +61,15 @@ function check(text: string): Checked {
   };
 }
 
-/** The gates of a file that may be wrong elsewhere; undefined where one of them is wrong, or nobody can say what it is for. */
+/** The gates of a file that may have mistakes elsewhere; undefined if a gate is invalid, or in an unknown place. */
 function readableGates(value: unknown): SettingsFile | undefined {
   const gates = gatesOnly(value);
   if (countGates(gates) !== countGates(value)) return undefined;
-  const isRight = z.safeParse(settingsFile, gates).success && inconsistencies(gates).length === 0;
-  return isRight ? gates : undefined;
+  const isOk = z.safeParse(settingsFile, gates).success && inconsistencies(gates).length === 0;
+  return isOk ? gates : undefined;
 }
 
-/** Whether there is nothing at the place that could have gates in it. */
+/** Whether nothing at the path could contain gates. */
 function hasNoContent(error: unknown): boolean {
   return error instanceof NoFile || (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
@@ -87,7 +87,7 @@ function findingsOf(issue: z.core.$ZodIssue, root: Node): Finding[] {
   return [findingAt(root, place, issue.message)];
 }
 
-/** A problem with a value; with the object around it where the value is missing. */
+/** A problem with a value; if the value is missing, with the object around it. */
 function findingAt(root: Node, place: Place, message: string): Finding {
   const node = findNodeAtLocation(root, [...place]);
   const around = node ?? findNodeAtLocation(root, place.slice(0, -1)) ?? root;

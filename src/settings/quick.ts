@@ -1,5 +1,5 @@
-// quick.ts: a settings file for the helper. In the helper a bundle of its own, loaded where there is a file; what explains
-// a wrong file is loaded where there is a wrong one.
+// quick.ts: reads the settings file for the helper, in a bundle that is loaded only if there is a file. What explains
+// mistakes is loaded only if there are some.
 
 import { getNodeValue } from 'jsonc-parser';
 import { inconsistencies } from './consistency.js';
@@ -10,17 +10,17 @@ import { isValid } from './valid.js';
 
 export { forwarderSettings, withSettings } from './apply.js';
 
-/** A settings file, and a sentence for each thing that is wrong with it; then it is empty. */
+/** A settings file, and a sentence for each mistake in it; with mistakes, `file` is empty. */
 export interface QuickSettings {
   readonly file: SettingsFile;
-  /** The gates of the file, also of a wrong one; undefined when one of them cannot be made out. */
+  /** The gates of the file, even of an invalid one; undefined if one of them is invalid. */
   readonly gates: SettingsFile | undefined;
   readonly problems: readonly string[];
 }
 
-/** Reads a settings file, at once when it is right. Never rejects on account of the file. */
+/** Reads a settings file; fast if it is valid. Never rejects because of the file. */
 export async function loadQuickly(path: string): Promise<QuickSettings> {
-  const file = rightFile(path);
+  const file = validFile(path);
   if (file !== undefined) return { file, gates: gatesOnly(file), problems: [] };
   const { describeProblem, loadSettings } = await import('./load.js');
   const loaded = loadSettings(path);
@@ -28,7 +28,7 @@ export async function loadQuickly(path: string): Promise<QuickSettings> {
   return { file: loaded.file, gates, problems: loaded.problems.map(describeProblem) };
 }
 
-function rightFile(path: string): SettingsFile | undefined {
+function validFile(path: string): SettingsFile | undefined {
   try {
     const { root, findings } = parseText(readText(path));
     if (findings.length > 0) return undefined;

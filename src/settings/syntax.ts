@@ -1,4 +1,4 @@
-// syntax.ts: from the path of a settings file to its JSON, with the place of each part. Comments are allowed.
+// syntax.ts: reads a settings file as JSON that keeps the position of each part. Comments are allowed.
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser';
@@ -15,24 +15,24 @@ export interface Finding {
   readonly message: string;
 }
 
-/** What is at the place is no file. */
+/** The path leads to something that is not a file. */
 export class NoFile extends Error {}
 
-/** The text of a settings file. Never waits: what should be a file may be a pipe that nobody writes to. */
+/** The text of a settings file. Never blocks, even if the path is a pipe without a writer. */
 export function readText(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(fd);
     if (stats.isDirectory()) throw new NoFile('it is a folder');
-    if (!stats.isFile() && !stats.isCharacterDevice()) throw new NoFile('it is no plain file');
-    if (stats.size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
+    if (!stats.isFile() && !stats.isCharacterDevice()) throw new NoFile('it is not a regular file');
+    if (stats.size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes`);
     return stats.isFile() ? readFileSync(fd, 'utf8').replace(/^\uFEFF/, ' ') : '';
   } finally {
     closeSync(fd);
   }
 }
 
-/** Reads JSON; undefined when it is none. Nothing at all is an empty object's worth: there is no root. */
+/** Parses JSON. Without text there is neither a root nor a finding: that counts as an empty object. */
 export function parseText(text: string): { readonly root?: Node; readonly findings: Finding[] } {
   if (text.trim() === '') return { findings: [] };
   const errors: ParseError[] = [];
@@ -40,7 +40,7 @@ export function parseText(text: string): { readonly root?: Node; readonly findin
   const [first] = errors;
   if (root !== undefined && first === undefined) return { root, findings: repetitions(root) };
   const words = first === undefined ? undefined : syntaxWords[printParseErrorCode(first.error)];
-  const message = `not JSON: expected ${words ?? 'what JSON allows here'}`;
+  const message = `not JSON: expected ${words ?? 'something else here'}`;
   return { findings: [{ offset: first?.offset ?? 0, key: '', message }] };
 }
 
@@ -50,15 +50,15 @@ const syntaxWords: Readonly<Partial<Record<string, string>>> = {
   ColonExpected: 'a colon',
   CommaExpected: 'a comma',
   EndOfFileExpected: 'the end of the file',
-  InvalidNumberFormat: 'a number as JSON writes it',
+  InvalidNumberFormat: 'a JSON number',
   InvalidSymbol: 'a value, or a key in double quotes',
   PropertyNameExpected: 'a key in double quotes',
   UnexpectedEndOfComment: 'the end of the comment',
-  UnexpectedEndOfString: 'the end of the text, a double quote',
+  UnexpectedEndOfString: 'a double quote at the end of the text',
   ValueExpected: 'a value',
 };
 
-/** Of a key that is there twice, JSON's readers take one or the other. */
+/** Keys that occur twice: parsers of JSON differ in which one they use. */
 function repetitions(root: Node): Finding[] {
   const findings: Finding[] = [];
   const look = (node: Node, place: Place): void => {
@@ -71,7 +71,7 @@ function repetitions(root: Node): Finding[] {
       const [key, value] = child.children ?? [];
       const name = String(key?.value);
       if (seen.has(name)) {
-        const message = 'expected each key once, but this one is there already';
+        const message = 'expected each key once, but this one is a duplicate';
         findings.push({ offset: child.offset, key: inWords([...place, name]), message });
       }
       seen.add(name);

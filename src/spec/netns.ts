@@ -1,4 +1,4 @@
-// netns.ts: from a path or a pid to an open network namespace that forwards share.
+// netns.ts: opens the network namespace of a path or a pid; forwards to the same one share it.
 
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
@@ -12,7 +12,7 @@ export interface Netns {
   readonly identity: string;
 }
 
-/** Finds out whether a namespace can be entered; a failed call if not. */
+/** Checks whether a namespace can be entered; returns the failed call if not. */
 export type ProbeNetns = (
   fd: number,
 ) => { readonly errno: number; readonly syscall: string } | undefined;
@@ -22,16 +22,16 @@ export function netnsPath(reference: NetnsReference): string {
   return 'path' in reference ? reference.path : `/proc/${reference.pid}/ns/net`;
 }
 
-/** {@link Netns.identity} of the namespace that clients come to; undefined where it cannot be found out. */
+/** {@link Netns.identity} of the namespace that clients connect to; undefined if it is unknown. */
 export function hostNetnsIdentity(): string | undefined {
   const stats = statSync('/proc/thread-self/ns/net', { throwIfNoEntry: false });
   return stats && `${stats.dev}:${stats.ino}`;
 }
 
 /**
- * The namespaces of a forwarder: each is opened and probed once, and closed when no forward uses it any more.
+ * The namespaces of a forwarder: each is opened and probed once, and closed with its last forward.
  *
- * They stay open because a path may come to mean another namespace, or none, while its forwards live on.
+ * They stay open because a path may later lead to another namespace, or to none, while its forwards are still there.
  */
 export class NetnsTable {
   readonly #probe: ProbeNetns;
@@ -107,10 +107,10 @@ export class NetnsTable {
   }
 }
 
-/** A descriptor of the namespace; close-on-exec, as all that Node opens. */
+/** A descriptor of the namespace; close-on-exec, like everything that Node opens. */
 function openNetns(path: string): number {
   try {
-    // O_NONBLOCK, so that a FIFO in that place cannot hold up the process for ever.
+    // O_NONBLOCK: opening a FIFO would block the process forever.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const { errno, code } = cause as NodeJS.ErrnoException;

@@ -1,4 +1,4 @@
-// mapping.ts: the port specification that people type after `-p`, to and from a ForwardSpec.
+// port-spec.ts: the port specification that people type after `-p`, to and from a ForwardSpec.
 
 import { parseAddress } from '../address.js';
 import { invalidArgType, invalidPortSpec } from '../errors.js';
@@ -14,7 +14,7 @@ const RANGE = /^\d+(?:-\d+)?$/;
 /**
  * Reads `[hostIP:]hostPort[-end]:[containerIP:]containerPort[-end][/protocol]`.
  *
- * An IPv6 address stands in brackets. The host port 0 lets the kernel choose. Both ranges have the same length.
+ * IPv6 addresses are in brackets. With host port 0, the kernel picks one. Both ranges have the same length.
  * @example parsePortSpec('[::1]:8080-8089:80-89/tcp')
  * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
  */
@@ -28,11 +28,11 @@ export function parsePortSpec(spec: string): ForwardSpec {
   const host = parsePorts(spec, 'host', hostPorts, 0);
   const container = parsePorts(spec, 'container', containerPorts, 1);
   if (host.first === 0 && host.count > 1)
-    throw invalidPortSpec(spec, 'a range of host ports cannot begin at 0');
+    throw invalidPortSpec(spec, 'a range of host ports cannot start at 0');
   if (host.first !== 0 && host.count !== container.count) {
     throw invalidPortSpec(
       spec,
-      `${host.count} host ports cannot go to ${container.count} container ports`,
+      `${host.count} host ports do not match ${container.count} container ports`,
     );
   }
   return {
@@ -47,8 +47,8 @@ export function parsePortSpec(spec: string): ForwardSpec {
 }
 
 /**
- * The port specification of a forward, or of what one was made from; what is default is left out, except the protocol.
- * {@link parsePortSpec} reads it. Namespace and timeouts have no place in it.
+ * The port specification of a forward, or of a `ForwardSpec`; defaults are left out, except the protocol.
+ * {@link parsePortSpec} reads it. It cannot express the namespace or other settings.
  */
 export function formatPortSpec(spec: ForwardSpec | Forward): string {
   const count = 'count' in spec ? (spec.count ?? 1) : 1;
@@ -63,7 +63,7 @@ export function formatPortSpec(spec: ForwardSpec | Forward): string {
 function parseProtocol(spec: string, text: string): Protocol {
   const protocol = text.toLowerCase();
   if (protocol !== 'tcp' && protocol !== 'udp') {
-    throw invalidPortSpec(spec, `the protocol ${JSON.stringify(text)} is neither tcp nor udp`);
+    throw invalidPortSpec(spec, `the protocol ${JSON.stringify(text)} is not tcp or udp`);
   }
   return protocol;
 }
@@ -74,13 +74,13 @@ function splitFields(spec: string, text: string): string[] {
   if (fields.join(':') !== text) {
     throw invalidPortSpec(
       spec,
-      'a field is empty, or a bracket is missing (an IPv6 address stands in brackets)',
+      'a field is empty, or a bracket is missing (IPv6 addresses must be in brackets)',
     );
   }
   return fields;
 }
 
-/** Tells the fields apart: what is not a port or a range of ports must be an address. */
+/** Assigns the fields: one that is not a port or a range of ports must be an address. */
 function assignFields(spec: string, fields: readonly string[]) {
   const rest = [...fields];
   const hostAddress = takeAddress(spec, rest);
@@ -90,13 +90,13 @@ function assignFields(spec: string, fields: readonly string[]) {
   if (hostPorts === undefined || containerPorts === undefined) {
     throw invalidPortSpec(
       spec,
-      'a host port and a container port are needed (0 as host port lets the kernel choose)',
+      'it needs a host port and a container port (with host port 0, the kernel picks one)',
     );
   }
   if (rest.length > 0) {
     const advice =
-      'an IPv6 address stands in brackets, and one specification describes one forward or range';
-    throw invalidPortSpec(spec, `there are too many fields; ${advice}`);
+      'IPv6 addresses must be in brackets, and each specification is one forward or range';
+    throw invalidPortSpec(spec, `too many fields; ${advice}`);
   }
   return { hostAddress, hostPorts, containerAddress, containerPorts };
 }
@@ -105,12 +105,12 @@ function takeAddress(spec: string, fields: string[]): string | undefined {
   const [field] = fields;
   if (field === undefined || RANGE.test(field)) return undefined;
   if (field.startsWith('[') && !field.includes(':'))
-    throw invalidPortSpec(spec, 'only an IPv6 address stands in brackets');
+    throw invalidPortSpec(spec, 'only IPv6 addresses may be in brackets');
   const parsed = parseAddress(field.startsWith('[') ? field.slice(1, -1) : field);
   if (parsed === undefined) {
     throw invalidPortSpec(
       spec,
-      `${JSON.stringify(field)} is neither an IP address nor a port nor a range of ports`,
+      `${JSON.stringify(field)} is not an IP address, a port or a range of ports`,
     );
   }
   fields.shift();
@@ -122,10 +122,10 @@ function parsePorts(spec: string, side: string, text: string, lowest: number): P
     throw invalidPortSpec(spec, `the ${side} port ${JSON.stringify(text)} is not a number`);
   const [first = 0, last = first] = text.split('-').map(Number);
   if (first < lowest || last > 65_535 || first > 65_535) {
-    throw invalidPortSpec(spec, `the ${side} port ${text} is not within ${lowest} to 65535`);
+    throw invalidPortSpec(spec, `the ${side} port ${text} is not between ${lowest} and 65535`);
   }
   if (last < first)
-    throw invalidPortSpec(spec, `the range of ${side} ports ${text} runs backwards`);
+    throw invalidPortSpec(spec, `the range of ${side} ports ${text} ends before it starts`);
   return { first, count: last - first + 1 };
 }
 

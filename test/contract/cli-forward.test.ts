@@ -239,7 +239,7 @@ describe('spliceport forward, when it cannot', () => {
     [
       'a wrong specification',
       ['80x', '--pid', '1'],
-      /^spliceport: "80x" is neither .*\n.*forward --help/,
+      /^spliceport: "80x" is not an IP address, .*\n.*forward --help/,
     ],
     ['a port named twice', ['8080:80', '8080:80'], /tcp port 8080 is given twice: 8080:80 and/],
     [

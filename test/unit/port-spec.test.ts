@@ -43,33 +43,33 @@ const good: readonly (readonly [string, ForwardSpec])[] = [
 ];
 
 const bad: readonly (readonly [string, string])[] = [
-  ['', 'a host port and a container port are needed'],
-  ['bad', '"bad" is neither an IP address nor a port nor a range of ports'],
-  ['80', 'a host port and a container port are needed'],
-  ['127.0.0.1:80', 'a host port and a container port are needed'],
-  ['8080:80:90', 'there are too many fields'],
+  ['', 'it needs a host port and a container port'],
+  ['bad', '"bad" is not an IP address, a port or a range of ports'],
+  ['80', 'it needs a host port and a container port'],
+  ['127.0.0.1:80', 'it needs a host port and a container port'],
+  ['8080:80:90', 'too many fields'],
   [':8080:80', 'a field is empty'],
   ['8080::80', 'a field is empty'],
   ['8080:80:', 'a field is empty'],
-  ['::1:8080:80', 'an IPv6 address stands in brackets'],
-  ['[::1:8080:80', 'an IPv6 address stands in brackets'],
-  ['[::1]8080:80', 'an IPv6 address stands in brackets'],
-  ['[127.0.0.1]:8080:80', 'only an IPv6 address stands in brackets'],
-  ['[::g]:8080:80', '"[::g]" is neither'],
+  ['::1:8080:80', 'IPv6 addresses must be in brackets'],
+  ['[::1:8080:80', 'IPv6 addresses must be in brackets'],
+  ['[::1]8080:80', 'IPv6 addresses must be in brackets'],
+  ['[127.0.0.1]:8080:80', 'only IPv6 addresses may be in brackets'],
+  ['[::g]:8080:80', '"[::g]" is not an IP address'],
   ['127.0.0.1:x:80', 'the host port "x" is not a number'],
-  ['8080:80x', '"80x" is neither'],
-  [' 8080:80', '" 8080" is neither'],
-  ['8080:80/sctp', 'the protocol "sctp" is neither tcp nor udp'],
-  ['8080:80/', 'the protocol "" is neither tcp nor udp'],
-  ['65536:80', 'the host port 65536 is not within 0 to 65535'],
-  ['8080:0', 'the container port 0 is not within 1 to 65535'],
-  ['8080:99999999999999999999', 'is not within 1 to 65535'],
-  ['8009-8000:80-89', 'the range of host ports 8009-8000 runs backwards'],
-  ['0-9:80-89', 'a range of host ports cannot begin at 0'],
-  ['8000-8009:80', '10 host ports cannot go to 1 container ports'],
-  ['8000:80-81', '1 host ports cannot go to 2 container ports'],
-  ['8080:80,8081:81', '"80,8081" is neither'],
-  ['127.0.0.1:8080:127.0.0.1:80:81', 'there are too many fields'],
+  ['8080:80x', '"80x" is not an IP address'],
+  [' 8080:80', '" 8080" is not an IP address'],
+  ['8080:80/sctp', 'the protocol "sctp" is not tcp or udp'],
+  ['8080:80/', 'the protocol "" is not tcp or udp'],
+  ['65536:80', 'the host port 65536 is not between 0 and 65535'],
+  ['8080:0', 'the container port 0 is not between 1 and 65535'],
+  ['8080:99999999999999999999', 'is not between 1 and 65535'],
+  ['8009-8000:80-89', 'the range of host ports 8009-8000 ends before it starts'],
+  ['0-9:80-89', 'a range of host ports cannot start at 0'],
+  ['8000-8009:80', '10 host ports do not match 1 container ports'],
+  ['8000:80-81', '1 host ports do not match 2 container ports'],
+  ['8080:80,8081:81', '"80,8081" is not an IP address'],
+  ['127.0.0.1:8080:127.0.0.1:80:81', 'too many fields'],
 ];
 
 describe('parsePortSpec', () => {
@@ -90,7 +90,7 @@ describe('parsePortSpec', () => {
   test('shows what was given, and what is wanted', () => {
     expect(() => parsePortSpec('80')).toThrow(
       'Expected a port specification such as 127.0.0.1:8080:80/tcp for spec but received "80" of type string: ' +
-        'a host port and a container port are needed (0 as host port lets the kernel choose)',
+        'it needs a host port and a container port (with host port 0, the kernel picks one)',
     );
   });
 

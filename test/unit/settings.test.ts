@@ -61,7 +61,9 @@ describe('the settings file', () => {
     expect(loadSettings(folder).problems[0]?.message).toBe('cannot be read: it is a folder');
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
-    expect(loadSettings(pipe).problems[0]?.message).toBe('cannot be read: it is no plain file');
+    expect(loadSettings(pipe).problems[0]?.message).toBe(
+      'cannot be read: it is not a regular file',
+    );
   });
 
   test('may have comments and a byte order mark', () => {
@@ -105,15 +107,15 @@ describe('a problem', () => {
     ],
     [
       '{"rules": [{"match": {"protocol": "tcp"}, "set": {"workers": 1}}]}',
-      '1:62: rules[0].set.workers: expected no workers in a rule for a port or a protocol, because it is the same for all forwards of a container, not 1',
+      '1:62: rules[0].set.workers: expected no workers in a rule for a port or a protocol, because all forwards of a container share it, not 1',
     ],
     [
       '{"rules": [{"match": {"protocol": "udp"}, "set": {"sourceAddress": "proxy-v1"}}]}',
-      '1:68: rules[0].set.sourceAddress: expected "proxy-v2" in a rule for UDP, because "proxy-v1" has no datagrams, not "proxy-v1"',
+      '1:68: rules[0].set.sourceAddress: expected "proxy-v2" in a rule for UDP, because "proxy-v1" cannot carry datagrams, not "proxy-v1"',
     ],
     [
       '{"defaults": {"acceptProxy": true}}',
-      '1:30: defaults.acceptProxy: expected trustedProxies beside it: the load balancers that are believed, not true',
+      '1:30: defaults.acceptProxy: expected trustedProxies, the trusted load balancers, to be set too, not true',
     ],
     [
       '{"defaults": {"deny": ["10.0.0.0/33"]}}',
@@ -128,7 +130,7 @@ describe('a problem', () => {
     ['{"defaults": {}', '1:16: not JSON: expected a comma or }'],
     [
       '{"defaults": {"workers": 1,\r\n"workers": 2}}',
-      '2:1: defaults.workers: expected each key once, but this one is there already',
+      '2:1: defaults.workers: expected each key once, but this one is a duplicate',
     ],
   ])('of %s has its place and what was expected', (content, problem) => {
     expect(problemsOf(content)).toEqual([problem]);
