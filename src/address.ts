@@ -21,6 +21,20 @@ export function parseAddress(text: string): IpAddress | undefined {
   return { family: 6, address: formatIpv6(groups) };
 }
 
+/** `127.0.0.1:80`, `[::1]:80`; the port may be a range. */
+export function formatEndpoint(endpoint: {
+  readonly address: string;
+  readonly port: number | string;
+}): string {
+  const { address, port } = endpoint;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Whether it stands for every address of its family. */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
 /**
  * Reads a block of addresses, such as `10.0.0.0/8`; an address alone stands for itself. Its canonical text form;
  * undefined when it is none.

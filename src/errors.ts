@@ -1,6 +1,8 @@
 // errors.ts: every error that the library makes. Imports only what the process has loaded already.
 
+import { describeErrno } from './errno.js';
 import type { Protocol, Side } from './types.js';
+import { assignDefined } from './util.js';
 
 /**
  * Codes of the library's own errors; an error of the system carries the name of its errno instead (`EADDRINUSE`).
@@ -57,7 +59,7 @@ export class SpliceportError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    if (options.forwardId !== undefined) this.forwardId = options.forwardId;
+    assignDefined(this, { forwardId: options.forwardId });
   }
 }
 
@@ -85,30 +87,13 @@ export class SpliceportSystemError extends SpliceportError {
 
   constructor(failure: SystemFailure, context: SystemErrorContext = {}) {
     const { code, text } = describeErrno(failure.errno);
-    const subject =
-      context.path ?? (context.address === undefined ? '' : `${context.address}:${context.port}`);
+    const { side, protocol, address, port, path, hint } = context;
+    const subject = path ?? (address === undefined ? '' : `${address}:${port}`);
     super(code, `${failure.syscall} ${code}: ${text} ${subject}`.trimEnd());
     this.errno = failure.errno;
     this.syscall = failure.syscall;
-    if (context.side !== undefined) this.side = context.side;
-    if (context.protocol !== undefined) this.protocol = context.protocol;
-    if (context.address !== undefined) this.address = context.address;
-    if (context.port !== undefined) this.port = context.port;
-    if (context.path !== undefined) this.path = context.path;
-    if (context.hint !== undefined) this.hint = context.hint;
+    assignDefined(this, { side, protocol, address, port, path, hint });
   }
-}
-
-/**
- * The name and the text of an errno.
- * @param errno - Negative, as in Node.
- */
-export function describeErrno(errno: number): { readonly code: string; readonly text: string } {
-  // Fetched at the first error only: most processes never need it.
-  const known = process.getBuiltinModule('node:util').getSystemErrorMap().get(errno);
-  if (known !== undefined) return { code: known[0], text: known[1] };
-  const unknown = `Unknown system error ${errno}`;
-  return { code: unknown, text: unknown };
 }
 
 /** An argument of the wrong type. */

@@ -1,7 +1,8 @@
 // hints.ts: advice for the failures that users meet most. Reads the present settings only when one has happened.
 
 import { readFileSync } from 'node:fs';
-import { describeErrno } from './errors.js';
+import { describeErrno } from './errno.js';
+import { unprivilegedPortStart } from './sysctl.js';
 import type { Protocol } from './types.js';
 
 /** Advice on a host socket that could not be opened. */
@@ -78,8 +79,8 @@ export function transparencyHint(failure: {
 }
 
 function privilegedPortHint(port: number): string | undefined {
-  const lowest = Number(readSetting('/proc/sys/net/ipv4/ip_unprivileged_port_start'));
-  if (!(port < lowest)) return undefined;
+  const lowest = unprivilegedPortStart();
+  if (lowest === undefined || port >= lowest) return undefined;
   const setting = `net.ipv4.ip_unprivileged_port_start=${port}`;
   return (
     `Ports below ${lowest} take CAP_NET_BIND_SERVICE. Use port ${lowest} or higher, or lower the ` +
@@ -90,15 +91,15 @@ function privilegedPortHint(port: number): string | undefined {
 function fileLimitHint(code: string): string | undefined {
   if (code === 'ENFILE') return 'The system reached its limit on open files (fs.file-max).';
   if (code !== 'EMFILE') return undefined;
-  const limits = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readSetting('/proc/self/limits') ?? '');
+  const limits = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readLimits());
   const present = limits === null ? '' : `: ${limits[1] ?? ''} now, hard limit ${limits[2] ?? ''}`;
   return `The process reached its limit on open files (ulimit -n)${present}.`;
 }
 
-function readSetting(path: string): string | undefined {
+function readLimits(): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync('/proc/self/limits', 'utf8');
   } catch {
-    return undefined;
+    return '';
   }
 }

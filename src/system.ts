@@ -8,11 +8,9 @@ import {
   type NativeFailure,
   type PeerCredentials,
 } from './engine/binding.js';
-import { describeErrno, SpliceportSystemError } from './errors.js';
+import { SpliceportSystemError } from './errors.js';
 import { NetnsTable } from './spec/netns.js';
 
-export { parseAddress, type IpAddress } from './address.js';
-export { describeErrno };
 export type { FdWatcher, PeerCredentials };
 
 /** The type of a unix socket: `seqpacket` keeps the boundaries of messages. @see unix(7) */

@@ -3,6 +3,7 @@
 
 import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { acceptUnix, peerCredentials, receive, watchFd, type FdWatcher } from './system.js';
+import { fileIdentity } from './util.js';
 
 /** How long accepting pauses when it fails, as for want of descriptors or of watches. */
 const REST_MS = 100;
@@ -88,7 +89,7 @@ export class UnixListener {
 /** Tells the file of a socket from one that takes its name later; undefined when there is none. */
 export function identityOf(path: string): string | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats && `${stats.dev}:${stats.ino}`;
+  return stats && fileIdentity(stats);
 }
 
 /** Removes the file of a socket, unless it is another's by now. What cannot be looked at is not removed. */

@@ -1,5 +1,7 @@
 // failure.ts: what the command line says when it cannot do what it was asked, and the exit code that goes with it.
 
+import { assignDefined } from '../util.js';
+
 /** Exit codes of every command; docs/cli.md tells of them. */
 export const exitCodes = {
   done: 0,
@@ -35,8 +37,7 @@ export class CliFailure extends Error {
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.exitCode = exitCode;
-    if (details.hint !== undefined) this.hint = details.hint;
-    if (details.code !== undefined) this.code = details.code;
+    assignDefined(this, { hint: details.hint, code: details.code });
   }
 }
 

@@ -4,6 +4,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { basename, dirname } from 'node:path';
 import type { TargetChange } from '../index.js';
+import { assignDefined } from '../util.js';
 import { controlFolders, socketsIn } from './folder.js';
 import type {
   DrainReport,
@@ -54,9 +55,7 @@ export class ControlError extends Error {
   ) {
     const { cause, ...facts } = details;
     super(message, cause === undefined ? undefined : { cause });
-    for (const [key, value] of Object.entries(facts)) {
-      if (value !== undefined) Object.assign(this, { [key]: value });
-    }
+    assignDefined(this, facts);
   }
 }
 

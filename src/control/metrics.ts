@@ -1,7 +1,13 @@
-// metrics.ts: the counters as Prometheus reads them. A table says what each metric is; the figures are read when asked.
+// metrics.ts: the counters as Prometheus reads them. A table says what each metric is; the figures are read on a scrape.
 
-import { Counter, Gauge, Registry, type Histogram } from 'prom-client';
-import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../index.js';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { formatEndpoint } from '../address.js';
+import {
+  CONNECT_LATENCY_BUCKETS_MICROS,
+  type Forward,
+  type Forwarder,
+  type Stats,
+} from '../index.js';
 import type { Context } from './context.js';
 
 /** One figure of a forward, and the label that tells it from others of its metric. */
@@ -201,86 +207,119 @@ interface Sample {
   readonly stats: Stats;
 }
 
-/** All metrics, in Prometheus's text format. */
-export async function metricsOf({
-  forwarder,
-  version,
-  name,
-  container,
-}: Context): Promise<{ readonly type: string; readonly content: string }> {
-  const registry = new Registry();
-  // Ids of forwards begin at 1 in each forwarder: without its name, those of two would be the same series.
-  registry.setDefaultLabels({
-    forwarder: name,
-    ...(container?.id !== undefined && { container: container.id }),
-  });
-  const registers = [registry];
-  const samples = forwarder.list().map((forward): Sample => {
-    const { id, protocol, host } = forward;
-    const address = host.address.includes(':') ? `[${host.address}]` : host.address;
-    const labels = { forward: String(id), protocol, host: `${address}:${host.port}` };
-    return { forward, labels, stats: forwarder.stats(id) };
-  });
+/** The metrics of one forwarder. */
+export class Metrics {
+  readonly #forwarder: Forwarder;
+  readonly #registry = new Registry();
+  /** Of the scrape in progress. */
+  #samples: readonly Sample[] = [];
 
-  new Gauge({
-    name: 'spliceport_build_info',
-    help: 'Always 1; the version is a label.',
-    labelNames: ['version'],
-    registers,
-  }).set({ version }, 1);
-  new Gauge({
-    name: 'spliceport_forwards',
-    help: 'Forwards that accept clients.',
-    registers,
-  }).set(samples.length);
-  for (const rule of RULES) addMetric(registry, rule, samples);
-  const sessions = samples.filter(({ forward }) => forward.protocol === 'tcp');
-  registry.registerMetric(connectDurations(sessions));
-  return { type: registry.contentType, content: await registry.metrics() };
-}
+  constructor({ forwarder, version, name, container }: Context) {
+    this.#forwarder = forwarder;
+    // Forwards are numbered from 1 in each forwarder: its name keeps the series of two apart.
+    this.#registry.setDefaultLabels({
+      forwarder: name,
+      ...(container?.id !== undefined && { container: container.id }),
+    });
+    const registers = [this.#registry];
+    const samples = () => this.#samples;
+    const build = new Gauge({
+      name: 'spliceport_build_info',
+      help: 'Always 1; the version is a label.',
+      labelNames: ['version'],
+      registers,
+      collect: () => {
+        build.set({ version }, 1);
+      },
+    });
+    const forwards = new Gauge({
+      name: 'spliceport_forwards',
+      help: 'Forwards that accept clients.',
+      registers,
+      collect: () => {
+        forwards.set(samples().length);
+      },
+    });
+    for (const rule of RULES) addMetric(this.#registry, rule, samples);
+    this.#registry.registerMetric(new ConnectDurations(samples));
+  }
 
-function addMetric(registry: Registry, rule: MetricRule, samples: readonly Sample[]): void {
-  const { name, help, kind, protocol, figures } = rule;
-  const own = figures.flatMap(({ label }) => (label === undefined ? [] : [label[0]]));
-  const labelNames = [...LABELS, ...new Set(own)];
-  const metric = new (kind === 'counter' ? Counter : Gauge)({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-  });
-  for (const { forward, labels, stats } of samples) {
-    if (protocol !== undefined && forward.protocol !== protocol) continue;
-    for (const { label, valueOf } of figures) {
-      const all = label === undefined ? labels : { ...labels, [label[0]]: label[1] };
-      metric.inc(all, valueOf(stats));
-    }
+  /** All of them, in Prometheus's text format. */
+  async read(): Promise<{ readonly type: string; readonly content: string }> {
+    this.#samples = this.#forwarder.list().map((forward): Sample => {
+      const { id, protocol, host } = forward;
+      const labels = { forward: String(id), protocol, host: formatEndpoint(host) };
+      return { forward, labels, stats: this.#forwarder.stats(id) };
+    });
+    // Every metric collects its figures before the first of them waits, so scrapes do not mix.
+    const content = await this.#registry.metrics();
+    // A forwarder with thousands of ports does not keep their figures until the next scrape.
+    this.#registry.resetMetrics();
+    this.#samples = [];
+    return { type: this.#registry.contentType, content };
   }
 }
 
+function addMetric(registry: Registry, rule: MetricRule, samples: () => readonly Sample[]): void {
+  const { name, help, kind, protocol, figures } = rule;
+  const own = figures.flatMap(({ label }) => (label === undefined ? [] : [label[0]]));
+  const metric = new (kind === 'counter' ? Counter : Gauge)({
+    name,
+    help,
+    labelNames: [...LABELS, ...new Set(own)],
+    registers: [registry],
+    collect: () => {
+      metric.reset();
+      for (const { forward, labels, stats } of samples()) {
+        if (protocol !== undefined && forward.protocol !== protocol) continue;
+        for (const { label, valueOf } of figures) {
+          const all = label === undefined ? labels : { ...labels, [label[0]]: label[1] };
+          metric.inc(all, valueOf(stats));
+        }
+      }
+    },
+  });
+}
+
+const connectDurations = {
+  name: 'spliceport_connect_duration_seconds',
+  help: 'Time that connects to the target took.',
+  registers: [],
+};
+
 /**
- * A histogram whose buckets were counted elsewhere: the engine counts each connect as it happens. The library's own can
- * only be told of one after the other.
+ * A histogram whose buckets the engine has counted. prom-client's own takes one observation after
+ * the other, so this is a metric that gives its values itself, under the type of a histogram.
  */
-function connectDurations(samples: readonly Sample[]): Histogram {
-  const name = 'spliceport_connect_duration_seconds';
-  const help = 'Time that connects to the target took.';
-  const value = (suffix: string, labels: object, figure: number) => ({
-    metricName: `${name}_${suffix}`,
-    labels,
+class ConnectDurations extends Gauge {
+  readonly #histogram = new Histogram(connectDurations);
+  readonly #samples: () => readonly Sample[];
+
+  constructor(samples: () => readonly Sample[]) {
+    super(connectDurations);
+    this.#samples = samples;
+  }
+
+  override async get(): ReturnType<Histogram['get']> {
+    const values = this.#samples()
+      .filter(({ forward }) => forward.protocol === 'tcp')
+      .flatMap(bucketsOf);
+    return { ...(await this.#histogram.get()), values };
+  }
+}
+
+type HistogramValue = Awaited<ReturnType<Histogram['get']>>['values'][number];
+
+function bucketsOf({ labels, stats }: Sample): HistogramValue[] {
+  const value = (suffix: string, figure: number, le?: number | string): HistogramValue => ({
+    metricName: `${connectDurations.name}_${suffix}`,
+    labels: { ...labels, ...(le !== undefined && { le }) },
     value: figure,
   });
-  const values = samples.flatMap(({ labels, stats }) => {
-    let count = 0;
-    const buckets = stats.connectLatency.map((connects, index) => {
-      const bound = CONNECT_LATENCY_BUCKETS_MICROS[index];
-      const le = bound === undefined ? '+Inf' : bound / 1e6;
-      return value('bucket', { ...labels, le }, (count += connects));
-    });
-    const sum = value('sum', labels, stats.connectMicrosTotal / 1e6);
-    return [...buckets, sum, value('count', labels, count)];
+  let count = 0;
+  const buckets = stats.connectLatency.map((connects, index) => {
+    const bound = CONNECT_LATENCY_BUCKETS_MICROS[index];
+    return value('bucket', (count += connects), bound === undefined ? '+Inf' : bound / 1e6);
   });
-  const get = () => Promise.resolve({ name, help, type: 'histogram', values });
-  // All that a registry asks of a metric.
-  return { name, get } as unknown as Histogram;
+  return [...buckets, value('sum', stats.connectMicrosTotal / 1e6), value('count', count)];
 }

@@ -2,6 +2,7 @@
 // RootlessKit's words (parentIP, childPort …); what leaves it for the forwarder does not.
 
 import * as z from 'zod/mini';
+import { isUnspecified } from '../address.js';
 import type { Forward, ForwardSpec, SpliceportError } from '../index.js';
 import { bindFailure } from '../rootlesskit/failures.js';
 import { check } from '../rootlesskit/ports.js';
@@ -130,7 +131,7 @@ export class RootlessKit {
 }
 
 function specOf({ protocol, host, container }: Forward): PortSpec {
-  const isSingleFamily = !host.dualStack && ['0.0.0.0', '::'].includes(host.address);
+  const isSingleFamily = !host.dualStack && isUnspecified(host.address);
   const family = host.address.includes(':') ? '6' : '4';
   return {
     proto: isSingleFamily ? `${protocol}${family}` : protocol,

@@ -12,6 +12,7 @@ import {
   targetChange,
 } from './bodies.js';
 import type { Context } from './context.js';
+import type { Metrics } from './metrics.js';
 import { Problem } from './problem.js';
 import { RootlessKit } from './rootlesskit.js';
 import type { DrainReport, ForwarderInfo, StatsReport } from './types.js';
@@ -138,6 +139,7 @@ function activityRoutes({ forwarder }: Context): Route[] {
 
 function stateRoutes(context: Context): Route[] {
   let drains = 0;
+  let metrics: Metrics | undefined;
   return [
     {
       method: 'GET',
@@ -173,8 +175,9 @@ function stateRoutes(context: Context): Route[] {
       path: '/metrics',
       answer: async () => {
         // The library that writes them is loaded by the first who asks.
-        const { metricsOf } = await import('./metrics.js');
-        return { status: 200, text: await metricsOf(context) };
+        const { Metrics } = await import('./metrics.js');
+        metrics ??= new Metrics(context);
+        return { status: 200, text: await metrics.read() };
       },
     },
   ];

@@ -2,6 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { readSysctl } from '../sysctl.js';
 
 const CAP_SYS_ADMIN = 21n;
 const INSIDE = 'SPLICEPORT_DEMO_USER_NAMESPACE';
@@ -60,14 +61,6 @@ function sysctlAdvice(): string[] {
     `none of ${sysctls.map(({ name }) => name).join(', ')} forbids it;`,
     'in a container, its seccomp profile or its capabilities may (--security-opt seccomp=unconfined, --cap-add SYS_ADMIN)',
   ];
-}
-
-function readSysctl(name: string): number | undefined {
-  try {
-    return Number(readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8'));
-  } catch {
-    return undefined; // Another kernel's setting.
-  }
 }
 
 /**

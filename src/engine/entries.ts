@@ -1,7 +1,7 @@
 // entries.ts: what a forwarder remembers of its forwards, and the frozen snapshots that users see of it.
 
 import type { NativeStats } from './binding.js';
-import { describeErrno } from '../errors.js';
+import { describeErrno } from '../errno.js';
 import type { Netns } from '../spec/netns.js';
 import type { Forward, Stats } from '../types.js';
 

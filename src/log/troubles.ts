@@ -1,6 +1,7 @@
 // troubles.ts: sums up what went wrong with connections, so that a log has a line for an interval and not for each.
 
 import { getSystemErrorMap } from 'node:util';
+import { formatEndpoint } from '../address.js';
 import type { Endpoint, Forward, Forwarder, Protocol, Stats } from '../index.js';
 
 /** What is told of, and in which words: of one, and of several. */
@@ -190,9 +191,5 @@ export function pathOf({
   readonly host: Endpoint;
   readonly container: Endpoint;
 }): string {
-  return `${protocol} ${endpoint(host)} -> ${endpoint(container)}`;
-}
-
-function endpoint({ address, port }: Endpoint): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return `${protocol} ${formatEndpoint(host)} -> ${formatEndpoint(container)}`;
 }

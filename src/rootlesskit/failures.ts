@@ -1,11 +1,9 @@
 // failures.ts: Podman's texts for what the system refused.
 
-import { readFileSync } from 'node:fs';
 import { SpliceportError, SpliceportSystemError } from '../index.js';
+import { unprivilegedPortStart } from '../sysctl.js';
 import { callText, errnoText } from './go-text.js';
 import { listenText, type CheckedRange } from './ports.js';
-
-const UNPRIVILEGED_PORT_START = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
 /** The text when it is a host socket that was refused. */
 export function bindFailure(error: unknown, ranges: readonly CheckedRange[]): string | undefined {
@@ -34,13 +32,8 @@ export function netnsFailure(error: unknown, path: string): string | undefined {
 }
 
 function privilegedPortText(port: number, text: string): string {
-  let lowest: number;
-  try {
-    lowest = Number(readFileSync(UNPRIVILEGED_PORT_START, 'utf8'));
-  } catch {
-    return text;
-  }
-  if (port >= lowest) return text;
+  const lowest = unprivilegedPortStart();
+  if (lowest === undefined || port >= lowest) return text;
   return (
     `cannot expose privileged port ${port}, you can add ` +
     `'net.ipv4.ip_unprivileged_port_start=${port}' to /etc/sysctl.conf (currently ${lowest}), ` +

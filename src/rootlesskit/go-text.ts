@@ -1,6 +1,6 @@
 // go-text.ts: the wording of Go's errors, which Podman's users and tests know.
 
-import { describeErrno } from '../system.js';
+import { describeErrno } from '../errno.js';
 
 /** Where Go's text for an errno is not libuv's. */
 const ERRNO_TEXTS: Readonly<Record<string, string>> = {

@@ -1,9 +1,9 @@
 // ports.ts: from ports as they are asked for to forwards: RootlessKit's checks, in its order and with its texts.
 
 import type { ForwardSpec, Protocol } from '../index.js';
-import { parseAddress, type IpAddress } from '../system.js';
+import { formatEndpoint, isUnspecified, parseAddress, type IpAddress } from '../address.js';
 import { quote } from './go-text.js';
-import { isUnspecified, targetRule } from './target-rule.js';
+import { targetRule } from './target-rule.js';
 
 const PROTOCOL = /^(?:tcp|udp|sctp)[46]?$/;
 
@@ -62,8 +62,8 @@ export function check(
 }
 
 /** The beginning of a message about a host socket. */
-export function listenText(protocol: string, { family, address }: IpAddress, port: number): string {
-  return `listen ${protocol} ${family === 6 ? `[${address}]` : address}:${port}`;
+export function listenText(protocol: string, { address }: IpAddress, port: number): string {
+  return `listen ${protocol} ${formatEndpoint({ address, port })}`;
 }
 
 /** The ports that passed so far. */

@@ -1,4 +1,6 @@
-// target.ts: which address of the container a forward leads to, by Podman's rule.
+// target-rule.ts: which address of the container a forward leads to, by Podman's rule.
+
+import { isUnspecified } from '../address.js';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -16,11 +18,6 @@ export function targetRule(containerAddress: string): (hostAddress: string) => s
     first ??= { ipv4: firstHostIpv4() };
     return hostAddress === first.ipv4 ? LOOPBACK : hostAddress;
   };
-}
-
-/** Whether it stands for every address. */
-export function isUnspecified(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
 }
 
 function firstHostIpv4(): string | undefined {

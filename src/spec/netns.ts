@@ -4,6 +4,7 @@ import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { netnsHint } from '../hints.js';
 import type { NetnsReference } from '../types.js';
+import { fileIdentity } from '../util.js';
 
 /** A network namespace that is held open, however many forwards lead to it. */
 export interface Netns {
@@ -25,7 +26,7 @@ export function netnsPath(reference: NetnsReference): string {
 /** {@link Netns.identity} of the namespace that clients connect to; undefined if it is unknown. */
 export function hostNetnsIdentity(): string | undefined {
   const stats = statSync('/proc/thread-self/ns/net', { throwIfNoEntry: false });
-  return stats && `${stats.dev}:${stats.ino}`;
+  return stats && fileIdentity(stats);
 }
 
 /**
@@ -85,7 +86,7 @@ export class NetnsTable {
 
   #open(path: string): Netns {
     const fd = openNetns(path);
-    const identity = identify(fd);
+    const identity = fileIdentity(fstatSync(fd));
     const known = this.#held.get(identity);
     if (known !== undefined) {
       closeSync(fd);
@@ -125,9 +126,4 @@ function openNetns(path: string): number {
     const message = `The network namespace is gone: ${error.message}`;
     throw new SpliceportError('ERR_SPLICEPORT_NETNS_GONE', message, { cause: error });
   }
-}
-
-function identify(fd: number): string {
-  const { dev, ino } = fstatSync(fd);
-  return `${dev}:${ino}`;
 }

@@ -1,6 +1,6 @@
 // port-spec.ts: the port specification that people type after `-p`, to and from a ForwardSpec.
 
-import { parseAddress } from '../address.js';
+import { formatEndpoint, parseAddress } from '../address.js';
 import { invalidArgType, invalidPortSpec } from '../errors.js';
 import type { Forward, ForwardSpec, Protocol } from '../types.js';
 
@@ -53,11 +53,12 @@ export function parsePortSpec(spec: string): ForwardSpec {
 export function formatPortSpec(spec: ForwardSpec | Forward): string {
   const count = 'count' in spec ? (spec.count ?? 1) : 1;
   const everyAddress = 'dualStack' in spec.host && spec.host.dualStack;
-  const host = everyAddress ? '' : formatAddress(spec.host.address);
-  const container =
-    spec.container.address === '127.0.0.1' ? '' : formatAddress(spec.container.address);
+  const { address: target } = spec.container;
   const hostPorts = formatPorts(spec.host.port, spec.host.port === 0 ? 1 : count);
-  return `${host}${hostPorts}:${container}${formatPorts(spec.container.port, count)}/${spec.protocol ?? 'tcp'}`;
+  const host = formatSide(everyAddress ? undefined : spec.host.address, hostPorts);
+  const containerPorts = formatPorts(spec.container.port, count);
+  const container = formatSide(target === '127.0.0.1' ? undefined : target, containerPorts);
+  return `${host}:${container}/${spec.protocol ?? 'tcp'}`;
 }
 
 function parseProtocol(spec: string, text: string): Protocol {
@@ -129,9 +130,8 @@ function parsePorts(spec: string, side: string, text: string, lowest: number): P
   return { first, count: last - first + 1 };
 }
 
-function formatAddress(address: string | undefined): string {
-  if (address === undefined) return '';
-  return address.includes(':') ? `[${address}]:` : `${address}:`;
+function formatSide(address: string | undefined, ports: string): string {
+  return address === undefined ? ports : formatEndpoint({ address, port: ports });
 }
 
 function formatPorts(first: number, count: number): string {

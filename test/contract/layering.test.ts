@@ -19,7 +19,7 @@ function documentedLevels(folder: 'native' | 'src'): string[][] {
 const levels = { native: documentedLevels('native'), src: documentedLevels('src') };
 
 /** Of what lies under src/'s root, what a folder above the library may use: proof that the public API is enough. */
-const publicModules = ['index', 'system', 'unix-listener', 'address'];
+const publicModules = ['index', 'system', 'unix-listener', 'address', 'errno', 'sysctl', 'util'];
 
 /** The packages that parts of src/ may use. */
 const packages: Readonly<Record<string, readonly string[]>> = {

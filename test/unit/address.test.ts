@@ -1,6 +1,6 @@
 import { SocketAddress } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { parseAddress, parseCidr } from '../../src/address.js';
+import { formatEndpoint, isUnspecified, parseAddress, parseCidr } from '../../src/address.js';
 
 describe('parseAddress', () => {
   test.each([
@@ -100,4 +100,18 @@ describe('parseCidr', () => {
   ])('refuses %j', (text) => {
     expect(parseCidr(text)).toBeUndefined();
   });
+});
+
+test('formatEndpoint puts an IPv6 address in brackets', () => {
+  expect(formatEndpoint({ address: '127.0.0.1', port: 80 })).toBe('127.0.0.1:80');
+  expect(formatEndpoint({ address: '::1', port: '80-82' })).toBe('[::1]:80-82');
+});
+
+test.each([
+  ['0.0.0.0', true],
+  ['::', true],
+  ['0.0.0.1', false],
+  ['::1', false],
+])('isUnspecified knows the addresses that stand for all: %s', (address, expected) => {
+  expect(isUnspecified(address)).toBe(expected);
 });

@@ -3,7 +3,7 @@ import {
   count,
   formatBytes,
   formatDuration,
-  formatEndpoint,
+  formatHost,
   formatRate,
 } from '../../src/cli/text/units.js';
 
@@ -47,11 +47,11 @@ describe('formatDuration', () => {
   });
 });
 
-test('formatEndpoint puts an IPv6 address in brackets, and a star for every address', () => {
-  expect(formatEndpoint({ address: '127.0.0.1', port: 80 })).toBe('127.0.0.1:80');
-  expect(formatEndpoint({ address: '::1', port: 80 })).toBe('[::1]:80');
-  expect(formatEndpoint({ address: '::', port: 80, dualStack: true })).toBe('*:80');
-  expect(formatEndpoint({ address: '::', port: 80, dualStack: false })).toBe('[::]:80');
+test('formatHost puts an IPv6 address in brackets, and a star for every address', () => {
+  expect(formatHost({ address: '127.0.0.1', port: 80 })).toBe('127.0.0.1:80');
+  expect(formatHost({ address: '::1', port: 80 })).toBe('[::1]:80');
+  expect(formatHost({ address: '::', port: 80, dualStack: true })).toBe('*:80');
+  expect(formatHost({ address: '::', port: 80, dualStack: false })).toBe('[::]:80');
 });
 
 test('count adds an s unless there is one', () => {

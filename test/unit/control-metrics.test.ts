@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Context } from '../../src/control/context.js';
-import { metricsOf } from '../../src/control/metrics.js';
+import { Metrics } from '../../src/control/metrics.js';
 import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../../src/index.js';
 
 /** Every counter has a figure of its own, so that none can stand for another. */
@@ -71,7 +71,7 @@ beforeEach(async () => {
     stats: (id: number) => (id === 3 ? tcp : udp),
   };
   const context = { forwarder, version: '1.2.3', name: '42', container: { id: 'c0ffee' } };
-  const { type, content } = await metricsOf(context as unknown as Context);
+  const { type, content } = await new Metrics(context as unknown as Context).read();
   expect(type).toMatch(/^text\/plain; version=0\.0\.4/);
   text = content;
   lines = new Map(
@@ -165,8 +165,18 @@ describe('the metrics', () => {
 
   test('say nothing of a container that is not known', async () => {
     const context = { forwarder: { list: () => [] }, version: '1.2.3', name: '42' };
-    const { content } = await metricsOf(context as unknown as Context);
+    const { content } = await new Metrics(context as unknown as Context).read();
     expect(content).toContain('spliceport_forwards{forwarder="42"} 0');
+  });
+
+  test('are the same on every scrape, also where two are in progress', async () => {
+    const forwarder = { list: () => forwards, stats: (id: number) => (id === 3 ? tcp : udp) };
+    const context = { forwarder, version: '1.2.3', name: '42', container: { id: 'c0ffee' } };
+    const metrics = new Metrics(context as unknown as Context);
+    const [one, other] = await Promise.all([metrics.read(), metrics.read()]);
+    expect(one.content).toBe(text);
+    expect(other.content).toBe(text);
+    expect((await metrics.read()).content).toBe(text);
   });
 
   test('each have a help and a type, and no sample elsewhere', () => {

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
+import { describeErrno } from '../../src/errno.js';
 import {
   closedError,
-  describeErrno,
   invalidArgType,
   noSuchForward,
   outOfRange,

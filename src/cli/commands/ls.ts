@@ -5,7 +5,7 @@ import { containerNames, idsIn, type ContainerNames } from '../running/container
 import { print, printJson, remark } from '../output.js';
 import { findRunning, forwardId, placeOf, type Running } from '../running/forwarders.js';
 import { tableLines } from '../text/table.js';
-import { formatDuration, formatEndpoint } from '../text/units.js';
+import { formatDuration, formatHost } from '../text/units.js';
 
 /** Options of `ls`. */
 export interface ListOptions {
@@ -76,8 +76,8 @@ function rowsOf(
   return forwards.map((forward) => [
     forwardId(forwarder, forward.id),
     forward.protocol,
-    formatEndpoint(forward.host),
-    formatEndpoint(forward.container),
+    formatHost(forward.host),
+    formatHost(forward.container),
     placeOf(forwarder, forward, names),
     program,
     up,

@@ -4,7 +4,7 @@ import type { Session } from '../../control/types.js';
 import { print, printJson } from '../output.js';
 import { findRunning, forwardId, select, type Selection } from '../running/forwarders.js';
 import { tableLines, type Column } from '../text/table.js';
-import { formatBytes, formatDuration, formatEndpoint } from '../text/units.js';
+import { formatBytes, formatDuration, formatHost } from '../text/units.js';
 
 /** A session, and the id of its forward. */
 type Listed = Session & { readonly forward: string };
@@ -35,9 +35,9 @@ export async function listSessions(
   const rows = sessions.map((session) => [
     session.forward,
     session.protocol,
-    formatEndpoint(session.client),
-    formatEndpoint(session.target),
-    session.source === undefined ? '-' : formatEndpoint(session.source),
+    formatHost(session.client),
+    formatHost(session.target),
+    session.source === undefined ? '-' : formatHost(session.source),
     session.state,
     formatDuration(session.ageMs),
     formatBytes(session.bytesToContainer),

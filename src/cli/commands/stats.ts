@@ -12,7 +12,7 @@ import {
   type Selection,
 } from '../running/forwarders.js';
 import { tableLines, type Column } from '../text/table.js';
-import { formatBytes, formatEndpoint } from '../text/units.js';
+import { formatBytes, formatHost } from '../text/units.js';
 
 const columns: readonly Column[] = [
   { title: 'FORWARD' },
@@ -93,7 +93,7 @@ function toJson({ forwarder, report, forwards, whole }: Reported): unknown {
 function rowsOf({ forwarder, report, forwards, whole }: Reported): string[][] {
   const rows = forwards.map(({ id, host, protocol, stats }) => [
     forwardId(forwarder, id),
-    `${formatEndpoint(host)}/${protocol}`,
+    `${formatHost(host)}/${protocol}`,
     ...cells(stats),
   ]);
   return whole ? [...rows, [forwarder.id, 'since its start', ...cells(report.total)]] : rows;

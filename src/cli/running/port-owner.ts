@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { endianness } from 'node:os';
 import type { ForwardSpec, Protocol } from '../../index.js';
-import { parseAddress } from '../../system.js';
+import { parseAddress } from '../../address.js';
 import { CliFailure } from '../failure.js';
 import { allPids, commandOf } from './processes.js';
 

@@ -1,9 +1,9 @@
 // describe.ts: a forward in a line.
 
 import type { Forward } from '../../index.js';
-import { formatEndpoint } from './units.js';
+import { formatHost } from './units.js';
 
 /** `tcp  *:8080 -> 127.0.0.1:80`. */
 export function describeForward({ protocol, host, container }: Forward): string {
-  return `${protocol}  ${formatEndpoint(host)} -> ${formatEndpoint(container)}`;
+  return `${protocol}  ${formatHost(host)} -> ${formatHost(container)}`;
 }

@@ -1,5 +1,7 @@
 // units.ts: figures as people read them.
 
+import { formatEndpoint } from '../../address.js';
+
 const prefixes = ['', 'k', 'M', 'G', 'T', 'P'];
 
 /** `999 B`, `1.2 kB`, `34 MB`: at most three digits, by thousands. */
@@ -31,15 +33,13 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(hours / 24)}d${pad(hours % 24)}h`;
 }
 
-/** `127.0.0.1:80`, `[::1]:80`, and `*:80` for every address of both families. */
-export function formatEndpoint(endpoint: {
+/** {@link formatEndpoint}, but `*:80` for every address of both families. */
+export function formatHost(host: {
   readonly address: string;
   readonly port: number;
   readonly dualStack?: boolean;
 }): string {
-  const { address, port, dualStack = false } = endpoint;
-  if (dualStack) return `*:${port}`;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return host.dualStack === true ? `*:${host.port}` : formatEndpoint(host);
 }
 
 /** How many of something: `1 session`, `2 sessions`. */

@@ -4,7 +4,7 @@ import { containerNames, idsIn, type ContainerNames } from '../running/container
 import { findRunning, forwardId, placeOf, type Running } from '../running/forwarders.js';
 import type { SortKey } from '../commands/sort-keys.js';
 import { TrafficMeter } from '../forward/traffic.js';
-import { formatEndpoint } from '../text/units.js';
+import { formatHost } from '../text/units.js';
 
 /** A forward, and what it does. */
 export interface TopRow {
@@ -83,9 +83,9 @@ export class TopModel {
         {
           id,
           protocol: forward.protocol,
-          host: formatEndpoint(forward.host),
+          host: formatHost(forward.host),
           hostPort: forward.host.port,
-          target: formatEndpoint(forward.container),
+          target: formatHost(forward.container),
           place: placeOf(forwarder, forward, this.#names),
           toContainerPerSecond: traffic.bytesToContainerPerSecond,
           toHostPerSecond: traffic.bytesToHostPerSecond,

@@ -1,7 +1,7 @@
 // reload.ts: gives running forwards the container's new address.
 
 import type { Forward, Forwarder } from '../../index.js';
-import { parseAddress } from '../../system.js';
+import { parseAddress } from '../../address.js';
 import { parseJson, stringOf } from './go-json.js';
 import { quote } from '../../rootlesskit/go-text.js';
 import { oneLine } from './last-words.js';
