@@ -76,7 +76,7 @@ export class Forwarder {
     const { netnsPath, signal, onSessionsEnded, engine } = resolveOptions(options);
     this.#defaultNetnsPath = netnsPath;
     this.#signal = signal;
-    // Each session takes two descriptors. Where the limit stays as it is, listeners rest when it is reached.
+    // Each session takes two descriptors. Where the limit stays as it is, listeners pause when it is reached.
     binding.raiseFileLimit();
     const tellsOfEnds = onSessionsEnded !== undefined;
     this.#engine = startEngine({ ...engine, tellsOfEnds }, this.#onEvent);

@@ -242,7 +242,7 @@ export interface Stats {
   /** UDP flows ended early for newer ones, because the process had no descriptors for more. */
   readonly flowsDisplaced: number;
   /** Times a listener paused because descriptors or memory had run out, or accept(2), for UDP recvmmsg(2), kept failing. */
-  readonly acceptRests: number;
+  readonly acceptPauses: number;
   /** Times bulk data was copied because no useful pipe was to be had or splice(2) failed. */
   readonly pipeFallbacks: number;
   /** Connections, and datagrams, of clients that {@link ForwardSpec.allow} and `deny` keep out; refused. */

@@ -62,7 +62,7 @@ export class UnixListener {
     try {
       fd = acceptUnix(this.#fd);
     } catch {
-      // The client stays in the queue, and the socket readable: without a rest this would spin.
+      // The client stays in the queue, and the socket readable: without a pause this would spin.
       this.#watcher?.close();
       this.#watchLater();
       return;

@@ -105,7 +105,7 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   set("datagramsLostInKernel", counters.datagrams_lost_in_kernel.Get());
   set("flowsEvicted", counters.flows_evicted.Get());
   set("flowsDisplaced", counters.flows_displaced.Get());
-  set("acceptRests", counters.accept_rests.Get());
+  set("acceptPauses", counters.accept_pauses.Get());
   set("pipeFallbacks", counters.pipe_fallbacks.Get());
   set("sessionsDenied", counters.sessions_denied.Get());
   set("sessionsOverLimit", counters.sessions_over_limit.Get());

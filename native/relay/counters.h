@@ -51,7 +51,7 @@ struct ForwardCounters {
   Counter datagrams_lost_in_kernel;
   Counter flows_evicted;
   Counter flows_displaced;
-  Counter accept_rests;
+  Counter accept_pauses;
   Counter pipe_fallbacks;
   Counter sessions_denied;
   Counter sessions_over_limit;
@@ -86,32 +86,19 @@ struct ForwardCounters {
 
 // Every counter but the buckets, in the order in which they are read: an end is never read without its beginning.
 inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
-    &ForwardCounters::sessions_closed,
-    &ForwardCounters::sessions_opened,
-    &ForwardCounters::connect_failures,
-    &ForwardCounters::connect_timeouts,
-    &ForwardCounters::connect_retries,
-    &ForwardCounters::sessions_reset,
-    &ForwardCounters::local_failures,
-    &ForwardCounters::sessions_moved,
-    &ForwardCounters::bytes_to_container,
-    &ForwardCounters::bytes_to_host,
-    &ForwardCounters::datagrams_to_container,
-    &ForwardCounters::datagrams_to_host,
-    &ForwardCounters::datagrams_dropped,
-    &ForwardCounters::datagrams_lost_in_kernel,
-    &ForwardCounters::flows_evicted,
-    &ForwardCounters::flows_displaced,
-    &ForwardCounters::accept_rests,
-    &ForwardCounters::pipe_fallbacks,
-    &ForwardCounters::connect_micros,
-    &ForwardCounters::proxy_sources_untrusted,
-    &ForwardCounters::proxy_headers_malformed,
-    &ForwardCounters::proxy_headers_late,
-    &ForwardCounters::sessions_denied,
-    &ForwardCounters::sessions_over_limit,
-    &ForwardCounters::sessions_over_rate,
-    &ForwardCounters::source_address_fallbacks,
+    &ForwardCounters::sessions_closed,         &ForwardCounters::sessions_opened,
+    &ForwardCounters::connect_failures,        &ForwardCounters::connect_timeouts,
+    &ForwardCounters::connect_retries,         &ForwardCounters::sessions_reset,
+    &ForwardCounters::local_failures,          &ForwardCounters::sessions_moved,
+    &ForwardCounters::bytes_to_container,      &ForwardCounters::bytes_to_host,
+    &ForwardCounters::datagrams_to_container,  &ForwardCounters::datagrams_to_host,
+    &ForwardCounters::datagrams_dropped,       &ForwardCounters::datagrams_lost_in_kernel,
+    &ForwardCounters::flows_evicted,           &ForwardCounters::flows_displaced,
+    &ForwardCounters::accept_pauses,           &ForwardCounters::pipe_fallbacks,
+    &ForwardCounters::connect_micros,          &ForwardCounters::proxy_sources_untrusted,
+    &ForwardCounters::proxy_headers_malformed, &ForwardCounters::proxy_headers_late,
+    &ForwardCounters::sessions_denied,         &ForwardCounters::sessions_over_limit,
+    &ForwardCounters::sessions_over_rate,      &ForwardCounters::source_address_fallbacks,
     &ForwardCounters::session_log_dropped,
 };
 

@@ -42,7 +42,7 @@ std::unique_ptr<Pipe> PipePool::Take() {
   if (!place.held()) return nullptr;
   auto pipe = New();
   if (!pipe) {
-    Rest();
+    Pause();
     return nullptr;
   }
   next_attempt_micros_ = 0;
@@ -61,7 +61,7 @@ std::unique_ptr<Pipe> PipePool::New() const {
   return pipe;
 }
 
-void PipePool::Rest() {
+void PipePool::Pause() {
   idle_.clear();
   next_attempt_micros_ = NowMicros() + kAttemptIntervalMicros;
 }

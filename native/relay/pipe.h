@@ -37,7 +37,7 @@ class PipePool {
   // A pipe with bytes left in it, or one too many for this worker or the process, is closed.
   void Give(std::unique_ptr<Pipe> pipe);
   // Pipes are of no use just now: there is none until the next attempt.
-  void Rest();
+  void Pause();
 
  private:
   std::unique_ptr<Pipe> New() const;

@@ -126,7 +126,7 @@ PumpState Pump::Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   if (!in.moved()) {
     reactor.pipes.Give(std::move(pipe_));
     if (in.failed() && !IsPeersFault(in.error)) {
-      reactor.pipes.Rest();
+      reactor.pipes.Pause();
       ++fallbacks_;
       return Copy(reactor, source, sink);
     }
@@ -164,7 +164,7 @@ bool Pump::TakeBack(Reactor& reactor) {
   backlog_ = std::make_unique_for_overwrite<char[]>(backlog_size_);
   const bool whole = ReadPipe(*pipe_, {backlog_.get(), backlog_size_});
   pipe_.reset();
-  reactor.pipes.Rest();
+  reactor.pipes.Pause();
   return whole;
 }
 

@@ -61,7 +61,7 @@ int TcpForward::AcceptSome(int most) {
   DescriptorBudget& descriptors = DescriptorBudget::OfProcess();
   for (int accepted = 0; accepted < most; ++accepted) {
     if (!descriptors.MayAccept()) {
-      Rest();
+      PauseAccepting();
       return accepted;
     }
     UniqueFd connection;
@@ -94,9 +94,9 @@ int TcpForward::AcceptSome(int most) {
 bool TcpForward::GoesOnAfter(int error) {
   if (IsPeersFault(error) && !backoff_.FailsTooOften()) return true;
   if (IsExhaustion(error)) {
-    Rest();
+    PauseAccepting();
   } else {
-    RestFor(backoff_.NextRestMicros());
+    PauseFor(backoff_.NextPauseMicros());
   }
   return false;
 }
@@ -148,24 +148,24 @@ std::string TcpForward::IntroductionOf(const Address& client, int fd, const Prox
   return WriteProxyHeader(v1 ? ProxyVersion::k1 : ProxyVersion::k2, Protocol::kTcp, header);
 }
 
-void TcpForward::Rest() { RestFor(Backoff::kShortestRestMicros); }
+void TcpForward::PauseAccepting() { PauseFor(Backoff::kShortestPauseMicros); }
 
-void TcpForward::RestFor(int64_t micros) {
+void TcpForward::PauseFor(int64_t micros) {
   if (!listener_ || armed()) return;
-  counters_.accept_rests.Add();
+  counters_.accept_pauses.Add();
   reactor_.epoll.Remove(listener_->get());
   reactor_.timers.Arm(*this, NowMicros() + micros);
 }
 
-// What made the listener rest may be over.
-void TcpForward::EndRest() {
+// The reason for the pause may be over.
+void TcpForward::EndPause() {
   reactor_.timers.Cancel(*this);
   OnTimer();
 }
 
 void TcpForward::OnTimer() {
   if (accepts_ && !Watch().ok())
-    reactor_.timers.Arm(*this, NowMicros() + Backoff::kShortestRestMicros);
+    reactor_.timers.Arm(*this, NowMicros() + Backoff::kShortestPauseMicros);
 }
 
 void TcpForward::Release(TcpSession& session) {
@@ -242,7 +242,7 @@ void TcpForward::Follow(TcpSession& session, AddressCheck& addresses) {
 void TcpForward::StopAccepting(bool drain) {
   if (!listener_) return;
   if (drain) {
-    if (armed()) EndRest();
+    if (armed()) EndPause();
     for (int wakes = 0; wakes < kMostDrainWakes && !armed(); ++wakes) {
       if (AcceptSome(kMostAcceptsPerWake) < kMostAcceptsPerWake) break;
     }

@@ -1,7 +1,7 @@
 // tcp_forward.h: one worker's part in a TCP forward: accepts clients from the shared listener, owns their sessions.
 // Owns:   its sessions; a share of the listener.
 // Thread: the worker's.
-// Fails:  an accept that fails for want of descriptors or memory, or for a reason that lasts, makes the listener rest for a
+// Fails:  an accept that fails for want of descriptors or memory, or for a reason that lasts, makes the listener pause for a
 //         moment, and so does the process's budget of descriptors when it is used up; the clients wait in its queue, and nothing else can close it but StopAccepting.
 #pragma once
 
@@ -59,7 +59,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   const ProxyTrust* accept_proxy() const { return accept_proxy_.get(); }
   SourceAddress source_address() const { return source_address_; }
   // Stops accepting for a moment, because something has run out.
-  void Rest();
+  void PauseAccepting();
   void Release(TcpSession& session);
   // Takes in some of a crowd that is more than the accepting workers can keep up with.
   void TakeSome();
@@ -78,10 +78,10 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   void Follow(TcpSession& session, AddressCheck& addresses);
   // The number accepted, at most `most`.
   int AcceptSome(int most);
-  // Whether to try the next client at once; if not, the listener rests.
+  // Whether to try the next client at once; if not, the listener pauses.
   bool GoesOnAfter(int error);
-  void RestFor(int64_t micros);
-  void EndRest();
+  void PauseFor(int64_t micros);
+  void EndPause();
   void Insert(std::unique_ptr<TcpSession> session);
   std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
   void CutOff(std::unique_ptr<TcpSession> session);

@@ -163,7 +163,7 @@ void TcpSession::RetryConnect(int error) {
   connect_error_ = error;
   int64_t delay = kExhaustionRetryMicros;
   if (IsExhaustion(error)) {
-    forward_->Rest();
+    forward_->PauseAccepting();
   } else {
     if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
     if (LeadsToCounterpart()) counterpart_ = Counterpart::kAvoided;

@@ -56,7 +56,7 @@ UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCou
       host_socket_(config.host_socket),
       target_(config.target),
       source_address_(config.source_address),
-      rest_(*this) {}
+      pause_(*this) {}
 
 Result<void> UdpForward::Start() {
   if (source_address_ == SourceAddress::kProxyV2) {
@@ -72,15 +72,15 @@ Result<void> UdpForward::Start() {
 Result<void> UdpForward::Watch() { return reactor_.epoll.Add(host_socket_->get(), EPOLLIN, *this); }
 
 void UdpForward::OnFailedRead(int error) {
-  if (error == EAGAIN || !backoff_.FailsTooOften() || rest_.armed()) return;
-  counters_.accept_rests.Add();
+  if (error == EAGAIN || !backoff_.FailsTooOften() || pause_.armed()) return;
+  counters_.accept_pauses.Add();
   reactor_.epoll.Remove(host_socket_->get());
-  reactor_.timers.Arm(rest_, NowMicros() + backoff_.NextRestMicros());
+  reactor_.timers.Arm(pause_, NowMicros() + backoff_.NextPauseMicros());
 }
 
-void UdpForward::Rest::OnTimer() {
+void UdpForward::Pause::OnTimer() {
   if (forward.Watch().ok()) return;
-  forward.reactor_.timers.Arm(*this, NowMicros() + forward.backoff_.rest_micros());
+  forward.reactor_.timers.Arm(*this, NowMicros() + forward.backoff_.pause_micros());
 }
 
 void UdpForward::OnEvents(uint32_t /*events*/) {
@@ -365,8 +365,8 @@ void UdpForward::CloseAll() {
   reactor_.timers.Cancel(*this);
   reactor_.flow_room.Remove(*this);
   if (reactor_.Datagrams().replies_of == this) SendReplies();
-  if (rest_.armed())
-    reactor_.timers.Cancel(rest_);
+  if (pause_.armed())
+    reactor_.timers.Cancel(pause_);
   else
     reactor_.epoll.Remove(host_socket_->get());
   reactor_.epoll.Forget(*this);

@@ -72,9 +72,9 @@ class UdpForward final : public Forward,
   void OnFailedRead(int error);
   void ArmForOldest();
 
-  // The end of a rest of the host socket.
-  struct Rest final : public Timer {
-    explicit Rest(UdpForward& owner) : forward(owner) {}
+  // The end of a pause of the host socket.
+  struct Pause final : public Timer {
+    explicit Pause(UdpForward& owner) : forward(owner) {}
     void OnTimer() override;
     UdpForward& forward;
   };
@@ -93,7 +93,7 @@ class UdpForward final : public Forward,
   uint32_t kernel_drops_ = 0;
   int64_t next_refusal_micros_ = 0;  // Earliest that the next one is told of.
   Backoff backoff_;
-  Rest rest_;
+  Pause pause_;
 };
 
 }  // namespace spliceport

@@ -93,10 +93,10 @@ const RULES: readonly MetricRule[] = [
     figures: [{ valueOf: (stats) => stats.connectRetries }],
   },
   {
-    name: 'spliceport_accept_rests_total',
+    name: 'spliceport_accept_pauses_total',
     help: 'How often a listener paused because descriptors or memory ran out, or because accept(2) or recvmmsg(2) kept failing.',
     kind: 'counter',
-    figures: [{ valueOf: (stats) => stats.acceptRests }],
+    figures: [{ valueOf: (stats) => stats.acceptPauses }],
   },
   {
     name: 'spliceport_pipe_fallbacks_total',

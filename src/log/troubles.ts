@@ -7,7 +7,7 @@ import type { Endpoint, Forward, Forwarder, Protocol, Stats } from '../index.js'
 /** What is told of, and in which words: of one, and of several. */
 const counted = {
   connectFailures: ['connection to the container failed', 'connections to the container failed'],
-  acceptRests: [
+  acceptPauses: [
     'pause of a listener that could not accept, for example for lack of descriptors',
     'pauses of listeners that could not accept, for example for lack of descriptors',
   ],

@@ -106,7 +106,7 @@ describe('docs/troubleshooting.md', () => {
     expect(sources).toContain(text);
   });
 
-  test.each(['connectTimeouts', 'acceptRests', 'sourceAddressFallbacks'])(
+  test.each(['connectTimeouts', 'acceptPauses', 'sourceAddressFallbacks'])(
     'names the counter %s as spliceport stats does',
     (field) => {
       const words = field.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -102,14 +102,14 @@ describe('tcp, connecting to the container', () => {
 });
 
 describe('tcp, out of descriptors', () => {
-  test('rests the listener, and serves every client that waited', async () => {
+  test('pauses the listener, and serves every client that waited', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using program = new Program(source, { maxOpenFiles: 64 });
     const api = program.api<ForwarderApi>();
     await api.create({ netns: container.netns, workers: 1 });
     const { host } = await api.add(toContainer(port));
     const clients = await Promise.all(Array.from({ length: 60 }, () => connectTcp(host)));
-    await until(async () => (await api.stats()).acceptRests > 0, 'the listener rests');
+    await until(async () => (await api.stats()).acceptPauses > 0, 'the listener pauses');
     const answers = clients.map(async (socket, index) => {
       socket.end(`client ${index}`);
       const answer = await nextText(socket);

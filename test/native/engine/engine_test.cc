@@ -248,7 +248,7 @@ TEST_CASE("one engine serves forwards into many namespaces") {
   }
 }
 
-TEST_CASE("without descriptors the listener rests, and serves everybody once there are some") {
+TEST_CASE("without descriptors the listener pauses, and serves everybody once there are some") {
   Harness harness;
   Server server(harness.netns(), Echo);
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
@@ -268,9 +268,9 @@ TEST_CASE("without descriptors the listener rests, and serves everybody once the
   }
   for (const UniqueFd& client : clients)
     REQUIRE(connect(client.get(), host.bytes(), host.size()) == 0);
-  const bool rested = Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) > 0; });
+  const bool paused = Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 0; });
   setrlimit(RLIMIT_NOFILE, &limit);
-  CHECK(rested);
+  CHECK(paused);
   for (const UniqueFd& client : clients)
     CHECK(Ping(client));
 }

@@ -79,7 +79,7 @@ bool Bounce(const UniqueFd& client, const std::string& block) {
 
 // UndefinedBehaviorSanitizer looks at an object through a pipe when it meets its type for the first time, so all that
 // will have a turn without descriptors has one before: sessions in bulk that move, the timers of one that is refused and of a
-// listener that rests, the thread of Bounce.
+// listener that pauses, the thread of Bounce.
 void MeetAllTypes(const Address& server) {
   Harness harness({.workers = 2, .acceptors = 1});
   const Address nobody = *Address::Parse("127.0.0.1", 1);
@@ -89,7 +89,7 @@ void MeetAllTypes(const Address& server) {
   auto listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
   (void)harness.engine().Add({{3, Protocol::kTcp, listener, Here(nobody), {}}}).ok();
   shutdown(listener->get(), SHUT_RDWR);
-  (void)Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) > 4; });
+  (void)Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 4; });
   const std::string block(8 << 20, 'x');
   for (int i = 0; i < 100 && harness.Count(&ForwardCounters::sessions_moved) == 0; ++i) {
     std::thread other([&] { (void)Bounce(ConnectTo(host), block); });
@@ -130,7 +130,7 @@ std::vector<std::unique_ptr<Pipe>> AllPipes() {
 
 // With no descriptor at all accept(2) fails, with an odd number socket(2) for the container's side does.
 TEST_CASE(
-    "without descriptors a listener rests and does not spin; a few serve all who wait, in turn") {
+    "without descriptors a listener pauses and does not spin; a few serve all who wait, in turn") {
   for (const int spare : {0, 1, 3}) {
     const std::string wrong = InChild([&](Findings& findings) {
       const EchoProcess server;
@@ -143,8 +143,8 @@ TEST_CASE(
         findings.Expect(StartConnect(client.get(), host).ok(), "not connected");
         findings.Expect(SendAll(client.get(), "ping"), "not sent");
       }
-      findings.Expect(Eventually([&] { return harness.Count(&ForwardCounters::accept_rests) > 0; }),
-                      "no rest");
+      findings.Expect(Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 0; }),
+                      "no pause");
       const int64_t micros = ProcessorMicrosOfOneSecond();
       findings.Expect(micros < 100'000, std::to_string(micros) + " us spent on waiting");
       taken.GiveBack(5);

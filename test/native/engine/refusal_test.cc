@@ -143,7 +143,7 @@ TEST_CASE("what is in a pipe when splice(2) begins to fail is passed on") {
   CHECK(wrong == "");
 }
 
-TEST_CASE("where accept(2) keeps failing, a listener rests longer and longer, and is counted") {
+TEST_CASE("where accept(2) keeps failing, a listener pauses longer and longer, and is counted") {
   for (const int error : {EPERM, EIO, EPROTO, ECONNABORTED, EOPNOTSUPP}) {
     const std::string wrong = InChild([&](Findings& findings) {
       Harness harness({.workers = 1});
@@ -152,16 +152,16 @@ TEST_CASE("where accept(2) keeps failing, a listener rests longer and longer, an
       const UniqueFd client = ConnectTo(host);
       const int64_t micros = ProcessorMicrosOfOneSecond();
       findings.Expect(micros < 50'000, std::to_string(micros) + " us spent on nothing");
-      const uint64_t rests = harness.Count(&ForwardCounters::accept_rests);
+      const uint64_t pauses = harness.Count(&ForwardCounters::accept_pauses);
       // 20, 40, 80, 160, 320 and 640 ms, and some for a busy machine. Without growth it would be 50.
-      findings.Expect(rests > 0 && rests <= 10, std::to_string(rests) + " rests");
+      findings.Expect(pauses > 0 && pauses <= 10, std::to_string(pauses) + " pauses");
     });
     CHECK_MESSAGE(wrong == "", error);
   }
 }
 
 TEST_CASE(
-    "where recvmmsg(2) keeps failing, a UDP port rests, its flows end, and both are counted") {
+    "where recvmmsg(2) keeps failing, a UDP port pauses, its flows end, and both are counted") {
   for (const int error : {EPERM, EIO, ENOMEM}) {
     const std::string wrong = InChild([&](Findings& findings) {
       Harness harness({.workers = 1});
@@ -181,8 +181,8 @@ TEST_CASE(
       findings.Expect(server->Send(flow, "answer") && client.Send(host, "more"), "not sent");
       const int64_t micros = ProcessorMicrosOfOneSecond();
       findings.Expect(micros < 50'000, std::to_string(micros) + " us spent on nothing");
-      const uint64_t rests = harness.Count(&ForwardCounters::accept_rests);
-      findings.Expect(rests > 0 && rests <= 10, std::to_string(rests) + " rests");
+      const uint64_t pauses = harness.Count(&ForwardCounters::accept_pauses);
+      findings.Expect(pauses > 0 && pauses <= 10, std::to_string(pauses) + " pauses");
       findings.Expect(harness.Count(&ForwardCounters::local_failures) == 1, "no flow has ended");
       findings.Expect(harness.Count(&ForwardCounters::sessions_closed) == 1, "it is still there");
     });
@@ -190,7 +190,7 @@ TEST_CASE(
   }
 }
 
-// A forward whose listener another owner shuts down, until it rests for long, and then has listen again.
+// A forward whose listener another owner shuts down, until it pauses for long, and then has listen again.
 struct Recovered {
   Harness harness{{.workers = 1}};
   Server server{harness.netns(), Echo};
@@ -204,29 +204,29 @@ struct Recovered {
                 .Add({{1, Protocol::kTcp, listener, harness.TargetAt(server.address()), {}}})
                 .ok());
     shutdown(listener->get(), SHUT_RDWR);
-    // The next rest takes 320 ms.
-    REQUIRE(Eventually([&] { return rests() >= 5; }));
+    // The next pause takes 320 ms.
+    REQUIRE(Eventually([&] { return pauses() >= 5; }));
     REQUIRE(listen(listener->get(), 16) == 0);
   }
 
-  uint64_t rests() { return harness.Count(&ForwardCounters::accept_rests); }
+  uint64_t pauses() { return harness.Count(&ForwardCounters::accept_pauses); }
   // The kernel has chosen another port.
   UniqueFd Connect() const { return ConnectTo(LocalAddress(listener->get()).value()); }
 };
 
-TEST_CASE("a listener that has failed for long serves within a rest of its recovery") {
+TEST_CASE("a listener that has failed for long serves within a pause of its recovery") {
   Recovered forward;
   const UniqueFd client = forward.Connect();
   REQUIRE(SendAll(client.get(), "ping"));
   CHECK(ReadUpTo(client.get(), 4) == "ping");
-  const uint64_t before = forward.rests();
+  const uint64_t before = forward.pauses();
   shutdown(forward.listener->get(), SHUT_RDWR);
-  // From the shortest rest on: the third begins after 60 ms, and not after the 1,640 ms of longer ones.
+  // From the shortest pause on: the third begins after 60 ms, and not after the 1,640 ms of longer ones.
   CHECK(
-      Eventually([&] { return forward.rests() >= before + 3; }, std::chrono::milliseconds(1'200)));
+      Eventually([&] { return forward.pauses() >= before + 3; }, std::chrono::milliseconds(1'200)));
 }
 
-TEST_CASE("a drain takes those who wait at a listener that rests") {
+TEST_CASE("a drain takes those who wait at a listener that pauses") {
   Recovered forward;
   const UniqueFd client = forward.Connect();
   forward.harness.engine().Remove({1}, 5'000'000);
