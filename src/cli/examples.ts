@@ -1,4 +1,4 @@
-// examples.ts: the examples of a command, which its help and the man page end with.
+// examples.ts: the examples at the end of a command's help and manual page.
 
 import type { Command } from 'commander';
 
@@ -16,7 +16,7 @@ export function examplesOf(command: Command): readonly Example[] {
   return examples.get(command) ?? [];
 }
 
-/** Has a command's help end with examples. */
+/** Adds examples to the end of a command's help. */
 export function give(command: Command, list: readonly Example[]): void {
   examples.set(command, list);
   command.addHelpText('after', () =>

@@ -1,8 +1,8 @@
-// failure.ts: what the command line says when it cannot do what it was asked, and the exit code that goes with it.
+// failure.ts: failures of the command line: message, advice and exit code.
 
 import { assignDefined } from '../util.js';
 
-/** Exit codes of every command; docs/cli.md tells of them. */
+/** Exit codes of every command; docs/cli.md documents them. */
 export const exitCodes = {
   done: 0,
   failed: 1,
@@ -14,7 +14,7 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** A failure with its exit code, and with advice where there is some. */
+/** A failure with its exit code, and with advice if there is any. */
 export class CliFailure extends Error {
   static {
     this.prototype.name = 'CliFailure';
@@ -23,7 +23,7 @@ export class CliFailure extends Error {
   readonly exitCode: ExitCode;
   /** What to do next, in a sentence or two. */
   declare readonly hint?: string;
-  /** A code of docs/errors.md, or the name of an errno. */
+  /** A code from docs/errors.md, or the name of an errno. */
   declare readonly code?: string;
 
   constructor(
@@ -41,7 +41,7 @@ export class CliFailure extends Error {
   }
 }
 
-/** Wrong words on the command line. */
+/** A usage error. */
 export function usageFailure(message: string, hint?: string): CliFailure {
   return new CliFailure(exitCodes.usage, message, { hint });
 }
@@ -69,7 +69,10 @@ const hintOf: Readonly<Record<string, string>> = {
   ERR_SPLICEPORT_NO_SUCH_FORWARD: '"spliceport ls" lists the forwards.',
 };
 
-/** Any error of the library or of the control API as a failure; a fault of the program keeps its stack. */
+/**
+ * Turns any error of the library or the control API into a failure; an internal error keeps its
+ * stack.
+ */
 export function failureOf(error: unknown): CliFailure {
   if (error instanceof CliFailure) return error;
   const { code, hint } = (typeof error === 'object' && error !== null ? error : {}) as {

@@ -9,7 +9,8 @@ import { commandMeant, withUsualWords } from './usual-words.js';
 
 async function main(): Promise<void> {
   takeOutputFailures();
-  // Node would have its inspector listen on loopback, where every user of the machine may run code in this process.
+  // By default Node opens its inspector on the loopback, where any user of the machine could run
+  // code in this process.
   process.on('SIGUSR1', () => undefined);
   const asked = { json: false };
   try {
@@ -26,7 +27,7 @@ async function main(): Promise<void> {
     await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Commander has said what was wrong, or shown the help that was asked for.
+      // Commander has already printed the mistake, or the help.
       process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
       return;
     }

@@ -1,4 +1,5 @@
-// option-failure.ts: what the library says of a field, said of the option that it came from.
+// option-failure.ts: turns the library's errors about fields into errors about the options they
+// came from.
 
 import { usageFailure } from './failure.js';
 
@@ -12,7 +13,7 @@ const optionOf: Readonly<Record<string, string>> = {
 
 const refusal = /^Expected (.+?),? for specs\[\d+\]\.(\w+).* but received (.+) of type \w+$/s;
 
-/** The error, or in its place one in the words of the command line, where it is of an option. */
+/** The error; if it is about an option's value, one that names the option. */
 export function ofOption(error: unknown): unknown {
   const [, expected = '', field = '', value = ''] = refusal.exec((error as Error).message) ?? [];
   const option = optionOf[field];

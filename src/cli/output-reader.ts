@@ -1,11 +1,11 @@
-// output-reader.ts: whether anybody reads what a command prints.
+// output-reader.ts: notices when nobody reads a command's output any more.
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { watchFd } from '../system.js';
 
 /**
- * Calls back once when nobody reads standard output any more, if that is a pipe. A command that goes on for long prints
- * too seldom to learn it from a failure.
+ * If stdout is a pipe, calls back once its reader is gone. A command that runs for long prints too
+ * seldom to notice it by a failure.
  */
 export function watchReader(onGone: () => void): Disposable {
   const fd = reopenPipe();
@@ -25,13 +25,13 @@ export function watchReader(onGone: () => void): Disposable {
   return { [Symbol.dispose]: close };
 }
 
-/** A descriptor of its own: Node may watch the other one. */
+/** A separate descriptor: Node may already watch the other one. */
 function reopenPipe(): number | undefined {
   try {
     if (!fstatSync(1).isFIFO()) return undefined;
     return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK);
   } catch {
-    // Closed, or not this user's to open: then only a failure to print tells.
+    // Closed, or this user may not open it: then only a failed write shows it.
     return undefined;
   }
 }

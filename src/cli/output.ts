@@ -1,4 +1,4 @@
-// output.ts: what is printed. Data goes to standard output, everything else to standard error.
+// output.ts: prints data to stdout and everything else to stderr.
 
 import { styleText } from 'node:util';
 import { exitCodes, type CliFailure } from './failure.js';
@@ -15,27 +15,27 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value));
 }
 
-/** Prints a line that is no data. */
+/** Prints a line that is not data. */
 export function remark(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Styles text where the stream is a terminal with colors; NO_COLOR and FORCE_COLOR are respected. */
+/** Styles text if the stream is a terminal with colors; respects NO_COLOR and FORCE_COLOR. */
 export function paint(stream: NodeJS.WriteStream, format: Format, text: string): string {
-  // Not every stream is a terminal, whatever its type says.
+  // The type promises a terminal, but not every stream is one.
   const isTerminal: boolean | undefined = stream.isTTY;
   return isTerminal && stream.hasColors() ? styleText(format, text) : text;
 }
 
-/** Says what went wrong, and what to do about it. */
+/** Prints what went wrong, and what to do about it. */
 export function complain({ message, hint }: CliFailure): void {
   remark(`${paint(process.stderr, 'red', 'spliceport:')} ${message}`);
   if (hint !== undefined) remark(hint);
 }
 
 /**
- * Takes failures to print. A reader that leaves early, such as head(1), is none; a full disk is told of once, and the exit
- * code is not that of success.
+ * Handles failures to print. A reader that exits early, such as head(1), is not a failure; a full
+ * disk is reported once, and changes the exit code.
  */
 export function takeOutputFailures(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -45,6 +45,6 @@ export function takeOutputFailures(): void {
       if (code === exitCodes.done) process.exitCode = exitCodes.failed;
     });
   });
-  // There is no place to tell it.
+  // There is nowhere left to report it.
   process.stderr.on('error', () => undefined);
 }

@@ -1,5 +1,5 @@
-// program.ts: every command, its arguments, options and examples. The help, the man page and the completion are made of
-// this; what a command does is loaded when it runs.
+// program.ts: every command, its arguments, options and examples. The help, the man page and the
+// completion are made of this; what a command does is loaded when it runs.
 
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -14,7 +14,7 @@ import { sortKeys } from './commands/sort-keys.js';
 import type { TopOptions } from './commands/top.js';
 import { addSetUpCommands } from './set-up-commands.js';
 
-/** Takes the exit code of a command that ends otherwise than well. */
+/** Receives the exit code of a command that fails. */
 export type SetExitCode = (code: number) => void;
 
 interface JsonOption {
@@ -24,7 +24,7 @@ interface JsonOption {
 const MAX_SECONDS = 86_400;
 const MIN_INTERVAL_SECONDS = 0.1;
 
-/** The command line, whole. */
+/** The whole command line. */
 export function buildProgram(setExitCode: SetExitCode): Command {
   const program = new Command('spliceport')
     .description('Forwards host ports to containers, and manages running forwarders.')
@@ -120,7 +120,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
   give(command, forwardExamples);
 }
 
-/** Specifications as words of their own, or after -p, as people are used to. One is needed. */
+/** Specifications as arguments, or after -p as in container engines. At least one is required. */
 function addSpecs(command: Command, description: string): void {
   command
     .usage('[options] <spec...>')
@@ -282,7 +282,7 @@ function parseSeconds(text: string): number {
   return seconds;
 }
 
-/** 0 is never. */
+/** 0 means never. */
 function parseInterval(text: string): number {
   return Number(text) === 0 ? parseSeconds(text) : parsePeriod(text);
 }

@@ -1,4 +1,5 @@
-// set-up-commands.ts: the commands about the machine and this installation: settings, Podman, doctor, completion.
+// set-up-commands.ts: the commands about the machine and this installation: settings, Podman,
+// doctor, completion.
 
 import type { Command } from 'commander';
 import { podmanActions, type PodmanOptions } from './commands/podman-actions.js';

@@ -1,6 +1,6 @@
-// usual-words.ts: words that people try first, because other programs have them.
+// usual-words.ts: names of commands that people try first, because other programs use them.
 
-/** What other programs call the commands. */
+/** Names that other programs use. */
 const commandOf: Readonly<Record<string, string>> = {
   config: 'settings',
   delete: 'rm',
@@ -12,21 +12,23 @@ const commandOf: Readonly<Record<string, string>> = {
 };
 
 /**
- * The words of a command line with those in place of them that this program has.
- * @param names - Those of all commands.
+ * The arguments, with the names of other programs replaced by this program's.
+ * @param names - The names of all commands.
  */
 export function withUsualWords(args: readonly string[], names: readonly string[]): string[] {
   const [first, second] = args;
   if (first === 'version' || first === '-v') return ['--version'];
-  // The help of a command that does not exist would be that of the program, and say nothing of it.
+  // Commander shows the program's own help for a command that does not exist, and does not mention
+  // it.
   if (first === 'help' && second !== undefined && ![...names, 'help'].includes(second))
     return [second];
   return [...args];
 }
 
 /**
- * The command that a word stands for elsewhere, or would in lower case; undefined for others, mistyped ones among them.
- * @param names - Those of all commands.
+ * The command that a word means elsewhere, or would in lower case; undefined for other words,
+ * including typos.
+ * @param names - The names of all commands.
  */
 export function commandMeant(word: string, names: readonly string[]): string | undefined {
   if (names.includes(word)) return undefined;

@@ -1,5 +1,5 @@
-// container-process.ts: what runs inside the demo's container: an HTTP server on 127.0.0.1 port 80, in a network
-// namespace that has nothing but a loopback interface.
+// container-process.ts: runs inside the demo's container: an HTTP server on 127.0.0.1 port 80, in a
+// network namespace that has only a loopback interface.
 
 import { readlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -27,7 +27,7 @@ function sendBytes(response: ServerResponse, bytes: number): void {
     'content-length': bytes,
     connection: 'close',
   });
-  // A client that leaves early is its own affair.
+  // A client may disconnect early.
   pipeline(Readable.from(chunks(bytes)), response, () => undefined);
 }
 
@@ -61,6 +61,7 @@ server.on('error', (error) => {
 });
 server.listen(CONTAINER_PORT, '127.0.0.1', () => tell({ kind: 'listening', netns }));
 
-// Ctrl-C reaches every process of the terminal; the demo, which must close the forward first, ends this one.
+// Ctrl-C reaches every process of the terminal. The demo must close the forward first, and then
+// stops this process.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit(0));

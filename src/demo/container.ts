@@ -1,4 +1,4 @@
-// container.ts: starts and ends the demo's container.
+// container.ts: starts and stops the demo's container.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,13 +17,13 @@ export interface Container {
   readonly netns: string;
   /** Called for each request; may be replaced. */
   onRequest: (request: SeenRequest) => void;
-  /** Ends it, and with it its namespace. */
+  /** Stops it, which also removes its namespace. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts it, up to the server that listens.
- * @throws Error when it ends before that.
+ * Starts it, and waits until its server listens.
+ * @throws Error if it exits before that.
  */
 export async function startContainer(): Promise<Container> {
   const child = spawn('unshare', ['--net', '--', process.execPath, program], {
@@ -50,7 +50,7 @@ async function listening(child: ChildProcess, ended: Promise<unknown>): Promise<
     throw new Error('the container ended before its server was up');
   });
   const [message] = (await Promise.race([once(child, 'message'), early])) as [ContainerMessage];
-  // Past this point the container's end is no failure.
+  // From here on, the container's exit is not a failure.
   early.catch(() => undefined);
   return message.kind === 'listening' ? message.netns : '';
 }

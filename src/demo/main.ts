@@ -1,5 +1,5 @@
-// main.ts: the demo (`npm start`). It makes a container that can be reached in no other way, forwards a port of the
-// host to it, and shows what goes through.
+// main.ts: the demo (`npm start`). It creates a container with no other way in, forwards a host
+// port to it, and prints the traffic.
 
 import { readlinkSync } from 'node:fs';
 import { Forwarder } from '../index.js';
@@ -56,7 +56,7 @@ function median(values: readonly number[]): string {
   return (values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0).toFixed(0);
 }
 
-/** Settles at the first signal to end, or when the process that started this one has gone. */
+/** Resolves at the first signal to stop, or when the process that started this one has exited. */
 function askedToEnd(): Promise<void> {
   return new Promise((resolve) => {
     for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) {
@@ -65,7 +65,7 @@ function askedToEnd(): Promise<void> {
   });
 }
 
-/** What to do when the demo has been seen, in a clone, as it is here. */
+/** What to try next in a clone, such as this one. */
 function showNext(): void {
   show(
     'next',

@@ -1,4 +1,4 @@
-// measure.ts: clients of the demo, which go through the forward as any other program would.
+// measure.ts: clients of the demo, which use the forward like any other program.
 
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
@@ -12,11 +12,11 @@ const READ_BYTES = 1 << 20;
 export interface Fetched {
   readonly status: number;
   readonly body: string;
-  /** From the connect to the last byte. */
+  /** From connect to the last byte. */
   readonly micros: number;
 }
 
-/** Fetches a page on a connection of its own, or on one of the agent's. */
+/** Fetches a page on a new connection, or on one of the agent's. */
 export async function fetchPage(
   port: number,
   path: string,
@@ -34,7 +34,7 @@ export async function fetchPage(
   };
 }
 
-/** Times of `count` requests, one after the other, on one connection or on one each. Unit: microseconds. */
+/** Times of `count` requests in sequence, on one connection or on one each. Unit: microseconds. */
 export async function roundTrips(
   port: number,
   count: number,
@@ -59,7 +59,7 @@ export async function readBulk(port: number, bytes: number, maxSeconds: number):
   const socket = createConnection({
     host: '127.0.0.1',
     port,
-    // One buffer for every read: the figure should be the forward's, not the garbage collector's.
+    // One buffer for all reads, to measure the forward and not the garbage collector.
     onread: {
       buffer: Buffer.alloc(READ_BYTES),
       callback: (count) => {

@@ -1,9 +1,9 @@
-// messages.ts: what the demo's container tells the demo.
+// messages.ts: messages from the demo's container to the demo.
 
 /** Where the server in the container listens. */
 export const CONTAINER_PORT = 80;
 
-/** Asked for many times over, or for much: not worth a line each. */
+/** Requested many times, or large: not printed one by one. */
 export const PING_PATH = '/ping';
 export const BULK_PATH = '/bytes/';
 export const quietPaths: readonly string[] = [PING_PATH, BULK_PATH];

@@ -1,4 +1,4 @@
-// privileges.ts: getting the right to make a network namespace, or saying why it cannot be had.
+// privileges.ts: gets the right to create a network namespace, or explains why it cannot.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ const CAP_SYS_ADMIN = 21n;
 const INSIDE = 'SPLICEPORT_DEMO_USER_NAMESPACE';
 const userNamespace = ['--user', '--map-root-user'];
 
-/** Settings of the kernel that may forbid user namespaces, and the value that allows them. */
+/** Kernel settings that may forbid user namespaces, with the values that allow them. */
 const sysctls = [
   { name: 'user.max_user_namespaces', forbids: (value: number) => value === 0, allow: 15_000 },
   { name: 'kernel.unprivileged_userns_clone', forbids: (value: number) => value === 0, allow: 1 },
@@ -19,7 +19,7 @@ const sysctls = [
   },
 ];
 
-/** Whether this process may make and enter network namespaces. @see capabilities(7) */
+/** Whether this process may create and enter network namespaces. @see capabilities(7) */
 export function mayMakeNamespaces(): boolean {
   const effective =
     /^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
@@ -31,7 +31,7 @@ export function isRerun(): boolean {
   return process.env[INSIDE] !== undefined;
 }
 
-/** Why no network namespace can be had, with what to do about it; undefined when one can. */
+/** Why no network namespace can be created, and what to do about it; undefined if one can. */
 export function obstacle(): string | undefined {
   const way = mayMakeNamespaces() ? [] : userNamespace;
   const trial = spawnSync('unshare', [...way, '--net', 'true'], { encoding: 'utf8' });
@@ -64,8 +64,9 @@ function sysctlAdvice(): string[] {
 }
 
 /**
- * Runs this program again as root of a new user namespace, still in the host's network namespace, and ends with its
- * exit code. The other process ends with this one, however this one ends, because the channel between them closes.
+ * Runs this program again as root of a new user namespace, still in the host's network namespace,
+ * and exits with its exit code. The other process exits with this one, however this one exits,
+ * because the channel between them closes.
  */
 export function rerunAsNamespaceRoot(): void {
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];

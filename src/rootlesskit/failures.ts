@@ -1,11 +1,11 @@
-// failures.ts: Podman's texts for what the system refused.
+// failures.ts: Podman's texts for failed system calls.
 
 import { SpliceportError, SpliceportSystemError } from '../index.js';
 import { unprivilegedPortStart } from '../sysctl.js';
 import { callText, errnoText } from './go-text.js';
 import { listenText, type CheckedRange } from './ports.js';
 
-/** The text when it is a host socket that was refused. */
+/** The text for a host socket that could not be opened. */
 export function bindFailure(error: unknown, ranges: readonly CheckedRange[]): string | undefined {
   if (!(error instanceof SpliceportSystemError) || error.side !== 'host') return undefined;
   const { protocol, address, port } = error;
@@ -16,7 +16,7 @@ export function bindFailure(error: unknown, ranges: readonly CheckedRange[]): st
   );
   const range =
     candidates.find(({ spec }) => spec.host.address === address) ??
-    // A dual-stack socket, which is IPv4 alone where the host has no IPv6.
+    // A dual-stack socket; IPv4 alone if the host has no IPv6.
     candidates.find(({ spec }) => spec.host.address === undefined);
   if (range === undefined) return undefined;
   const listen = listenText(range.protocol, range.host, port);
@@ -24,7 +24,7 @@ export function bindFailure(error: unknown, ranges: readonly CheckedRange[]): st
   return error.code === 'EACCES' || error.code === 'EPERM' ? privilegedPortText(port, text) : text;
 }
 
-/** The text when it is the network namespace that could not be opened or entered. */
+/** The text for a network namespace that could not be opened or entered. */
 export function netnsFailure(error: unknown, path: string): string | undefined {
   const cause = error instanceof SpliceportError ? (error.cause ?? error) : error;
   if (!(cause instanceof SpliceportSystemError) || cause.side !== 'container') return undefined;

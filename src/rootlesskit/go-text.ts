@@ -1,8 +1,8 @@
-// go-text.ts: the wording of Go's errors, which Podman's users and tests know.
+// go-text.ts: the wording of Go's errors, which Podman's users and tests expect.
 
 import { describeErrno } from '../errno.js';
 
-/** Where Go's text for an errno is not libuv's. */
+/** Go's texts for errnos where they differ from libuv's. */
 const ERRNO_TEXTS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'cannot assign requested address',
   EAFNOSUPPORT: 'address family not supported by protocol',
@@ -38,7 +38,7 @@ export function callText(error: unknown, path: string): string {
   return errno === undefined ? message : `${syscall ?? 'open'} ${path}: ${errnoText(errno)}`;
 }
 
-/** A text in double quotes, with escapes for what cannot be printed. */
+/** A text in double quotes, with unprintable characters escaped. */
 export function quote(text: string): string {
   const escaped = text.replace(/["\\\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;

@@ -1,4 +1,5 @@
-// ports.ts: from ports as they are asked for to forwards: RootlessKit's checks, in its order and with its texts.
+// ports.ts: turns requested ports into forwards, with RootlessKit's checks, in its order and with
+// its texts.
 
 import type { ForwardSpec, Protocol } from '../index.js';
 import { formatEndpoint, isUnspecified, parseAddress, type IpAddress } from '../address.js';
@@ -7,7 +8,7 @@ import { targetRule } from './target-rule.js';
 
 const PROTOCOL = /^(?:tcp|udp|sctp)[46]?$/;
 
-/** Consecutive ports of one protocol, as asked for. */
+/** Consecutive ports of one protocol, as requested. */
 export interface WantedRange {
   /** Such as `tcp4`. */
   readonly protocol: string;
@@ -32,7 +33,7 @@ export interface Checked {
 
 /**
  * Checks ports in order, until one fails.
- * @param mostPorts - No more can be opened: with one more it is for the system to refuse them.
+ * @param mostPorts - The most that can be opened: one more is left for the system to reject.
  */
 export function check(
   wanted: Iterable<WantedRange>,
@@ -61,7 +62,7 @@ export function check(
   return { ranges, failure: undefined };
 }
 
-/** The beginning of a message about a host socket. */
+/** The start of a message about a host socket. */
 export function listenText(protocol: string, { address }: IpAddress, port: number): string {
   return `listen ${protocol} ${formatEndpoint({ address, port })}`;
 }
@@ -70,12 +71,15 @@ export function listenText(protocol: string, { address }: IpAddress, port: numbe
 class Claims {
   /** The id of each port, by protocol and address as written. */
   readonly #ids = new Map<string, Map<number, number>>();
-  /** Two spellings of one endpoint are no conflict to Podman, but the system would refuse the second. */
+  /**
+   * Podman sees no conflict in two spellings of one endpoint, but the system would reject the
+   * second.
+   */
   readonly #sockets = new Map<string, Set<number>>();
-  /** How many there are, which is the id of the last. */
+  /** How many there are so far, which is the id of the last. */
   total = 0;
 
-  /** Takes the ports of a range, until one fails: how many those are, and how that one fails. */
+  /** Adds the ports of a range until one fails: how many passed, and how that one fails. */
   take(range: WantedRange, host: IpAddress): { count: number; failure?: string } {
     const { protocol, hostAddress, hostPort, containerPort } = range;
     const ids = entryOf(this.#ids, `${protocol} ${hostAddress}`, Map<number, number>);
@@ -106,7 +110,9 @@ function entryOf<T>(entries: Map<string, T>, key: string, Entry: new () => T): T
   return entry;
 }
 
-/** A port of a range. They are uint16 in Go: after 65535 comes 0, which the check then meets. */
+/**
+ * A port of a range. In Go, ports are uint16: after 65535 comes 0, which the check then rejects.
+ */
 function nth(first: number, offset: number): number {
   return offset === 0 ? first : (first + offset) & 0xffff;
 }
@@ -142,7 +148,7 @@ function specOf(range: WantedRange, host: IpAddress, target: string): CheckedRan
   };
 }
 
-/** Only `tcp` and `udp` themselves are of both families. */
+/** Only `tcp` and `udp` without a digit are for both families. */
 function isDualStack(protocol: string, host: IpAddress): boolean {
   return protocol.length === 3 && isUnspecified(host.address);
 }

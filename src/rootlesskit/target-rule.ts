@@ -1,16 +1,17 @@
-// target-rule.ts: which address of the container a forward leads to, by Podman's rule.
+// target-rule.ts: Podman's rule for the container address that a forward leads to.
 
 import { isUnspecified } from '../address.js';
 
 const LOOPBACK = '127.0.0.1';
 
 /**
- * The address to reach in the container, by the address that the host listens on.
- * @param containerAddress - Empty when Podman gives none. Then it is the container's loopback; but for an address that
- * is not the host's first, it is that address, which the container has too.
+ * The container's address for a port that the host listens on.
+ * @param containerAddress - Empty if Podman passes none. Then the target is the container's
+ * loopback; if the host address is not the host's first, the target is that address, which the
+ * container has too.
  */
 export function targetRule(containerAddress: string): (hostAddress: string) => string {
-  // Looked up once at most, and not at all for most containers.
+  // Looked up at most once, and for most containers not at all.
   let first: { readonly ipv4: string | undefined } | undefined;
   return (hostAddress) => {
     if (containerAddress !== '') return containerAddress;

@@ -30,7 +30,9 @@ export function forwardSettings(file: SettingsFile, subject: Subject): ForwardSe
   return Object.fromEntries(own);
 }
 
-/** The specifications with their settings; a range is split where the settings of its ports differ. */
+/**
+ * The specifications with their settings; a range is split where the settings of its ports differ.
+ */
 export function withSettings(
   file: SettingsFile,
   specs: readonly ForwardSpec[],

@@ -17,9 +17,9 @@ export function settingsPlaces(env: NodeJS.ProcessEnv = process.env): string[] {
 }
 
 /**
- * The settings file; undefined if there is none, or if it is empty, such as /dev/null.
- * A file that is missing although it is named, or that stat(2) fails for, is returned: reading it reports the reason.
- * A folder that this user may not search counts as empty.
+ * The settings file; undefined if there is none, or if it is empty, such as /dev/null. A file that
+ * is missing although it is named, or that stat(2) fails for, is returned: reading it reports the
+ * reason. A folder that this user may not search counts as empty.
  */
 export function findSettingsFile(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const places = settingsPlaces(env);

@@ -1,10 +1,14 @@
-// gates.ts: takes the settings that limit clients from a settings file. They apply even if the rest of it is invalid.
+// gates.ts: takes the settings that limit clients from a settings file. They apply even if the rest
+// of it is invalid.
 
 import { stripComments } from 'jsonc-parser';
 import { gateKeys } from './keys.js';
 import type { SettingsFile } from './types.js';
 
-/** A file with only its gates. From an invalid file it takes what is in the right places, valid or not. */
+/**
+ * A file with only its gates. From an invalid file it takes what is in the right places, valid or
+ * not.
+ */
 export function gatesOnly(file: unknown): SettingsFile {
   const { defaults, rules } = recordOf(file);
   const ruled = (Array.isArray(rules) ? rules : []).flatMap((rule: unknown) => {

@@ -28,7 +28,9 @@ export function loadSettings(path: string): ReadSettings {
   return { path, file: problems.length === 0 ? file : {}, gates, problems };
 }
 
-/** `/etc/spliceport/config.json:3:14: defaults.workers: expected an integer from 1 to 64, not "two"` */
+/**
+ * `/etc/spliceport/config.json:3:14: defaults.workers: expected an integer from 1 to 64, not "two"`
+ */
 export function describeProblem({ path, line, column, key, message }: SettingsProblem): string {
   const position = line === undefined ? '' : `:${line}:${column ?? 1}`;
   return `${path}${position}: ${key === '' ? '' : `${key}: `}${message}`;
@@ -61,7 +63,10 @@ function check(text: string): Checked {
   };
 }
 
-/** The gates of a file that may have mistakes elsewhere; undefined if a gate is invalid, or in an unknown place. */
+/**
+ * The gates of a file that may have mistakes elsewhere; undefined if a gate is invalid, or in an
+ * unknown place.
+ */
 function readableGates(value: unknown): SettingsFile | undefined {
   const gates = gatesOnly(value);
   if (countGates(gates) !== countGates(value)) return undefined;

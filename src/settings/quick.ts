@@ -1,5 +1,5 @@
-// quick.ts: reads the settings file for the helper, in a bundle that is loaded only if there is a file. What explains
-// mistakes is loaded only if there are some.
+// quick.ts: reads the settings file for the helper, in a bundle that is loaded only if there is a
+// file. What explains mistakes is loaded only if there are some.
 
 import { getNodeValue } from 'jsonc-parser';
 import { inconsistencies } from './consistency.js';

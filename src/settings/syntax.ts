@@ -1,4 +1,5 @@
-// syntax.ts: reads a settings file as JSON that keeps the position of each part. Comments are allowed.
+// syntax.ts: reads a settings file as JSON that keeps the position of each part. Comments are
+// allowed.
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser';
@@ -32,7 +33,9 @@ export function readText(path: string): string {
   }
 }
 
-/** Parses JSON. Without text there is neither a root nor a finding: that counts as an empty object. */
+/**
+ * Parses JSON. Without text there is neither a root nor a finding: that counts as an empty object.
+ */
 export function parseText(text: string): { readonly root?: Node; readonly findings: Finding[] } {
   if (text.trim() === '') return { findings: [] };
   const errors: ParseError[] = [];

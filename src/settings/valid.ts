@@ -1,5 +1,6 @@
-// valid.ts: checks a settings file against its schema. The helper's bundle has a function compiled from the schema instead,
-// because the library that explains mistakes takes a dozen milliseconds to load.
+// valid.ts: checks a settings file against its schema. The helper's bundle has a function compiled
+// from the schema instead, because the library that explains mistakes takes a dozen milliseconds to
+// load.
 
 import * as z from 'zod/mini';
 import { settingsFile } from './schema.js';

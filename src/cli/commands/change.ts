@@ -54,7 +54,7 @@ export interface RemoveOptions {
   readonly json?: boolean;
 }
 
-/** Ends forwards. Each id is looked up before the first is ended. */
+/** Removes forwards. Looks up every id before it removes the first. */
 export async function remove(ids: readonly string[], options: RemoveOptions): Promise<void> {
   const running = await findRunning();
   const chosen = await Promise.all(
@@ -87,7 +87,7 @@ export interface DrainOptions {
   readonly json?: boolean;
 }
 
-/** Lets forwarders end their sessions, and waits until they have. */
+/** Lets forwarders' sessions finish, and waits until they have ended. */
 export async function drain(ids: readonly string[], options: DrainOptions): Promise<void> {
   const chosen = drainable(await findRunning(), ids, options.all === true);
   const drainMs = options.for * 1_000;

@@ -1,4 +1,4 @@
-// forward.ts: `spliceport forward`: a forwarder in the foreground.
+// forward.ts: `spliceport forward`: runs a forwarder in the foreground.
 
 import type { Forward, Forwarder, ForwarderOptions, ForwardSpec } from '../../index.js';
 import { withAdmission, type AdmissionOptions } from '../forward/admission.js';
@@ -39,10 +39,10 @@ export interface ForwardOptions
   readonly publish?: readonly string[];
   /** Unit: seconds. */
   readonly drain: number;
-  /** How often traffic is told. Unit: seconds. 0: never. */
+  /** How often traffic is reported. Unit: seconds. 0: never. */
   readonly interval?: number;
   readonly json?: boolean;
-  /** Whether a container that is named is followed when it runs again. */
+  /** Whether to follow the named container when it runs again. */
   readonly follow: boolean;
 }
 
@@ -63,14 +63,16 @@ export async function forward(texts: readonly string[], options: ForwardOptions)
   return exitCodes.done;
 }
 
-/** What the settings file says for a target. */
+/** The settings for a target. */
 interface OwnSettings {
   readonly forwarder: ForwarderSettings;
   /** Gives forwards their settings. */
   readonly specsFor: (specs: readonly ForwardSpec[]) => readonly ForwardSpec[];
 }
 
-/** Reads the settings file, before anything is done. What checks it is loaded only where there is one. */
+/**
+ * Reads the settings file before anything else. Loads the code that checks it only if there is one.
+ */
 async function findSettings(): Promise<(target: Target) => OwnSettings> {
   const none = { forwarder: {}, specsFor: (specs: readonly ForwardSpec[]) => specs };
   if (findSettingsFile() === undefined) return () => none;
@@ -92,9 +94,9 @@ async function serve(
   settings: OwnSettings,
 ): Promise<void> {
   const { netnsPath } = target;
-  // A warning of the library's, such as that servers cannot see their clients, in the words of this program.
+  // Warnings of the library, such as that servers cannot see their clients, in this program's form.
   process.removeAllListeners('warning').on('warning', ({ message }) => remark(message));
-  // From here on a signal is a request to end in order.
+  // From here on, a signal is a request to stop in order.
   using requests = new EndRequests();
   const { controlSocket = true, log, reloadSocket: _, ...own } = settings.forwarder;
   const watching = await reporting(options, log);
@@ -126,7 +128,7 @@ async function serve(
   report({ event: 'closed', stats: forwarder.stats() });
 }
 
-/** Follows a container that was named; one that was given by a process or a namespace has no other. */
+/** Follows a named container; a process or a namespace has no successor to follow. */
 function followed(
   { pid }: Target,
   { container: name, follow }: ForwardOptions,
@@ -168,7 +170,7 @@ async function reporting(
   settings: LogSettings | undefined,
 ): Promise<WatchOptions & Pick<ForwarderOptions, 'onSessionsEnded'>> {
   const { json = false, interval } = options;
-  // Not every stream is a terminal, whatever its type says.
+  // The type promises a terminal, but not every stream is one.
   const isTerminal: boolean | undefined = process.stderr.isTTY;
   const isLive = !json && isTerminal;
   const intervalSeconds = interval ?? (isLive ? TERMINAL_INTERVAL_SECONDS : LOG_INTERVAL_SECONDS);
@@ -189,7 +191,7 @@ async function reporting(
   return told(terminalReport(line, log), process.stderr);
 }
 
-/** Drains; a second request ends what is left at once. */
+/** Drains; a second request ends the remaining sessions at once. */
 async function close(
   forwarder: Forwarder,
   drainMs: number,

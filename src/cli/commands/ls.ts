@@ -56,7 +56,7 @@ const columns = ['ID', 'PROTOCOL', 'HOST', 'TARGET', 'IN', 'PROGRAM', 'UP'].map(
   title,
 }));
 
-/** What a forwarder tells of itself, with the name of its container. */
+/** What a forwarder reports about itself, with the name of its container. */
 function namedInfo({ container, ...info }: ForwarderInfo, names: ContainerNames): object {
   const name = names.get(container?.id ?? '');
   return {

@@ -13,7 +13,7 @@ interface Family {
 /** Prints the metrics of all forwarders as one text, each with the name of its container. */
 export async function showMetrics(): Promise<void> {
   const running = await findRunning();
-  // A timer would fill a journal with this.
+  // Run by a timer, it would fill the journal with this.
   if (running.length === 0 && process.stdout.isTTY) remark('No forwarder of this user is running.');
   const [names, texts] = await Promise.all([
     containerNames(idsIn(running)),
@@ -29,8 +29,9 @@ export async function showMetrics(): Promise<void> {
 }
 
 /**
- * Sorts the samples of a text by metric: of each there may be one block, with one HELP and one TYPE, in a text.
- * @param label - Goes before the labels of each sample; all have some.
+ * Groups the samples of a text by metric: a text may have only one block per metric, with one HELP
+ * and one TYPE.
+ * @param label - Inserted before the labels of each sample, which all have some.
  */
 function gather(families: Map<string, Family>, text: string, label: string): void {
   for (const block of text.split(/^(?=# HELP )/m)) {

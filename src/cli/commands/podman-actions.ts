@@ -1,6 +1,6 @@
-// podman-actions.ts: what `spliceport podman` takes.
+// podman-actions.ts: the arguments of `spliceport podman`.
 
-/** What can be done about Podman. */
+/** Actions. */
 export const podmanActions = ['show', 'path', 'enable', 'disable'] as const;
 
 /** Options of `podman`. */

@@ -1,4 +1,4 @@
-// podman.ts: `spliceport podman`: has rootless Podman use spliceport, or tells how.
+// podman.ts: `spliceport podman`: makes rootless Podman use spliceport, or shows how.
 
 import {
   mkdirSync,
@@ -22,29 +22,29 @@ import {
 import { print, printJson, remark } from '../output.js';
 import type { PodmanOptions } from './podman-actions.js';
 
-/** The folder of the helper, of this installation. */
+/** The folder of this installation's helper. */
 const folder = fileURLToPath(new URL('../../../libexec', import.meta.url));
 
-/** By this line a file is known as one that may be overwritten and removed. */
+/** A file with this line was written by spliceport, and may be overwritten and removed. */
 const MARK =
   '# Written by "spliceport podman enable"; "spliceport podman disable" removes this file.';
 
-/** Whether Podman uses spliceport, and what has it do so. */
+/** Whether Podman uses spliceport, and how to make it. */
 interface Report {
   /** Where the helper is. */
   readonly folder: string;
-  /** The helper that Podman starts; null where it finds none. */
+  /** The helper that Podman starts; null if it finds none. */
   readonly helper: string | null;
-  /** Whether that is ours. */
+  /** Whether that is spliceport's. */
   readonly enabled: boolean;
-  /** The file of Podman's that names the folders; null where none does. */
+  /** The file of Podman's configuration that sets the folders; null if none does. */
   readonly setBy: string | null;
   /** Where the lines belong. */
   readonly files: { readonly user: string | null; readonly allUsers: string };
   readonly lines: string;
 }
 
-/** Does what is asked for. */
+/** Runs the action. */
 export function podman(action: string, { json = false }: PodmanOptions): void {
   const user: PodmanUser = { env: process.env, isRoot: process.getuid?.() === 0 };
   if (action === 'enable') enable(user);
@@ -71,7 +71,7 @@ function reportOf(user: PodmanUser): Report {
   };
 }
 
-/** The list replaces the one that there is, so that one stands behind. */
+/** The list replaces the present one, so it ends with that. */
 function linesFor(user: PodmanUser): string {
   const others = helperSearch(user, dropIn(user)).folders.filter((each) => each !== folder);
   const list = [folder, ...others].map((each) => `  ${JSON.stringify(each)},\n`).join('');
@@ -104,10 +104,10 @@ function enable(user: PodmanUser): void {
   const file = ownFile(user);
   assertOurs(file);
   if (user.isRoot) assertOpen(folder);
-  // A file of all users that they cannot read would stop their Podman.
+  // Podman fails for users who cannot read a file that is for all users.
   process.umask(0o022);
   mkdirSync(dirname(file), { recursive: true });
-  // Podman may read it at any time, and a file with half of a list is an error to it.
+  // Podman may read the file at any time, and rejects one with half a list.
   const partial = `${file}.${process.pid}`;
   writeFileSync(partial, `${MARK}\n${linesFor(user)}`);
   renameSync(partial, file);
@@ -140,7 +140,7 @@ function ownFile(user: PodmanUser): string {
   throw new CliFailure(exitCodes.failed, 'this user has no home directory: HOME is not set');
 }
 
-/** An installation in root's own folders is of no use to other users. */
+/** Other users cannot use an installation in root's own folders. */
 function assertOpen(path: string): void {
   const closed = pathsTo(path).find((each) => (statSync(each).mode & 0o001) === 0);
   if (closed === undefined) return;
@@ -158,7 +158,7 @@ function pathsTo(path: string): string[] {
   return parent === path ? [path] : [...pathsTo(parent), path];
 }
 
-/** Whoever wrote the file by hand may want to keep it. */
+/** A file that was written by hand is not removed. */
 function assertOurs(file: string): void {
   let text: string;
   try {

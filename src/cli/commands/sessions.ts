@@ -21,7 +21,7 @@ const columns: readonly Column[] = [
   { title: 'TO HOST', align: 'right' },
 ];
 
-/** Lists sessions and flows: all, or those of the forwarders and forwards named. */
+/** Lists sessions and flows: all, or those of the given forwarders and forwards. */
 export async function listSessions(
   ids: readonly string[],
   { json = false }: { readonly json?: boolean },

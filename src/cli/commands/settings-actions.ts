@@ -1,6 +1,6 @@
-// settings-actions.ts: what `spliceport settings` takes.
+// settings-actions.ts: the arguments of `spliceport settings`.
 
-/** What can be done with a settings file. */
+/** Actions. */
 export const settingsActions = ['check', 'show'] as const;
 
 /** Options of `settings`. */

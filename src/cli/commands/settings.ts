@@ -9,7 +9,7 @@ import { print, printJson } from '../output.js';
 import type { SettingsOptions } from './settings-actions.js';
 import { tableLines } from '../text/table.js';
 
-/** Checks a settings file, or shows what it says; that which is used where none is named. */
+/** Checks a settings file, or shows its settings; by default, the file in effect. */
 export function settings(
   action: string,
   file: string | undefined,
@@ -23,8 +23,8 @@ export function settings(
 }
 
 /**
- * The settings file of `forward`; undefined where there is none.
- * @throws CliFailure when it is wrong
+ * The settings file of `forward`; undefined if there is none.
+ * @throws CliFailure if it is invalid
  */
 export function requireSettings(): ReadSettings | undefined {
   const path = findSettingsFile();
@@ -91,7 +91,7 @@ function wordsOf({ match, set }: Rule): string[] {
   return [inWords(match) || 'every forward', inWords(set)];
 }
 
-/** Keys with their values; those within `log` are `log.level` and so on. */
+/** Keys with their values; keys within `log` become `log.level` and so on. */
 function flat(settings: object): [key: string, value: string][] {
   return Object.entries(settings).flatMap(([key, value]: [string, unknown]) =>
     key === 'log' && typeof value === 'object' && value !== null

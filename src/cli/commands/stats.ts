@@ -31,11 +31,11 @@ interface Reported {
   readonly forwarder: Running;
   readonly report: StatsReport;
   readonly forwards: readonly (Forward & { readonly stats: Stats })[];
-  /** Everything of the forwarder was asked for, and not single forwards of it. */
+  /** Whether all of the forwarder was requested, rather than some of its forwards. */
   readonly whole: boolean;
 }
 
-/** Shows counters: of all forwarders, or of the forwarders and forwards named. */
+/** Shows counters: of all forwarders, or of the given forwarders and forwards. */
 export async function showStats(
   ids: readonly string[],
   { json = false }: { readonly json?: boolean },
@@ -128,7 +128,7 @@ function detailLines({ forwarder, report, forwards }: Reported): string[] {
   });
 }
 
-/** How long connects took; only what there was. */
+/** How long connects took, without empty buckets. */
 function latencyRows(
   buckets: readonly number[],
   microsTotal: number,

@@ -16,7 +16,7 @@ export interface TopOptions {
   readonly sort: SortKey;
 }
 
-/** Shows forwards until it is asked to end. */
+/** Shows forwards until it is asked to stop. */
 export async function top({ interval, sort }: TopOptions): Promise<void> {
   assertTerminal();
   using requests = new EndRequests();
@@ -40,7 +40,7 @@ export async function top({ interval, sort }: TopOptions): Promise<void> {
 
   function stateAfter(key: Key, before: ViewState): ViewState {
     const { sorting, offset } = before;
-    // A key that is no letter and has no name of its own is known by what it sends.
+    // Keys that are not letters and have no name are identified by the sequence that they send.
     switch (key.name ?? key.sequence ?? '') {
       case '?':
         return { ...before, help: before.help !== true };
@@ -81,7 +81,7 @@ function isQuit({ name, ctrl = false }: Key): boolean {
 
 function assertTerminal(): void {
   const { stdin, stdout } = process;
-  // Not every stream is a terminal, whatever its type says.
+  // The type promises a terminal, but not every stream is one.
   const isTerminal: boolean | undefined = stdin.isTTY && stdout.isTTY;
   if (isTerminal && process.env['TERM'] !== 'dumb') return;
   throw usageFailure('top needs a terminal', 'For programs, use "spliceport stats --json".');

@@ -1,4 +1,4 @@
-// completion-bash.ts: the completion script for bash. It needs no package of completions.
+// bash.ts: the completion script for bash. It does not need bash-completion.
 
 import { listingCommands, type CompletedProgram, type ValueSource } from './model.js';
 

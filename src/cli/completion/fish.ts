@@ -1,4 +1,4 @@
-// completion-fish.ts: the completion script for fish.
+// fish.ts: the completion script for fish.
 
 import {
   listingCommands,
@@ -32,7 +32,7 @@ function optionLine({ short, long, description, value }: CompletedOption, when: 
   const parts = ['complete -c spliceport', when];
   if (short !== undefined) parts.push(`-s ${short.slice(1)}`);
   parts.push(`-l ${long.slice(2)}`);
-  // -x: a value, and no file; -rF: a value, and files, too.
+  // -x: a value that is not a file; -rF: a value that may be a file.
   if (value !== undefined)
     parts.push(value.source === 'netns' ? '-rF' : '-x', values(value.source));
   parts.push(`-d ${quote(description)}`);

@@ -1,4 +1,4 @@
-// completion-model.ts: what a shell can complete, read off the commands.
+// model.ts: what a shell can complete, taken from the commands.
 
 import type { Command } from 'commander';
 
@@ -8,7 +8,7 @@ export type ValueSource =
   | 'forward'
   | 'forwarder'
   | 'forward-or-forwarder'
-  /** Besides files of any kind. */
+  /** In addition to any file. */
   | 'netns'
   | 'none'
   | 'pid'
@@ -21,7 +21,7 @@ export interface CompletedOption {
   /** Such as `--quiet`. */
   readonly long: string;
   readonly description: string;
-  /** Undefined: it takes no value. */
+  /** Undefined if it takes no value. */
   readonly value: { readonly name: string; readonly source: ValueSource } | undefined;
 }
 
@@ -30,11 +30,11 @@ export interface CompletedCommand {
   readonly name: string;
   readonly summary: string;
   readonly options: readonly CompletedOption[];
-  /** Its arguments, which are all of one kind. */
+  /** Its arguments, all of one kind. */
   readonly argument: { readonly name: string; readonly source: ValueSource } | undefined;
 }
 
-/** Everything there is to complete. */
+/** Everything that can be completed. */
 export interface CompletedProgram {
   readonly options: readonly CompletedOption[];
   readonly commands: readonly CompletedCommand[];
@@ -54,7 +54,10 @@ const argumentSources: Readonly<Record<string, ValueSource>> = {
   stats: 'forward-or-forwarder',
 };
 
-/** Shell commands that print the words of a source, a line each. They work in every POSIX shell and in fish. */
+/**
+ * Shell commands that print the words of a source, one per line. They work in every POSIX shell and
+ * in fish.
+ */
 export const listingCommands = {
   container:
     "podman ps --format '{{.Names}}' 2>/dev/null; docker ps --format '{{.Names}}' 2>/dev/null",

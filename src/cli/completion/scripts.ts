@@ -1,4 +1,4 @@
-// completion.ts: `spliceport completion`.
+// scripts.ts: `spliceport completion`.
 
 import type { Command } from 'commander';
 import { bashScript } from './bash.js';

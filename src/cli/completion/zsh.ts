@@ -1,4 +1,4 @@
-// completion-zsh.ts: the completion script for zsh, for a folder of fpath or to be sourced.
+// zsh.ts: the completion script for zsh, for a folder of fpath or to be sourced.
 
 import {
   listingCommands,

@@ -1,4 +1,5 @@
-// findings.ts: what facts about the machine mean for spliceport, and the command that mends what is wrong.
+// findings.ts: what facts about the machine mean for spliceport, and the command that mends what is
+// wrong.
 
 /** How bad it is. Only an error keeps spliceport from working. */
 export type Severity = 'ok' | 'note' | 'warning' | 'error';

@@ -1,4 +1,4 @@
-// admission.ts: the options that say whom a forward lets in.
+// admission.ts: the options that limit which clients a forward accepts.
 
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ForwardSpec } from '../../index.js';
@@ -11,7 +11,7 @@ export interface AdmissionOptions {
   readonly deny?: readonly string[];
 }
 
-/** Gives a command the options. */
+/** Adds the options to a command. */
 export function addAdmissionOptions(command: Command): Command {
   return command
     .option(
@@ -28,7 +28,7 @@ export function addAdmissionOptions(command: Command): Command {
     .option('--deny <cidr>', 'reject clients from this block; repeatable', collect);
 }
 
-/** The specifications, with what the options say. */
+/** The specifications with the options applied. */
 export function withAdmission(
   specs: readonly ForwardSpec[],
   { maxSessions, maxRate, allow, deny }: AdmissionOptions,
@@ -46,7 +46,7 @@ function collect(cidr: string, before: readonly string[] = []): readonly string[
   return [...before, cidr];
 }
 
-/** How many there may be, the library says. */
+/** The library checks the range. */
 function parseCount(text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('Expected a positive integer.');
   return Number(text);

@@ -1,4 +1,4 @@
-// control.ts: the control socket of `spliceport forward`.
+// control-socket.ts: the control socket of `spliceport forward`.
 
 import { openControlSocket } from '../../control/listen.js';
 import type { ContainerInfo } from '../../control/types.js';
@@ -7,15 +7,15 @@ import type { Target } from '../running/target.js';
 
 /** An open control socket. */
 export interface Control extends Disposable {
-  /** Undefined when it could not be opened. */
+  /** Undefined if it could not be opened. */
   readonly path: string | undefined;
-  /** Settles when a caller has drained the forwarder. */
+  /** Resolves when a caller has drained the forwarder. */
   readonly drained: Promise<void>;
-  /** Tells callers of another container, and of what goes wrong with it. */
+  /** Updates what callers are shown: another container, and problems with it. */
   show(container: ContainerInfo, notice?: string): void;
 }
 
-/** In place of one that is not wanted. */
+/** The substitute if there should be none. */
 export function withoutControl(): Control {
   return {
     path: undefined,
@@ -26,8 +26,8 @@ export function withoutControl(): Control {
 }
 
 /**
- * Opens it. A forwarder works without one, too.
- * @param onFailure - Told why there is none.
+ * Opens it. If that fails, the forwarder works without it.
+ * @param onFailure - Called with the reason.
  */
 export function openControl(
   forwarder: Forwarder,
@@ -36,7 +36,7 @@ export function openControl(
 ): Control {
   let onDrained!: () => void;
   const drained = new Promise<void>((resolve) => (onDrained = resolve));
-  // What callers are told is read anew for each call.
+  // Callers see the present values: each call reads them again.
   const container = {
     ...(containerId !== undefined && { id: containerId }),
     ...(pid !== undefined && { pid }),

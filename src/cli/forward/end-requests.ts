@@ -1,4 +1,4 @@
-// end-requests.ts: what asks a command in the foreground to end.
+// end-requests.ts: requests to stop a command in the foreground.
 
 import { isatty } from 'node:tty';
 import { leaveOuterProcess, outerProcessEnds } from './outer-process.js';
@@ -7,8 +7,8 @@ import { watchReader } from '../output-reader.js';
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Counts signals, the end of the process that ran this one again, and that of the reader of a pipe, from its making until it
- * is disposed of.
+ * Counts signals, the exit of the process that ran this one again, and that of the reader of a
+ * pipe, until it is disposed.
  */
 export class EndRequests {
   #pending = 0;
@@ -22,7 +22,7 @@ export class EndRequests {
     void outerProcessEnds().then(this.#onRequest);
   }
 
-  /** Settles at the first request that was not waited for yet. */
+  /** Resolves at the first request that was not yet waited for. */
   async next(): Promise<void> {
     if (this.#pending === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
     this.#pending -= 1;
@@ -42,13 +42,13 @@ export class EndRequests {
 }
 
 /**
- * Whether a hang-up can be meant for this process. nohup(1) leaves it no terminal; that it has the signal ignored besides
- * cannot be known, because node sets that back when it starts.
+ * Whether SIGHUP can be meant for this process. nohup(1) leaves it without a terminal. It also
+ * ignores the signal, but that cannot be seen, because Node resets it on start.
  */
 function hasTerminal(): boolean {
   return [0, 1, 2].some((fd) => isatty(fd));
 }
 
 function ignore(): void {
-  // A signal that somebody listens to does not end the process.
+  // A signal with a listener does not end the process.
 }

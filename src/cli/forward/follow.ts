@@ -1,14 +1,17 @@
-// follow.ts: keeps forwards at a container that ends and runs again, as another process in another network namespace.
+// follow.ts: keeps forwards on a container that stops and runs again, as a new process in a new
+// network namespace.
 
 import { readFileSync } from 'node:fs';
 import { Forwarder, parsePortSpec, type Forward, type ForwardSpec } from '../../index.js';
 import type { EngineContainer } from '../running/engines.js';
 
 const LOOK_INTERVAL_MS = 500;
-/** An engine takes a process and tens of milliseconds to answer, and may be asked for days. */
+/**
+ * Each answer of an engine costs a process and tens of milliseconds, and may be needed for days.
+ */
 const LONGEST_INTERVAL_MS = 5_000;
 
-/** A forwarder whose new forwards lead to where its container is now. */
+/** A forwarder whose new forwards lead to the container's present namespace. */
 export class FollowingForwarder extends Forwarder {
   #netnsPath: string;
 
@@ -26,7 +29,9 @@ export class FollowingForwarder extends Forwarder {
     return super.addAll(specs.map((spec) => this.#placed(spec)));
   }
 
-  /** Leads what leads to the present namespace to another one, and all that is added later. */
+  /**
+   * Retargets the forwards of the present namespace to another one, which later forwards get too.
+   */
   async follow(path: string): Promise<void> {
     const followers = this.list().filter(({ netnsPath }) => netnsPath === this.#netnsPath);
     if (followers.length > 0)
@@ -48,7 +53,7 @@ export interface FollowerOptions {
   readonly name: string;
   readonly pid: number;
   readonly forwarder: Pick<FollowingForwarder, 'follow'>;
-  /** Asks the engine; rejects while the container does not run. */
+  /** Asks the engine; rejects while the container is not running. */
   readonly lookUp: (name: string) => Promise<EngineContainer>;
   readonly onEnded: () => void;
   readonly onBack: (container: EngineContainer) => void;
@@ -58,7 +63,7 @@ export interface FollowerOptions {
 export class Follower implements Disposable {
   readonly #options: FollowerOptions;
   #pid: number;
-  /** Tells a process from a later one with the same number. */
+  /** Distinguishes the process from a later one with the same pid. */
   #identity: string | undefined;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
@@ -100,12 +105,12 @@ export class Follower implements Disposable {
     });
   }
 
-  /** Undefined while it does not run, or cannot be reached. */
+  /** Undefined while it is not running, or cannot be reached. */
   async #find(): Promise<EngineContainer | undefined> {
     try {
       const container = await this.#options.lookUp(this.#options.name);
       const identity = identityOf(container.pid);
-      // An engine may tell for a while of a process that has ended.
+      // An engine may report a process for a while after it has exited.
       if (this.#isOver || identity === undefined) return undefined;
       await this.#options.forwarder.follow(`/proc/${container.pid}/ns/net`);
       this.#pid = container.pid;
@@ -122,10 +127,13 @@ export class Follower implements Disposable {
   }
 }
 
-/** The time at which a process began; undefined when it has ended, also where nobody has asked for its end yet. */
+/**
+ * The time at which a process started; undefined once it has exited, even if nobody has waited for
+ * it yet.
+ */
 function identityOf(pid: number): string | undefined {
   try {
-    // The name before it is in parentheses and may have any character. @see proc_pid_stat(5)
+    // The name before it is in parentheses and may contain any character. @see proc_pid_stat(5)
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /s, '')
       .split(' ');

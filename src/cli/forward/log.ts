@@ -1,15 +1,15 @@
-// log.ts: the log of `spliceport forward`, on standard error.
+// log.ts: the log of `spliceport forward`, on stderr.
 
 import { asLines, standardError } from '../../log/sinks.js';
 import { tellsOfSessions } from '../../log/session-lines.js';
 import type { LineSink, Log, LogFormat, LogLevel, LogSettings } from '../../log/types.js';
 import { remark } from '../output.js';
 
-/** What the command line says of the log. It comes before the settings file. */
+/** Options for the log. They win over the settings file. */
 export interface LogOptions {
   readonly logLevel?: LogLevel;
   readonly logFormat?: LogFormat;
-  /** Whether there is a line for each session that has ended. */
+  /** Whether to log each session when it ends. */
   readonly logSessions?: boolean;
 }
 
@@ -23,8 +23,8 @@ export function hasSessions(options: LogOptions, settings: LogSettings = {}): bo
 }
 
 /**
- * Opens the log: lines of JSON, or text on a terminal, where not told otherwise.
- * @param above - How lines are written where a live line is at the foot of a terminal.
+ * Opens the log: by default text on a terminal, otherwise lines of JSON.
+ * @param above - Writes lines above the live line at the foot of a terminal.
  */
 export async function openLog(
   options: LogOptions,
@@ -34,7 +34,7 @@ export async function openLog(
   const level = options.logLevel ?? settings.level ?? 'info';
   const usual = above === undefined ? 'json' : 'text';
   const format = options.logFormat ?? settings.format ?? usual;
-  // Through the stream, which holds back what nobody reads: lines for sessions are many.
+  // Through the stream, which buffers what nobody reads yet: there are many lines for sessions.
   const streamed: LineSink = { write: (line) => remark(line.trimEnd()) };
   const usualSink = hasSessions(options, settings) ? streamed : standardError;
   const sink: LineSink =

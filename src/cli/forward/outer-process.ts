@@ -1,40 +1,43 @@
-// outer-process.ts: what a process that reenter.ts has run knows of the one that ran it.
+// outer-process.ts: how a process that reenter.ts has started talks to the one that started it.
 
 import type { EngineContainer } from '../running/engines.js';
 import type { Target } from '../running/target.js';
 
-/** Holds the target in JSON, which is not looked up a second time. */
+/** Has the target as JSON, so that it is not looked up again. */
 const ENTERED_VARIABLE = 'SPLICEPORT_ENTERED_TARGET';
 
-/** Variables for the process that is run again. */
+/** Variables for the inner process. */
 export function enteredEnvironment(target: Target): NodeJS.ProcessEnv {
   return { [ENTERED_VARIABLE]: JSON.stringify(target) };
 }
 
-/** The target, when this process was run again. */
+/** The target, if this is an inner process. */
 export function enteredTarget(): Target | undefined {
   const target = process.env[ENTERED_VARIABLE];
   return target === undefined ? undefined : (JSON.parse(target) as Target);
 }
 
-/** Settles when the process that ran this one again has gone; never when there is none. */
+/** Resolves when the outer process has exited; never without one. */
 export function outerProcessEnds(): Promise<void> {
   return new Promise((resolve) => {
     if (enteredTarget() !== undefined) process.once('disconnect', resolve);
   });
 }
 
-/** Lets this process end although the other one is there. */
+/** Lets this process exit although the outer one is still there. */
 export function leaveOuterProcess(): void {
   if (enteredTarget() !== undefined && process.connected) process.disconnect();
 }
 
-/** What the process that was run again asks the other one: engines are root's within its user namespace. */
+/**
+ * A question of the inner process: in its user namespace it is root, and engines would answer for
+ * root.
+ */
 export interface OuterQuestion {
   readonly lookUp: string;
 }
 
-/** The answer; without a container where it does not run. */
+/** The answer; without a container if it is not running. */
 export interface OuterAnswer {
   readonly container?: EngineContainer;
 }

@@ -1,5 +1,6 @@
-// reenter.ts: runs the same command again inside the user namespace that owns the container's network namespace.
-// A process with threads, as any of Node's, cannot change its user namespace; nsenter can, before it starts node.
+// reenter.ts: runs the same command again inside the user namespace that owns the container's
+// network namespace. A process with threads, as every Node process is, cannot change its user
+// namespace; nsenter can, before it starts node.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,8 +15,8 @@ import type { Target } from '../running/target.js';
 const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
 
 /**
- * Whether the namespace must not be entered from this process's user namespace.
- * @throws SpliceportError when it cannot be entered for another reason, such as that it is gone
+ * Whether entering the namespace from this process's user namespace is not permitted.
+ * @throws SpliceportError if it cannot be entered for another reason, such as that it is gone
  */
 export function isForbidden(target: Target): boolean {
   try {
@@ -30,8 +31,9 @@ export function isForbidden(target: Target): boolean {
 
 /**
  * Runs this process's command line again in the user namespace of a process near the target.
- * @returns The other process's exit code, or 128 and the number of the signal that ended it, as in a shell.
- * @throws CliFailure when there is no way in
+ * @returns The inner process's exit code, or as in a shell 128 plus the number of the signal that
+ * ended it.
+ * @throws CliFailure if there is no such process
  */
 export async function reenter(target: Target): Promise<number> {
   const entrance = findEntrance(target.netnsPath, target.pid);
@@ -41,9 +43,10 @@ export async function reenter(target: Target): Promise<number> {
     'nsenter',
     ['--preserve-credentials', '-U', '-t', String(entrance), '--', ...again],
     {
-      // A session of its own: a Ctrl-C must reach it once, through this process, and not a second time.
+      // In a session of its own: Ctrl-C must reach it only once, through this process.
       detached: true,
-      // It ends with this process, however this one ends, because the channel between them closes.
+      // It exits with this process, however this one exits, because the channel between them
+      // closes.
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: {
         ...process.env,
@@ -69,7 +72,7 @@ async function answer(child: ChildProcess, { lookUp }: OuterQuestion): Promise<v
   const { findContainer } = await import('../running/engines.js');
   const container = await findContainer(lookUp).catch(() => undefined);
   const reply: OuterAnswer = container === undefined ? {} : { container };
-  // It may have ended meanwhile.
+  // It may have exited in the meantime.
   if (child.connected) child.send(reply, () => undefined);
 }
 

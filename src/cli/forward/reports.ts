@@ -1,4 +1,5 @@
-// forward-reports.ts: how `spliceport forward` tells what happens: as JSON, on a terminal, or as log lines.
+// reports.ts: how `spliceport forward` reports what happens: as JSON, on a terminal, or as log
+// lines.
 
 import { basename } from 'node:path';
 import type { EndedSession, Forward, Stats } from '../../index.js';
@@ -17,7 +18,7 @@ export type ForwardEvent =
   | {
       readonly event: 'ready';
       readonly pid: number;
-      /** Null when there is none. */
+      /** Null if there is none. */
       readonly controlSocket: string | null;
       readonly netnsPath: string;
       readonly forwards: readonly Forward[];
@@ -51,7 +52,7 @@ export type ForwardEvent =
 /** Takes what happens. */
 export type Report = (event: ForwardEvent) => void;
 
-/** One line of JSON for each event, on standard output. */
+/** One line of JSON for each event, on stdout. */
 export function jsonReport(event: ForwardEvent): void {
   const { event: name, ...facts } = event;
   printJson({ event: name, time: new Date().toISOString(), ...facts });
@@ -68,7 +69,7 @@ export function failedEvent({ message, exitCode, code, hint }: CliFailure): Forw
   };
 }
 
-/** Lines for a person, above one that shows the traffic. What goes wrong is in the log. */
+/** Lines for a person, above one that shows the traffic. Problems are in the log. */
 export function terminalReport(line: LiveLine, log: Log): Report {
   let ended = '';
   return (event) => {
@@ -111,7 +112,7 @@ export function terminalReport(line: LiveLine, log: Log): Report {
   };
 }
 
-/** The forwards on standard output, all else as log lines. */
+/** The forwards on stdout, everything else as log lines. */
 export function logReport(log: Log): Report {
   return (event) => {
     const { event: name, ...facts } = event;
@@ -151,7 +152,7 @@ export function logReport(log: Log): Report {
   };
 }
 
-/** What a person is told of a container that is followed. */
+/** The message about a container that is followed. */
 export function describeContainer({
   event,
   container,
@@ -161,7 +162,7 @@ export function describeContainer({
     : `Container ${container} is running again, and its forwards lead to it.`;
 }
 
-/** Its id is what the other commands call it. */
+/** With the id that the other commands use. */
 function describeStart(controlSocket: string | null): string {
   const name =
     controlSocket === null ? '' : `This is forwarder ${basename(controlSocket, '.sock')}. `;

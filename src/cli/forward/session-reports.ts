@@ -1,11 +1,11 @@
-// session-reports.ts: reports sessions that have ended, no faster than somebody reads.
+// session-reports.ts: reports ended sessions, no faster than the reader reads.
 
 import type { EndedSession, ForwarderOptions } from '../../index.js';
 import type { Report } from './reports.js';
 
 /**
- * Takes ends of sessions, and takes no more while the stream that reports go to is held up: what comes then waits in the
- * queue of the forwarder, which counts what it has no room for.
+ * Reports ends of sessions, and pauses while the stream is full. Meanwhile they wait in the
+ * forwarder's queue, which counts those that it has no room for.
  */
 export function sessionReports(
   report: Report,

@@ -1,10 +1,11 @@
-// specs.ts: the port specifications of the command line, also in the shorter forms that people type after the -p of a
-// container engine. The library and the control API take the whole form alone.
+// specs.ts: the port specifications of the command line, including the shorter forms that people
+// type after the -p of a container engine. The library and the control API accept only the whole
+// form.
 
 import { parsePortSpec, type ForwardSpec } from '../../index.js';
 import { usageFailure } from '../failure.js';
 
-/** The words of a command line that say what to forward. */
+/** The arguments that say what to forward. */
 export interface SpecWords {
   readonly specs: readonly string[];
   /** Those of `-p`. */
@@ -36,13 +37,13 @@ function parseSpec(text: string): ForwardSpec {
   }
 }
 
-/** Where none is named the kernel chooses: `80`, `:80` and `127.0.0.1::80`. */
+/** Without a host port, the kernel picks one: `80`, `:80` and `127.0.0.1::80`. */
 function withHostPort(text: string): string {
   if (/^:?\d+(-\d+)?(\/\w*)?$/.test(text)) return `0:${text.replace(/^:/, '')}`;
   return text.replace(/^(\[[^\]]*\]|[\d.]+)::(?=\d)/, '$1:0:');
 }
 
-/** The same port twice would be refused as one that another has. */
+/** The same port twice would fail as a port that is in use by another program. */
 function assertDistinct(texts: readonly string[], specs: readonly ForwardSpec[]): void {
   const textOf = new Map<string, string>();
   for (const [index, { protocol = 'tcp', host, count = 1 }] of specs.entries()) {

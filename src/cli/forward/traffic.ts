@@ -2,7 +2,7 @@
 
 import type { Stats } from '../../index.js';
 
-/** What went through within a stretch of time. */
+/** Traffic over a period. */
 export interface Traffic {
   readonly bytesToContainerPerSecond: number;
   readonly bytesToHostPerSecond: number;
@@ -12,14 +12,14 @@ export interface Traffic {
 /** The totals that rates are made of. */
 export type Totals = Pick<Stats, 'bytesToContainer' | 'bytesToHost' | 'sessionsTotal'>;
 
-/** Turns the totals of one thing, read from time to time, into rates. */
+/** Turns totals that are read from time to time into rates. */
 export class TrafficMeter {
   #last: Totals | undefined;
   #lastMs = 0;
 
   /**
-   * Rates since the reading before; all zero at the first.
-   * @param nowMs - Of a clock that never goes back.
+   * Rates since the previous reading; all zero at the first.
+   * @param nowMs - Of a monotonic clock.
    */
   read(totals: Totals, nowMs: number): Traffic {
     const seconds = (nowMs - this.#lastMs) / 1_000;

@@ -1,4 +1,5 @@
-// watch.ts: reports what happens to a forwarder: changes at once, what went wrong and traffic from time to time.
+// watch.ts: reports what happens to a forwarder: changes at once, problems and traffic at
+// intervals.
 
 import type { Forward, Forwarder } from '../../index.js';
 import { Troubles, type Trouble } from '../../log/troubles.js';
@@ -14,13 +15,13 @@ export interface WatchOptions {
   readonly report: Report;
   /** How often traffic is reported. 0: never. */
   readonly intervalSeconds: number;
-  /** Traffic is reported also when there is none. */
+  /** Whether to report traffic even if there is none. */
   readonly isLive: boolean;
-  /** How often what went wrong is summed up, after the first was told at once. */
+  /** How often problems are summed up, after the first was reported at once. */
   readonly summaryIntervalMs?: number | undefined;
 }
 
-/** Reports changes, which others make through the control socket, and traffic. */
+/** Reports traffic, and changes that others make through the control socket. */
 export class ForwardWatch {
   readonly #forwarder: Forwarder;
   readonly #report: Report;
@@ -45,7 +46,7 @@ export class ForwardWatch {
     this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
   }
 
-  /** Reports what has gone wrong and was not reported yet, if anything has; and no more changes. */
+  /** Reports problems that were not reported yet, if any, and then no more changes. */
   finish(): void {
     this.#leave();
     this.#tellTroubles(this.#troubles.rest());
@@ -55,7 +56,7 @@ export class ForwardWatch {
     if (trouble !== undefined) this.#report({ event: 'troubles', ...trouble });
   }
 
-  /** Reports how the forwarder drains, in place of its traffic. */
+  /** Reports how the forwarder drains, instead of its traffic. */
   drains(drainMs: number): void {
     const startMs = performance.now();
     this.#stop();
@@ -90,7 +91,7 @@ export class ForwardWatch {
     const counts = { sessionsOpen, sessionsTotal, connectFailures };
     const event = { event: 'traffic' as const, ...traffic, ...counts };
     const text = JSON.stringify(event);
-    // The first has nothing to tell, and neither has one that is as the one before.
+    // The first has nothing to report, and neither has one that equals the previous.
     const isNews = this.#lastReported !== undefined && this.#lastReported !== text;
     this.#lastReported = text;
     if (isNews || this.#isLive) this.#report(event);

@@ -1,18 +1,18 @@
-// container-names.ts: what container engines call the containers whose ids forwarders know.
+// container-names.ts: the names of the containers whose ids forwarders know.
 
 import { execFile } from 'node:child_process';
 import { ENGINES, type Engine } from './engines.js';
 import type { Running } from './forwarders.js';
 
-/** A list is wanted at once, and is of use without names. */
+/** People want a list at once, and it is useful without names. */
 const TIMEOUT_MS = 3_000;
 
 /** Names by id. */
 export type ContainerNames = ReadonlyMap<string, string>;
 
 /**
- * Asks podman, and docker for what podman does not know. An engine that fails has no names.
- * @param signal - Ends it early.
+ * Asks podman, then docker about the rest. An engine that fails provides no names.
+ * @param signal - Stops it early.
  */
 export async function containerNames(
   ids: readonly string[],
@@ -27,7 +27,7 @@ export async function containerNames(
   return names;
 }
 
-/** The ids of the containers that forwarders serve, as far as they are ids: an engine takes filters for patterns. */
+/** The ids of the forwarders' containers. Only real ids: engines treat filters as patterns. */
 export function idsIn(running: readonly Running[]): string[] {
   const ids = running.flatMap(({ info }) => info.container?.id ?? []);
   return [...new Set(ids)].filter((id) => /^[0-9a-f]{12,64}$/.test(id));
@@ -46,7 +46,8 @@ function ask(
       const lines = stdout.matchAll(/^(\S+) (\S+)$/gm);
       resolve(
         [...lines].flatMap(([, id = '', names = '']) => {
-          // Beside its own name there may be those by which other containers call it, as in db/web.
+          // In addition to its own name, there may be names that other containers use, such as
+          // db/web.
           const name = names.split(',').find((each) => !each.includes('/'));
           return name !== undefined && ids.includes(id) ? [[id, name]] : [];
         }),

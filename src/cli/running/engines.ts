@@ -9,10 +9,10 @@ const TIMEOUT_MS = 15_000;
 
 export type Engine = (typeof ENGINES)[number];
 
-/** A container, as its engine tells of it. */
+/** A container, as its engine reports it. */
 export interface EngineContainer {
   readonly id: string;
-  /** The process that its engine calls its first. */
+  /** Its first process, according to its engine. */
   readonly pid: number;
 }
 
@@ -23,7 +23,7 @@ type Answer =
 
 /**
  * Asks podman, then docker.
- * @throws CliFailure when no engine knows the container, or it does not run.
+ * @throws CliFailure if no engine knows the container, or it is not running.
  */
 export async function findContainer(name: string): Promise<EngineContainer> {
   const refusals: string[] = [];
@@ -72,7 +72,7 @@ function ask(engine: Engine, name: string): Promise<Answer> {
   });
 }
 
-/** Above it there may be warnings that have nothing to do with the question. */
+/** Unrelated warnings may come before it. */
 function lastLine(text: string): string {
   return text.trim().split('\n').at(-1) ?? '';
 }

@@ -1,5 +1,5 @@
-// running.ts: the forwarders of this user that run, and what the command line calls them and their forwards.
-// A forwarder's id is the name of its control socket, a forward's that and its number: 4281/1.
+// forwarders.ts: the running forwarders of this user, and the ids of them and their forwards.
+// A forwarder's id is the name of its control socket; a forward's id adds its number: 4281/1.
 
 import { basename } from 'node:path';
 import { listForwarders, type RunningForwarder } from '../../control/client.js';
@@ -21,7 +21,7 @@ export interface RunningForward {
 
 /**
  * Every forwarder of this user that answers.
- * @param onSilent - Told of each that does not. Default: says so.
+ * @param onSilent - Called for each that does not. Default: prints a line.
  */
 export async function findRunning(onSilent = remarkSilent): Promise<Running[]> {
   const found = await listForwarders(undefined, (socketPath, { message }) => {
@@ -38,12 +38,12 @@ function idOf(socketPath: string): string {
   return basename(socketPath, '.sock');
 }
 
-/** What the command line calls a forward. */
+/** The id of a forward on the command line. */
 export function forwardId(forwarder: Running, number: number): string {
   return `${forwarder.id}/${number}`;
 }
 
-/** Which container forwards lead to: its name and what is shown of its id, or the path of its namespace. */
+/** The container that forwards lead to: its name and short id, or the path of its namespace. */
 export function placeOf({ info }: Running, { netnsPath }: Forward, names: ContainerNames): string {
   const id = info.container?.id;
   if (id === undefined) return netnsPath;
@@ -52,7 +52,7 @@ export function placeOf({ info }: Running, { netnsPath }: Forward, names: Contai
 }
 
 /**
- * The forwarder with this id; the only one when none is given.
+ * The forwarder with this id; without an id, the only one.
  * @throws CliFailure
  */
 export function pickForwarder(running: readonly Running[], id: string | undefined): Running {
@@ -77,7 +77,7 @@ export function pickForward(running: readonly Running[], id: string): RunningFor
   return { forwarder: pickForwarder(running, forwarderId), number: Number(number) };
 }
 
-/** Those forwarders, and those of their forwards, that ids name; everything when none is given. */
+/** The forwarders and forwards with the given ids; without ids, all of them. */
 export interface Selection {
   readonly forwarder: Running;
   /** Undefined: all of them. */
@@ -85,7 +85,8 @@ export interface Selection {
 }
 
 /**
- * Reads ids of forwarders (`4281`) and of forwards (`4281/1`, and `1` while a single forwarder is running).
+ * Reads ids of forwarders (`4281`) and of forwards (`4281/1`, and `1` while a single forwarder is
+ * running).
  * @throws CliFailure
  */
 export function select(running: readonly Running[], ids: readonly string[]): Selection[] {
@@ -97,14 +98,14 @@ export function select(running: readonly Running[], ids: readonly string[]): Sel
       continue;
     }
     const { forwarder, number } = pickForward(running, id);
-    // Who names the whole forwarder beside one of its forwards wants all of it.
+    // The forwarder and one of its forwards together mean the whole forwarder.
     if (!selected.has(forwarder)) selected.set(forwarder, new Set());
     selected.get(forwarder)?.add(number);
   }
   return [...selected].map(([forwarder, numbers]) => ({ forwarder, numbers }));
 }
 
-/** A word without a slash is the number of a forward only where it can be nothing else. */
+/** A word without a slash is the number of a forward only if it can be nothing else. */
 function namesForwarder(running: readonly Running[], id: string): boolean {
   if (id.includes('/')) return false;
   const isNumber = /^\d+$/.test(id) && running.length === 1;

@@ -1,8 +1,8 @@
-// helper-search.ts: where Podman looks for its helper, by the files that it reads.
+// helper-search.ts: where Podman looks for its helper, according to the files that it reads.
 
 import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
 
-/** Podman's own folders, which a list in a file of its configuration replaces. */
+/** Podman's default folders, which a list in its configuration replaces. */
 const usualFolders = [
   '/usr/local/libexec/podman',
   '/usr/local/lib/podman',
@@ -16,30 +16,32 @@ const HELPER = 'rootlessport';
 /** Whose Podman it is. */
 export interface PodmanUser {
   readonly env: NodeJS.ProcessEnv;
-  /** Rootless Podman of every user then: the files of none are read. */
+  /** If true, every user's rootless Podman; then no user's own files are read. */
   readonly isRoot: boolean;
 }
 
-/** What Podman is told of the folders of its helpers. */
+/** The folders that Podman's configuration sets. */
 export interface HelperSearch {
   /** In order. */
   readonly folders: readonly string[];
-  /** The file that says so; undefined where none does. */
+  /** The file that sets them; undefined if none does. */
   readonly file: string | undefined;
 }
 
-/** The file of ours that Podman reads: for root the one of all users. Undefined for a user without a home. */
+/**
+ * Our file that Podman reads; for root, the file of all users. Undefined for a user without a home.
+ */
 export function dropIn({ env, isRoot }: PodmanUser): string | undefined {
   const folder = isRoot ? SYSTEM_FOLDER : userFolder(env);
   return folder === undefined ? undefined : `${folder}/containers.conf.d/spliceport.conf`;
 }
 
-/** The file of ours that Podman of all users reads. */
+/** Our file that every user's Podman reads. */
 export const systemDropIn = `${SYSTEM_FOLDER}/containers.conf.d/spliceport.conf`;
 
 /**
  * The folders that Podman looks into.
- * @param without - A file that is left out, to see what the others say.
+ * @param without - A file to ignore, to see what the others set.
  */
 export function helperSearch(user: PodmanUser, without?: string): HelperSearch {
   let found: HelperSearch = { folders: usualFolders, file: undefined };
@@ -53,7 +55,7 @@ export function helperSearch(user: PodmanUser, without?: string): HelperSearch {
   return found;
 }
 
-/** The helper that Podman starts: the first that there is. */
+/** The helper that Podman starts: the first that exists. */
 export function helperOf({ folders }: HelperSearch, { env }: PodmanUser): string | undefined {
   const { CONTAINERS_HELPER_BINARY_DIR: first = '' } = env;
   return [...(first === '' ? [] : [first]), ...folders]
@@ -61,7 +63,7 @@ export function helperOf({ folders }: HelperSearch, { env }: PodmanUser): string
     .find(isExecutable);
 }
 
-/** The files that Podman reads; a later one wins. */
+/** The files that Podman reads; later files win. */
 function filesInOrder({ env, isRoot }: PodmanUser): string[] {
   const { CONTAINERS_CONF: only = '' } = env;
   if (only !== '') return [only];
@@ -97,7 +99,10 @@ function textOf(file: string): string {
   }
 }
 
-/** The list of a file, without reading all of TOML: comments, strings of both kinds, and Podman's `{append=true}`. */
+/**
+ * The list in a file. Parses only part of TOML: comments, both kinds of strings, and Podman's
+ * `{append=true}`.
+ */
 function listIn(text: string): { folders: string[]; append: boolean | undefined } | undefined {
   const [, list] = /^[ \t]*helper_binaries_dir[ \t]*=[ \t]*\[([^\]]*)\]/m.exec(text) ?? [];
   if (list === undefined) return undefined;
@@ -112,7 +117,7 @@ function listIn(text: string): { folders: string[]; append: boolean | undefined 
   };
 }
 
-/** A string of TOML is one of JSON, but for escapes that nobody needs in a path. */
+/** TOML's strings are JSON's, except for escapes that nobody needs in a path. */
 function read(basic: string): string {
   try {
     return JSON.parse(`"${basic}"`) as string;

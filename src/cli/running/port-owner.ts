@@ -1,4 +1,4 @@
-// port-owner.ts: who has a port of the host, as far as /proc tells this user.
+// port-owner.ts: which process has a host port, as far as this user can see in /proc.
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { endianness } from 'node:os';
@@ -7,7 +7,7 @@ import { parseAddress } from '../../address.js';
 import { CliFailure } from '../failure.js';
 import { allPids, commandOf } from './processes.js';
 
-/** A socket that waits for clients. */
+/** A listening socket. */
 interface HostSocket {
   /** In the notation of {@link parseAddress}. */
   readonly address: string;
@@ -19,14 +19,14 @@ interface HostSocket {
 const TCP_LISTEN = '0A';
 const UDP_UNCONNECTED = '07';
 
-/** An endpoint that could not be had. */
+/** An endpoint that could not be bound. */
 export interface WantedEndpoint {
   readonly protocol: Protocol;
   readonly address: string;
   readonly port: number;
 }
 
-/** The same failure; where a port was taken, with a hint that tells by whom. */
+/** The same failure; if a port is in use, with a hint that names the process. */
 export function withPortOwner(failure: CliFailure, specs: readonly ForwardSpec[]): CliFailure {
   if (failure.code !== 'EADDRINUSE') return failure;
   const hint = describePortOwner(specs.flatMap(endpointsOf)) ?? failure.hint;
@@ -37,15 +37,15 @@ export function withPortOwner(failure: CliFailure, specs: readonly ForwardSpec[]
   });
 }
 
-/** The endpoints that a specification asks for by number. */
+/** The endpoints of a specification, without ports that the kernel picks. */
 function endpointsOf({ protocol = 'tcp', host, count = 1 }: ForwardSpec): WantedEndpoint[] {
   if (host.port === 0) return [];
-  // The address of every address, of both families, stands for all of them here.
+  // The unspecified address means every address of both families here.
   const { address = '::', port } = host;
   return Array.from({ length: count }, (_, index) => ({ protocol, address, port: port + index }));
 }
 
-/** Whose the socket is that keeps others from one of these endpoints, in a sentence; undefined when none is to be seen. */
+/** A sentence about the process that has one of these endpoints; undefined if none can be seen. */
 export function describePortOwner(endpoints: readonly WantedEndpoint[]): string | undefined {
   const taken = {
     tcp: hostSockets('tcp'),
@@ -66,7 +66,7 @@ export function describePortOwner(endpoints: readonly WantedEndpoint[]): string 
   return undefined;
 }
 
-/** Two addresses cannot share a port if they are equal or one of them is every address. */
+/** Two addresses cannot share a port if they are equal, or if one of them means every address. */
 function collide(one: string, other: string): boolean {
   if (one === other || one === '::' || other === '::') return true;
   return [one, other].includes('0.0.0.0') && !one.includes(':') && !other.includes(':');
@@ -86,7 +86,9 @@ function hostSockets(protocol: Protocol): HostSocket[] {
   );
 }
 
-/** The kernel prints an address as 32-bit words of the machine's byte order. @see proc_pid_net(5) */
+/**
+ * The kernel prints an address as 32-bit words of the machine's byte order. @see proc_pid_net(5)
+ */
 function decodeAddress(hex: string): string {
   const words = hex.match(/.{8}/g) ?? [];
   const bytes = words.flatMap((word) => {

@@ -1,20 +1,20 @@
-// processes.ts: what /proc tells of other processes: whose namespaces they live in, and what they are called.
+// processes.ts: facts about other processes from /proc: their namespaces and names.
 
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
-/** Ids of all processes that this one sees. */
+/** The pids of all processes that this one can see. */
 export function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
 }
 
-/** Whether there is such a process. */
+/** Whether the process exists. */
 export function processExists(pid: number): boolean {
   return attempt(() => statSync(`/proc/${pid}`)) !== undefined;
 }
 
-/** The command line of a process, cut to what fits into a message; its name where it has none. */
+/** The command line of a process, cut to fit a message; its name if it has none. */
 export function commandOf(pid: number, maxLength = 80): string {
   const line = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
   const words = line.replaceAll('\0', ' ').trim();
@@ -23,12 +23,13 @@ export function commandOf(pid: number, maxLength = 80): string {
 }
 
 /**
- * A process in whose user namespace this user is root, and which is, or is an ancestor of, a process that lives in the
- * network namespace; undefined when there is none. Entering that user namespace gives the right to enter the network's.
+ * A process that is in the network namespace, or is an ancestor of one that is, and in whose user
+ * namespace this user is root; undefined if there is none. Entering that user namespace gives the
+ * right to enter the network namespace.
  *
- * The ancestors matter where a container has a user namespace of its own, in which its user is not root: the monitor
- * that started it still lives in the engine's.
- * @param pid - A process that lives in the network namespace, where one is known.
+ * Ancestors matter if a container has a user namespace of its own in which this user is not root:
+ * the monitor that started it is still in the engine's user namespace.
+ * @param pid - A process in the network namespace, if one is known.
  */
 export function findEntrance(netnsPath: string, pid?: number): number | undefined {
   const inhabitants = pid === undefined ? inhabitantsOf(netnsPath) : [pid];
@@ -44,23 +45,26 @@ export function findEntrance(netnsPath: string, pid?: number): number | undefine
   return undefined;
 }
 
-/** The processes in a network namespace, as far as this user may look. */
+/** The processes in a network namespace, as far as this user may see them. */
 function inhabitantsOf(netnsPath: string): number[] {
   const wanted = attempt(() => statSync(netnsPath));
-  // Numbers of namespaces are those of one file system, which has no other files.
+  // The inode alone identifies a namespace: all namespaces are in one file system.
   if (wanted?.dev !== statSync('/proc/self/ns/net').dev) return [];
   return allPids().filter(
     (pid) => attempt(() => readlinkSync(`/proc/${pid}/ns/net`)) === `net:[${wanted.ino}]`,
   );
 }
 
-/** Whether the process lives in another user namespace, whose root is this user. @see user_namespaces(7) */
+/**
+ * Whether the process is in another user namespace, in which this user is root. @see
+ * user_namespaces(7)
+ */
 function isRootIn(pid: number): boolean {
   const theirs = attempt(() => readlinkSync(`/proc/${pid}/ns/user`));
   if (theirs === undefined || theirs === readlinkSync('/proc/self/ns/user')) return false;
   const map = attempt(() => readFileSync(`/proc/${pid}/uid_map`, 'utf8')) ?? '';
   return map.split('\n').some((line) => {
-    // The second number is the user as this process sees it, because it lives in another namespace.
+    // The second number is the user as this process sees it, because it is in another namespace.
     const [inside, outside] = line.trim().split(/\s+/).map(Number);
     return inside === 0 && outside === process.geteuid?.();
   });
@@ -72,7 +76,7 @@ function parentOf(pid: number): number | undefined {
   return parent > 0 ? parent : undefined;
 }
 
-/** Processes come and go, and some are not this user's to look at. */
+/** Processes come and go, and this user may not look at some. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();

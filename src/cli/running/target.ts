@@ -3,7 +3,7 @@
 import { CliFailure, exitCodes, usageFailure } from '../failure.js';
 import { processExists } from './processes.js';
 
-/** How the command line names a container. One of them is given. */
+/** The options that select a container; one of them is set. */
 export interface TargetOptions {
   readonly netns?: string;
   readonly pid?: number;
@@ -13,15 +13,15 @@ export interface TargetOptions {
 /** The namespace that forwards lead to. */
 export interface Target {
   readonly netnsPath: string;
-  /** A process that lives in it, where one is known. */
+  /** A process in it, if one is known. */
   readonly pid?: number;
-  /** Id of the container, where an engine has told it. */
+  /** The container's id, if an engine has reported it. */
   readonly containerId?: string;
 }
 
 /**
  * Finds the namespace.
- * @throws CliFailure when there is no such process or container, or none is named.
+ * @throws CliFailure if there is no such process or container, or none is given.
  */
 export async function resolveTarget({ netns, pid, container }: TargetOptions): Promise<Target> {
   if (netns !== undefined) return { netnsPath: netns };

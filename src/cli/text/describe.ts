@@ -1,4 +1,4 @@
-// describe.ts: a forward in a line.
+// describe.ts: describes a forward in one line.
 
 import type { Forward } from '../../index.js';
 import { formatHost } from './units.js';

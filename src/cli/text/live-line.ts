@@ -1,4 +1,5 @@
-// live-line.ts: a line at the foot of a terminal that is written over again and again, while others pass above it.
+// live-line.ts: a line at the foot of a terminal that is overwritten repeatedly, while other lines
+// scroll above it.
 
 import { cutToWidth } from './text-width.js';
 
@@ -15,13 +16,13 @@ export class LiveLine {
     this.#stream = stream;
   }
 
-  /** Shows a text in place of the one before. */
+  /** Replaces the text. */
   show(text: string): void {
     this.#text = text;
     this.#draw();
   }
 
-  /** Lets something print whole lines above. */
+  /** Lets something print complete lines above it. */
   above(write: () => void): void {
     this.#erase();
     write();
@@ -36,7 +37,7 @@ export class LiveLine {
 
   #draw(): void {
     if (this.#text === '') return;
-    // A line that is wrapped takes more to erase.
+    // A wrapped line would take more to erase.
     const cut = cutToWidth(this.#text, this.#stream.columns - 1);
     this.#stream.write(`${this.#eraser()}${cut}`);
     this.#drawnLength = cut.length;
@@ -47,7 +48,7 @@ export class LiveLine {
     this.#drawnLength = 0;
   }
 
-  /** A terminal that has become narrower has wrapped the line, and the cursor is in the last row of it. */
+  /** A terminal that became narrower has wrapped the line, and the cursor is in its last row. */
   #eraser(): string {
     const rowsAbove = Math.ceil(this.#drawnLength / this.#stream.columns) - 1;
     return rowsAbove > 0 ? `\r\x1b[${rowsAbove}A${ERASE_BELOW}` : ERASE;

@@ -5,7 +5,7 @@ import Table from 'cli-table3';
 /** A column and its title. */
 export interface Column {
   readonly title: string;
-  /** Default: `left`; figures stand at the right. */
+  /** Default: `left`; numbers are aligned right. */
   readonly align?: 'left' | 'right';
 }
 

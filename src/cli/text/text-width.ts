@@ -1,4 +1,5 @@
-// text-width.ts: fitting text into the columns of a terminal. All of the project's own text is one column a character.
+// text-width.ts: fits text into the columns of a terminal. In spliceport's own text, each character
+// is one column.
 
 /** The text, or as much of it as fits into `width` columns. */
 export function cutToWidth(text: string, width: number): string {

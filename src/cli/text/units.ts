@@ -1,4 +1,4 @@
-// units.ts: figures as people read them.
+// units.ts: formats figures for people.
 
 import { formatEndpoint } from '../../address.js';
 
@@ -8,7 +8,7 @@ const prefixes = ['', 'k', 'M', 'G', 'T', 'P'];
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let prefix = 0;
-  // What would be rounded up to 1000 belongs to the next prefix.
+  // A figure that rounds up to 1000 gets the next prefix.
   while (value >= 999.5 && prefix < prefixes.length - 1) {
     value /= 1_000;
     prefix += 1;
@@ -42,7 +42,7 @@ export function formatHost(host: {
   return host.dualStack === true ? `*:${host.port}` : formatEndpoint(host);
 }
 
-/** How many of something: `1 session`, `2 sessions`. */
+/** A count with its noun: `1 session`, `2 sessions`. */
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

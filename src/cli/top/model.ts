@@ -1,4 +1,4 @@
-// top-model.ts: the rows of `spliceport top`: what each forward of each forwarder does, looked at again and again.
+// model.ts: the rows of `spliceport top`: the traffic of each forward, polled from every forwarder.
 
 import { containerNames, idsIn, type ContainerNames } from '../running/container-names.js';
 import { findRunning, forwardId, placeOf, type Running } from '../running/forwarders.js';
@@ -6,7 +6,7 @@ import type { SortKey } from '../commands/sort-keys.js';
 import { TrafficMeter } from '../forward/traffic.js';
 import { formatHost } from '../text/units.js';
 
-/** A forward, and what it does. */
+/** A forward and its traffic. */
 export interface TopRow {
   readonly id: string;
   readonly protocol: string;
@@ -22,26 +22,26 @@ export interface TopRow {
   readonly failed: number;
 }
 
-/** Looks at all forwarders of this user. */
+/** Polls all forwarders of this user. */
 export class TopModel {
   #meters = new Map<string, TrafficMeter>();
   #silent = 0;
   #names: ContainerNames = new Map();
-  /** Containers whose names have been asked for. */
+  /** Containers whose names have been requested. */
   readonly #asked = new Set<string>();
   readonly #signal: AbortSignal;
 
-  /** @param signal - Ends what is under way. */
+  /** @param signal - Stops what is in progress. */
   constructor(signal: AbortSignal) {
     this.#signal = signal;
   }
 
-  /** How many forwarders did not answer at the last look. */
+  /** How many forwarders did not answer the last poll. */
   get silent(): number {
     return this.#silent;
   }
 
-  /** One row for each forward. Rates are those since the look before. */
+  /** One row for each forward. Rates are since the previous poll. */
   async look(): Promise<TopRow[]> {
     let silent = 0;
     const running = await findRunning(() => void (silent += 1));
@@ -49,14 +49,14 @@ export class TopModel {
     void this.#learnNames(running);
     const meters = new Map<string, TrafficMeter>();
     const rows = await Promise.all(
-      // One that ends meanwhile has no rows.
+      // A forwarder that exits in the meantime has no rows.
       running.map((forwarder) => this.#rowsOf(forwarder, meters).catch(() => [])),
     );
     this.#meters = meters;
     return rows.flat();
   }
 
-  /** Asks once for each container, and keeps nobody waiting: the next look shows the names. */
+  /** Asks once for each container, without waiting: the next poll shows the names. */
   async #learnNames(running: readonly Running[]): Promise<void> {
     const unknown = idsIn(running).filter((id) => !this.#asked.has(id));
     if (unknown.length === 0) return;
@@ -98,10 +98,10 @@ export class TopModel {
   }
 }
 
-/** How rows are sorted. */
+/** The order of rows. */
 export interface Sorting {
   readonly key: SortKey;
-  /** Against the column's own order, which is the largest figure first, and the smallest id and port. */
+  /** Against the column's own order: largest figures first, but smallest ids and ports first. */
   readonly reversed: boolean;
 }
 
@@ -113,7 +113,7 @@ const figureOf: Readonly<Record<Exclude<SortKey, 'id' | 'host'>, (row: TopRow) =
   failed: (row) => row.failed,
 };
 
-/** The rows in order; equal ones by id, so that they stay where they are. */
+/** The sorted rows; equal ones by id, so that they stay in place. */
 export function sortRows(rows: readonly TopRow[], { key, reversed }: Sorting): TopRow[] {
   const sign = reversed ? -1 : 1;
   return rows.toSorted((one, other) => sign * compare(one, other, key) || byId(one, other));

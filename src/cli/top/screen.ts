@@ -1,5 +1,5 @@
-// screen.ts: a whole terminal for one program: the alternate screen, keys one by one, and everything as it was at the end,
-// however that comes.
+// screen.ts: takes over a terminal: the alternate screen and single keys. Restores everything at
+// the end, however the program ends.
 
 import { writeSync } from 'node:fs';
 import { emitKeypressEvents, type Key } from 'node:readline';
@@ -13,14 +13,14 @@ const HOME = '\x1b[H';
 const ERASE_LINE_END = '\x1b[K';
 const ERASE_BELOW = '\x1b[J';
 
-/** What the screen tells its program. */
+/** What the screen reports. */
 export interface ScreenEvents {
   readonly onKey: (key: Key) => void;
-  /** The size is another one, or the screen was left for a while: all must be drawn anew. */
+  /** The size has changed, or the screen was left for a while: everything must be redrawn. */
   readonly onRedraw: () => void;
 }
 
-/** The terminal, from the making to the disposal. */
+/** The terminal, until it is disposed. */
 export class Screen implements Disposable {
   readonly #events: ScreenEvents;
   #isEntered = false;
@@ -32,7 +32,7 @@ export class Screen implements Disposable {
     process.stdout.on('resize', this.#events.onRedraw);
     process.on('SIGCONT', this.#onContinue);
     process.on('exit', this.#leave);
-    // Before the stack is printed, which the alternate screen would take with it.
+    // Before the stack is printed: it would disappear with the alternate screen.
     process.on('uncaughtExceptionMonitor', this.#leave);
     this.#enter();
   }
@@ -72,7 +72,7 @@ export class Screen implements Disposable {
     this.#isEntered = false;
     try {
       process.stdin.setRawMode(false).pause();
-      // The process may end at once, and with it what it has not written yet.
+      // The process may exit at once, and lose what it has not written yet.
       writeSync(process.stdout.fd, LEAVE);
     } catch {
       // The terminal is gone.

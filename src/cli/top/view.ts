@@ -1,4 +1,4 @@
-// top-view.ts: what `spliceport top` shows, as lines. Knows no terminal.
+// view.ts: the screen of `spliceport top` as lines. Knows no terminal.
 
 import { cutToWidth } from '../text/text-width.js';
 import { COLUMN_GAP, tableLines, type Column } from '../text/table.js';
@@ -6,12 +6,12 @@ import { sortRows, type Sorting, type TopRow } from './model.js';
 import { sortKeys, type SortKey } from '../commands/sort-keys.js';
 import { count, formatRate } from '../text/units.js';
 
-/** What a person has chosen. */
+/** What the user has chosen. */
 export interface ViewState {
   readonly sorting: Sorting;
-  /** Index of the first row that is shown. */
+  /** Index of the first row shown. */
   readonly offset: number;
-  /** Whether the keys are shown in place of the rows. */
+  /** Whether the keys are shown instead of the rows. */
   readonly help?: boolean;
 }
 
@@ -21,7 +21,7 @@ export interface Size {
   readonly rows: number;
 }
 
-/** A line, and whether it is the one with the titles. */
+/** A line, and whether it has the titles. */
 export interface ViewLine {
   readonly text: string;
   readonly isTitle?: boolean;
@@ -44,7 +44,9 @@ const titles: readonly Title[] = [
   { title: 'IN' },
 ];
 
-/** What a narrow terminal shows first, after the column that rows are sorted by. */
+/**
+ * The order in which columns get space on a narrow terminal, after the one that rows are sorted by.
+ */
 const importance = [
   ...['ID', 'TO HOST', 'TO CONTAINER', 'HOST', 'OPEN', 'PROTO', 'CONN/S', 'FAILED', 'TARGET', 'IN'],
 ];
@@ -52,7 +54,7 @@ const importance = [
 /** The last column may be cut to this many characters. */
 const LEAST_PLACE_WIDTH = 12;
 
-/** In place of the rows, after `?`. */
+/** Shown instead of the rows after `?`. */
 const helpLines = [
   '← →              sort by the previous or next column',
   'r                reverse the order',
@@ -68,12 +70,12 @@ export function pageSize({ rows }: Size): number {
   return Math.max(rows - LINES_AROUND_ROWS, 1);
 }
 
-/** The offset that is nearest to the one asked for and leaves no room empty. */
+/** The offset nearest to the requested one that leaves no space empty. */
 export function clampOffset(offset: number, rowCount: number, size: Size): number {
   return Math.max(Math.min(offset, rowCount - pageSize(size)), 0);
 }
 
-/** Sorts by the next column, or by the one before. */
+/** Sorts by the next or the previous column. */
 export function moveSorting({ key }: Sorting, step: 1 | -1): Sorting {
   const index = (sortKeys.indexOf(key) + step + sortKeys.length) % sortKeys.length;
   return { key: sortKeys[index] ?? key, reversed: false };
@@ -92,7 +94,7 @@ export function render(
   const offset = clampOffset(state.offset, rows.length, size);
   const shown = sortRows(rows, state.sorting).slice(offset, offset + pageSize(size));
   const mark = state.sorting.reversed ? '▲' : '▼';
-  // A character in the last column would leave the cursor in a place that terminals do not agree on.
+  // After a character in the last column, terminals differ in where the cursor is.
   const width = size.columns - 1;
   const cells = shown.map(cellsOf);
   const fitting = fittingColumns(cells, state.sorting.key, width);
@@ -116,7 +118,7 @@ export function render(
   ].slice(0, size.rows);
 }
 
-/** Indexes of the columns that fit side by side, the more important ones before the others. */
+/** Indexes of the columns that fit side by side, the more important ones first. */
 function fittingColumns(
   cells: readonly (readonly string[])[],
   sortedBy: SortKey,
