@@ -1,5 +1,5 @@
-// check.mjs: `npm run check`. Compiler, linters and formatters, in parallel; shows the output of what failed.
-// `npm run check -- --fix` lets the formatters and eslint write.
+// check.mjs: `npm run check`. Runs compilers, linters and formatters in parallel, and prints the
+// output of those that fail. `npm run check -- --fix` lets the formatters and eslint write.
 
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,7 +20,7 @@ const listed = spawnSync('git', ['ls-files', '-co', '--exclude-standard', '*.cc'
 });
 const cppFiles = listed.stdout.split('\n').filter((file) => file !== '' && existsSync(file));
 
-/** Runs a program; resolves to its output when it fails. */
+/** Runs a program; resolves to its output if it fails. */
 const run = (program, args) =>
   new Promise((resolve) => {
     execFile(program, args, { maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
@@ -51,7 +51,7 @@ async function clangTool(name, check) {
 const clangFormat = () =>
   run('clang-format', fix ? ['-i', ...cppFiles] : ['--dry-run', '-Werror', ...cppFiles]);
 
-/** A file that passed is not looked at again until it, a header or a setting changes. */
+/** A file that passed is not checked again until it, a header or a setting changes. */
 async function clangTidy() {
   const failure = cmakeJs('configure', 'tidy', { NODE_HEADERS: nodeHeaders() });
   if (failure) return failure;
@@ -106,7 +106,7 @@ async function report(name, check) {
   return typeof result !== 'string';
 }
 
-// Formatters that write must not run beside each other.
+// Formatters that write must not run at the same time.
 const jobs = Object.entries(checks).map(
   ([name, check]) =>
     () =>

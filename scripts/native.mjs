@@ -1,6 +1,7 @@
-// native.mjs: builds the engine without Node (CMakeLists.txt, through cmake-js) and runs its tests, once plain and
-// once under each set of sanitizers. Run as a program, it takes the kinds to run: plain asan tsan (default: all three),
-// and gcc and clang, which are plain ones by the oldest compilers that README.md promises, the addon included.
+// native.mjs: builds the engine without Node (CMakeLists.txt, through cmake-js) and runs its tests,
+// once plain and once under each set of sanitizers. Run as a program, it takes the kinds to run:
+// plain asan tsan (default: all three), and gcc and clang, which are plain ones by the oldest
+// compilers that README.md promises, the addon included.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -19,8 +20,8 @@ import {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// Sanitizers may not find room for their shadow memory when addresses are randomized by more bits than they expect.
-// Some containers forbid to turn that off, and then it must do.
+// Sanitizers may find no room for their shadow memory if addresses are randomized by more bits than
+// they expect. Some containers do not allow turning that off; then the tests run with it.
 export const unrandomized =
   spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
 
@@ -42,7 +43,10 @@ const kinds = {
   },
 };
 
-/** The folder of node.h and uv.h: node-gyp's, if it has built the addon, else the one beside this node. */
+/**
+ * The folder of node.h and uv.h: node-gyp's, if it has built the addon, otherwise the one next to
+ * this node.
+ */
 export function nodeHeaders() {
   const config = join(root, 'build/config.gypi');
   const nodedir =
@@ -50,7 +54,7 @@ export function nodeHeaders() {
   return join(nodedir || dirname(dirname(process.execPath)), 'include/node');
 }
 
-/** Runs cmake-js in build-NAME; returns its output when it fails. */
+/** Runs cmake-js in build-NAME; returns its output if it fails. */
 export function cmakeJs(command, name, definitions, target = 'all') {
   const program = join(root, 'node_modules/cmake-js/bin/cmake-js');
   const options = [
@@ -76,7 +80,9 @@ export function cmakeJs(command, name, definitions, target = 'all') {
   return status === 0 ? undefined : `${stdout}${stderr}`;
 }
 
-/** What `npm test` needs for the native tests and does not find, with the command that installs it. */
+/**
+ * Missing tools that `npm test` needs for the native tests, with the command that installs them.
+ */
 export function missingTools() {
   const cmake = spawnSync('cmake', ['--version']).status === 0;
   const doctest = ['/usr/include', '/usr/local/include'].some((folder) =>
@@ -128,7 +134,7 @@ function runTests(name, kind, tryAgain) {
   };
 }
 
-/** Builds a kind; returns what was printed when that fails. */
+/** Builds a kind; returns the output if that fails. */
 function build(name, { sanitize, compiler }) {
   if (compiler === undefined) return cmakeJs('build', name, { SANITIZE: sanitize });
   const definitions = {
@@ -146,7 +152,7 @@ function buildFailed(name, output) {
   return { ...noOutcome(), failed: 1, failures };
 }
 
-/** Builds and runs the given kinds. With `tryAgain`, cases that fail have a second run, each alone. */
+/** Builds and runs the given kinds. With `tryAgain`, failed cases are retried, each alone. */
 export function runNativeTests(names = sanitized, { tryAgain = false } = {}) {
   const outcomes = names.map((name) => {
     const started = performance.now();

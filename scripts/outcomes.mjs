@@ -1,14 +1,14 @@
-// outcomes.mjs: what runs of tests have come to: read from the reports of doctest and vitest, and told in the last
-// lines of `npm test`, for whoever sees no more than these.
+// outcomes.mjs: the outcomes of test runs: reads the reports of doctest and vitest, and writes the
+// last lines of `npm test` for anyone who sees only those.
 
 import { stripVTControlCharacters } from 'node:util';
 
 const mostDetails = 6;
 const mostCharacters = 200;
-/** With one more for the counts they still fit into the 20 that are shown of a long log. */
+/** With one more line for the counts, they fit the 20 lines that are shown of a long log. */
 const mostLastLines = 19;
 
-/** What nothing has come to. */
+/** The outcome of no tests. */
 export const noOutcome = () => ({ passed: 0, failed: 0, skipped: 0, failures: [], retried: [] });
 
 export function sumOf(outcomes) {
@@ -24,7 +24,10 @@ export function sumOf(outcomes) {
 const shortened = (lines) =>
   lines.slice(0, mostDetails).map((line) => line.trimEnd().slice(0, mostCharacters));
 
-/** How many cases have passed, failed and been left out by doctest's report; nothing when it does not say. */
+/**
+ * How many cases passed, failed and were skipped, according to doctest's report; undefined if it
+ * has no counts.
+ */
 export function doctestCounts(report) {
   const counts = /test cases: +\d+ \| +(\d+) passed \| +(\d+) failed \| +(\d+) skipped/.exec(
     report,
@@ -34,7 +37,7 @@ export function doctestCounts(report) {
   return { passed, failed, skipped };
 }
 
-/** The cases that have failed by doctest's report, each with the first assertion that did. */
+/** The failed cases in doctest's report, each with its first failed assertion. */
 export function failedCases(report, root) {
   const cases = new Map();
   for (const section of report.split(/^={20,}$/m)) {
@@ -49,8 +52,8 @@ export function failedCases(report, root) {
 }
 
 /**
- * What doctest takes as a filter for a name. There is no way to say that a star or a question mark is meant as such,
- * so that others may match as well.
+ * A name as a filter for doctest. A star or a question mark cannot be escaped, so other names may
+ * match too.
  */
 export function filterFor(name) {
   return name.replaceAll(/[\\,]/g, '\\$&');
@@ -58,14 +61,14 @@ export function filterFor(name) {
 
 const sanitizerReport = /\w+Sanitizer|runtime error: /;
 
-/** Whether failed cases are all that is wrong with a run: what a sanitizer has found stays found. */
+/** Whether failed cases are the only problem of a run: a sanitizer's report is never retried. */
 export function hasOnlyFailedCases({ status, stdout, stderr }) {
   const failed = doctestCounts(stdout)?.failed;
   const isWhole = status === 1 && failed > 0 && failedCases(stdout, '').length === failed;
   return isWhole && !/CRASHED/.test(stdout) && !sanitizerReport.test(stdout + stderr);
 }
 
-/** What a run without a failed case has failed for. */
+/** Why a run without a failed case failed. */
 export function whatElse({ status, signal, stdout, stderr }) {
   const lines = `${stdout}\n${stderr}`.split('\n');
   const reports = lines.filter((line) => sanitizerReport.test(line));
@@ -78,7 +81,7 @@ const firstLine = ({ name, message }) => {
   return shortened([`${name ?? 'Error'}: ${text.split('\n')[0]}`])[0];
 };
 
-/** What vitest hands to a reporter at the end of a run. */
+/** The outcome in what vitest passes to a reporter at the end of a run. */
 export function vitestOutcome(modules, unhandledErrors) {
   const outcome = noOutcome();
   const fail = (name, errors) => {
@@ -97,7 +100,8 @@ export function vitestOutcome(modules, unhandledErrors) {
     }
     const suites = [module, ...module.children.allSuites()];
     const errors = suites.flatMap((suite) => suite.errors());
-    // A file that cannot be loaded has failed without a test of its own, as has what runs before tests or after them.
+    // A file that cannot be loaded fails without a test of its own, and so does a hook before or
+    // after tests.
     if (errors.length > 0 || (module.state() === 'failed' && outcome.failed === failedBefore))
       fail(name, errors);
   }
@@ -105,7 +109,7 @@ export function vitestOutcome(modules, unhandledErrors) {
   return outcome;
 }
 
-/** The end of what `npm test` prints. Names come last where they do not fit with what went wrong. */
+/** The last lines of `npm test`. Names come last where they do not fit with what went wrong. */
 export function lastLines({ passed, failed, skipped, failures, retried }) {
   const long = failures.flatMap(({ name, details }) => [
     `  ${name}`,

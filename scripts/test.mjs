@@ -1,9 +1,10 @@
-// test.mjs: `npm test`. Runs vitest and the native tests, and ends with what failed, what passed only when it was tried
-// again, which it is in CI alone, and one line: N passed, N failed, N skipped.
-// With arguments it runs vitest alone, with these arguments: npm test -- --project unit.
+// test.mjs: `npm test`. Runs vitest and the native tests. The last lines list what failed and, in
+// CI, where failed tests are retried, what passed only then; and the counts: N passed, N failed, N
+// skipped. With arguments, it runs only vitest, with these arguments: npm test -- --project unit.
 //
-// The tests make network namespaces and forward into them and out of their own, which takes CAP_SYS_ADMIN in the user
-// namespaces that own these. Root has it; everybody else becomes root of a user and a network namespace first.
+// The tests create network namespaces and forward into them and out of their own, which takes
+// CAP_SYS_ADMIN in the user namespaces that own these. Root has it; everybody else becomes root of
+// a new user and network namespace first.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,15 +1,16 @@
-// address.ts: IP addresses in text form. Small, because node:net would cost a start-up more than all of the library.
+// address.ts: IP addresses in text form. Small: loading node:net would take longer than loading the
+// whole library.
 
 /** An IP address in its canonical text form. */
 export interface IpAddress {
   readonly family: 4 | 6;
-  /** As RFC 5952 writes it; an IPv4-mapped IPv6 address is given as the IPv4 address that it stands for. */
+  /** In the form of RFC 5952; an IPv4-mapped IPv6 address as its IPv4 address. */
   readonly address: string;
 }
 
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-/** Reads a numeric address, without brackets or zone; undefined when it is none. */
+/** Parses a numeric address, without brackets or zone; undefined if it is invalid. */
 export function parseAddress(text: string): IpAddress | undefined {
   if (IPV4.test(text)) return { family: 4, address: text };
   const groups = parseIpv6(text);
@@ -30,14 +31,14 @@ export function formatEndpoint(endpoint: {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** Whether it stands for every address of its family. */
+/** Whether it means every address of its family. */
 export function isUnspecified(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
 }
 
 /**
- * Reads a block of addresses, such as `10.0.0.0/8`; an address alone stands for itself. Its canonical text form;
- * undefined when it is none.
+ * Parses a block of addresses, such as `10.0.0.0/8`, or a single address. Returns its canonical
+ * text form; undefined if it is invalid.
  */
 export function parseCidr(text: string): string | undefined {
   const [, network = '', prefix] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
@@ -78,7 +79,8 @@ function parseGroups(text: string, mayEndInIpv4: boolean): number[] | undefined 
 }
 
 function formatIpv6(groups: readonly number[]): string {
-  // RFC 5952: the longest run of zero groups, of two at least and the first among equals, is written as "::".
+  // RFC 5952: the longest run of at least two zero groups, the first of equal ones, is written as
+  // "::".
   let [start, length] = [-1, 1];
   for (let from = 0; from < 8; from++) {
     let to = from;

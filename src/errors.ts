@@ -1,12 +1,13 @@
-// errors.ts: every error that the library makes. Imports only what the process has loaded already.
+// errors.ts: every error that the library makes. Imports only what the process has already loaded.
 
 import { describeErrno } from './errno.js';
 import type { Protocol, Side } from './types.js';
 import { assignDefined } from './util.js';
 
 /**
- * Codes of the library's own errors; an error of the system carries the name of its errno instead (`EADDRINUSE`).
- * Codes never change their meaning: match them, not the text. docs/errors.md lists every one.
+ * Codes of the library's own errors; errors of the system have the name of their errno instead
+ * (`EADDRINUSE`). Codes never change their meaning: match them, not the text. docs/errors.md lists
+ * them.
  */
 export type SpliceportErrorCode =
   | 'ERR_SPLICEPORT_ALREADY_FORWARDED'
@@ -41,7 +42,7 @@ export interface SystemErrorContext {
   readonly hint?: string | undefined;
 }
 
-/** Anything that went wrong other than a bad argument. */
+/** Any failure other than an invalid argument. */
 export class SpliceportError extends Error {
   static {
     this.prototype.name = 'SpliceportError';
@@ -49,7 +50,10 @@ export class SpliceportError extends Error {
 
   /** A {@link SpliceportErrorCode}, or the name of an errno. */
   readonly code: SpliceportErrorCode | (string & Record<never, never>);
-  /** The forward in question: the one that has the port already, is led to, or the id that is not known. */
+  /**
+   * The forward in question: the one that has the port already, is led to, or the id that is not
+   * known.
+   */
   declare readonly forwardId?: number;
 
   constructor(
@@ -64,8 +68,8 @@ export class SpliceportError extends Error {
 }
 
 /**
- * A system call that failed. It looks like Node's own: the message is `<syscall> <CODE>: <text> <address>:<port>`, or
- * ends in the path where there is one.
+ * A failed system call, in the form of Node's own errors: the message is `<syscall> <CODE>: <text>
+ * <address>:<port>`, or ends with the path if there is one.
  */
 export class SpliceportSystemError extends SpliceportError {
   static {
@@ -75,14 +79,16 @@ export class SpliceportSystemError extends SpliceportError {
   /** The system's number for `code`; negative, as in Node. */
   readonly errno: number;
   readonly syscall: string;
-  /** The side of the forward that failed; absent when the call has to do with neither. */
+  /** The side of the forward that failed; absent if the call is for neither. */
   declare readonly side?: Side;
   declare readonly protocol?: Protocol;
   declare readonly address?: string;
   declare readonly port?: number;
   /** The file in question, such as that of a network namespace. */
   declare readonly path?: string;
-  /** Advice in a sentence or two, where the cause is a common one. It may be reworded at any time. */
+  /**
+   * Advice in a sentence or two, if the cause is a common one. Its wording may change at any time.
+   */
   declare readonly hint?: string;
 
   constructor(failure: SystemFailure, context: SystemErrorContext = {}) {
@@ -107,7 +113,7 @@ export function invalidArgType(
   });
 }
 
-/** An argument of the right type with a value that is not allowed. */
+/** An argument of the right type with an invalid value. */
 export function outOfRange(
   name: string,
   expected: string,
@@ -118,7 +124,7 @@ export function outOfRange(
   });
 }
 
-/** Fields that nothing reads: misspelt, or of another object. */
+/** Unknown fields: misspelt, or from another object. */
 export function unknownFields(
   name: string,
   unknown: readonly string[],
@@ -131,7 +137,7 @@ export function unknownFields(
   });
 }
 
-/** A port specification that cannot be read; `problem` is a clause that says why. */
+/** A malformed port specification; `problem` is a clause with the reason. */
 export function invalidPortSpec(
   spec: string,
   problem: string,

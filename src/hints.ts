@@ -1,11 +1,12 @@
-// hints.ts: advice for the failures that users meet most. Reads the present settings only when one has happened.
+// hints.ts: advice for the most common failures. Reads the current system settings only after one
+// has happened.
 
 import { readFileSync } from 'node:fs';
 import { describeErrno } from './errno.js';
 import { unprivilegedPortStart } from './sysctl.js';
 import type { Protocol } from './types.js';
 
-/** Advice on a host socket that could not be opened. */
+/** Advice for a host socket that could not be opened. */
 export function hostSocketHint(
   errno: number,
   host: { readonly protocol: Protocol; readonly address: string; readonly port: number },
@@ -15,7 +16,7 @@ export function hostSocketHint(
   if (code === 'EACCES') return privilegedPortHint(host.port);
   if (code === 'EADDRINUSE') {
     const kind = host.protocol === 'tcp' ? 't' : 'u';
-    // All of them and not listeners alone: an outgoing connection may have the port, too.
+    // All sockets rather than only listeners: an outgoing connection may have the port, too.
     return `Another socket has this port; "ss -an${kind}p 'sport = :${port}'" shows which process.`;
   }
   if (code === 'EADDRNOTAVAIL') {
@@ -24,7 +25,7 @@ export function hostSocketHint(
   return fileLimitHint(code);
 }
 
-/** Advice on a network namespace that could not be opened or entered. */
+/** Advice for a network namespace that could not be opened or entered. */
 export function netnsHint(failure: {
   readonly errno: number;
   readonly syscall: string;
@@ -45,7 +46,7 @@ export function netnsHint(failure: {
   return engineHint(failure);
 }
 
-/** Advice on threads and descriptors that the process cannot have. */
+/** Advice for a lack of threads or descriptors. */
 export function engineHint(failure: {
   readonly errno: number;
   readonly syscall: string;
@@ -57,7 +58,7 @@ export function engineHint(failure: {
   return fileLimitHint(code);
 }
 
-/** Advice on a namespace where servers cannot be shown their clients' addresses. */
+/** Advice for a namespace whose servers cannot be shown their clients' addresses. */
 export function transparencyHint(failure: {
   readonly errno: number;
   readonly syscall: string;

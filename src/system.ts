@@ -1,5 +1,5 @@
-// system.ts: small system calls that Node lacks, for front ends that speak a foreign protocol to a container engine.
-// Where the addon returns a failure, these throw it.
+// system.ts: small system calls that Node lacks, for front-ends of container engines. If the addon
+// returns a failure, these functions throw it.
 
 import {
   binding,
@@ -13,13 +13,14 @@ import { NetnsTable } from './spec/netns.js';
 
 export type { FdWatcher, PeerCredentials };
 
-/** The type of a unix socket: `seqpacket` keeps the boundaries of messages. @see unix(7) */
+/** The type of a Unix socket: `seqpacket` keeps message boundaries. @see unix(7) */
 export type UnixSocketType = 'seqpacket' | 'stream';
 
 /**
  * Calls back whenever a descriptor is readable or at its end, until the watch is closed.
  * The descriptor is borrowed: close the watch first, then the descriptor.
- * @throws SpliceportSystemError such as `EPERM` when it is that of a plain file, or `EEXIST` when it is watched already
+ * @throws SpliceportSystemError such as `EPERM` for a regular file, or `EEXIST` if it is already
+ * watched
  */
 export function watchFd(fd: number, onReadable: () => void): FdWatcher {
   try {
@@ -31,19 +32,20 @@ export function watchFd(fd: number, onReadable: () => void): FdWatcher {
 }
 
 /**
- * Makes a listening unix socket in an open folder; the whole path may be longer than the 107 bytes of an address.
+ * Creates a listening Unix socket in an open folder; the whole path may be longer than the 107
+ * bytes of an address.
  * @param directoryFd - Borrowed.
- * @returns A descriptor that the caller closes. It does not block.
- * @throws SpliceportSystemError such as `EADDRINUSE` when the name is taken
+ * @returns A non-blocking descriptor, which the caller must close.
+ * @throws SpliceportSystemError such as `EADDRINUSE` if the name is in use
  */
 export function listenUnix(type: UnixSocketType, directoryFd: number, name: string): number {
   return unwrap(binding.listenUnix(type, directoryFd, name), name);
 }
 
 /**
- * Connects to a unix socket in an open folder, by {@link listenUnix}'s rules.
+ * Connects to a Unix socket in an open folder; see {@link listenUnix}.
  * @param directoryFd - Borrowed.
- * @returns A descriptor that the caller closes. It does not block.
+ * @returns A non-blocking descriptor, which the caller must close.
  * @throws SpliceportSystemError such as `ECONNREFUSED`
  */
 export function connectUnix(
@@ -56,7 +58,8 @@ export function connectUnix(
 
 /**
  * Accepts a connection.
- * @returns A descriptor that the caller closes, or undefined when nobody waits. It does not block.
+ * @returns A non-blocking descriptor, which the caller must close, or undefined if nobody is
+ * waiting.
  * @throws SpliceportSystemError
  */
 export function acceptUnix(fd: number): number | undefined {
@@ -64,8 +67,8 @@ export function acceptUnix(fd: number): number | undefined {
 }
 
 /**
- * Reads what is there: one message of a `seqpacket` socket, or some bytes of a stream.
- * @returns Empty at the end, undefined when there is nothing yet.
+ * Reads what is available: one message of a `seqpacket` socket, or some bytes of a stream.
+ * @returns Empty at the end, undefined if there is nothing yet.
  * @throws SpliceportSystemError such as `ECONNRESET`
  */
 export function receive(fd: number, maxBytes: number): Buffer | undefined {
@@ -73,7 +76,7 @@ export function receive(fd: number, maxBytes: number): Buffer | undefined {
 }
 
 /**
- * The process that connected to a unix socket.
+ * The process that connected to a Unix socket.
  * @throws SpliceportSystemError
  * @see SO_PEERCRED in unix(7)
  */
@@ -82,8 +85,8 @@ export function peerCredentials(fd: number): PeerCredentials {
 }
 
 /**
- * Takes a watch for a descriptor that Node reads from next, in the same turn of its event loop. Without one left, Node
- * would end the process.
+ * Takes a watch for a descriptor that Node reads from next, in the same turn of its event loop.
+ * Without one left, Node would end the process.
  * @throws SpliceportSystemError such as `ENOSPC`
  * @see epoll_ctl(2)
  */
@@ -92,15 +95,15 @@ export function takeWatch(fd: number): void {
 }
 
 /**
- * Sends all of it or fails; never waits and never raises SIGPIPE.
- * @throws SpliceportSystemError such as `EPIPE`, or `EAGAIN` when the peer does not read
+ * Sends everything or fails; never waits and never raises SIGPIPE.
+ * @throws SpliceportSystemError such as `EPIPE`, or `EAGAIN` if the peer does not read
  */
 export function send(fd: number, data: Uint8Array): void {
   check(binding.send(fd, data));
 }
 
 /**
- * Makes `target` a copy of `fd`, which closes what `target` was.
+ * Makes `target` a copy of `fd`, and closes the file that `target` was.
  * @throws SpliceportSystemError such as `EBADF`
  * @see dup2(2)
  */
@@ -109,7 +112,7 @@ export function replaceFd(fd: number, target: number): void {
 }
 
 /**
- * Raises this process's limit on open files to the most that it may have.
+ * Raises this process's limit on open files to the hard limit.
  * @returns The new limit.
  * @throws SpliceportSystemError
  * @see getrlimit(2)
@@ -119,7 +122,7 @@ export function raiseFileLimit(): number {
 }
 
 /**
- * Finds out whether a network namespace can be opened and entered.
+ * Checks whether a network namespace can be opened and entered.
  * @throws SpliceportError `ERR_SPLICEPORT_NETNS_GONE`
  * @throws SpliceportSystemError such as `EPERM` with side `container`
  */

@@ -1,29 +1,29 @@
-// unix-listener.ts: accepts clients at a unix socket of this user's. Whatever fails costs one client at most: what listens is
-// part of processes that others rely on.
+// unix-listener.ts: accepts clients on a Unix socket of this user. A failure costs at most one
+// client, because others rely on the process.
 
 import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { acceptUnix, peerCredentials, receive, watchFd, type FdWatcher } from './system.js';
 import { fileIdentity } from './util.js';
 
-/** How long accepting pauses when it fails, as for want of descriptors or of watches. */
+/** How long accepting pauses after a failure, such as a lack of descriptors or watches. */
 const REST_MS = 100;
-/** How long a refused client may take to send its request and read the answer. */
+/** How long a rejected client may take to send its request and read the answer. */
 const LINGER_MS = 1_000;
-/** Further ones are let go at once. */
+/** Further ones are closed at once. */
 const MAX_LINGERING = 16;
 const CHUNK_BYTES = 64 * 1024;
 
 let lingering = 0;
 
-/** What becomes of clients. Both take the descriptor over, and never throw. */
+/** Handlers of clients. Both take over the descriptor, and never throw. */
 export interface Reception {
   /** This user, or root. */
   serve(fd: number): void;
-  /** Another user, or one who cannot be told. */
+  /** Another user, or an unknown one. */
   refuse(fd: number, reason: string): void;
 }
 
-/** Accepts until it is closed. */
+/** Accepts clients until it is closed. */
 export class UnixListener {
   readonly #fd: number;
   readonly #reception: Reception;
@@ -32,10 +32,10 @@ export class UnixListener {
   #isOpen = true;
 
   /**
-   * Begins.
-   * @param fd - Listens. Taken over, unless this throws.
-   * @param keepsAlive - Whether the process lives on for it.
-   * @throws SpliceportSystemError such as `ENOSPC` where no watch is left
+   * Starts.
+   * @param fd - The listening socket. Taken over, unless this throws.
+   * @param keepsAlive - Whether it keeps the process alive.
+   * @throws SpliceportSystemError such as `ENOSPC` if no watch is left
    */
   constructor(fd: number, reception: Reception, keepsAlive: boolean) {
     this.#fd = fd;
@@ -44,7 +44,7 @@ export class UnixListener {
     this.#watch();
   }
 
-  /** Accepts nobody any more; may be called twice. */
+  /** Stops accepting; may be called twice. */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -92,16 +92,18 @@ export function identityOf(path: string): string | undefined {
   return stats && fileIdentity(stats);
 }
 
-/** Removes the file of a socket, unless it is another's by now. What cannot be looked at is not removed. */
+/**
+ * Removes the file of a socket, unless it is another's by now. A file that stat(2) fails for stays.
+ */
 export function removeOwnFile(path: string, identity: string | undefined): void {
   try {
     if (identity !== undefined && identityOf(path) === identity) unlinkSync(path);
   } catch {
-    // It is gone, and perhaps the folder with it.
+    // It is gone, perhaps with its folder.
   }
 }
 
-/** The user that this process acts as, by the numbers of its own user namespace. */
+/** The effective user id of this process, in its own user namespace. */
 export function effectiveUid(): number {
   return process.geteuid?.() ?? 0;
 }
@@ -119,8 +121,8 @@ function strangerAt(fd: number): string | undefined {
 }
 
 /**
- * Closes a connection whose client has its answer, but first waits for the request: what is closed with one unread is reset,
- * and the client may never see the answer.
+ * Closes a connection whose answer has been sent, but first reads the request: closing with unread
+ * data resets the connection, and the client may never see the answer.
  * @param fd - Taken over.
  */
 export function linger(fd: number): void {
