@@ -55,6 +55,11 @@ export default defineConfig({
           env: { SPLICEPORT_DEBIAN_ROOT: folder },
         }),
       ),
+      ...roots
+        .filter(({ suite }) => suite === 'trixie')
+        .map(({ folder }) =>
+          project('package', { timeoutMs: 300_000, env: { SPLICEPORT_DEBIAN_ROOT: folder } }),
+        ),
       ...(soakMinutes > 0 ? [project('soak', { timeoutMs: (soakMinutes + 2) * 60_000 })] : []),
     ],
   },

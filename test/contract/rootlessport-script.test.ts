@@ -145,6 +145,13 @@ describe('the bundle', () => {
       },
     ],
     [
+      'a symbolic link to its folder',
+      () => {
+        symlinkSync('../../libexec', join(folder, 'links/here/spliceport'));
+        return { command: [join(folder, 'links/here/spliceport/rootlessport')] };
+      },
+    ],
+    [
       'a chain of relative symbolic links, without a PATH that could follow them',
       () => {
         symlinkSync('here/second', join(folder, 'links/first'));
