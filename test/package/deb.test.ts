@@ -85,7 +85,10 @@ describe('the Debian package', () => {
     );
     // The helper answers by itself what it cannot read.
     const helper = inside('/usr/libexec/spliceport/rootlessport < /dev/null');
-    expect(helper, helper.stderr).toMatchObject({ status: 1, stdout: 'Unexpected end of JSON input\n' });
+    expect(helper, helper.stderr).toMatchObject({
+      status: 1,
+      stdout: 'Unexpected end of JSON input\n',
+    });
     const events = output(
       'timeout -s TERM 3 spliceport forward 127.0.0.1:0:9 --netns /proc/self/ns/net --json --drain 0 || [ $? = 124 ]',
     );
