@@ -318,7 +318,8 @@ export class Forwarder {
 
   /** Takes note of a range that runs: each port is a forward of its own from here on. */
   #record(range: ResolvedRange, opened: OpenedRange, netns: Netns): Forward[] {
-    const { container, count, netnsPath, sourceAddress } = range;
+    const { container, count, netnsPath, settings } = range;
+    const { sourceAddress } = settings;
     const { protocol, address, dualStack, ports } = opened;
     this.#namespaces.share(netns, count - 1);
     return ports.map((port, offset) => {

@@ -3,6 +3,8 @@
 
 import * as z from 'zod/mini';
 import type { ForwardSpec, TargetChange } from '../index.js';
+import { may, typesOf } from '../schema/to-zod.js';
+import { forwardFields } from '../spec/fields.js';
 import { Problem } from './problem.js';
 import type { AddRequest, DrainRequest } from './types.js';
 
@@ -11,17 +13,16 @@ const MAX_DRAIN_MS = 86_400_000;
 
 type Shape<T> = Record<keyof T, z.ZodMiniType>;
 
-/** What JSON leaves out is absent, never undefined. */
-const may = z.exactOptional;
-
 const netns = z.union([z.strictObject({ pid: z.int() }), z.strictObject({ path: z.string() })]);
+
+const settings = typesOf(forwardFields);
 
 /** Whom a forward lets in. */
 export const admission = {
-  maxSessions: may(z.int()),
-  maxSessionsPerSecond: may(z.int()),
-  allow: may(z.array(z.string())),
-  deny: may(z.array(z.string())),
+  maxSessions: settings.maxSessions,
+  maxSessionsPerSecond: settings.maxSessionsPerSecond,
+  allow: settings.allow,
+  deny: settings.deny,
 };
 
 const forwardSpec = z.strictObject({
@@ -30,18 +31,7 @@ const forwardSpec = z.strictObject({
   container: z.strictObject({ address: may(z.string()), port: z.int() }),
   count: may(z.int()),
   netns: may(netns),
-  connectTimeoutMs: may(z.int()),
-  keepaliveIdleMs: may(z.int()),
-  keepaliveIntervalMs: may(z.int()),
-  keepaliveProbes: may(z.int()),
-  udpTimeoutMs: may(z.int()),
-  udpSegmentation: may(z.boolean()),
-  maxFlows: may(z.int()),
-  ...admission,
-  sourceAddress: may(z.enum(['container', 'transparent', 'proxy-v1', 'proxy-v2'])),
-  acceptProxy: may(z.boolean()),
-  trustedProxies: may(z.array(z.string())),
-  proxyHeaderTimeoutMs: may(z.int()),
+  ...settings,
 } satisfies Shape<ForwardSpec>);
 
 /** Body of `POST /v1/forwards`. */

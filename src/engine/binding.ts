@@ -5,15 +5,9 @@
 import { addonPath } from './addon-path.js';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { engineHint } from '../hints.js';
-import type {
-  Endpoint,
-  Protocol,
-  SessionEnding,
-  SessionState,
-  SourceAddress,
-  Stats,
-} from '../types.js';
-import type { ForwardLimits } from '../spec/validate.js';
+import type { Endpoint, Protocol, SessionEnding, SessionState, Stats } from '../types.js';
+import type { counters } from '../spec/counters.js';
+import type { EngineSettings, ForwardSettings } from '../spec/validate.js';
 
 /** A failed system call. `errno` is negative, as in libuv and Node. */
 export interface NativeFailure {
@@ -42,11 +36,7 @@ export interface HostSockets {
   readonly ports: number[];
 }
 
-export interface NativeEngineOptions {
-  readonly workers: number;
-  readonly spinMicros: number;
-  readonly pipeCapacityBytes: number;
-  readonly nearRttMicros: number;
+export interface NativeEngineOptions extends EngineSettings {
   /** Whether ends of sessions and flows are kept for {@link NativeEngine.takeEnded}. */
   readonly tellsOfEnds: boolean;
 }
@@ -58,28 +48,18 @@ export interface NativeTarget {
   readonly port: number;
 }
 
-/** Forwards with consecutive ids to consecutive ports. */
-export interface NativeForwards extends ForwardLimits {
+/** Forwards with consecutive ids to consecutive ports. `acceptProxy` says nothing that `trustedProxies` does not. */
+export interface NativeForwards extends Omit<ForwardSettings, 'acceptProxy'> {
   readonly firstId: number;
   readonly protocol: Protocol;
   /** One for each. Taken over by the engine, whatever the outcome. */
   readonly hostFds: readonly number[];
   /** Of the first. */
   readonly target: NativeTarget;
-  readonly sourceAddress: SourceAddress;
-  /** Blocks of addresses. Empty: PROXY headers are not read. */
-  readonly trustedProxies: readonly string[];
-  readonly proxyHeaderTimeoutMs: number;
-  /** Blocks of addresses. Empty: anybody. */
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
-  /** 0: any number. */
-  readonly maxSessions: number;
-  readonly maxSessionsPerSecond: number;
 }
 
 /** Counters, with a cause as the kernel gives it. */
-export interface NativeStats extends Omit<Stats, 'connectError'> {
+export interface NativeStats extends Omit<Pick<Stats, keyof typeof counters>, 'connectError'> {
   readonly connectErrno?: number;
 }
 

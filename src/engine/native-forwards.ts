@@ -19,11 +19,11 @@ export function nativeForwards(
 ): NativeForwards[] {
   let nextId = firstId;
   return wanted.map((range, index) => {
-    const { container, limits, sourceAddress, acceptedProxies, admission, count } = range;
+    const { container, settings, count } = range;
     const { protocol, fds } = at(hosts, index);
     const target = { netnsFd: at(namespaces, index).fd, ...container };
-    const own = { firstId: nextId, protocol, hostFds: fds, target, sourceAddress };
+    const own = { firstId: nextId, protocol, hostFds: fds, target };
     nextId += count;
-    return { ...own, ...limits, ...acceptedProxies, ...admission };
+    return { ...own, ...settings };
   });
 }

@@ -7,10 +7,9 @@ import { makeLog } from './log.js';
 import { describeEnded, tellsOfSessions } from './session-lines.js';
 import { asLines, LogFile, standardError } from './sinks.js';
 import { pathOf, Troubles } from './troubles.js';
+import { logFields } from './log-fields.js';
 import type { Facts, Log, LogFormat, LogSettings, RecordSink } from './types.js';
 
-const JOURNAL_SOCKET = '/run/systemd/journal/socket';
-const DEFAULT_SUMMARY_INTERVAL_MS = 60_000;
 const MAX_LOOK_INTERVAL_MS = 1_000;
 
 /** A log, and what it could not do. */
@@ -32,7 +31,7 @@ export interface ForwarderLog extends Log {
  * @param facts - Facts of every record.
  */
 export function openForwarderLog(settings: LogSettings, facts: Facts): ForwarderLog {
-  const { level = 'info', format = 'json' } = settings;
+  const { level = logFields.level.default, format = 'json' } = settings;
   const first = asLines(standardError, format);
   const sinks = new Set([first]);
   const opened = openSink(settings, format);
@@ -58,13 +57,20 @@ export function openForwarderLog(settings: LogSettings, facts: Facts): Forwarder
     leaveStandardError: () => sinks.delete(first),
     watch: (forwarder) =>
       sinks.size > 0 && level !== 'silent'
-        ? new Watch(forwarder, log, settings.summaryIntervalMs ?? DEFAULT_SUMMARY_INTERVAL_MS)
+        ? new Watch(
+            forwarder,
+            log,
+            settings.summaryIntervalMs ?? logFields.summaryIntervalMs.default,
+          )
         : { close: () => undefined },
   };
 }
 
 function openSink(
-  { destination = 'stderr', journalSocket = JOURNAL_SOCKET }: LogSettings,
+  {
+    destination = logFields.destination.default,
+    journalSocket = logFields.journalSocket.default,
+  }: LogSettings,
   format: LogFormat,
 ): { readonly sink?: RecordSink; readonly problem: string | undefined } {
   if (destination === 'stderr') return { problem: undefined };

@@ -1,24 +1,16 @@
 // types.ts: what is logged, how, and where to.
 
-/** How much is logged; each level has those before it. */
-export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug';
-
-/** How log lines are written. */
-export type LogFormat = 'json' | 'text';
+import type { SomeOf, ValueOf } from '../spec/fields.js';
+import type { logFields } from './log-fields.js';
 
 /** The settings of a log. */
-export interface LogSettings {
-  readonly level?: LogLevel;
-  /** `stderr`, `journal`, or the absolute path of a file. */
-  readonly destination?: string;
-  readonly format?: LogFormat;
-  /** How often connect failures and the like are summed up. Unit: ms. */
-  readonly summaryIntervalMs?: number;
-  /** Whether there is a line for each session that has ended. Default: false. */
-  readonly sessions?: boolean;
-  /** The journal's socket. */
-  readonly journalSocket?: string;
-}
+export type LogSettings = SomeOf<typeof logFields>;
+
+/** How much is logged; each level has those before it. */
+export type LogLevel = ValueOf<typeof logFields.level>;
+
+/** How log lines are written. */
+export type LogFormat = ValueOf<typeof logFields.format>;
 
 /** Named values. */
 export type Facts = Readonly<Record<string, unknown>>;

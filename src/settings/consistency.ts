@@ -1,10 +1,18 @@
 // consistency.ts: mistakes in settings that a JSON Schema cannot find.
 
 import { parseCidr } from '../address.js';
-import { blockExpected, forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
+import { blockExpected } from '../schema/words.js';
+import { forwardFields, type BlocksField, type Field } from '../spec/fields.js';
+import { forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
 import type { Match, Rule, Settings, SettingsFile } from './types.js';
 
-const blockKeys = ['allow', 'deny', 'trustedProxies'] as const;
+type BlockKey = {
+  [K in keyof typeof forwardFields]: (typeof forwardFields)[K] extends BlocksField ? K : never;
+}[keyof typeof forwardFields];
+
+const blockKeys = Object.entries<Field>(forwardFields).flatMap(([key, { type }]) =>
+  type === 'blocks' ? [key as BlockKey] : [],
+);
 
 /** A problem, and where: keys and indexes from the top of the file. */
 export interface Inconsistency {

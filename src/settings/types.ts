@@ -2,36 +2,15 @@
 
 import type { ForwarderOptions, ForwardSpec, Protocol } from '../index.js';
 import type { LogSettings } from '../log/types.js';
+import type { engineFields, forwardFields, SomeOf } from '../spec/fields.js';
+import type { forwarderFields } from './forwarder-fields.js';
 
 /** What concerns a forwarder as a whole. */
-export interface ForwarderSettings extends Pick<
-  ForwarderOptions,
-  'nearRttMicros' | 'pipeCapacityBytes' | 'spinMicros' | 'workers'
-> {
-  readonly controlSocket?: boolean;
-  readonly log?: LogSettings;
-  readonly reloadSocket?: 'seqpacket' | 'stream';
-}
+export type ForwarderSettings = Pick<ForwarderOptions, keyof typeof engineFields> &
+  SomeOf<typeof forwarderFields> & { readonly log?: LogSettings };
 
 /** What concerns single forwards. */
-export type ForwardSettings = Pick<
-  ForwardSpec,
-  | 'acceptProxy'
-  | 'allow'
-  | 'connectTimeoutMs'
-  | 'deny'
-  | 'keepaliveIdleMs'
-  | 'keepaliveIntervalMs'
-  | 'keepaliveProbes'
-  | 'maxFlows'
-  | 'maxSessions'
-  | 'maxSessionsPerSecond'
-  | 'proxyHeaderTimeoutMs'
-  | 'sourceAddress'
-  | 'trustedProxies'
-  | 'udpSegmentation'
-  | 'udpTimeoutMs'
->;
+export type ForwardSettings = Pick<ForwardSpec, keyof typeof forwardFields>;
 
 /** Any settings. */
 export type Settings = ForwarderSettings & ForwardSettings;

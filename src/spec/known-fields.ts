@@ -1,6 +1,7 @@
-// fields.ts: the fields that each object of a caller may have, so that a misspelt one is refused and not passed over.
+// known-fields.ts: the fields that each object of a caller may have, so that a misspelt one is refused and not passed over.
 
 import { unknownFields } from '../errors.js';
+import { engineFields, forwardFields } from './fields.js';
 import type {
   CloseOptions,
   Endpoint,
@@ -27,10 +28,7 @@ export const changeFields: FieldsOf<TargetChange> = { address: true, port: true,
 
 export const optionFields: FieldsOf<ForwarderOptions> = {
   netns: true,
-  workers: true,
-  spinMicros: true,
-  pipeCapacityBytes: true,
-  nearRttMicros: true,
+  ...namesOf(engineFields),
   onSessionsEnded: true,
   signal: true,
 };
@@ -41,22 +39,12 @@ export const specFields: FieldsOf<ForwardSpec> = {
   container: true,
   count: true,
   netns: true,
-  connectTimeoutMs: true,
-  keepaliveIdleMs: true,
-  keepaliveIntervalMs: true,
-  keepaliveProbes: true,
-  udpTimeoutMs: true,
-  udpSegmentation: true,
-  maxSessions: true,
-  maxSessionsPerSecond: true,
-  allow: true,
-  deny: true,
-  maxFlows: true,
-  sourceAddress: true,
-  acceptProxy: true,
-  trustedProxies: true,
-  proxyHeaderTimeoutMs: true,
+  ...namesOf(forwardFields),
 };
+
+function namesOf<T extends object>(table: T): FieldsOf<T> {
+  return Object.fromEntries(Object.keys(table).map((name) => [name, true])) as FieldsOf<T>;
+}
 
 /** Refuses fields that nothing reads. */
 export function requireKnownFields(

@@ -1,9 +1,9 @@
 // validate.ts: every check of an argument and every default, so that all behind it may trust what it is given.
 
 import { parseAddress } from '../address.js';
-import { resolveAdmission, type AdmissionRules } from './admission.js';
-import { resolveAcceptedProxies, type AcceptedProxies } from './accept-proxy.js';
 import { invalidArgType, outOfRange } from '../errors.js';
+import { check, choice, integer, resolveFields } from './check.js';
+import { engineFields, forwardFields } from './fields.js';
 import {
   changeFields,
   closeFields,
@@ -20,43 +20,23 @@ import type {
   ForwardSpec,
   NetnsReference,
   Protocol,
-  SourceAddress,
   TargetChange,
 } from '../types.js';
 
-const DEFAULT_WORKERS = 2;
-const MAX_WORKERS = 64;
-const MAX_SPIN_MICROS = 1_000;
-const DEFAULT_PIPE_CAPACITY_BYTES = 1024 * 1024;
-const DEFAULT_NEAR_RTT_MICROS = 500;
-const MAX_NEAR_RTT_MICROS = 1_000_000;
-const MIN_PIPE_CAPACITY_BYTES = 4_096;
-const MAX_PIPE_CAPACITY_BYTES = 16 * 1024 * 1024;
 const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
-const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
-const DEFAULT_UDP_TIMEOUT_MS = 90_000;
-const MAX_TIME_MS = 86_400_000;
-const DEFAULT_KEEPALIVE_MS = 15_000;
-const MAX_KEEPALIVE_MS = 32_767_000;
-const DEFAULT_KEEPALIVE_PROBES = 9;
-const MAX_KEEPALIVE_PROBES = 127;
-const DEFAULT_MAX_FLOWS = 16_384;
-const HIGHEST_MAX_FLOWS = 1_048_576;
+const MAX_DRAIN_MS = 86_400_000;
 const MAX_PORT = 65_535;
-const SOURCE_ADDRESSES: readonly string[] = ['container', 'transparent', 'proxy-v1', 'proxy-v2'];
 
 /** {@link ForwarderOptions} with every default filled in. */
 export interface ResolvedOptions {
   readonly netnsPath: string | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
-  readonly engine: {
-    readonly workers: number;
-    readonly spinMicros: number;
-    readonly pipeCapacityBytes: number;
-    readonly nearRttMicros: number;
-  };
+  readonly engine: EngineSettings;
 }
+
+/** Settings of an engine. */
+export type EngineSettings = Required<Pick<ForwarderOptions, keyof typeof engineFields>>;
 
 /** Where to listen. */
 export interface HostRequest {
@@ -66,17 +46,8 @@ export interface HostRequest {
   readonly dualStack: boolean;
 }
 
-/** What a forward may take: time, silence, flows. See {@link ForwardSpec}. */
-export interface ForwardLimits {
-  readonly connectTimeoutMs: number;
-  /** 0: nobody is asked. */
-  readonly keepaliveIdleMs: number;
-  readonly keepaliveIntervalMs: number;
-  readonly keepaliveProbes: number;
-  readonly udpTimeoutMs: number;
-  readonly udpSegmentation: boolean;
-  readonly maxFlows: number;
-}
+/** Settings of a forward. A limit of 0 is none, and an empty list of those who are allowed is anybody. */
+export type ForwardSettings = Required<Pick<ForwardSpec, keyof typeof forwardFields>>;
 
 /** A {@link ForwardSpec} with every default filled in; its ports are the first of `count`. */
 export interface ResolvedRange {
@@ -84,10 +55,7 @@ export interface ResolvedRange {
   readonly container: { readonly address: string; readonly port: number };
   readonly count: number;
   readonly netnsPath: string;
-  readonly limits: ForwardLimits;
-  readonly sourceAddress: SourceAddress;
-  readonly acceptedProxies: AcceptedProxies;
-  readonly admission: AdmissionRules;
+  readonly settings: ForwardSettings;
 }
 
 /** {@link TargetChange} with its namespace as a path. */
@@ -102,8 +70,7 @@ export interface ResolvedChange {
 /** Checks the options of a forwarder. */
 export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
   requireObject('options', options, optionFields);
-  const { netns, signal, workers, spinMicros, pipeCapacityBytes, nearRttMicros } = options;
-  const { onSessionsEnded } = options;
+  const { netns, signal, onSessionsEnded } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal);
   }
@@ -114,23 +81,8 @@ export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
     signal,
     onSessionsEnded,
     engine: {
-      workers:
-        workers === undefined
-          ? defaultWorkers()
-          : integer('options.workers', workers, 1, MAX_WORKERS),
-      spinMicros: integer('options.spinMicros', spinMicros ?? 0, 0, MAX_SPIN_MICROS),
-      pipeCapacityBytes: integer(
-        'options.pipeCapacityBytes',
-        pipeCapacityBytes ?? DEFAULT_PIPE_CAPACITY_BYTES,
-        MIN_PIPE_CAPACITY_BYTES,
-        MAX_PIPE_CAPACITY_BYTES,
-      ),
-      nearRttMicros: integer(
-        'options.nearRttMicros',
-        nearRttMicros ?? DEFAULT_NEAR_RTT_MICROS,
-        0,
-        MAX_NEAR_RTT_MICROS,
-      ),
+      ...resolveFields(engineFields, 'options', options),
+      ...(options.workers === undefined && { workers: defaultWorkers() }),
     },
   };
 }
@@ -138,7 +90,7 @@ export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
 /** Checks the options of `remove` and `close`; the drain time. */
 export function resolveDrainMs(options: { readonly drainMs?: number }): number {
   requireObject('options', options, closeFields);
-  return integer('options.drainMs', options.drainMs ?? 0, 0, MAX_TIME_MS);
+  return integer('options.drainMs', options.drainMs ?? 0, 0, MAX_DRAIN_MS);
 }
 
 // Forwards
@@ -199,51 +151,25 @@ function resolveRange(
     container: { address: containerAddress, port: containerPort },
     count,
     netnsPath,
-    limits: resolveLimits(name, spec),
-    sourceAddress: resolveSourceAddress(
-      `${name}.sourceAddress`,
-      spec.sourceAddress ?? 'container',
-      protocol,
-    ),
-    acceptedProxies: resolveAcceptedProxies(name, spec),
-    admission: resolveAdmission(name, spec),
+    settings: resolveSettings(name, spec, protocol),
   };
 }
 
-function resolveLimits(name: string, spec: ForwardSpec): ForwardLimits {
-  return {
-    connectTimeoutMs: duration(
-      `${name}.connectTimeoutMs`,
-      spec.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    ),
-    ...resolveKeepalive(name, spec),
-    udpTimeoutMs: duration(`${name}.udpTimeoutMs`, spec.udpTimeoutMs ?? DEFAULT_UDP_TIMEOUT_MS),
-    udpSegmentation: flag(`${name}.udpSegmentation`, spec.udpSegmentation ?? true),
-    maxFlows: integer(`${name}.maxFlows`, spec.maxFlows ?? DEFAULT_MAX_FLOWS, 1, HIGHEST_MAX_FLOWS),
-  };
-}
-
-function resolveKeepalive(name: string, spec: ForwardSpec) {
-  return {
-    keepaliveIdleMs: integer(
-      `${name}.keepaliveIdleMs`,
-      spec.keepaliveIdleMs ?? DEFAULT_KEEPALIVE_MS,
-      0,
-      MAX_KEEPALIVE_MS,
-    ),
-    keepaliveIntervalMs: integer(
-      `${name}.keepaliveIntervalMs`,
-      spec.keepaliveIntervalMs ?? DEFAULT_KEEPALIVE_MS,
-      1,
-      MAX_KEEPALIVE_MS,
-    ),
-    keepaliveProbes: integer(
-      `${name}.keepaliveProbes`,
-      spec.keepaliveProbes ?? DEFAULT_KEEPALIVE_PROBES,
-      1,
-      MAX_KEEPALIVE_PROBES,
-    ),
-  };
+/** Each setting by itself, and then what does not go together. */
+function resolveSettings(name: string, spec: ForwardSpec, protocol: Protocol): ForwardSettings {
+  const settings: ForwardSettings = resolveFields(forwardFields, name, spec);
+  const { sourceAddress, acceptProxy } = settings;
+  if (sourceAddress === 'proxy-v1' && protocol === 'udp') {
+    // Version 1 of the PROXY protocol has no datagrams.
+    const expected = '"proxy-v2", or another that is not of streams alone,';
+    throw outOfRange(`${name}.sourceAddress`, expected, sourceAddress);
+  }
+  // Headers are read from those alone who are named.
+  const place = `${name}.trustedProxies`;
+  if (acceptProxy) check(forwardFields.trustedProxies, place, spec.trustedProxies);
+  else if (spec.trustedProxies !== undefined)
+    throw outOfRange(place, 'nothing, without acceptProxy,', spec.trustedProxies);
+  return settings;
 }
 
 /** Checks the new target of forwards. */
@@ -273,7 +199,10 @@ export function resolveId(name: string, id: number): number {
 
 function defaultWorkers(): number {
   // Fetched late: node:os is not among the modules that every process has loaded.
-  return Math.min(DEFAULT_WORKERS, process.getBuiltinModule('node:os').availableParallelism());
+  return Math.min(
+    engineFields.workers.default,
+    process.getBuiltinModule('node:os').availableParallelism(),
+  );
 }
 
 function requireObject(
@@ -286,23 +215,6 @@ function requireObject(
   requireKnownFields(name, value, known);
 }
 
-function integer(name: string, value: unknown, lowest: number, highest: number): number {
-  if (typeof value !== 'number') throw invalidArgType(name, 'an integer', value);
-  if (!Number.isInteger(value) || value < lowest || value > highest) {
-    throw outOfRange(name, `an integer from ${lowest} to ${highest}`, value);
-  }
-  return value;
-}
-
-function flag(name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw invalidArgType(name, 'a boolean', value);
-  return value;
-}
-
-function duration(name: string, value: unknown): number {
-  return integer(name, value, 1, MAX_TIME_MS);
-}
-
 /** The first of `count` ports, all of which must exist; 0 stands for as many as are asked for. */
 function firstPort(name: string, value: unknown, lowest: number, count: number): number {
   const port = integer(name, value, lowest, MAX_PORT);
@@ -313,20 +225,7 @@ function firstPort(name: string, value: unknown, lowest: number, count: number):
 }
 
 function resolveProtocol(name: string, value: unknown): Protocol {
-  if (typeof value !== 'string') throw invalidArgType(name, '"tcp" or "udp"', value);
-  if (value !== 'tcp' && value !== 'udp') throw outOfRange(name, '"tcp" or "udp"', value);
-  return value;
-}
-
-function resolveSourceAddress(name: string, value: unknown, protocol: Protocol): SourceAddress {
-  const expected = SOURCE_ADDRESSES.map((mode) => `"${mode}"`).join(' or ');
-  if (typeof value !== 'string') throw invalidArgType(name, expected, value);
-  if (!SOURCE_ADDRESSES.includes(value)) throw outOfRange(name, expected, value);
-  if (value === 'proxy-v1' && protocol === 'udp') {
-    // Version 1 of the PROXY protocol has no datagrams.
-    throw outOfRange(name, '"proxy-v2", or another that is not of streams alone,', value);
-  }
-  return value as SourceAddress;
+  return choice(name, value, ['tcp', 'udp']) as Protocol;
 }
 
 function resolveAddress(name: string, value: unknown): string {

@@ -1,6 +1,5 @@
 // `spliceport settings`, the settings of `spliceport forward`, and the published schema and page.
 
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -122,14 +121,6 @@ describe('what is published', () => {
   const schema = JSON.parse(published) as {
     properties: { defaults: { properties: Record<string, { properties?: object }> } };
   };
-
-  test('is the schema that scripts/settings-schema.mjs makes', () => {
-    const made = execFileSync(process.execPath, ['scripts/settings-schema.mjs', '--print'], {
-      cwd: root,
-      encoding: 'utf8',
-    });
-    expect(published, 'node scripts/settings-schema.mjs writes it').toBe(made);
-  });
 
   test('documents every setting, and no other, with its default', () => {
     const settings = Object.entries(schema.properties.defaults.properties).flatMap(

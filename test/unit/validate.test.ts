@@ -91,23 +91,29 @@ describe('options of a forwarder', () => {
 
 describe('a forward', () => {
   test('has its defaults', () => {
-    expect(resolveSingle(minimal, netns)).toEqual({
+    const { settings, ...place } = resolveSingle(minimal, netns);
+    expect(place).toEqual({
       host: { protocol: 'tcp', address: '::', port: 8080, dualStack: true },
       container: { address: '127.0.0.1', port: 80 },
       count: 1,
       netnsPath: netns,
-      limits: {
-        connectTimeoutMs: 10_000,
-        keepaliveIdleMs: 15_000,
-        keepaliveIntervalMs: 15_000,
-        keepaliveProbes: 9,
-        udpTimeoutMs: 90_000,
-        udpSegmentation: true,
-        maxFlows: 16_384,
-      },
+    });
+    expect(settings).toMatchObject({
+      connectTimeoutMs: 10_000,
+      keepaliveIdleMs: 15_000,
+      keepaliveIntervalMs: 15_000,
+      keepaliveProbes: 9,
+      udpTimeoutMs: 90_000,
+      udpSegmentation: true,
+      maxFlows: 16_384,
       sourceAddress: 'container',
-      acceptedProxies: { trustedProxies: [], proxyHeaderTimeoutMs: 3_000 },
-      admission: { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 },
+      acceptProxy: false,
+      trustedProxies: [],
+      proxyHeaderTimeoutMs: 3_000,
+      allow: [],
+      deny: [],
+      maxSessions: 0,
+      maxSessionsPerSecond: 0,
     });
   });
 
@@ -136,23 +142,23 @@ describe('a forward', () => {
       maxSessions: 1_048_576,
       maxSessionsPerSecond: 100_000,
     };
-    expect(resolveSingle(spec, netns)).toEqual({
+    const { settings, ...place } = resolveSingle(spec, netns);
+    expect(place).toEqual({
       host: { protocol: 'udp', address: '::1', port: 0, dualStack: false },
       container: { address: '10.0.2.100', port: 65_535 },
       count: 1,
       netnsPath: '/proc/7/ns/net',
-      limits,
+    });
+    expect(settings).toMatchObject({
+      ...limits,
       sourceAddress: 'transparent',
-      acceptedProxies: {
-        trustedProxies: ['10.0.0.0/8', 'fd00::'],
-        proxyHeaderTimeoutMs: 1,
-      },
-      admission: {
-        allow: ['10.0.0.0/8'],
-        deny: ['10.1.2.3', '::/0'],
-        maxSessions: 1_048_576,
-        maxSessionsPerSecond: 100_000,
-      },
+      acceptProxy: true,
+      trustedProxies: ['10.0.0.0/8', 'fd00::'],
+      proxyHeaderTimeoutMs: 1,
+      allow: ['10.0.0.0/8'],
+      deny: ['10.1.2.3', '::/0'],
+      maxSessions: 1_048_576,
+      maxSessionsPerSecond: 100_000,
     });
   });
 

@@ -2,6 +2,7 @@
 
 import { Option, type Command } from 'commander';
 import type { ForwardSpec, SourceAddress } from '../../index.js';
+import { forwardFields } from '../../spec/fields.js';
 import { usageFailure } from '../failure.js';
 
 /** Options of the commands that add forwards. */
@@ -13,13 +14,13 @@ export interface ClientAddressOptions {
 
 /** Gives a command the options. */
 export function addClientAddressOptions(command: Command): Command {
-  const modes: readonly SourceAddress[] = ['container', 'transparent', 'proxy-v1', 'proxy-v2'];
+  const { values, default: usual } = forwardFields.sourceAddress;
   return command
     .addOption(
       new Option(
         '--source-address <mode>',
-        'whose address the server sees (default: "container")',
-      ).choices(modes),
+        `whose address the server sees (default: "${usual}")`,
+      ).choices(values),
     )
     .option(
       '--accept-proxy',
