@@ -51,8 +51,8 @@ export class SpliceportError extends Error {
   /** A {@link SpliceportErrorCode}, or the name of an errno. */
   readonly code: SpliceportErrorCode | (string & Record<never, never>);
   /**
-   * The forward in question: the one that has the port already, is led to, or the id that is not
-   * known.
+   * The forward in question: the one that has the port already or that a target leads to, or the
+   * unknown id.
    */
   declare readonly forwardId?: number;
 

@@ -85,8 +85,8 @@ export function peerCredentials(fd: number): PeerCredentials {
 }
 
 /**
- * Takes a watch for a descriptor that Node reads from next, in the same turn of its event loop.
- * Without one left, Node would end the process.
+ * Takes a watch for a descriptor that Node will read from next, in the same turn of its event loop.
+ * If none were left, Node would abort.
  * @throws SpliceportSystemError such as `ENOSPC`
  * @see epoll_ctl(2)
  */

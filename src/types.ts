@@ -15,15 +15,14 @@ export interface Endpoint {
 }
 
 /**
- * Whose address the server sees. `container`: the one that the container's namespace itself connects from, its own
- * loopback most often. `transparent`: the client's. `proxy-v1`, `proxy-v2`: as `container`, with the client's in a PROXY
- * protocol header ahead of the data.
+ * Whose address the server sees. `container`: one of the container's own, usually its loopback. `transparent`: the
+ * client's. `proxy-v1`, `proxy-v2`: as `container`, with the client's in a PROXY protocol header before the data.
  * @see docs/source-address.md
  */
 export type SourceAddress = 'container' | 'transparent' | 'proxy-v1' | 'proxy-v2';
 
 /**
- * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process that lives in it.
+ * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process in it.
  * @see network_namespaces(7)
  */
 export type NetnsReference = { readonly path: string } | { readonly pid: number };
@@ -65,15 +64,15 @@ export interface ForwarderOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What {@link Forwarder.on} can be told of, and with what. */
+/** The events of {@link Forwarder.on}, and the arguments of their listeners. */
 export interface ForwarderEvents {
-  /** A forward takes clients. */
+  /** A forward accepts clients. */
   readonly added: readonly [forward: Forward];
-  /** A forward takes no clients any more. Its sessions may still drain. */
+  /** A forward accepts no more clients. Its sessions may still drain. */
   readonly removed: readonly [forward: Forward];
   /** A forward has another target. */
   readonly retargeted: readonly [forward: Forward, before: Forward];
-  /** A forward was added or retargeted, and does not do all that it was asked for: {@link Forward.warning}. */
+  /** A forward was added or retargeted, but cannot do everything that was requested: {@link Forward.warning}. */
   readonly warning: readonly [forward: Forward, message: string];
 }
 
@@ -84,11 +83,11 @@ export interface ForwardSpec {
   /** Where clients connect. */
   readonly host: {
     /**
-     * Address to listen on. Default: every address of both families, on one dual-stack socket (IPv4 alone where
-     * the host has no IPv6). `0.0.0.0` and `::` are IPv4 alone and IPv6 alone.
+     * Address to listen on. Default: every address of both families, on one dual-stack socket (IPv4
+     * alone if the host has no IPv6). `0.0.0.0` means only IPv4, `::` only IPv6.
      */
     readonly address?: string;
-    /** 0 to 65535; 0 lets the kernel choose, and {@link Forward.host} tells which. */
+    /** 0 to 65535; with 0, the kernel picks one, which {@link Forward.host} has. */
     readonly port: number;
   };
   /** Where the server listens, in the namespace. */
@@ -98,71 +97,85 @@ export interface ForwardSpec {
     /** 1 to 65535. */
     readonly port: number;
   };
-  /** Number of consecutive ports, on both sides. Default: 1. More than 1 needs {@link Forwarder.addAll}. */
+  /**
+   * Number of consecutive ports, on both sides. Default: 1. More than 1 needs {@link
+   * Forwarder.addAll}.
+   */
   readonly count?: number;
   /** The namespace that the container's address is in. Default: the forwarder's. */
   readonly netns?: NetnsReference;
   /**
-   * How long a connection to the container may take before the client is reset. Unit: ms. Default: 10,000.
-   * Range: 1 to 86,400,000.
+   * How long a connection to the container may take before the client is reset. Unit: ms. Default:
+   * 10,000. Range: 1 to 86,400,000.
    */
   readonly connectTimeoutMs?: number;
   /**
-   * After what silence the other end of a TCP session, on either side, is asked whether it is still there. Unit: ms,
-   * rounded up to whole seconds. Default: 15,000. Range: 0 to 32,767,000; 0: it is not asked. TCP_KEEPIDLE in tcp(7).
+   * How long the other end of a TCP session, on either side, may be silent before it is probed.
+   * Unit: ms, rounded up to whole seconds. Default: 15,000. Range: 0 to 32,767,000; 0 turns probes
+   * off. TCP_KEEPIDLE in tcp(7).
    */
   readonly keepaliveIdleMs?: number;
   /**
-   * How long after one such probe the next is sent, while there is no answer. Unit: ms, rounded up to whole seconds.
-   * Default: 15,000. Range: 1 to 32,767,000. TCP_KEEPINTVL in tcp(7).
+   * Time from one such probe to the next while there is no answer. Unit: ms, rounded up to whole
+   * seconds. Default: 15,000. Range: 1 to 32,767,000. TCP_KEEPINTVL in tcp(7).
    */
   readonly keepaliveIntervalMs?: number;
-  /** Probes without an answer after which the session is reset. Default: 9. Range: 1 to 127. TCP_KEEPCNT in tcp(7). */
+  /**
+   * Number of probes without an answer after which the session is reset. Default: 9. Range: 1 to
+   * 127. TCP_KEEPCNT in tcp(7).
+   */
   readonly keepaliveProbes?: number;
   /**
-   * How long a UDP flow lives without a datagram in either direction. Unit: ms. Default: 90,000.
+   * How long a UDP flow is kept without a datagram in either direction. Unit: ms. Default: 90,000.
    * Range: 1 to 86,400,000.
    */
   readonly udpTimeoutMs?: number;
   /**
-   * Whether runs of UDP datagrams pass the kernel as one, which is faster. With `false` each passes by itself, also in a
-   * capture of packets. Default: true. UDP_SEGMENT and UDP_GRO in udp(7).
+   * Whether runs of UDP datagrams pass the kernel as one, which is faster. With `false`, a packet
+   * capture shows each by itself. Default: true. UDP_SEGMENT and UDP_GRO in udp(7).
    */
   readonly udpSegmentation?: boolean;
   /**
-   * Most TCP sessions or UDP flows at a time; a further client is refused, where {@link ForwardSpec.maxFlows} makes room
-   * for it. Default: any number. Range: 1 to 1,048,576.
+   * Limit on open TCP sessions or UDP flows. Further clients are rejected, whereas {@link
+   * ForwardSpec.maxFlows} makes room for them. Default: any number. Range: 1 to 1,048,576.
    */
   readonly maxSessions?: number;
   /**
-   * Most new TCP sessions or UDP flows per second. After a pause, one second's worth may come at once. Default: any
-   * number. Range: 1 to 100,000.
+   * Limit on new TCP sessions or UDP flows per second. After a pause, one second's worth may come
+   * at once. Default: any number. Range: 1 to 100,000.
    */
   readonly maxSessionsPerSecond?: number;
   /**
-   * The clients that are let in, and nobody else: addresses, or blocks such as `10.0.0.0/8`. Default: anybody. 1 to
-   * 100,000 of them.
+   * The only clients that are accepted: addresses, or blocks such as `10.0.0.0/8`, 1 to 100,000 of
+   * them. Default: anyone.
    */
   readonly allow?: readonly string[];
-  /** The clients that are refused, also of those allowed. Default: nobody. Up to 100,000. */
+  /**
+   * Clients that are rejected, even if they are allowed: up to 100,000 addresses or blocks.
+   * Default: no one.
+   */
   readonly deny?: readonly string[];
-  /** Most UDP flows at a time; a further one evicts the oldest. Default: 16,384. Range: 1 to 1,048,576. */
+  /**
+   * Limit on open UDP flows; a further one evicts the oldest. Default: 16,384. Range: 1 to
+   * 1,048,576.
+   */
   readonly maxFlows?: number;
   /** Whose address the server sees. Default: `container`. UDP has no `proxy-v1`. */
   readonly sourceAddress?: SourceAddress;
   /**
-   * Whether a load balancer in front names the clients, by a header of the PROXY protocol, of either version (UDP: version 2
-   * in each datagram). What it names is then the client in everything. Default: false.
+   * Whether load balancers in front name the clients by PROXY protocol headers of either version
+   * (UDP: version 2 in each datagram). The client named in the header is then the client
+   * everywhere. Default: false.
    */
   readonly acceptProxy?: boolean;
   /**
-   * The load balancers that are believed: addresses, or blocks such as `10.0.0.0/8`; 1 to 1,024 of them. Goes with
-   * `acceptProxy`, which needs it: whoever else connects is reset, and counted.
+   * The trusted load balancers: addresses, or blocks such as `10.0.0.0/8`; 1 to 1,024 of them.
+   * `acceptProxy` requires it: any other client is reset, and counted.
    */
   readonly trustedProxies?: readonly string[];
   /**
-   * How long a load balancer may take to send a header before it is reset. Unit: ms. Default: 3,000.
-   * Range: 1 to 86,400,000.
+   * How long a load balancer may take to send a header before it is reset. Unit: ms. Default:
+   * 3,000. Range: 1 to 86,400,000.
    */
   readonly proxyHeaderTimeoutMs?: number;
 }
@@ -173,22 +186,22 @@ export interface Forward {
   readonly id: number;
   /** Its transport. */
   readonly protocol: Protocol;
-  /** Where clients connect; the port is the real one, also when 0 was asked for. */
+  /** Where clients connect; the port is the one in use, even if 0 was requested. */
   readonly host: Endpoint & {
-    /** True when one socket serves both families. */
+    /** True if one socket serves both families. */
     readonly dualStack: boolean;
   };
   /** Where the server listens. */
   readonly container: Endpoint;
   /** The path that was opened to reach the container's namespace. */
   readonly netnsPath: string;
-  /** Whose address the server sees, as it was asked for. */
+  /** Whose address the server should see, as requested. */
   readonly sourceAddress: SourceAddress;
-  /** Why it is the container's all the same; a sentence. Absent when there is nothing to say. */
+  /** Why the server still sees the container's address, as a sentence; absent otherwise. */
   readonly warning?: string;
 }
 
-/** A new target for {@link Forwarder.retarget}; what is left out stays as it is. */
+/** A new target for {@link Forwarder.retarget}; fields that are left out stay as they are. */
 export interface TargetChange {
   /** IPv4 or IPv6 in text form, without brackets. */
   readonly address?: string;
@@ -201,70 +214,98 @@ export interface TargetChange {
 /** How {@link Forwarder.remove} and {@link Forwarder.close} treat what is still open. */
 export interface CloseOptions {
   /**
-   * How long live sessions may go on after the listener is closed. Unit: ms. Default: 0, they are closed at once.
-   * Range: 0 to 86,400,000.
+   * How long open sessions may continue after the listener is closed. Unit: ms. Default: 0, they
+   * are closed at once. Range: 0 to 86,400,000.
    */
   readonly drainMs?: number;
 }
 
-/** Counters of a forward, or of a forwarder since its start. All are totals unless the name says otherwise. */
+/**
+ * Counters of a forward, or of a forwarder since its start. All are totals unless the name says
+ * otherwise.
+ */
 export interface Stats {
   /** TCP sessions and UDP flows that are open now. */
   readonly sessionsOpen: number;
-  /** TCP sessions and UDP flows that there have been. */
+  /** All TCP sessions and UDP flows so far. */
   readonly sessionsTotal: number;
-  /** Sessions whose container side could not be connected in time; their clients were reset. */
+  /** Sessions whose target could not be reached; their clients were reset. */
   readonly connectFailures: number;
-  /** Of these, the ones that ran into the connect timeout. */
+  /** The connect failures that were timeouts. */
   readonly connectTimeouts: number;
-  /** Why the latest of the others failed: the name of an errno. Absent when there was none. */
+  /**
+   * Why the latest of the other connect failures happened: the name of an errno. Absent if there
+   * was none.
+   */
   readonly connectError?: string;
-  /** Times a further attempt was made to connect to a container that refused. */
+  /** Retries after a server refused a connection. */
   readonly connectRetries: number;
   /** Sessions that ended by a reset of either side. */
   readonly sessionsReset: number;
-  /** Sessions that ended because a call failed on this machine; of TCP, both ends were reset. */
+  /**
+   * Sessions that ended because a system call failed on this machine; with TCP, both ends were
+   * reset.
+   */
   readonly localFailures: number;
-  /** Payload passed on to servers. */
+  /** Bytes relayed to servers. */
   readonly bytesToContainer: number;
-  /** Payload passed on to clients. */
+  /** Bytes relayed to clients. */
   readonly bytesToHost: number;
-  /** Datagrams passed on to servers. */
+  /** Datagrams relayed to servers. */
   readonly datagramsToContainer: number;
-  /** Datagrams passed on to clients. */
+  /** Datagrams relayed to clients. */
   readonly datagramsToHost: number;
-  /** Datagrams that the next socket would not take, and answers to a client without an address or a port. */
+  /**
+   * Datagrams that the next socket did not accept, and replies to a client without an address or a
+   * port.
+   */
   readonly datagramsDropped: number;
-  /** Datagrams that the kernel dropped before they could be read, by its own count (SO_RXQ_OVFL). */
+  /**
+   * Datagrams that the kernel dropped before they could be read, by its own count (SO_RXQ_OVFL).
+   */
   readonly datagramsLostInKernel: number;
   /** UDP flows ended early to stay within {@link ForwardSpec.maxFlows}. */
   readonly flowsEvicted: number;
-  /** UDP flows ended early for newer ones, because the process had no descriptors for more. */
+  /** UDP flows ended early for newer ones, because the process had no descriptors left. */
   readonly flowsDisplaced: number;
-  /** Times a listener paused because descriptors or memory had run out, or accept(2), for UDP recvmmsg(2), kept failing. */
+  /**
+   * How often a listener paused because descriptors or memory ran out, or because accept(2) or
+   * recvmmsg(2) kept failing.
+   */
   readonly acceptPauses: number;
-  /** Times bulk data was copied because no useful pipe was to be had or splice(2) failed. */
+  /** How often bulk data was copied because no useful pipe was available or splice(2) failed. */
   readonly pipeFallbacks: number;
-  /** Connections, and datagrams, of clients that {@link ForwardSpec.allow} and `deny` keep out; refused. */
+  /** Connections and datagrams rejected because of {@link ForwardSpec.allow} and `deny`. */
   readonly sessionsDenied: number;
-  /** Connections, and datagrams, of clients beyond {@link ForwardSpec.maxSessions}; refused. */
+  /** Connections and datagrams rejected because of {@link ForwardSpec.maxSessions}. */
   readonly sessionsOverLimit: number;
-  /** Connections, and datagrams, of clients beyond {@link ForwardSpec.maxSessionsPerSecond}; refused. */
+  /** Connections and datagrams rejected because of {@link ForwardSpec.maxSessionsPerSecond}. */
   readonly sessionsOverRate: number;
   /**
-   * Sessions and flows of `transparent` forwards whose servers were shown the container's own address, as clients on the
-   * container's own networks and on the loopback always are.
+   * Sessions and flows of `transparent` forwards whose servers saw the container's own address, as
+   * they always do for clients on the container's networks and on the loopback.
    */
   readonly sourceAddressFallbacks: number;
-  /** Connections, and datagrams, from others than {@link ForwardSpec.trustedProxies}; refused. */
+  /**
+   * Connections and datagrams rejected because they came from others than {@link
+   * ForwardSpec.trustedProxies}.
+   */
   readonly proxySourcesUntrusted: number;
-  /** Connections that began, and datagrams that came, without a right PROXY header; refused. */
+  /** Connections and datagrams rejected because they did not begin with a valid PROXY header. */
   readonly proxyHeadersMalformed: number;
-  /** Connections whose PROXY header took longer than {@link ForwardSpec.proxyHeaderTimeoutMs}; refused. */
+  /**
+   * Connections rejected because their PROXY header took longer than {@link
+   * ForwardSpec.proxyHeaderTimeoutMs}.
+   */
   readonly proxyHeadersLate: number;
-  /** Ends of sessions that {@link ForwarderOptions.onSessionsEnded} was not told of, because it was too slow. */
+  /**
+   * Ends of sessions that {@link ForwarderOptions.onSessionsEnded} missed because it was too slow.
+   */
   readonly sessionLogDropped: number;
-  /** Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS}, then the rest. */
+  /**
+   * Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS},
+   * then the rest.
+   */
   readonly connectLatency: readonly number[];
   /** The sum of those times. Unit: microseconds. */
   readonly connectMicrosTotal: number;
@@ -275,43 +316,52 @@ export const CONNECT_LATENCY_BUCKETS_MICROS: readonly number[] = Object.freeze([
   50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
 ]);
 
-/** Where a TCP session stands; `connecting` also while its PROXY header is awaited. A UDP flow is always `open`. */
+/**
+ * The state of a TCP session; `connecting` includes waiting for a PROXY header. A UDP flow is
+ * always `open`.
+ */
 export type SessionState = 'connecting' | 'open' | 'half-closed' | 'resetting';
 
-/** One live TCP session or UDP flow. */
+/** An open TCP session or UDP flow. */
 export interface Session {
-  /** The forward that it came in by. */
+  /** Its forward. */
   readonly forwardId: number;
   /** Its transport. */
   readonly protocol: Protocol;
-  /** Who connected, or the one that a load balancer named. */
+  /** The client, or the one that a load balancer named. */
   readonly client: Endpoint;
   /** The server, in the container. */
   readonly target: Endpoint;
-  /** Where the server sees it come from. Absent until there is a connection to the server. */
+  /**
+   * The address and port that the server sees. Absent until there is a connection to the server.
+   */
   readonly source?: Endpoint;
-  /** Where it stands. */
+  /** Its state. */
   readonly state: SessionState;
-  /** Payload passed on to the server. */
+  /** Bytes relayed to the server. */
   readonly bytesToContainer: number;
-  /** Payload passed on to the client. */
+  /** Bytes relayed to the client. */
   readonly bytesToHost: number;
-  /** Time since it began. Unit: ms. */
+  /** Time since it opened. Unit: ms. */
   readonly ageMs: number;
 }
 
 /**
  * How a TCP session or UDP flow ended.
- * - `fin`: both sides had said all.
- * - `client-reset`, `server-reset`: that side ended it by a reset, or could not be reached any more.
+ * - `fin`: both sides had finished.
+ * - `client-reset`, `server-reset`: that side reset it, or became unreachable.
  * - `removed`: its forward was removed, or the forwarder closed.
- * - `address-gone`: at a retarget, the container no longer had the address that the session was at; its client was reset.
+ * - `address-gone`: at a retarget, the container no longer had the address that the session used;
+ * its client was reset.
  * - `local-failure`: a call failed on this machine; both ends were reset.
- * - `idle-timeout`, `evicted`: a UDP flow that nobody used any more, or that had to make room for another.
- * - `connect-failed`, `connect-timeout`: there was no connection to the server; the client was reset.
- * - `denied`, `over-limit`, `over-rate`: the client was refused because of `allow` and `deny`, `maxSessions`, or
+ * - `idle-timeout`, `evicted`: a UDP flow without datagrams, or one that made room for another.
+ * - `connect-failed`, `connect-timeout`: connecting to the server failed or timed out; the client
+ * was reset.
+ * - `denied`, `over-limit`, `over-rate`: the client was rejected because of `allow` and `deny`,
+ * `maxSessions`, or
  *   `maxSessionsPerSecond`.
- * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was refused for want of a right PROXY header.
+ * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was rejected because of a missing or
+ * invalid PROXY header.
  */
 export type SessionEnding =
   | 'fin'
@@ -332,8 +382,8 @@ export type SessionEnding =
   | 'proxy-late';
 
 /**
- * A TCP session or UDP flow that has ended, or a client that was refused. Of a UDP forward's refused datagrams one is told
- * of per second, since who is refused sends on.
+ * A TCP session or UDP flow that has ended, or a client that was rejected. Rejected datagrams of a
+ * UDP forward are reported once per second, because rejected clients keep sending.
  */
 export interface EndedSession {
   readonly forwardId: number;
@@ -342,11 +392,13 @@ export interface EndedSession {
   readonly target: Endpoint;
   readonly bytesToContainer: number;
   readonly bytesToHost: number;
-  /** From its begin to its end, to the microsecond. Unit: ms. */
+  /** How long it was open, to the microsecond. Unit: ms. */
   readonly durationMs: number;
-  /** How much of that went by until the server was connected; absent where it never was, and for UDP. Unit: ms. */
+  /**
+   * How long it took to connect to the server; absent without a connection, and for UDP. Unit: ms.
+   */
   readonly connectMs?: number;
   readonly ending: SessionEnding;
-  /** Why the last attempt to connect failed, such as ECONNREFUSED; absent where there was a connection. */
+  /** Why the last attempt to connect failed, such as ECONNREFUSED; absent with a connection. */
   readonly error?: string;
 }
