@@ -83,8 +83,8 @@ export interface ForwardSpec {
   /** Where clients connect. */
   readonly host: {
     /**
-     * Address to listen on. Default: every address of both families, on one dual-stack socket (IPv4
-     * alone if the host has no IPv6). `0.0.0.0` means only IPv4, `::` only IPv6.
+     * Address to listen on. Default: every address of both families, on one dual-stack socket (IPv4 alone if the host has
+     * no IPv6). `0.0.0.0` means only IPv4, `::` only IPv6.
      */
     readonly address?: string;
     /** 0 to 65535; with 0, the kernel picks one, which {@link Forward.host} has. */
@@ -97,33 +97,26 @@ export interface ForwardSpec {
     /** 1 to 65535. */
     readonly port: number;
   };
-  /**
-   * Number of consecutive ports, on both sides. Default: 1. More than 1 needs {@link
-   * Forwarder.addAll}.
-   */
+  /** Number of consecutive ports, on both sides. Default: 1. More than 1 needs {@link Forwarder.addAll}. */
   readonly count?: number;
   /** The namespace that the container's address is in. Default: the forwarder's. */
   readonly netns?: NetnsReference;
   /**
-   * How long a connection to the container may take before the client is reset. Unit: ms. Default:
-   * 10,000. Range: 1 to 86,400,000.
+   * How long a connection to the container may take before the client is reset. Unit: ms. Default: 10,000.
+   * Range: 1 to 86,400,000.
    */
   readonly connectTimeoutMs?: number;
   /**
-   * How long the other end of a TCP session, on either side, may be silent before it is probed.
-   * Unit: ms, rounded up to whole seconds. Default: 15,000. Range: 0 to 32,767,000; 0 turns probes
-   * off. TCP_KEEPIDLE in tcp(7).
+   * How long the other end of a TCP session, on either side, may be silent before it is probed. Unit: ms, rounded up to
+   * whole seconds. Default: 15,000. Range: 0 to 32,767,000; 0 turns probes off. TCP_KEEPIDLE in tcp(7).
    */
   readonly keepaliveIdleMs?: number;
   /**
-   * Time from one such probe to the next while there is no answer. Unit: ms, rounded up to whole
-   * seconds. Default: 15,000. Range: 1 to 32,767,000. TCP_KEEPINTVL in tcp(7).
+   * Time from one such probe to the next while there is no answer. Unit: ms, rounded up to whole seconds.
+   * Default: 15,000. Range: 1 to 32,767,000. TCP_KEEPINTVL in tcp(7).
    */
   readonly keepaliveIntervalMs?: number;
-  /**
-   * Number of probes without an answer after which the session is reset. Default: 9. Range: 1 to
-   * 127. TCP_KEEPCNT in tcp(7).
-   */
+  /** Number of probes without an answer after which the session is reset. Default: 9. Range: 1 to 127. TCP_KEEPCNT in tcp(7). */
   readonly keepaliveProbes?: number;
   /**
    * How long a UDP flow is kept without a datagram in either direction. Unit: ms. Default: 90,000.
@@ -131,51 +124,44 @@ export interface ForwardSpec {
    */
   readonly udpTimeoutMs?: number;
   /**
-   * Whether runs of UDP datagrams pass the kernel as one, which is faster. With `false`, a packet
-   * capture shows each by itself. Default: true. UDP_SEGMENT and UDP_GRO in udp(7).
+   * Whether runs of UDP datagrams pass the kernel as one, which is faster. With `false`, a packet capture shows each by
+   * itself. Default: true. UDP_SEGMENT and UDP_GRO in udp(7).
    */
   readonly udpSegmentation?: boolean;
   /**
-   * Limit on open TCP sessions or UDP flows. Further clients are rejected, whereas {@link
-   * ForwardSpec.maxFlows} makes room for them. Default: any number. Range: 1 to 1,048,576.
+   * Limit on open TCP sessions or UDP flows. Further clients are rejected, whereas {@link ForwardSpec.maxFlows} makes room
+   * for them. Default: any number. Range: 1 to 1,048,576.
    */
   readonly maxSessions?: number;
   /**
-   * Limit on new TCP sessions or UDP flows per second. After a pause, one second's worth may come
-   * at once. Default: any number. Range: 1 to 100,000.
+   * Limit on new TCP sessions or UDP flows per second. After a pause, one second's worth may come at once. Default: any
+   * number. Range: 1 to 100,000.
    */
   readonly maxSessionsPerSecond?: number;
   /**
-   * The only clients that are accepted: addresses, or blocks such as `10.0.0.0/8`, 1 to 100,000 of
-   * them. Default: anyone.
+   * The only clients that are accepted: addresses, or blocks such as `10.0.0.0/8`, 1 to 100,000 of them. Default:
+   * anyone.
    */
   readonly allow?: readonly string[];
-  /**
-   * Clients that are rejected, even if they are allowed: up to 100,000 addresses or blocks.
-   * Default: no one.
-   */
+  /** Clients that are rejected, even if they are allowed: up to 100,000 addresses or blocks. Default: no one. */
   readonly deny?: readonly string[];
-  /**
-   * Limit on open UDP flows; a further one evicts the oldest. Default: 16,384. Range: 1 to
-   * 1,048,576.
-   */
+  /** Limit on open UDP flows; a further one evicts the oldest. Default: 16,384. Range: 1 to 1,048,576. */
   readonly maxFlows?: number;
   /** Whose address the server sees. Default: `container`. UDP has no `proxy-v1`. */
   readonly sourceAddress?: SourceAddress;
   /**
-   * Whether load balancers in front name the clients by PROXY protocol headers of either version
-   * (UDP: version 2 in each datagram). The client named in the header is then the client
-   * everywhere. Default: false.
+   * Whether load balancers in front name the clients by PROXY protocol headers of either version (UDP: version 2 in each
+   * datagram). The client named in the header is then the client everywhere. Default: false.
    */
   readonly acceptProxy?: boolean;
   /**
-   * The trusted load balancers: addresses, or blocks such as `10.0.0.0/8`; 1 to 1,024 of them.
-   * `acceptProxy` requires it: any other client is reset, and counted.
+   * The trusted load balancers: addresses, or blocks such as `10.0.0.0/8`; 1 to 1,024 of them. `acceptProxy` requires it:
+   * any other client is reset, and counted.
    */
   readonly trustedProxies?: readonly string[];
   /**
-   * How long a load balancer may take to send a header before it is reset. Unit: ms. Default:
-   * 3,000. Range: 1 to 86,400,000.
+   * How long a load balancer may take to send a header before it is reset. Unit: ms. Default: 3,000.
+   * Range: 1 to 86,400,000.
    */
   readonly proxyHeaderTimeoutMs?: number;
 }
@@ -214,16 +200,13 @@ export interface TargetChange {
 /** How {@link Forwarder.remove} and {@link Forwarder.close} treat what is still open. */
 export interface CloseOptions {
   /**
-   * How long open sessions may continue after the listener is closed. Unit: ms. Default: 0, they
-   * are closed at once. Range: 0 to 86,400,000.
+   * How long open sessions may continue after the listener is closed. Unit: ms. Default: 0, they are closed at once.
+   * Range: 0 to 86,400,000.
    */
   readonly drainMs?: number;
 }
 
-/**
- * Counters of a forward, or of a forwarder since its start. All are totals unless the name says
- * otherwise.
- */
+/** Counters of a forward, or of a forwarder since its start. All are totals unless the name says otherwise. */
 export interface Stats {
   /** TCP sessions and UDP flows that are open now. */
   readonly sessionsOpen: number;
@@ -233,19 +216,13 @@ export interface Stats {
   readonly connectFailures: number;
   /** The connect failures that were timeouts. */
   readonly connectTimeouts: number;
-  /**
-   * Why the latest of the other connect failures happened: the name of an errno. Absent if there
-   * was none.
-   */
+  /** Why the latest of the other connect failures happened: the name of an errno. Absent if there was none. */
   readonly connectError?: string;
   /** Retries after a server refused a connection. */
   readonly connectRetries: number;
   /** Sessions that ended by a reset of either side. */
   readonly sessionsReset: number;
-  /**
-   * Sessions that ended because a system call failed on this machine; with TCP, both ends were
-   * reset.
-   */
+  /** Sessions that ended because a system call failed on this machine; with TCP, both ends were reset. */
   readonly localFailures: number;
   /** Bytes relayed to servers. */
   readonly bytesToContainer: number;
@@ -255,23 +232,15 @@ export interface Stats {
   readonly datagramsToContainer: number;
   /** Datagrams relayed to clients. */
   readonly datagramsToHost: number;
-  /**
-   * Datagrams that the next socket did not accept, and replies to a client without an address or a
-   * port.
-   */
+  /** Datagrams that the next socket did not accept, and replies to a client without an address or a port. */
   readonly datagramsDropped: number;
-  /**
-   * Datagrams that the kernel dropped before they could be read, by its own count (SO_RXQ_OVFL).
-   */
+  /** Datagrams that the kernel dropped before they could be read, by its own count (SO_RXQ_OVFL). */
   readonly datagramsLostInKernel: number;
   /** UDP flows ended early to stay within {@link ForwardSpec.maxFlows}. */
   readonly flowsEvicted: number;
   /** UDP flows ended early for newer ones, because the process had no descriptors left. */
   readonly flowsDisplaced: number;
-  /**
-   * How often a listener paused because descriptors or memory ran out, or because accept(2) or
-   * recvmmsg(2) kept failing.
-   */
+  /** How often a listener paused because descriptors or memory ran out, or because accept(2) or recvmmsg(2) kept failing. */
   readonly acceptPauses: number;
   /** How often bulk data was copied because no useful pipe was available or splice(2) failed. */
   readonly pipeFallbacks: number;
@@ -282,30 +251,19 @@ export interface Stats {
   /** Connections and datagrams rejected because of {@link ForwardSpec.maxSessionsPerSecond}. */
   readonly sessionsOverRate: number;
   /**
-   * Sessions and flows of `transparent` forwards whose servers saw the container's own address, as
-   * they always do for clients on the container's networks and on the loopback.
+   * Sessions and flows of `transparent` forwards whose servers saw the container's own address, as they always do for
+   * clients on the container's networks and on the loopback.
    */
   readonly sourceAddressFallbacks: number;
-  /**
-   * Connections and datagrams rejected because they came from others than {@link
-   * ForwardSpec.trustedProxies}.
-   */
+  /** Connections and datagrams rejected because they came from others than {@link ForwardSpec.trustedProxies}. */
   readonly proxySourcesUntrusted: number;
   /** Connections and datagrams rejected because they did not begin with a valid PROXY header. */
   readonly proxyHeadersMalformed: number;
-  /**
-   * Connections rejected because their PROXY header took longer than {@link
-   * ForwardSpec.proxyHeaderTimeoutMs}.
-   */
+  /** Connections rejected because their PROXY header took longer than {@link ForwardSpec.proxyHeaderTimeoutMs}. */
   readonly proxyHeadersLate: number;
-  /**
-   * Ends of sessions that {@link ForwarderOptions.onSessionsEnded} missed because it was too slow.
-   */
+  /** Ends of sessions that {@link ForwarderOptions.onSessionsEnded} missed because it was too slow. */
   readonly sessionLogDropped: number;
-  /**
-   * Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS},
-   * then the rest.
-   */
+  /** Connects by the time they took: counts per bucket of {@link CONNECT_LATENCY_BUCKETS_MICROS}, then the rest. */
   readonly connectLatency: readonly number[];
   /** The sum of those times. Unit: microseconds. */
   readonly connectMicrosTotal: number;
@@ -316,10 +274,7 @@ export const CONNECT_LATENCY_BUCKETS_MICROS: readonly number[] = Object.freeze([
   50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
 ]);
 
-/**
- * The state of a TCP session; `connecting` includes waiting for a PROXY header. A UDP flow is
- * always `open`.
- */
+/** The state of a TCP session; `connecting` includes waiting for a PROXY header. A UDP flow is always `open`. */
 export type SessionState = 'connecting' | 'open' | 'half-closed' | 'resetting';
 
 /** An open TCP session or UDP flow. */
@@ -332,9 +287,7 @@ export interface Session {
   readonly client: Endpoint;
   /** The server, in the container. */
   readonly target: Endpoint;
-  /**
-   * The address and port that the server sees. Absent until there is a connection to the server.
-   */
+  /** The address and port that the server sees. Absent until there is a connection to the server. */
   readonly source?: Endpoint;
   /** Its state. */
   readonly state: SessionState;
@@ -351,17 +304,13 @@ export interface Session {
  * - `fin`: both sides had finished.
  * - `client-reset`, `server-reset`: that side reset it, or became unreachable.
  * - `removed`: its forward was removed, or the forwarder closed.
- * - `address-gone`: at a retarget, the container no longer had the address that the session used;
- * its client was reset.
+ * - `address-gone`: at a retarget, the container no longer had the address that the session used; its client was reset.
  * - `local-failure`: a call failed on this machine; both ends were reset.
  * - `idle-timeout`, `evicted`: a UDP flow without datagrams, or one that made room for another.
- * - `connect-failed`, `connect-timeout`: connecting to the server failed or timed out; the client
- * was reset.
- * - `denied`, `over-limit`, `over-rate`: the client was rejected because of `allow` and `deny`,
- * `maxSessions`, or
+ * - `connect-failed`, `connect-timeout`: connecting to the server failed or timed out; the client was reset.
+ * - `denied`, `over-limit`, `over-rate`: the client was rejected because of `allow` and `deny`, `maxSessions`, or
  *   `maxSessionsPerSecond`.
- * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was rejected because of a missing or
- * invalid PROXY header.
+ * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was rejected because of a missing or invalid PROXY header.
  */
 export type SessionEnding =
   | 'fin'
@@ -382,8 +331,8 @@ export type SessionEnding =
   | 'proxy-late';
 
 /**
- * A TCP session or UDP flow that has ended, or a client that was rejected. Rejected datagrams of a
- * UDP forward are reported once per second, because rejected clients keep sending.
+ * A TCP session or UDP flow that has ended, or a client that was rejected. Rejected datagrams of a UDP forward are
+ * reported once per second, because rejected clients keep sending.
  */
 export interface EndedSession {
   readonly forwardId: number;
@@ -394,9 +343,7 @@ export interface EndedSession {
   readonly bytesToHost: number;
   /** How long it was open, to the microsecond. Unit: ms. */
   readonly durationMs: number;
-  /**
-   * How long it took to connect to the server; absent without a connection, and for UDP. Unit: ms.
-   */
+  /** How long it took to connect to the server; absent without a connection, and for UDP. Unit: ms. */
   readonly connectMs?: number;
   readonly ending: SessionEnding;
   /** Why the last attempt to connect failed, such as ECONNREFUSED; absent with a connection. */
