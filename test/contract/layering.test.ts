@@ -27,7 +27,7 @@ const publicModules = [
 
 /** The packages that parts of src/ may use. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  'cli/': ['cli-table3', 'commander'],
+  'cli/': ['commander'],
   'control/': ['prom-client', 'spliceport/package.json', 'zod/'],
   'engine/': ['node-gyp-build'],
   'log/': ['pino'],

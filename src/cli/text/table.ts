@@ -1,6 +1,4 @@
-// table.ts: tables without borders, as container engines print them.
-
-import Table from 'cli-table3';
+// table.ts: tables without borders, as container engines print them. All text is one column a character.
 
 /** A column and its title. */
 export interface Column {
@@ -12,27 +10,20 @@ export interface Column {
 /** Blanks between two columns. */
 export const COLUMN_GAP = 2;
 
-const noBorders = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
-    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-  ].map((place) => [place, '']),
-);
-
 /** The lines of a table, the titles first. */
 export function tableLines(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string[] {
-  const table = new Table({
-    head: columns.map(({ title }) => title),
-    colAligns: columns.map(({ align = 'left' }) => align),
-    chars: { ...noBorders, middle: ' '.repeat(COLUMN_GAP) },
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  const lines = [columns.map(({ title }) => title), ...rows];
+  const padders = columns.map(({ align = 'left' }, index) => {
+    const width = Math.max(...lines.map((cells) => cells[index]?.length ?? 0));
+    return (cell: string) => (align === 'left' ? cell.padEnd(width) : cell.padStart(width));
   });
-  table.push(...rows.map((row) => [...row]));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
+  return lines.map((cells) =>
+    padders
+      .map((pad, index) => pad(cells[index] ?? ''))
+      .join(' '.repeat(COLUMN_GAP))
+      .trimEnd(),
+  );
 }
