@@ -3,8 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { addAdmissionOptions } from './forward/admission.js';
-import { addClientAddressOptions } from './forward/client-address.js';
+import { addForwardOptions } from './forward/forward-options.js';
 import type { AddOptions, DrainOptions, RemoveOptions } from './commands/change.js';
 import { give, type Example } from './examples.js';
 import type { ForwardOptions } from './commands/forward.js';
@@ -113,23 +112,9 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
       const { forward } = await import('./commands/forward.js');
       setExitCode(await forward(specs, options));
     });
-  addSpecs(command, 'what to forward, as after -p of a container engine');
-  addClientAddressOptions(command);
-  addAdmissionOptions(command);
+  addForwardOptions(command, 'what to forward, as after -p of a container engine');
   addLogOptions(command);
   give(command, forwardExamples);
-}
-
-/** Specifications as arguments, or after -p as in container engines. At least one is required. */
-function addSpecs(command: Command, description: string): void {
-  command
-    .usage('[options] <spec...>')
-    .argument('[spec...]', description)
-    .option(
-      '-p, --publish <spec>',
-      'same as SPEC; repeatable',
-      (spec: string, before: readonly string[] | undefined) => [...(before ?? []), spec],
-    );
 }
 
 function addLists(program: Command): void {
@@ -202,9 +187,7 @@ function addChanges(program: Command): void {
     .action(async (specs: string[], options: AddOptions) =>
       (await import('./commands/change.js')).add(specs, options),
     );
-  addSpecs(add, 'what to forward, as with the command forward');
-  addClientAddressOptions(add);
-  addAdmissionOptions(add);
+  addForwardOptions(add, 'what to forward, as with the command forward');
   give(add, [{ command: 'spliceport add 8443:443 --to 4281', effect: 'add a port' }]);
 
   const remove = program

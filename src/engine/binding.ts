@@ -5,7 +5,7 @@
 import { addonPath } from './addon-path.js';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { engineHint } from '../hints.js';
-import type { Endpoint, Protocol, SessionEnding, SessionState, Stats } from '../types.js';
+import type { Endpoint, Protocol, Session, SessionEnding, Stats } from '../types.js';
 import type { counters } from '../spec/counters.js';
 import type { EngineSettings, ForwardSettings } from '../spec/validate.js';
 
@@ -63,18 +63,6 @@ export interface NativeStats extends Omit<Pick<Stats, keyof typeof counters>, 'c
   readonly connectErrno?: number;
 }
 
-export interface NativeSession {
-  readonly forwardId: number;
-  readonly protocol: Protocol;
-  readonly client: Endpoint;
-  readonly target: Endpoint;
-  readonly source?: Endpoint;
-  readonly state: SessionState;
-  readonly bytesToContainer: number;
-  readonly bytesToHost: number;
-  readonly ageMs: number;
-}
-
 /** A session or flow that has ended, or a client that got none. */
 export interface NativeEndedSession {
   readonly forwardId: number;
@@ -113,7 +101,7 @@ export interface NativeEngine {
   remove(ids: readonly number[], drainMs: number): void;
   /** Of one forward, also while it drains; of everything since the start when no id is given. */
   stats(id?: number): NativeStats;
-  sessions(): NativeSession[];
+  sessions(): Session[];
   /** Takes at most so many ends of sessions out of the queue, also after close(). To be called until there are none. */
   takeEnded(most: number): NativeEndedSession[];
   /** Stops the threads and closes every socket. May be called twice. The onEvent callback is not called any more. */

@@ -1,8 +1,6 @@
 // change.ts: `spliceport add`, `rm` and `drain`, which change running forwarders.
 
 import type { DrainReport, Forward } from '../../control/types.js';
-import { withAdmission, type AdmissionOptions } from '../forward/admission.js';
-import { withClientAddress, type ClientAddressOptions } from '../forward/client-address.js';
 import { CliFailure, exitCodes, failureOf, usageFailure } from '../failure.js';
 import { ofOption } from '../option-failure.js';
 import { print, printJson } from '../output.js';
@@ -14,23 +12,20 @@ import {
   select,
   type Running,
 } from '../running/forwarders.js';
-import { parseSpecs } from '../forward/specs.js';
+import type { ForwardSpecOptions } from '../forward/forward-options.js';
+import { specsFrom } from '../forward/specs.js';
 import { describeForward } from '../text/describe.js';
 import { count } from '../text/units.js';
 
 /** Options of `add`. */
-export interface AddOptions extends ClientAddressOptions, AdmissionOptions {
-  readonly publish?: readonly string[];
+export interface AddOptions extends ForwardSpecOptions {
   readonly to?: string;
   readonly json?: boolean;
 }
 
 /** Adds forwards to a running forwarder: all or none. */
 export async function add(texts: readonly string[], options: AddOptions): Promise<void> {
-  const specs = withAdmission(
-    withClientAddress(parseSpecs({ ...options, specs: texts }), options),
-    options,
-  );
+  const specs = specsFrom(texts, options);
   const forwarder = pickForwarder(await findRunning(), options.to);
   let added: Forward[];
   try {

@@ -1,8 +1,6 @@
 // forward.ts: `spliceport forward`: runs a forwarder in the foreground.
 
 import type { Forward, Forwarder, ForwarderOptions, ForwardSpec } from '../../index.js';
-import { withAdmission, type AdmissionOptions } from '../forward/admission.js';
-import { withClientAddress, type ClientAddressOptions } from '../forward/client-address.js';
 import { findSettingsFile } from '../../settings/find.js';
 import type { LogSettings } from '../../log/types.js';
 import type { ForwarderSettings } from '../../settings/types.js';
@@ -27,16 +25,15 @@ import { enteredTarget, lookUpOutside } from '../forward/outer-process.js';
 import { withPortOwner } from '../running/port-owner.js';
 import { isForbidden, reenter } from '../forward/reenter.js';
 import { sessionReports } from '../forward/session-reports.js';
-import { parseSpecs } from '../forward/specs.js';
+import type { ForwardSpecOptions } from '../forward/forward-options.js';
+import { specsFrom } from '../forward/specs.js';
 import { resolveTarget, type Target, type TargetOptions } from '../running/target.js';
 
 const TERMINAL_INTERVAL_SECONDS = 1;
 const LOG_INTERVAL_SECONDS = 60;
 
 /** Options of `forward`. */
-export interface ForwardOptions
-  extends TargetOptions, ClientAddressOptions, AdmissionOptions, LogOptions {
-  readonly publish?: readonly string[];
+export interface ForwardOptions extends TargetOptions, ForwardSpecOptions, LogOptions {
   /** Unit: seconds. */
   readonly drain: number;
   /** How often traffic is reported. Unit: seconds. 0: never. */
@@ -51,10 +48,7 @@ export interface ForwardOptions
  * @returns The exit code.
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
-  const specs = withAdmission(
-    withClientAddress(parseSpecs({ ...options, specs: texts }), options),
-    options,
-  );
+  const specs = specsFrom(texts, options);
   const settings = await findSettings();
   const entered = enteredTarget();
   const target = entered ?? (await resolveTarget(options));

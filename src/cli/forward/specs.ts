@@ -1,27 +1,36 @@
-// specs.ts: the port specifications of the command line, including the shorter forms that people
-// type after the -p of a container engine. The library and the control API accept only the whole
-// form.
+// specs.ts: the forwards that a command line asks for. Port specifications may have the shorter
+// forms that people type after the -p of a container engine. The library and the control API accept
+// only the whole form.
 
 import { parsePortSpec, type ForwardSpec } from '../../index.js';
 import { usageFailure } from '../failure.js';
-
-/** The arguments that say what to forward. */
-export interface SpecWords {
-  readonly specs: readonly string[];
-  /** Those of `-p`. */
-  readonly publish?: readonly string[];
-}
+import type { ForwardSpecOptions } from './forward-options.js';
 
 /**
  * Reads all of them before anything is done.
  * @throws CliFailure
  */
-export function parseSpecs({ specs, publish = [] }: SpecWords): ForwardSpec[] {
-  const texts = [...specs, ...publish];
+export function specsFrom(words: readonly string[], options: ForwardSpecOptions): ForwardSpec[] {
+  const { publish = [], sourceAddress, acceptProxy = false, trustedProxy } = options;
+  const { maxSessions, maxRate, allow, deny } = options;
+  const texts = [...words, ...publish];
   if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
-  const parsed = texts.map(parseSpec);
-  assertDistinct(texts, parsed);
-  return parsed;
+  const specs = texts.map(parseSpec);
+  assertDistinct(texts, specs);
+  if (acceptProxy !== (trustedProxy !== undefined))
+    throw usageFailure(
+      '--accept-proxy and --trusted-proxy require each other',
+      'A trusted client can claim any address: list only your load balancers.',
+    );
+  return specs.map((spec) => ({
+    ...spec,
+    ...(sourceAddress !== undefined && { sourceAddress }),
+    ...(trustedProxy !== undefined && { acceptProxy, trustedProxies: trustedProxy }),
+    ...(maxSessions !== undefined && { maxSessions }),
+    ...(maxRate !== undefined && { maxSessionsPerSecond: maxRate }),
+    ...(allow !== undefined && { allow }),
+    ...(deny !== undefined && { deny }),
+  }));
 }
 
 const hint = 'See "spliceport forward --help" for examples.';
