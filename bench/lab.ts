@@ -1,18 +1,18 @@
-// lab.ts: the closed world that everything is measured in.
-// run.mjs starts the benchmark in network, mount and process namespaces of its own: this network namespace plays the
-// host. All of it, containers and programs included, is gone when the benchmark ends, however it ends.
+// lab.ts: the isolated namespaces that everything is measured in. run.mjs starts the benchmark in
+// network, mount and process namespaces of its own: this network namespace plays the host. All of
+// it, containers and programs included, is gone when the benchmark ends, however it ends.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './process.js';
 
 const HOST_SYSCTLS = {
-  // Short connections use up ports faster than TIME_WAIT gives them back.
+  // Short connections use up ports faster than TIME_WAIT frees them.
   '/proc/sys/net/ipv4/ip_local_port_range': '10240 65000',
   '/proc/sys/net/ipv4/tcp_tw_reuse': '1',
 };
 
-/** Where the veth pair between host and container is numbered. */
+/** The addresses of the veth pair between host and container. */
 const VETH = { host: '10.88.0.1', container: '10.88.0.2' };
 
 /** A network namespace with its own loopback. */
@@ -26,7 +26,7 @@ export class Container {
     tune(this.inside());
   }
 
-  /** The words to put before a command to run it in here. */
+  /** The prefix that makes a command run in here. */
   inside(): readonly [string, ...string[]] {
     return ['nsenter', `--net=${this.netns}`];
   }
@@ -46,13 +46,13 @@ function tune(inside: readonly string[]): void {
   }
 }
 
-/** Makes what a measurement needs. */
+/** Provides what a measurement needs. */
 export class Lab {
   /** For sockets, configurations and counters; in memory. */
   readonly directory: string;
   readonly loadProgram: string;
   readonly delayLinkProgram: string;
-  /** The container of the measurement that is under way. */
+  /** The container of the current measurement. */
   container: Container;
   #serial = 0;
   #hasUplink = false;
@@ -67,7 +67,8 @@ export class Lab {
 
   /** Prepares the host side; `programs` is the folder of the native programs. */
   static open(programs: string): Lab {
-    // iproute2's files and the programs' go there: a fresh one is writable for an ordinary user too, and nothing stays.
+    // iproute2's files and the programs' go there: a fresh one is writable for an ordinary user
+    // too, and nothing stays.
     run('mount', '-t', 'tmpfs', 'none', '/run');
     mkdirSync('/run/netns');
     run('ip', 'link', 'set', 'lo', 'up');
@@ -80,7 +81,7 @@ export class Lab {
     run('ip', ...words);
   }
 
-  /** Gives the host a further address, without a network. */
+  /** Adds an address to the host, without a network. */
   addHostAddress(address: string): void {
     run('ip', 'addr', 'replace', `${address}/32`, 'dev', 'lo');
   }
@@ -90,7 +91,7 @@ export class Lab {
     run('ip', 'route', 'replace', 'local', network, 'dev', 'lo');
   }
 
-  /** Replaces the container by a fresh one. */
+  /** Replaces the container with a new one. */
   renewContainer(): void {
     this.container.remove();
     this.container = new Container(`container-${++this.#serial}`);
@@ -107,7 +108,10 @@ export class Lab {
     return VETH.container;
   }
 
-  /** Gives the host a route to elsewhere, which some programs copy into the container or refuse to start without. */
+  /**
+   * Gives the host a route to elsewhere, which some programs copy into the container or refuse to
+   * start without.
+   */
   ensureUplink(): void {
     if (this.#hasUplink) return;
     this.#hasUplink = true;

@@ -1,4 +1,5 @@
-// load.ts: runs the load generator (bench/load) and ties its figures to the forwarder's processor time.
+// load.ts: runs the load generator (bench/load) and ties its figures to the forwarder's processor
+// time.
 
 import { createInterface } from 'node:readline';
 import type { Lab } from './lab.js';
@@ -11,7 +12,7 @@ export const CONTAINER_PORT = 5201;
 /** The first port that forwarders listen on. */
 export const HOST_PORT = 8100;
 
-/** What a client may take beyond its time; then it is stuck. */
+/** How long a client may exceed its time before it counts as stuck. */
 const STUCK_SECONDS = 10;
 
 /** A line that the load generator printed. */
@@ -20,14 +21,14 @@ interface LoadEvent {
   readonly [figure: string]: number | string;
 }
 
-/** What a client counted, and what the forwarder used meanwhile. */
+/** What a client counted, and what the forwarder used in the meantime. */
 export interface LoadResult {
   readonly counts: Readonly<Record<string, number>>;
-  /** Processors that the forwarder kept busy; undefined when there is no forwarder. */
+  /** Processors that the forwarder kept busy; undefined without a forwarder. */
   readonly cores: number | undefined;
 }
 
-/** Reads the generator's lines; rejects when it ends without the awaited one. */
+/** Reads the generator's lines; rejects if it exits without the expected one. */
 class LoadEvents {
   readonly #process: Process;
   readonly #queue: LoadEvent[] = [];
@@ -60,7 +61,7 @@ class LoadEvents {
         this.#wake = resolve;
       });
       if (!this.#process.running) {
-        // What it printed last may still be on its way.
+        // Its last output may not have been read yet.
         await Promise.race([line, new Promise((resolve) => setTimeout(resolve, 50))]);
         if (this.#queue.length === 0) await this.#process.failsEarly();
         continue;
@@ -89,7 +90,7 @@ export async function serve(lab: Lab, options: LoadOptions = {}): Promise<Proces
   return server;
 }
 
-/** Names the place that clients of this forwarder start from. */
+/** The place that clients of this forwarder start from. */
 export function clientCommand(running: Running): string[] {
   return running.clientNetns === undefined ? [] : ['nsenter', `--net=${running.clientNetns}`];
 }
@@ -145,14 +146,14 @@ function numbersOf(event: LoadEvent): Record<string, number> {
   );
 }
 
-/** A client that is under way, for work that goes on beside others. */
+/** A client that is running, for work that goes on next to other work. */
 export interface HeldLoad {
   readonly begun: Readonly<Record<string, number>>;
-  /** Lets it finish; what it counted. */
+  /** Lets it finish; returns what it counted. */
   finish(): Promise<Readonly<Record<string, number>>>;
 }
 
-/** Starts a client that goes on until it is told to finish. */
+/** Starts a client that runs until it is told to finish. */
 export async function hold(
   lab: Lab,
   command: readonly string[],

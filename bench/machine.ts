@@ -1,4 +1,4 @@
-// machine.ts: where the figures were taken; without it they mean nothing.
+// machine.ts: the machine that the figures are from; without it they mean nothing.
 
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { firstLine } from './process.js';
@@ -18,7 +18,7 @@ export interface Machine {
   readonly privileged: boolean;
 }
 
-/** Looks around. */
+/** Reads the facts of this machine. */
 export function describeMachine(): Machine {
   return {
     processor: cpus()[0]?.model ?? 'unknown processor',

@@ -1,4 +1,4 @@
-// metrics.ts: how each figure is called, written and judged.
+// metrics.ts: the name, format and direction of each figure.
 
 import type { Metric, Scenario } from './types.js';
 

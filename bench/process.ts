@@ -1,4 +1,5 @@
-// process.ts: child processes that are waited for, asked to end, and whose last words are kept for the error message.
+// process.ts: child processes that are waited for, asked to end, and whose last words are kept for
+// the error message.
 
 import { type ChildProcess, spawn, spawnSync, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
@@ -83,7 +84,10 @@ export class Process {
     await this.#exited;
   }
 
-  /** Asks it to end with `ask` (SIGTERM by default), kills it when it does not, and waits for the whole tree. */
+  /**
+   * Asks it to end with `ask` (SIGTERM by default), kills it when it does not, and waits for the
+   * whole tree.
+   */
   async stop(ask: () => void = () => this.child.kill('SIGTERM')): Promise<void> {
     const tree = this.tree();
     if (this.running) ask();

@@ -1,4 +1,4 @@
-// results.ts: everything a run found, as it is written to JSON and read back.
+// results.ts: the results of a run, as written to JSON and read back.
 
 import type { Machine } from './machine.js';
 import { best, median, ratio, summarize, type Summary } from './statistics.js';
@@ -11,7 +11,7 @@ export interface Row {
   readonly kind: string;
   /** One entry per round. */
   readonly rounds: Figures[];
-  /** Why it was given up, when it was. */
+  /** Why it was given up, if it was. */
   failure?: string;
 }
 
@@ -25,13 +25,13 @@ export interface ScenarioResult {
 export interface Results {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
-  /** Where each program is from. Older results do not say. */
+  /** Where each program is from; absent in older results. */
   readonly origins?: Readonly<Record<string, string>>;
   readonly timing: Timing & { readonly rounds: number };
   readonly scenarios: ScenarioResult[];
 }
 
-/** What the tables say of one program in one scenario. */
+/** The row of one program in one scenario. */
 export interface Comparison {
   readonly driver: string;
   readonly kind: string;
@@ -39,7 +39,7 @@ export interface Comparison {
   /** The headline as a multiple of the reference program's, and of the best other program's. */
   readonly toReference: number | undefined;
   readonly toBestPeer: number | undefined;
-  /** The same for the processor time. */
+  /** The same for the CPU time. */
   readonly cpuToReference: number | undefined;
   readonly failure: string | undefined;
 }
@@ -62,12 +62,13 @@ function medianOf(row: Row | undefined, metric: Metric): number | undefined {
 
 /**
  * Medians, spreads and ratios. A ratio is one of medians: a reader can check it against the table.
- * Peers are the other projects' programs: neither a variant of this one nor the direct connection counts as one.
+ * Peers are the other projects' programs: neither a variant of this one nor the direct connection
+ * counts as one.
  */
 export function compare(result: ScenarioResult, reference: string): Comparison[] {
   const { headline } = result.scenario;
   const better = headline === 'rate' || headline === 'held' ? 'higher' : 'lower';
-  // A run may have it under another label alone, as the one of a Debian root.
+  // A run may have it only under another label, such as that of a Debian root.
   const referenceRow =
     result.rows.find((row) => row.driver === reference) ??
     result.rows.find((row) => row.kind === reference);

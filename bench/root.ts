@@ -1,4 +1,5 @@
-// root.ts: programs of a Debian root (scripts/debian-root.sh), run beside those of this machine without entering it.
+// root.ts: programs of a Debian root (scripts/debian-root.sh), run beside those of this machine
+// without entering it.
 
 import {
   copyFileSync,
@@ -23,7 +24,10 @@ export function isRoot(folder: string): boolean {
   return existsSync(join(folder, PACKAGES, 'status'));
 }
 
-/** The program in that folder, or in the places that a system has for programs; undefined when it has none. */
+/**
+ * The program in that folder, or in the places that a system has for programs; undefined when it
+ * has none.
+ */
 export function findProgram(folder: string, name: string): string | undefined {
   return ['', ...PROGRAM_FOLDERS]
     .map((place) => join(folder, place, name))
@@ -59,7 +63,10 @@ interface Interpreter {
   readonly size: number;
 }
 
-/** The PT_INTERP segment of a 64-bit little-endian program; undefined in one that is static. @see elf(5) */
+/**
+ * The PT_INTERP segment of a 64-bit little-endian program; undefined in one that is static. @see
+ * elf(5)
+ */
 function interpreterOf(program: Buffer): Interpreter | undefined {
   if (program.length < 64 || program.readUInt32BE(0) !== 0x7f454c46) return undefined;
   const first = Number(program.readBigUInt64LE(32));
@@ -97,10 +104,11 @@ function copyWithLoader(from: string, to: string, loader: string): void {
 let serial = 0;
 
 /**
- * Makes a program of a root ready to run here with the root's own loader and libraries. It gets a copy in `folder` that
- * names that loader, for programs start themselves anew by /proc/self/exe, and then a loader that was only put before
- * their command line would be lost. Builds for better processors, which a program looks for beside itself
- * (pasta.avx2), come along. A static program runs where it is.
+ * Makes a program of a root ready to run here with the root's own loader and libraries. It gets a
+ * copy in `folder` that names that loader, for programs start themselves anew by /proc/self/exe,
+ * and then a loader that was only put before their command line would be lost. Builds for better
+ * processors, which a program looks for beside itself (pasta.avx2), come along. A static program
+ * runs where it is.
  */
 export function runnableOf(root: string, file: string, folder: string): Runnable {
   const interpreter = interpreterOf(readFileSync(file));

@@ -14,7 +14,10 @@ function sources(folder) {
   return readdirSync(`${bench}${folder}`).map((name) => `${bench}${folder}/${name}`);
 }
 
-/** Compiles a native program when something it is made of is newer. @param {string} name @param {string[]} files */
+/**
+ * Compiles a native program when something it is made of is newer. @param {string} name @param
+ * {string[]} files
+ */
 function compile(name, files) {
   const program = `${bench}build/${name}`;
   const newest = Math.max(...files.map((file) => statSync(file).mtimeMs));
@@ -41,8 +44,8 @@ await build({
 });
 
 const uid = process.getuid();
-// The chain that ends everything, even when this process is killed: the kernel then kills unshare (pdeathsig), with it
-// the first process inside (kill-child), and with that its whole namespace.
+// The chain that ends everything, even when this process is killed: the kernel then kills unshare
+// (pdeathsig), with it the first process inside (kill-child), and with that its whole namespace.
 const inside = spawn(
   'setpriv',
   ['--pdeathsig', 'KILL', 'unshare', ...(uid === 0 ? [] : ['--map-root-user'])]

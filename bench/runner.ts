@@ -1,4 +1,5 @@
-// runner.ts: every scenario with every program, round by round, so that all meet the same weather.
+// runner.ts: runs every scenario with every program, round by round, so that all run under the same
+// conditions.
 
 import type { Lab } from './lab.js';
 import { digits, styleOf } from './metrics.js';
@@ -6,7 +7,7 @@ import type { Row, ScenarioResult } from './results.js';
 import { rotate } from './statistics.js';
 import type { Driver, Figures, Scenario, Timing } from './types.js';
 
-/** A program that fails so often in one scenario is not tried further in it. */
+/** After so many failures in a scenario, a program is given up there. */
 const FAILURES_TO_STOP = 2;
 
 /** What is to be measured. */
@@ -26,7 +27,7 @@ function roundsOf(plan: Plan, scenario: Scenario): number {
   return Math.min(plan.rounds, scenario.maxRounds ?? plan.rounds);
 }
 
-/** Tells what goes on, and when it may be over. */
+/** Reports progress, and when the run should end. */
 class Progress {
   readonly #total: number;
   readonly #begunAt = Date.now();
@@ -80,7 +81,7 @@ class Attempts {
     this.row = { driver: driver.label, kind: driver.kind, rounds: [] };
   }
 
-  /** Measures once; what came of it, in a few words. */
+  /** Measures once; returns the result in a few words. */
   async once(lab: Lab, timing: Timing): Promise<string> {
     if (this.#failures >= FAILURES_TO_STOP) return 'given up';
     try {

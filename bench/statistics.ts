@@ -33,7 +33,9 @@ export function summarize(values: readonly number[]): Summary | undefined {
   };
 }
 
-/** `value` as a multiple of `reference`; undefined when either is unknown or the reference is zero. */
+/**
+ * `value` as a multiple of `reference`; undefined when either is unknown or the reference is zero.
+ */
 export function ratio(
   value: number | undefined,
   reference: number | undefined,
@@ -48,7 +50,10 @@ export function best(values: readonly number[], better: 'higher' | 'lower'): num
   return better === 'higher' ? Math.max(...values) : Math.min(...values);
 }
 
-/** `items` begun at another place each round, so that none always runs first or after the same neighbour's heat. */
+/**
+ * `items` begun at another place each round, so that none always runs first or after the same
+ * neighbour's heat.
+ */
 export function rotate<T>(items: readonly T[], round: number): T[] {
   const offset = items.length === 0 ? 0 : round % items.length;
   return [...items.slice(offset), ...items.slice(0, offset)];

@@ -23,7 +23,10 @@ function shownMetrics(result: ScenarioResult, comparisons: readonly Comparison[]
   return [headline, ...present.filter((metric) => metric !== headline)];
 }
 
-/** Medians of every figure; the headline with its spread and ratios, the processor time with its ratio. */
+/**
+ * Medians of every figure; the headline with its spread and ratios, the processor time with its
+ * ratio.
+ */
 export function tableOf(result: ScenarioResult): Table {
   const comparisons = compare(result, REFERENCE);
   const metrics = shownMetrics(result, comparisons);

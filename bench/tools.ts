@@ -1,4 +1,4 @@
-// tools.ts: load by programs that everybody knows, run from start to end beside a forwarder.
+// tools.ts: load by well-known programs, each run from start to end while a forwarder runs.
 
 import type { Lab } from './lab.js';
 import { clientCommand, CONTAINER_PORT } from './load.js';
@@ -9,7 +9,7 @@ import { cpuSeconds, isBound } from './usage.js';
 /** What a program printed, and what the forwarder used while it ran. */
 export interface ToolResult {
   readonly output: string;
-  /** Processor seconds; undefined when there is no forwarder. */
+  /** CPU seconds; undefined without a forwarder. */
   readonly cpu: number | undefined;
 }
 
@@ -28,7 +28,7 @@ export async function serveBy(
   return server;
 }
 
-/** Runs a client to its end. */
+/** Runs a client until it exits. */
 export async function loadBy(running: Running, ...command: readonly string[]): Promise<ToolResult> {
   const before = cpuSeconds(running.pids());
   const client = new Process([...clientCommand(running), ...command]);

@@ -1,12 +1,15 @@
-// types.ts: what the parts of the benchmark agree upon. Imports types only.
+// types.ts: the types that the parts of the benchmark share. Imports only types.
 
 import type { Lab } from './lab.js';
 
-/** What one measurement found; a scenario fills in what it measures. */
+/** The figures of one measurement; a scenario sets those that it measures. */
 export interface Figures {
   /** Per second, in the scenario's {@link Scenario.unit}. */
   rate?: number;
-  /** Processor time of all the forwarder's processes. Unit: seconds per gigabyte, or microseconds per operation. */
+  /**
+   * CPU time of all the forwarder's processes. Unit: seconds per gigabyte, or microseconds
+   * per operation.
+   */
   cpu?: number;
   p50Micros?: number;
   p99Micros?: number;
@@ -49,20 +52,20 @@ export interface Running {
   /** Where clients connect. */
   readonly address: string;
   readonly port: number;
-  /** The namespace that clients run in when it is not the host's. */
+  /** The namespace that clients run in, if it is not the host's. */
   readonly clientNetns?: string;
   readonly readyMs: number;
-  /** The socket that takes reloads, when there is one. */
+  /** The socket that accepts reloads, if there is one. */
   readonly reloadSocket?: string;
   /** All its processes, as they are now. */
   pids(): number[];
-  /** Ends it and waits until all its processes are gone. May be called twice. */
+  /** Stops it and waits until all its processes have exited. May be called twice. */
   stop(): Promise<void>;
 }
 
 /** A program that forwards ports, or a variant of one. */
 export interface Driver {
-  /** What the tables call it; unique in a run. */
+  /** Its name in the tables; unique in a run. */
   readonly label: string;
   /** Which program it is. */
   readonly kind: string;
@@ -73,7 +76,7 @@ export interface Driver {
   readonly both: boolean;
   /** Whether a target can be changed while it runs, in the way of Podman's reload. */
   readonly reloads: boolean;
-  /** Why it cannot run here and how to change that, or undefined when it can. */
+  /** Why it cannot run here and how to change that, or undefined if it can. */
   missing(): string | undefined;
   version(): string;
   /** Where the program is from. */
@@ -87,7 +90,7 @@ export interface Timing {
   readonly warmup: number;
 }
 
-/** One kind of work to put on a forwarder. */
+/** One kind of work for a forwarder. */
 export interface Scenario {
   readonly name: string;
   readonly title: string;
@@ -95,15 +98,15 @@ export interface Scenario {
   readonly protocol: 'tcp' | 'udp';
   /** The unit of {@link Figures.rate}. */
   readonly unit: 'Gb/s' | '/s';
-  /** The figure that programs are compared by, beside the processor time. */
+  /** The figure that programs are compared by, in addition to the CPU time. */
   readonly headline: Metric;
   /** Whether it is part of a run that names no scenario. */
   readonly byDefault: boolean;
-  /** Rounds after which further ones would find the same. */
+  /** The number of rounds after which further ones would add nothing. */
   readonly maxRounds?: number;
-  /** Programs that put the load on. */
+  /** Programs that make the load. */
   readonly needs?: readonly string[];
-  /** Which drivers can do it; all that speak the protocol when left out. */
+  /** Drivers that can do it; by default all that support the protocol. */
   readonly suits?: (driver: Driver) => boolean;
   measure(lab: Lab, driver: Driver, timing: Timing): Promise<Figures>;
 }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
-/** The text of a file in /proc, or undefined when its process is gone. */
+/** The text of a file in /proc, or undefined if its process has exited. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -27,7 +27,10 @@ function statFields(pid: number): string[] | undefined {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-/** The given processes and all their descendants, without those that have ended and wait to be reaped. */
+/**
+ * The given processes and all their descendants, without those that have ended and wait to be
+ * reaped.
+ */
 export function treeOf(roots: readonly number[]): number[] {
   const parents = new Map<number, number>();
   for (const name of list('/proc')) {
@@ -44,8 +47,8 @@ export function treeOf(roots: readonly number[]): number[] {
 }
 
 /**
- * Processor time so far: of living threads to the nanosecond, of children that have ended to the tick.
- * Unit: seconds.
+ * CPU time so far: of living threads to the nanosecond, of children that have ended to the
+ * tick. Unit: seconds.
  */
 export function cpuSeconds(pids: readonly number[]): number {
   let nanos = 0;
@@ -60,7 +63,7 @@ export function cpuSeconds(pids: readonly number[]): number {
   return nanos / 1e9 + ticks / TICKS_PER_SECOND;
 }
 
-/** Memory that is theirs alone and written to. Unit: KiB. */
+/** Private dirty memory. Unit: KiB. */
 export function privateDirtyKib(pids: readonly number[]): number {
   let sum = 0;
   for (const pid of pids) {
@@ -76,7 +79,8 @@ export function descriptorCount(pids: readonly number[]): number {
 }
 
 /**
- * Whether a port is bound, and for TCP listened on, in the network namespace of a process. Nobody notices the look.
+ * Whether a port is bound, and for TCP listened on, in the network namespace of a process. Nobody
+ * notices the look.
  * @see proc_net_tcp in the kernel's documentation: state 0A is LISTEN
  */
 export function isBound(protocol: 'tcp' | 'udp', port: number, pid: number): boolean {

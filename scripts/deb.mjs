@@ -1,5 +1,5 @@
-// deb.mjs: `npm run deb [-- FOLDER]`: makes a Debian package of what is built here, for this architecture, in FOLDER
-// (default: dist). Needs dpkg-dev. The package runs on Debian's own nodejs.
+// deb.mjs: `npm run deb [-- FOLDER]`: makes a Debian package of what is built here, for this
+// architecture, in FOLDER (default: dist). Needs dpkg-dev. The package runs on Debian's own nodejs.
 
 import { execFileSync } from 'node:child_process';
 import {

@@ -1,6 +1,8 @@
-// docs.mjs: writes what docs/ has of the tables in src/spec/fields.ts, src/settings/forwarder-fields.ts, src/log/log-fields.ts and src/spec/counters.ts: the
-// marked tables of the pages, settings.schema.json, and the schemas of settings and counters in openapi.json. It reads lib/.
-// `node scripts/docs.mjs --check` writes nothing and names what would change.
+// docs.mjs: writes what docs/ has of the tables in src/spec/fields.ts,
+// src/settings/forwarder-fields.ts, src/log/log-fields.ts and src/spec/counters.ts: the marked
+// tables of the pages, settings.schema.json, and the schemas of settings and counters in
+// openapi.json. It reads lib/. `node scripts/docs.mjs --check` writes nothing and names what would
+// change.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';

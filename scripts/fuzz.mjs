@@ -1,5 +1,6 @@
-// fuzz.mjs: `npm run fuzz`. Builds the fuzzers of test/fuzz/, and runs each for 30 seconds, or for as many as the first
-// argument says. What an earlier run has found worth keeping is where the next one begins.
+// fuzz.mjs: `npm run fuzz`. Builds the fuzzers of test/fuzz/, and runs each for 30 seconds, or for
+// as many as the first argument says. What an earlier run has found worth keeping is where the next
+// one begins.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';

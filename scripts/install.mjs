@@ -1,5 +1,6 @@
-// install.mjs: npm's install step. Compiles the addon, unless a prebuilt one fits, and notes which node to start.
-// Where node's headers lie beside node, as in its own releases, they are used instead of downloading them again.
+// install.mjs: npm's install step. Compiles the addon, unless a prebuilt one fits, and notes which
+// node to start. Where node's headers lie beside node, as in its own releases, they are used
+// instead of downloading them again.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

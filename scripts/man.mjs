@@ -8,7 +8,10 @@ import { buildProgram } from '../lib/cli/program.js';
 /** The last option of every command is --help. */
 const LINES_OF_HELP_OPTION = 3;
 
-/** When the page was last changed by more than its layout; a date of the day would make every run another page. */
+/**
+ * When the page was last changed by more than its layout; a date of the day would make every run
+ * another page.
+ */
 const DATE = '2026-11-30';
 
 const target = new URL('../docs/spliceport.1', import.meta.url);

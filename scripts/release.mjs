@@ -1,8 +1,9 @@
-// release.mjs: `npm run release -- VERSION`. Prepares a release on main: version, changelog, documents, checks, prebuilds,
-// commit and tag. It pushes and publishes nothing, and prints the commands that do. If a step fails, the tracked files
-// are as they were.
+// release.mjs: `npm run release -- VERSION`. Prepares a release on main: version, changelog,
+// documents, checks, prebuilds, commit and tag. It pushes and publishes nothing, and prints the
+// commands that do. If a step fails, the tracked files are as they were.
 //
-// `--dry-run` prints the steps and changes nothing; `--no-check` and `--no-prebuilds` leave these steps out.
+// `--dry-run` prints the steps and changes nothing; `--no-check` and `--no-prebuilds` leave these
+// steps out.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -55,7 +56,9 @@ function numbersOf(version) {
   return match?.slice(1).map(Number);
 }
 
-/** The version in package.json may be released if it has no tag yet: so it is for the first release. */
+/**
+ * The version in package.json may be released if it has no tag yet: so it is for the first release.
+ */
 function checkVersion(version) {
   const next = numbersOf(version);
   if (!next) throw new ReleaseError(`${version}: not a version, such as 1.2.3`);
@@ -79,8 +82,9 @@ function checkTree() {
 }
 
 /**
- * The changelog with what is unreleased under the version and date. A link that compares the last version with HEAD,
- * such as `[Unreleased]: https://host/compare/v1.0.0...HEAD`, gets a companion for the new version.
+ * The changelog with what is unreleased under the version and date. A link that compares the last
+ * version with HEAD, such as `[Unreleased]: https://host/compare/v1.0.0...HEAD`, gets a companion
+ * for the new version.
  */
 function releasedChangelog(changelog, version, date) {
   const heading = /^## \[?Unreleased\]?[^\S\n]*$/im.exec(changelog);

@@ -1,5 +1,6 @@
-// soak.mjs: `npm run soak [-- MINUTES]`: mixed load on real forwarders, with every byte compared; fails where memory,
-// descriptors, threads or the heap grow. Default: 2 minutes. SPLICEPORT_SOAK_SEED repeats a run.
+// soak.mjs: `npm run soak [-- MINUTES]`: mixed load on real forwarders, with every byte compared;
+// fails where memory, descriptors, threads or the heap grow. Default: 2 minutes.
+// SPLICEPORT_SOAK_SEED repeats a run.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// direct.ts: the limit: the client inside the container's namespace, nothing between.
+// direct.ts: the upper limit: the client inside the container's namespace, without a forwarder.
 
 import { run } from '../process.js';
 import type { Driver } from '../types.js';

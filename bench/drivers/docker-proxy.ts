@@ -1,4 +1,5 @@
-// docker-proxy.ts: dockerd's userland proxy, which reaches the container by its address on a veth pair.
+// docker-proxy.ts: dockerd's userland proxy, which reaches the container by its address on a veth
+// pair.
 
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';

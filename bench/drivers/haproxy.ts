@@ -1,11 +1,12 @@
-// haproxy.ts: HAProxy in TCP mode with a server in another namespace, and splicing where it sees fit.
+// haproxy.ts: HAProxy in TCP mode with a server in another namespace, and splicing where it sees
+// fit.
 
 import { availableParallelism } from 'node:os';
 import type { Driver, ForwardRequest } from '../types.js';
 import { Peer } from './peer.js';
 import { awaitBound, awaitReady, type DriverSpec } from './running.js';
 
-// Two descriptors a connection, two a pipe and one a port, within the usual limit of 20,000.
+// Two descriptors per connection, two per pipe and one per port, within the usual limit of 20,000.
 const MAX_CONNECTIONS = 9_200;
 const MAX_PIPES = 600;
 

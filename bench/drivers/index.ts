@@ -30,7 +30,10 @@ export const REFERENCE = 'rootlessport';
 /** Every kind of driver. */
 export const DRIVER_KINDS: readonly string[] = Object.keys(MAKERS);
 
-/** What a run that names no driver measures: the others are not chosen for speed, or are this project once more. */
+/**
+ * What a run that names no driver measures: the others are not chosen for speed, or are this
+ * project once more.
+ */
 export const DEFAULT_DRIVERS: readonly string[] = DRIVER_KINDS.filter(
   (kind) => !['socat', 'slirp4netns', 'library'].includes(kind),
 );
@@ -44,9 +47,10 @@ function nameOf(path: string): string {
 }
 
 /**
- * Reads `KIND[:LABEL][=FOLDER][,NAME=VALUE]...`: another folder of executables (of peers a Debian root too), and
- * variables for its environment (for the library: another folder of compiled JavaScript, and options of its constructor).
- * @throws Error when the text has another form or names an unknown kind
+ * Reads `KIND[:LABEL][=FOLDER][,NAME=VALUE]...`: another folder of executables (of peers a Debian
+ * root too), and variables for its environment (for the library: another folder of compiled
+ * JavaScript, and options of its constructor).
+ * @throws Error if the text is malformed or names an unknown kind
  */
 export function parseDriver(text: string): Driver {
   const [head = '', ...pairs] = text.split(',');

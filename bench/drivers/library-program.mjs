@@ -1,6 +1,7 @@
-// library-program.mjs: spliceport as a library, in a process of its own.
-// Arguments: the folder of the compiled library, and { options, forwards } as JSON. Prints a line when it is ready, and ends
-// with its standard input; with the exit code 3 if servers were not shown the clients that they should have been.
+// library-program.mjs: spliceport as a library, in a process of its own. Arguments: the folder of
+// the compiled library, and { options, forwards } as JSON. Prints a line when it is ready, and ends
+// with its standard input; with the exit code 3 if servers were not shown the clients that they
+// should have been.
 
 import { once } from 'node:events';
 import { pathToFileURL } from 'node:url';

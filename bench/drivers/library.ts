@@ -1,5 +1,5 @@
-// library.ts: spliceport by its public API, to compare settings: `library,nearRttMicros=0,workers=1`, or
-// `library,sourceAddress=proxy-v2`.
+// library.ts: spliceport by its public API, to compare settings:
+// `library,nearRttMicros=0,workers=1`, or `library,sourceAddress=proxy-v2`.
 
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -29,7 +29,10 @@ function settingsOf(lab: Lab, request: ForwardRequest, spec: DriverSpec): string
   });
 }
 
-/** Its settings are ForwarderOptions, and the sourceAddress of its forwards; its folder is a compiled library (`lib` of another build). */
+/**
+ * Its settings are ForwarderOptions, and the sourceAddress of its forwards; its folder is a
+ * compiled library (`lib` of another build).
+ */
 export function library(spec: DriverSpec): Driver {
   const folder = resolve(spec.path ?? join(PROJECT, 'lib'));
   return {

@@ -1,4 +1,5 @@
-// pasta.ts: passt's pasta. It attaches to the namespace and splices connections that come by the host's loopback.
+// pasta.ts: passt's pasta. It attaches to the namespace and splices connections that come by the
+// host's loopback.
 
 import type { Driver, ForwardRequest } from '../types.js';
 import { Peer } from './peer.js';

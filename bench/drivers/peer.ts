@@ -1,4 +1,5 @@
-// peer.ts: a program of another project: this machine's, or one of the folder that the command line names.
+// peer.ts: a program of another project: this machine's, or one of the folder that the command line
+// names.
 
 import type { StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -16,11 +17,11 @@ import {
 } from '../root.js';
 import type { DriverSpec } from './running.js';
 
-/** What a program and its Debian package are called. */
+/** The names of a program and its Debian package. */
 export interface PeerNames {
   readonly program: string;
   readonly package: string;
-  /** What it tells its version for; left out when it does not. */
+  /** The option that makes it print its version; absent if it has none. */
   readonly versionOption?: string;
 }
 
@@ -31,7 +32,7 @@ export type Start = (args: readonly string[], stdio?: StdioOptions) => Process;
 export class Peer {
   readonly #names: PeerNames;
   readonly #settings: DriverSpec['settings'];
-  /** The folder that was named. */
+  /** The folder on the command line. */
   readonly #folder: string | undefined;
   readonly #file: string | undefined;
   #runnable: Runnable | undefined;
@@ -47,7 +48,7 @@ export class Peer {
         : findProgram(this.#folder, program);
   }
 
-  /** Why there is none, or undefined when there is. */
+  /** Why it is not available; undefined if it is. */
   missing(): string | undefined {
     const { program } = this.#names;
     if (this.#file !== undefined) return undefined;
@@ -60,13 +61,13 @@ export class Peer {
     return `${this.#folder} has no ${program}, neither itself nor in ${places}`;
   }
 
-  /** The version of its package, or what it says itself where it comes from none. */
+  /** The version of its package; the one that it prints if it is from no package. */
   version(): string {
     const root = this.#folder ?? '/';
     try {
       if (isRoot(root)) return packageIn(root, this.#names.package);
     } catch {
-      // It was put there in another way.
+      // It was not installed from a package.
     }
     const { versionOption } = this.#names;
     if (this.#file === undefined || versionOption === undefined) return 'unknown version';
@@ -79,7 +80,7 @@ export class Peer {
     return isRoot(this.#folder) ? `${systemName(this.#folder)} in ${this.#folder}` : this.#folder;
   }
 
-  /** Gets it ready to be started. Call it before the time to ready is taken. */
+  /** Prepares its start. Call it before the time to ready is measured. */
   prepare(lab: Lab): Start {
     const { file, env } = (this.#runnable ??= this.#find(lab));
     return (args, stdio) =>

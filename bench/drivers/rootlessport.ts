@@ -1,5 +1,6 @@
-// rootlessport.ts: the packaged rootlessport and spliceport, both spawned as Podman spawns its helper: the config on
-// standard input, the exit and ready pipes as descriptors 3 and 4, standard output read for the error.
+// rootlessport.ts: the packaged rootlessport and spliceport, both spawned as Podman spawns its
+// helper: the config on standard input, the exit and ready pipes as descriptors 3 and 4, standard
+// output read for the error.
 
 import { existsSync, mkdirSync } from 'node:fs';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// running.ts: what all drivers share: a program is started, awaited, and stopped in the same way.
+// running.ts: starts, awaits and stops programs in the same way for all drivers.
 
 import { accessSync, constants } from 'node:fs';
 import { type Process, until } from '../process.js';
@@ -9,7 +9,9 @@ import type { ForwardRequest, Running } from '../types.js';
 export interface DriverSpec {
   readonly kind: string;
   readonly label: string;
-  /** The folder that its executables come from, in place of the usual one; a Debian root is one too. */
+  /**
+   * The folder that its executables come from, in place of the usual one; a Debian root is one too.
+   */
   readonly path?: string;
   /** Variables for its environment; options of the constructor for the library. */
   readonly settings: Readonly<Record<string, string>>;
@@ -18,14 +20,14 @@ export interface DriverSpec {
 /** A started program and how to know that it is ready. */
 export interface Launch {
   readonly process: Process;
-  /** Resolves when it takes connections. */
+  /** Resolves when it accepts connections. */
   readonly ready: Promise<unknown>;
-  /** Asks it to end. Default: SIGTERM. */
+  /** Asks it to stop. Default: SIGTERM. */
   readonly ask?: () => void;
   readonly reloadSocket?: string;
 }
 
-/** Waits until the program is ready, or throws what it said when it ended instead. */
+/** Waits until the program is ready; throws its output if it exits instead. */
 export async function awaitReady(request: ForwardRequest, begin: () => Launch): Promise<Running> {
   const begunAt = performance.now();
   const launch = begin();
@@ -45,12 +47,12 @@ export async function awaitReady(request: ForwardRequest, begin: () => Launch): 
   };
 }
 
-/** The protocols that a request names. */
+/** The protocols of a request. */
 export function protocolsOf(request: ForwardRequest): readonly ('tcp' | 'udp')[] {
   return request.protocol === 'both' ? ['tcp', 'udp'] : [request.protocol];
 }
 
-/** Why a program that needs a TUN device cannot run here, or undefined when it can. */
+/** Why a program that needs a TUN device cannot run here, or undefined if it can. */
 export function tunProblem(): string | undefined {
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
@@ -60,7 +62,10 @@ export function tunProblem(): string | undefined {
   }
 }
 
-/** Waits until the last port of the request is bound on the host, which nothing but the program itself notices. */
+/**
+ * Waits until the last port of the request is bound on the host, which nothing but the program
+ * itself notices.
+ */
 export async function awaitBound(request: ForwardRequest): Promise<void> {
   const port = request.hostPort + request.count - 1;
   for (const protocol of protocolsOf(request)) {

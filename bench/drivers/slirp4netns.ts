@@ -1,4 +1,5 @@
-// slirp4netns.ts: slirp4netns with a host forward, asked for by its API socket as Podman's `slirp4netns:port_handler=slirp4netns` does.
+// slirp4netns.ts: slirp4netns with a host forward, asked for by its API socket as Podman's
+// `slirp4netns:port_handler=slirp4netns` does.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -32,7 +33,10 @@ async function addForward(
   if (reply.includes('error')) throw new Error(`slirp4netns said: ${reply.toString()}`);
 }
 
-/** With Podman's settings, but for the host's loopback, which it hides: replies to UDP clients there would be lost. */
+/**
+ * With Podman's settings, but for the host's loopback, which it hides: replies to UDP clients there
+ * would be lost.
+ */
 export function slirp4netns(spec: DriverSpec): Driver {
   const peer = new Peer(spec, {
     program: 'slirp4netns',

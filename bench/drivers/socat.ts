@@ -1,4 +1,5 @@
-// socat.ts: socat with a process per connection, as its manual's examples do, to the container's address.
+// socat.ts: socat with a process per connection, as its manual's examples do, to the container's
+// address.
 
 import type { Driver } from '../types.js';
 import { Peer } from './peer.js';

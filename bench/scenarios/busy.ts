@@ -6,7 +6,10 @@ import { hold } from '../load.js';
 import type { Timing } from '../types.js';
 
 const PROGRAMS = 2;
-/** What starting and stopping a forwarder and its server may take beside the measurement. Unit: seconds. */
+/**
+ * What starting and stopping a forwarder and its server may take beside the measurement. Unit:
+ * seconds.
+ */
 const MARGIN_SECONDS = 30;
 
 /** Runs `act` beside two programs that have a thread for each processor between them. */

@@ -1,5 +1,5 @@
-// client-address.ts: clients that are not on the host's loopback, whose addresses servers can be shown. To compare
-// `library` with `library,sourceAddress=transparent`.
+// client-address.ts: clients that are not on the host's loopback, whose addresses servers can be
+// shown. To compare `library` with `library,sourceAddress=transparent`.
 
 import { bulkFigures, load, operationFigures } from '../load.js';
 import type { Scenario } from '../types.js';
@@ -51,8 +51,8 @@ function shortConnections(clients: number): Scenario {
 }
 
 /**
- * Each connection is from an address that has had none for seconds: what the forwarder does for an address is done and
- * undone once per operation, with some ten thousands of them in place.
+ * Each connection is from an address that has had none for seconds: what the forwarder does for an
+ * address is done and undone once per operation, with some ten thousands of them in place.
  */
 const NEW_CLIENTS: Scenario = {
   name: 'transparent-clients',

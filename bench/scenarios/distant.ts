@@ -1,5 +1,6 @@
-// distant.ts: one stream from and to a client far away, over a link with a long round trip (bench/delay-link).
-// What is good on a local path, small buffers above all, must not slow such a client down.
+// distant.ts: one stream from and to a client far away, over a link with a long round trip
+// (bench/delay-link). What is good on a local path, small buffers above all, must not slow such a
+// client down.
 
 import { Container, type Lab } from '../lab.js';
 import { bulkFigures, load, operationFigures } from '../load.js';
@@ -10,7 +11,8 @@ import { onStage } from './stage.js';
 const HOST_ADDRESS = '10.99.0.1';
 const FAR_ADDRESS = '10.99.0.2';
 const RATE_MBPS = 2_000;
-// The queues of the devices: the delaying program must be late by milliseconds before one overflows.
+// The queues of the devices: the delaying program must be late by milliseconds before one
+// overflows.
 const DEVICE_QUEUE = '10000';
 // Round trips until a stream has found its pace, and then to see it keep it.
 const WARMUP_ROUND_TRIPS = 25;

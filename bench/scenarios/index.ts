@@ -21,8 +21,8 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 /**
- * The scenarios that the command line asks for: names, the start of names with `*`, groups, `default` or `all`.
- * Without any, those that make up a useful run of a few minutes.
+ * The scenarios that the command line asks for: names, the start of names with `*`, groups,
+ * `default` or `all`. Without any, those that make up a useful run of a few minutes.
  * @throws Error when a name fits none
  */
 export function chooseScenarios(wanted: readonly string[]): Scenario[] {

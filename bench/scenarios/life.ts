@@ -1,4 +1,5 @@
-// life.ts: what a forwarder costs while nothing or little happens: start and end, idle connections, reloads.
+// life.ts: what a forwarder costs while nothing or little happens: start and end, idle connections,
+// reloads.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { endpoint, hold, clientCommand, load, operationFigures } from '../load.js';

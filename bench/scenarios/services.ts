@@ -1,4 +1,5 @@
-// services.ts: real servers under the load generators made for them: nginx under wrk, dnsmasq under dnsperf.
+// services.ts: real servers under the load generators made for them: nginx under wrk, dnsmasq under
+// dnsperf.
 
 import type { Lab } from '../lab.js';
 import { CONTAINER_PORT } from '../load.js';

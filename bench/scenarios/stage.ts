@@ -1,4 +1,5 @@
-// stage.ts: puts up what a measurement needs (server, forwarder) and takes it down again, whatever happens.
+// stage.ts: puts up what a measurement needs (server, forwarder) and takes it down again, whatever
+// happens.
 
 import type { Lab } from '../lab.js';
 import { CONTAINER_PORT, HOST_PORT, type LoadOptions, serve } from '../load.js';

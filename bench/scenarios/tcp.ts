@@ -43,7 +43,10 @@ function requestResponse(connections: number, bytes: number, byDefault: boolean)
   };
 }
 
-/** The same work where the processors are in demand: how soon a forwarder gets one, and how little it needs. */
+/**
+ * The same work where the processors are in demand: how soon a forwarder gets one, and how little
+ * it needs.
+ */
 function amongBusyPrograms(scenario: Scenario): Scenario {
   return {
     ...scenario,
