@@ -1,13 +1,17 @@
 // `spliceport top`, and the live line of `spliceport forward`, in a real terminal.
 
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, isRefused, nextText } from '../helpers/tcp-client.js';
 import { isMissing } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 import { cli, CliRun, controlFolder, program } from './helpers/cli.js';
-import { Terminal, tmux } from './helpers/tmux.js';
+import { isAtPrompt, Terminal, tmux } from './helpers/tmux.js';
 
 const command = `${process.execPath} ${program}`;
 const FORWARDS = 30;
@@ -203,11 +207,22 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
   });
 
   test('gives the terminal back when it crashes, and shows why', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'spliceport-top-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
     using terminal = await open();
-    const crash = 'setTimeout(() => { throw new Error(`planned`) }, 2000)';
-    terminal.type(`NODE_OPTIONS='--import "data:text/javascript,${crash}"' ${command} top`);
+    const fifo = join(folder, 'crash');
+    execFileSync('mkfifo', [fifo]);
+    const module = join(folder, 'crash.mjs');
+    writeFileSync(
+      module,
+      `import { readFile } from 'node:fs';
+      readFile('${fifo}', () => { throw new Error('planned'); });`,
+    );
+    terminal.type(`NODE_OPTIONS='--import ${module}' ${command} top`);
     await terminal.untilShows(/1-9 of 30/);
+    writeFileSync(fifo, 'now');
     await terminal.untilShows(/Error: planned/);
+    await terminal.untilShows(isAtPrompt, 'the prompt after the crash');
     expect(terminal.fact('alternate_on')).toBe('0');
     expect(terminal.fact('cursor_flag')).toBe('1');
     terminal.type('echo typed');

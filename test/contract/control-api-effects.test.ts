@@ -1,9 +1,8 @@
 // What the calls of the control API do to a forwarder, and what they tell of it.
 
 import { request } from 'node:http';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Forward, Session, StatsReport } from '../../src/control/types.js';
-import { Container, type TcpService } from '../helpers/container.js';
 import {
   askTcp,
   connectTcp,
@@ -15,52 +14,35 @@ import {
 import { until } from '../helpers/wait.js';
 import { Controlled } from './helpers/control.js';
 import { freePort } from './helpers/run.js';
+import { useControlled } from './helpers/use-controlled.js';
 
-let container: Container;
-let echo: TcpService;
-let controlled: Controlled;
-let forward: Forward;
-
-beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-});
-afterAll(() => container.stop());
-beforeEach(async () => {
-  controlled = new Controlled(`/proc/${container.pid}/ns/net`, {
-    program: 'test',
-    container: { id: 'c0ffee', pid: container.pid },
-    notices: ['a notice'],
-  });
-  forward = await controlled.forwarder.add(`127.0.0.1:0:${echo.port}`);
-});
-afterEach(() => controlled[Symbol.asyncDispose]());
+const fixture = useControlled();
 
 /** Waits until it has no forward any more; a client that tried would be one that drains. */
 async function isFree({ forwarder }: Controlled): Promise<void> {
   await until(() => forwarder.list().length === 0, 'the forward is gone');
 }
 
-const where = () => ({ port: forward.host.port });
+const where = () => ({ port: fixture.forward.host.port });
 
 describe('a call', () => {
   test('adds a range, all or none of it', async () => {
-    const taken = forward.host.port;
+    const taken = fixture.forward.host.port;
     const specs = ['127.0.0.1:0:80', `127.0.0.1:${taken}:80`];
-    const refused = await controlled.call('POST', '/v1/forwards', { specs });
+    const refused = await fixture.controlled.call('POST', '/v1/forwards', { specs });
     expect(refused.status).toBe(409);
     expect(refused.json).toMatchObject({ code: 'ERR_SPLICEPORT_ALREADY_FORWARDED' });
-    expect(controlled.forwarder.list()).toHaveLength(1);
+    expect(fixture.controlled.forwarder.list()).toHaveLength(1);
 
-    const { json } = await controlled.call('POST', '/v1/forwards', {
-      specs: [`127.0.0.1:0:${echo.port}`],
+    const { json } = await fixture.controlled.call('POST', '/v1/forwards', {
+      specs: [`127.0.0.1:0:${fixture.echo.port}`],
     });
     const [added] = json as Forward[];
     expect(await askTcp({ port: added?.host.port ?? 0 }, 'hello')).toBe('hello');
   });
 
   test('tells with a hint what the system refuses', async () => {
-    const { status, json } = await controlled.call('POST', '/v1/forwards', {
+    const { status, json } = await fixture.controlled.call('POST', '/v1/forwards', {
       specs: ['192.0.2.1:1:80'],
     });
     expect({ status, json }).toMatchObject({
@@ -75,7 +57,7 @@ describe('a call', () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
-    expect((await controlled.call('DELETE', path)).status).toBe(200);
+    expect((await fixture.controlled.call('DELETE', path)).status).toBe(200);
     expect(await isRefused(where())).toBe(true);
     await endingOf(client);
   });
@@ -84,8 +66,8 @@ describe('a call', () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
-    const removed = controlled.call('DELETE', '/v1/forwards/1?drainMs=60000');
-    await isFree(controlled);
+    const removed = fixture.controlled.call('DELETE', '/v1/forwards/1?drainMs=60000');
+    await isFree(fixture.controlled);
     expect(await isRefused(where())).toBe(true);
     client.write('again');
     expect(await nextText(client)).toBe('again');
@@ -95,11 +77,14 @@ describe('a call', () => {
   });
 
   test('gives a forward another target without a gap', async () => {
-    const other = await container.tcp({ kind: 'greet', text: 'other' });
-    const { json } = await controlled.call('PATCH', '/v1/forwards/1', { port: other.port });
-    expect(json).toEqual({ ...forward, container: { ...forward.container, port: other.port } });
+    const other = await fixture.container.tcp({ kind: 'greet', text: 'other' });
+    const { json } = await fixture.controlled.call('PATCH', '/v1/forwards/1', { port: other.port });
+    expect(json).toEqual({
+      ...fixture.forward,
+      container: { ...fixture.forward.container, port: other.port },
+    });
     expect(await askTcp(where())).toBe('other');
-    expect((await controlled.call('GET', '/v1/forwards/1')).json).toEqual(json);
+    expect((await fixture.controlled.call('GET', '/v1/forwards/1')).json).toEqual(json);
     await other.close();
   });
 
@@ -107,19 +92,20 @@ describe('a call', () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
-    const [session] = (await controlled.call('GET', '/v1/sessions')).json as Session[];
+    const [session] = (await fixture.controlled.call('GET', '/v1/sessions')).json as Session[];
     expect(session).toMatchObject({
       forwardId: 1,
-      target: { address: '127.0.0.1', port: echo.port },
+      target: { address: '127.0.0.1', port: fixture.echo.port },
       state: 'open',
       bytesToContainer: 5,
       bytesToHost: 5,
     });
     expect(session?.client.port).toBe(client.localPort);
-    const other = await controlled.forwarder.add('127.0.0.1:0:80');
-    const ofOther = await controlled.call('GET', `/v1/sessions?forwardId=${other.id}`);
+    const other = await fixture.controlled.forwarder.add('127.0.0.1:0:80');
+    const ofOther = await fixture.controlled.call('GET', `/v1/sessions?forwardId=${other.id}`);
     expect(ofOther.json).toEqual([]);
-    const { total, forwards } = (await controlled.call('GET', '/v1/stats')).json as StatsReport;
+    const { total, forwards } = (await fixture.controlled.call('GET', '/v1/stats'))
+      .json as StatsReport;
     expect(total).toMatchObject({ sessionsOpen: 1, bytesToContainer: 5 });
     expect(forwards.map(({ id, stats }) => [id, stats.bytesToHost])).toEqual([
       [1, 5],
@@ -130,33 +116,38 @@ describe('a call', () => {
 
   test('limits whom a port of RootlessKit’s lets in, and counts whom it kept out', async () => {
     const port = await freePort();
-    const spec = { proto: 'tcp', parentIP: '127.0.0.1', parentPort: port, childPort: echo.port };
+    const spec = {
+      proto: 'tcp',
+      parentIP: '127.0.0.1',
+      parentPort: port,
+      childPort: fixture.echo.port,
+    };
     const limits = { maxSessions: 7, maxSessionsPerSecond: 7, deny: ['127.0.0.1'] };
-    const added = await controlled.call('POST', '/v1/ports', { ...spec, ...limits });
+    const added = await fixture.controlled.call('POST', '/v1/ports', { ...spec, ...limits });
     expect({ status: added.status, json: added.json }).toEqual({
       status: 201,
       json: { id: 2, spec },
     });
     expect(await isServed({ port })).toBe(false);
-    const { forwards } = (await controlled.call('GET', '/v1/stats')).json as StatsReport;
+    const { forwards } = (await fixture.controlled.call('GET', '/v1/stats')).json as StatsReport;
     expect(forwards[1]?.stats).toMatchObject({ sessionsDenied: 1, sessionsTotal: 0 });
-    const { text } = await controlled.call('GET', '/metrics');
+    const { text } = await fixture.controlled.call('GET', '/metrics');
     const own = `forward="2",protocol="tcp",host="127.0.0.1:${port}",reason="denied"`;
     const labels = `${own},forwarder="${process.pid}",container="c0ffee"`;
     expect(text).toContain(`\nspliceport_sessions_refused_total{${labels}} 1\n`);
   });
 
   test('tells what the process told of itself', async () => {
-    expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({
+    expect((await fixture.controlled.call('GET', '/v1/forwarder')).json).toMatchObject({
       pid: process.pid,
       program: 'test',
-      container: { id: 'c0ffee', pid: container.pid },
+      container: { id: 'c0ffee', pid: fixture.container.pid },
       notices: ['a notice'],
       draining: false,
     });
-    expect((await controlled.call('GET', '/v1/info')).json).toMatchObject({
-      childPID: container.pid,
-      stateDir: controlled.folder,
+    expect((await fixture.controlled.call('GET', '/v1/info')).json).toMatchObject({
+      childPID: fixture.container.pid,
+      stateDir: fixture.controlled.folder,
     });
   });
 });
@@ -166,23 +157,27 @@ describe('a drain', () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
-    const drained = controlled.call('POST', '/v1/drain', { drainMs: 60_000 });
-    await isFree(controlled);
-    expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({ draining: true });
+    const drained = fixture.controlled.call('POST', '/v1/drain', { drainMs: 60_000 });
+    await isFree(fixture.controlled);
+    expect((await fixture.controlled.call('GET', '/v1/forwarder')).json).toMatchObject({
+      draining: true,
+    });
     client.end('bye');
     await endingOf(client);
     const { status, json } = await drained;
     expect(status).toBe(200);
     expect(json).toMatchObject({ forwards: 1, sessions: 1 });
     expect((json as { tookMs: number }).tookMs).toBeLessThan(60_000);
-    expect((await controlled.call('GET', '/v1/forwarder')).json).toMatchObject({ draining: false });
+    expect((await fixture.controlled.call('GET', '/v1/forwarder')).json).toMatchObject({
+      draining: false,
+    });
   });
 
   test('cuts what is open when its time has passed', async () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
-    const { json } = await controlled.call('POST', '/v1/drain', { drainMs: 50 });
+    const { json } = await fixture.controlled.call('POST', '/v1/drain', { drainMs: 50 });
     expect((json as { tookMs: number }).tookMs).toBeGreaterThanOrEqual(49);
     await endingOf(client);
   });
@@ -191,10 +186,10 @@ describe('a drain', () => {
     'tells the process when it has answered, also when nobody waits for the answer: %s',
     async (waits) => {
       let told = 0;
-      await using own = new Controlled(`/proc/${container.pid}/ns/net`, {
+      await using own = new Controlled(`/proc/${fixture.container.pid}/ns/net`, {
         onDrained: () => (told += 1),
       });
-      const { host } = await own.forwarder.add(`127.0.0.1:0:${echo.port}`);
+      const { host } = await own.forwarder.add(`127.0.0.1:0:${fixture.echo.port}`);
       const client = await connectTcp({ port: host.port });
       await until(() => own.forwarder.sessions().length, 'a session');
       const abort = new AbortController();

@@ -34,7 +34,14 @@ import {
   controlledProgram,
   type ControlledRole,
 } from './helpers/controlled-process.js';
-import { Caller, executable, freePort, Run, type RunOptions } from './helpers/run.js';
+import {
+  Caller,
+  executable,
+  freePort,
+  podmanMapping,
+  Run,
+  type RunOptions,
+} from './helpers/run.js';
 
 const runProgram = promisify(execFile);
 
@@ -267,7 +274,7 @@ describe('the helper', () => {
   afterEach(() => caller[Symbol.dispose]());
 
   async function start(options: RunOptions = {}): Promise<Run> {
-    const mapping = { host_port: await freePort(), container_port: 80, range: 1, protocol: 'tcp' };
+    const mapping = podmanMapping({ host_port: await freePort() });
     const env = { ...process.env, SPLICEPORT_CONTROL_DIR: folder };
     return new Run(caller.config([mapping]), { env, ...options }).ready();
   }

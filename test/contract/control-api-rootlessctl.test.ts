@@ -12,7 +12,7 @@ import { UdpSocket } from '../helpers/udp-socket.js';
 import { until } from '../helpers/wait.js';
 import { call, Controlled } from './helpers/control.js';
 import { requestReload } from './helpers/reload-client.js';
-import { Caller, freePort, Run } from './helpers/run.js';
+import { Caller, freePort, podmanMapping, Run } from './helpers/run.js';
 
 const tool = { command: 'rootlessctl', package: 'rootlesskit' };
 const isAbsent = isMissing(tool, 'the control API with rootlessctl');
@@ -54,7 +54,7 @@ async function startHelper(changes: object = {}): Promise<Subject & { readonly c
   const caller = new Caller(`/proc/${container.pid}/ns/net`);
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-control-'));
   const hostPort = await freePort();
-  const mapping = { host_port: hostPort, container_port: echo.port, range: 1, protocol: 'tcp' };
+  const mapping = podmanMapping({ host_port: hostPort, container_port: echo.port });
   const run = new Run(caller.config([mapping], { ...changes }), {
     env: { ...process.env, SPLICEPORT_CONTROL_DIR: folder },
   });

@@ -5,14 +5,16 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { routesFor } from '../../src/control/routes.js';
-import { Forwarder, type Forward } from '../../src/index.js';
-import { Container, type TcpService } from '../helpers/container.js';
+import { Forwarder } from '../../src/index.js';
 import { connectTcp } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
-import { Controlled, type Reply } from './helpers/control.js';
+import { type Reply } from './helpers/control.js';
 import { freePort } from './helpers/run.js';
+import { useControlled } from './helpers/use-controlled.js';
+
+const fixture = useControlled();
 
 interface Media {
   readonly content?: Readonly<Record<string, { readonly schema: object }>>;
@@ -51,77 +53,57 @@ function pointerOf(...keys: string[]): string {
   return keys.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-let container: Container;
-let echo: TcpService;
-let controlled: Controlled;
-let forward: Forward;
-
-beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-});
-afterAll(() => container.stop());
-beforeEach(async () => {
-  controlled = new Controlled(`/proc/${container.pid}/ns/net`, {
-    program: 'test',
-    container: { id: 'c0ffee', pid: container.pid },
-    notices: ['a notice'],
-  });
-  forward = await controlled.forwarder.add(`127.0.0.1:0:${echo.port}`);
-});
-afterEach(() => controlled[Symbol.asyncDispose]());
-
 /** A call that succeeds and one that fails, for each operation. */
 const examples: Readonly<
   Record<string, { readonly good: () => Promise<Reply>; readonly bad?: () => Promise<Reply> }>
 > = {
-  getInfo: { good: () => controlled.call('GET', '/v1/info') },
-  listPorts: { good: () => controlled.call('GET', '/v1/ports') },
+  getInfo: { good: () => fixture.controlled.call('GET', '/v1/info') },
+  listPorts: { good: () => fixture.controlled.call('GET', '/v1/ports') },
   addPort: {
     good: async () => {
-      const spec = { proto: 'tcp', parentPort: await freePort(), childPort: echo.port };
-      return controlled.call('POST', '/v1/ports', spec);
+      const spec = { proto: 'tcp', parentPort: await freePort(), childPort: fixture.echo.port };
+      return fixture.controlled.call('POST', '/v1/ports', spec);
     },
-    bad: () => controlled.call('POST', '/v1/ports', { proto: 'ip' }),
+    bad: () => fixture.controlled.call('POST', '/v1/ports', { proto: 'ip' }),
   },
   removePort: {
-    good: () => controlled.call('DELETE', '/v1/ports/1'),
-    bad: () => controlled.call('DELETE', '/v1/ports/99'),
+    good: () => fixture.controlled.call('DELETE', '/v1/ports/1'),
+    bad: () => fixture.controlled.call('DELETE', '/v1/ports/99'),
   },
-  listForwards: { good: () => controlled.call('GET', '/v1/forwards') },
+  listForwards: { good: () => fixture.controlled.call('GET', '/v1/forwards') },
   addForwards: {
-    good: () => controlled.call('POST', '/v1/forwards', { specs: ['127.0.0.1:0:80-82'] }),
-    bad: () => controlled.call('POST', '/v1/forwards', { specs: [] }),
+    good: () => fixture.controlled.call('POST', '/v1/forwards', { specs: ['127.0.0.1:0:80-82'] }),
+    bad: () => fixture.controlled.call('POST', '/v1/forwards', { specs: [] }),
   },
   getForward: {
-    good: () => controlled.call('GET', '/v1/forwards/1'),
-    bad: () => controlled.call('GET', '/v1/forwards/99'),
+    good: () => fixture.controlled.call('GET', '/v1/forwards/1'),
+    bad: () => fixture.controlled.call('GET', '/v1/forwards/99'),
   },
   retargetForward: {
-    good: () => controlled.call('PATCH', '/v1/forwards/1', { address: '127.0.0.2' }),
-    bad: () => controlled.call('PATCH', '/v1/forwards/1', { netns: { path: '/nowhere' } }),
+    good: () => fixture.controlled.call('PATCH', '/v1/forwards/1', { address: '127.0.0.2' }),
+    bad: () => fixture.controlled.call('PATCH', '/v1/forwards/1', { netns: { path: '/nowhere' } }),
   },
   removeForward: {
-    good: () => controlled.call('DELETE', '/v1/forwards/1?drainMs=10'),
-    bad: () => controlled.call('DELETE', '/v1/forwards/1?drainMs=-1'),
+    good: () => fixture.controlled.call('DELETE', '/v1/forwards/1?drainMs=10'),
+    bad: () => fixture.controlled.call('DELETE', '/v1/forwards/1?drainMs=-1'),
   },
   listSessions: {
     good: async () => {
-      const client = await connectTcp({ port: forward.host.port });
-      await until(() => controlled.forwarder.sessions().length, 'a session');
-      const reply = await controlled.call('GET', '/v1/sessions?forwardId=1');
+      const client = await connectTcp({ port: fixture.forward.host.port });
+      await until(() => fixture.controlled.forwarder.sessions().length, 'a session');
+      const reply = await fixture.controlled.call('GET', '/v1/sessions?forwardId=1');
       client.destroy();
       return reply;
     },
-    bad: () => controlled.call('GET', '/v1/sessions?forwardId=none'),
+    bad: () => fixture.controlled.call('GET', '/v1/sessions?forwardId=none'),
   },
-  getStats: { good: () => controlled.call('GET', '/v1/stats') },
-  getForwarder: { good: () => controlled.call('GET', '/v1/forwarder') },
+  getStats: { good: () => fixture.controlled.call('GET', '/v1/stats') },
+  getForwarder: { good: () => fixture.controlled.call('GET', '/v1/forwarder') },
   drain: {
-    good: () => controlled.call('POST', '/v1/drain', { drainMs: 10 }),
-    bad: () => controlled.call('POST', '/v1/drain', {}),
+    good: () => fixture.controlled.call('POST', '/v1/drain', { drainMs: 10 }),
+    bad: () => fixture.controlled.call('POST', '/v1/drain', {}),
   },
-  getMetrics: { good: () => controlled.call('GET', '/metrics') },
+  getMetrics: { good: () => fixture.controlled.call('GET', '/metrics') },
 };
 
 describe('docs/openapi.json', () => {
@@ -182,8 +164,8 @@ describe('docs/openapi.json', () => {
   );
 
   test('answers null, as described, when there are no ports', async () => {
-    await controlled.forwarder.remove(1);
-    const { text } = await controlled.call('GET', '/v1/ports');
+    await fixture.controlled.forwarder.remove(1);
+    const { text } = await fixture.controlled.call('GET', '/v1/ports');
     expect(text.trim()).toBe('null');
     const pointer = pointerOf('paths', '/v1/ports', 'get', 'responses', '200');
     expect(errorsOf(`${pointer}/content/application~1json/schema`, null)).toEqual([]);
@@ -225,7 +207,7 @@ describe('a body', () => {
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: 0 }],
   ])('of %s %s that is right, by %s as well, is taken: %j', async (method, path, name, body) => {
     expect(errorsOf(pointerOf('components', 'schemas', name), body)).toEqual([]);
-    expect((await controlled.call(method, path, body)).status).toBeLessThan(300);
+    expect((await fixture.controlled.call(method, path, body)).status).toBeLessThan(300);
   });
 
   test.each<[method: string, path: string, schema: string, body: unknown, what: string]>([
@@ -275,19 +257,19 @@ describe('a body', () => {
     'of %s %s that is wrong, by %s as well, is refused: %j',
     async (method, path, name, body, what) => {
       expect(errorsOf(pointerOf('components', 'schemas', name), body)).not.toEqual([]);
-      const { status, json } = await controlled.call(method, path, body);
+      const { status, json } = await fixture.controlled.call(method, path, body);
       expect({ status, json }).toEqual({
         status: 400,
         json: messageLike(what),
       });
-      expect(controlled.forwarder.list()).toEqual([forward]);
+      expect(fixture.controlled.forwarder.list()).toEqual([fixture.forward]);
     },
   );
 
   test.each(['', '{', 'specs', '{"specs":["8080:80"]} {}', '\u0000', '{"specs":[1e999]}'])(
     'that is no JSON is refused: %j',
     async (body) => {
-      const { status, json } = await controlled.call('POST', '/v1/forwards', body);
+      const { status, json } = await fixture.controlled.call('POST', '/v1/forwards', body);
       expect({ status, json }).toEqual({
         status: 400,
         json: messageLike('body'),

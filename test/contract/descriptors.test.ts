@@ -11,7 +11,14 @@ import { settled, until } from '../helpers/wait.js';
 import { cli, CliRun, controlFolder, program } from './helpers/cli.js';
 import { call } from './helpers/control.js';
 import { requestReload } from './helpers/reload-client.js';
-import { Caller, executable, freePorts, Run } from './helpers/run.js';
+import {
+  Caller,
+  executable,
+  freePorts,
+  podmanMapping,
+  Run,
+  type PodmanMapping,
+} from './helpers/run.js';
 
 const PROMPT_MS = 1_000;
 let container: Container;
@@ -42,13 +49,8 @@ afterEach(() => {
 
 /** A helper that may open so many files, with a TCP forward and so many UDP forwards. */
 function start(maxOpenFiles: number, udpForwards: number, tcpTarget = echo.port): Run {
-  const mapping = (protocol: string, hostPort: number, containerPort: number): object => ({
-    host_ip: '127.0.0.1',
-    container_port: containerPort,
-    host_port: hostPort,
-    range: 1,
-    protocol,
-  });
+  const mapping = (protocol: string, host_port: number, container_port: number): PodmanMapping =>
+    podmanMapping({ host_ip: '127.0.0.1', host_port, container_port, protocol });
   const mappings = [mapping('tcp', port, tcpTarget)];
   for (let index = 1; index <= udpForwards; index += 1) {
     mappings.push(mapping('udp', port + index, echo.port));

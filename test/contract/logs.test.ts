@@ -5,8 +5,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Container, type TcpService } from '../helpers/container.js';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
 import { isMissing } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
@@ -14,7 +13,10 @@ import { CliRun } from './helpers/cli.js';
 import { repeatedKeys } from './helpers/json-keys.js';
 import { FakeJournal, socat } from './helpers/journal.js';
 import { requestReload } from './helpers/reload-client.js';
-import { Caller, freePort, Run, type RunOptions } from './helpers/run.js';
+import { Run, type RunOptions } from './helpers/run.js';
+import { useHelper } from './helpers/use-helper.js';
+
+const fixture = useHelper();
 
 interface Line {
   readonly level: string;
@@ -23,53 +25,39 @@ interface Line {
   readonly time: string;
   readonly [fact: string]: unknown;
 }
-
-let container: Container;
-let echo: TcpService;
-let caller: Caller;
-let port: number;
 let deadPort: number;
 
 beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-  const dead = await container.tcp({ kind: 'echo' });
+  const dead = await fixture.container.tcp({ kind: 'echo' });
   await dead.close();
   deadPort = dead.port;
 });
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
 
-const reloadSocket = () => join(caller.folder, 'rp', 'c0ffee');
-const logFile = () => join(caller.folder, 'log');
+const reloadSocket = () => join(fixture.caller.folder, 'rp', 'c0ffee');
+const logFile = () => join(fixture.caller.folder, 'log');
 
 function writeSettings(log: object): string {
-  const path = join(caller.folder, 'settings.json');
+  const path = join(fixture.caller.folder, 'settings.json');
   writeFileSync(path, JSON.stringify({ defaults: { log } }));
   return path;
 }
 
-function start(log: object, containerPort = echo.port, options: RunOptions = {}): Run {
-  const config = caller.config(
-    [{ host_ip: '', container_port: containerPort, host_port: port, range: 1, protocol: 'tcp' }],
-    { RootlessCNI: true },
-  );
+function start(log: object, containerPort = fixture.echo.port, options: RunOptions = {}): Run {
+  const config = fixture.caller.config([fixture.mapping({ container_port: containerPort })], {
+    RootlessCNI: true,
+  });
   const env = { ...process.env, SPLICEPORT_CONFIG: writeSettings(log) };
   return new Run(config, {
     ...options,
-    env: { ...env, SPLICEPORT_CONTROL_DIR: join(caller.folder, 'control'), ...options.env },
+    env: { ...env, SPLICEPORT_CONTROL_DIR: join(fixture.caller.folder, 'control'), ...options.env },
   });
 }
 
 /** Starts a helper whose runtime says something on standard error at a signal, as it does when it aborts. */
 function startChatty(log: object): Run {
-  const report = ['--report-on-signal', `--report-directory=${caller.folder}`];
+  const report = ['--report-on-signal', `--report-directory=${fixture.caller.folder}`];
   const helper = fileURLToPath(new URL('../../lib/engines/podman.cjs', import.meta.url));
-  return start(log, echo.port, { command: [process.execPath, ...report, helper] });
+  return start(log, fixture.echo.port, { command: [process.execPath, ...report, helper] });
 }
 const said = /^Node\.js report completed$/m;
 
@@ -87,7 +75,7 @@ describe('the helper’s log', () => {
     await using run = start({ destination: logFile() });
     await run.ready();
     // Has no line, for nobody has asked for sessions.
-    expect(await askTcp({ port }, 'hello')).toBe('hello');
+    expect(await askTcp({ port: fixture.port }, 'hello')).toBe('hello');
     expect(await requestReload('seqpacket', reloadSocket(), '"127.0.0.2"\n')).toBe('OK');
     expect(await requestReload('seqpacket', reloadSocket(), '"127.0.0.3"\n')).toBe('OK');
     expect(await requestReload('seqpacket', reloadSocket(), '"nonsense"\n')).not.toBe('OK');
@@ -110,8 +98,8 @@ describe('the helper’s log', () => {
     }
     const retargeted = lines().filter(({ event }) => event === 'retargeted');
     expect(retargeted.map(({ message }) => message.replace(/^.* -> /, ''))).toEqual([
-      `127.0.0.2:${echo.port}`,
-      `127.0.0.3:${echo.port}`,
+      `127.0.0.2:${fixture.echo.port}`,
+      `127.0.0.3:${fixture.echo.port}`,
     ]);
     expect(statSync(logFile()).mode & 0o777).toBe(0o600);
     // Until it is ready, its caller is told, too.
@@ -121,7 +109,7 @@ describe('the helper’s log', () => {
 
   test('tells why there is no control socket', async () => {
     const env = { SPLICEPORT_CONTROL_DIR: '/dev/null/control' };
-    await using run = start({ destination: logFile(), level: 'warn' }, echo.port, { env });
+    await using run = start({ destination: logFile(), level: 'warn' }, fixture.echo.port, { env });
     await run.ready();
     const lines = () => linesOf(readFileSync(logFile(), 'utf8'));
     await until(() => lines().length > 0, 'the line');
@@ -137,7 +125,8 @@ describe('the helper’s log', () => {
   test('sums up failed connects from time to time, and not one by one', async () => {
     await using run = start({ destination: logFile(), summaryIntervalMs: 100 }, deadPort);
     await run.ready();
-    for (let count = 0; count < 3; count++) await endingOf(await connectTcp({ port }));
+    for (let count = 0; count < 3; count++)
+      await endingOf(await connectTcp({ port: fixture.port }));
     const troubles = () =>
       linesOf(readFileSync(logFile(), 'utf8')).filter(({ event }) => event === 'troubles');
     const total = () =>
@@ -176,8 +165,8 @@ describe('the helper’s log', () => {
     await using journal = createServer((stream) =>
       stream.on('data', (data) => (text += String(data))),
     );
-    await once(journal.listen(join(caller.folder, 'stdout')), 'listening');
-    await using datagrams = await FakeJournal.start(join(caller.folder, 'journal'));
+    await once(journal.listen(join(fixture.caller.folder, 'stdout')), 'listening');
+    await using datagrams = await FakeJournal.start(join(fixture.caller.folder, 'journal'));
     await using run = startChatty({ destination: 'journal', journalSocket: datagrams.path });
     await run.ready();
     process.kill(run.pid, 'SIGUSR2');
@@ -187,30 +176,33 @@ describe('the helper’s log', () => {
   });
 
   test.each([
-    ['a file in no folder', () => join(caller.folder, 'nowhere', 'log')],
-    ['a folder', () => (mkdirSync(join(caller.folder, 'dir')), join(caller.folder, 'dir'))],
+    ['a file in no folder', () => join(fixture.caller.folder, 'nowhere', 'log')],
+    [
+      'a folder',
+      () => (mkdirSync(join(fixture.caller.folder, 'dir')), join(fixture.caller.folder, 'dir')),
+    ],
     ['a full disk', () => '/dev/full'],
   ])('does not stop a container where it is %s', async (kind, destination) => {
     await using run = start({ destination: destination() });
     await run.ready();
-    expect(await askTcp({ port }, 'through')).toBe('through');
+    expect(await askTcp({ port: fixture.port }, 'through')).toBe('through');
     const { code, stderr } = await run.letGo();
     expect(code).toBe(0);
     if (kind !== 'a full disk') expect(stderr).toMatch(/"level":"warn".*cannot log to \//);
   });
 
   test('does not stop a container where there is no journal', async () => {
-    const journalSocket = join(caller.folder, 'nowhere', 'socket');
+    const journalSocket = join(fixture.caller.folder, 'nowhere', 'socket');
     await using run = start({ destination: 'journal', journalSocket });
     await run.ready();
-    expect(await askTcp({ port }, 'through')).toBe('through');
+    expect(await askTcp({ port: fixture.port }, 'through')).toBe('through');
     expect((await run.letGo()).stderr).toMatch(/cannot log to journal: ENOENT/);
   });
 
   test.skipIf(isMissing(socat, 'the journal'))(
     'goes to the journal in its own protocol, also to one that starts anew',
     async () => {
-      const journalSocket = join(caller.folder, 'journal');
+      const journalSocket = join(fixture.caller.folder, 'journal');
       const journal = await FakeJournal.start(journalSocket);
       await using run = start({ destination: 'journal', journalSocket });
       await run.ready();
@@ -237,10 +229,16 @@ describe('the helper’s log', () => {
 
 describe('the log of spliceport forward', () => {
   const forward = (target: number, ...args: readonly string[]): CliRun =>
-    new CliRun(['forward', `127.0.0.1:${port}:${target}`, '--pid', String(container.pid), ...args]);
+    new CliRun([
+      'forward',
+      `127.0.0.1:${fixture.port}:${target}`,
+      '--pid',
+      String(fixture.container.pid),
+      ...args,
+    ]);
 
   test('is lines of JSON on standard error', async () => {
-    await using run = forward(echo.port);
+    await using run = forward(fixture.echo.port);
     await run.until(() => run.stderr.includes('\n'), 'a line');
     const { stderr } = await run.end();
     expect(linesOf(stderr).map(({ event }) => event)).toEqual(['ready', 'closed']);
@@ -252,7 +250,7 @@ describe('the log of spliceport forward', () => {
   test('is text, and has what its level has, where that is asked for', async () => {
     await using run = forward(deadPort, '--log-format', 'text', '--log-level', 'warn');
     await run.until(() => run.stdout.includes('\n'), 'the forward');
-    await endingOf(await connectTcp({ port }));
+    await endingOf(await connectTcp({ port: fixture.port }));
     const { stderr } = await run.end();
     expect(stderr).toMatch(/^\S+Z warn 1 connection to the container failed \(.*\)\n$/);
   });
@@ -260,13 +258,13 @@ describe('the log of spliceport forward', () => {
   test('tells of the first failed connection at once: which forward, where to, and why', async () => {
     await using run = forward(deadPort, '--log-format', 'text', '--log-level', 'warn');
     await run.until(() => run.stdout.includes('\n'), 'the forward');
-    await endingOf(await connectTcp({ port }));
+    await endingOf(await connectTcp({ port: fixture.port }));
     await run.until(() => run.stderr.includes('\n'), 'the first line');
     expect(run.stderr).toMatch(
-      `tcp 127.0.0.1:${port} -> 127.0.0.1:${deadPort}: connection refused (ECONNREFUSED)`,
+      `tcp 127.0.0.1:${fixture.port} -> 127.0.0.1:${deadPort}: connection refused (ECONNREFUSED)`,
     );
     // What follows within the minute is gathered up to the end.
-    for (let more = 0; more < 2; more++) await endingOf(await connectTcp({ port }));
+    for (let more = 0; more < 2; more++) await endingOf(await connectTcp({ port: fixture.port }));
     const { stderr } = await run.end();
     expect(stderr.split('\n')[1]).toMatch(/warn 2 connections to the container failed/);
   });
@@ -274,7 +272,7 @@ describe('the log of spliceport forward', () => {
   test('is among the events of --json', async () => {
     await using run = forward(deadPort, '--json');
     await run.event('ready');
-    await endingOf(await connectTcp({ port }));
+    await endingOf(await connectTcp({ port: fixture.port }));
     await run.end();
     expect(await run.event('troubles')).toMatchObject({
       facts: {

@@ -9,7 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal } from './helpers/refusal.js';
-import { Caller, executable, freePorts, Run, type PodmanMapping } from './helpers/run.js';
+import {
+  Caller,
+  executable,
+  freePorts,
+  podmanMapping,
+  Run,
+  type PodmanMapping,
+} from './helpers/run.js';
 
 const caller = new Caller();
 /** A port that is free, and one that a server of the test has, on every address and for both protocols. */
@@ -34,14 +41,8 @@ afterAll(() => {
   caller[Symbol.dispose]();
 });
 
-const mapping = (changes: PodmanMapping = {}): PodmanMapping => ({
-  host_ip: '',
-  container_port: 80,
-  host_port: free,
-  range: 1,
-  protocol: 'tcp',
-  ...changes,
-});
+const mapping = (overrides: PodmanMapping = {}): PodmanMapping =>
+  podmanMapping({ host_port: free, ...overrides });
 
 async function refused(
   mappings: readonly object[],

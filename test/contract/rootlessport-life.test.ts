@@ -13,39 +13,22 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Container, type TcpService } from '../helpers/container.js';
+import { describe, expect, test } from 'vitest';
 import { describeFds, isAlive, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
 import { settled, until, within } from '../helpers/wait.js';
 import { makePipe } from './helpers/pipes.js';
-import { Caller, executable, freePort, Run } from './helpers/run.js';
+import { executable, Run } from './helpers/run.js';
+import { useHelper } from './helpers/use-helper.js';
 
-let container: Container;
-let echo: TcpService;
-let caller: Caller;
-let port: number;
-
-beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-});
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
+const fixture = useHelper();
 
 const config = (changes: Readonly<Record<string, unknown>> = {}) =>
-  caller.config(
-    [{ host_ip: '', container_port: echo.port, host_port: port, range: 1, protocol: 'tcp' }],
-    changes,
-  );
+  fixture.caller.config([fixture.mapping()], changes);
 
 /** Expects the port to be forwarded. */
 async function expectForwarded(): Promise<void> {
-  expect(await askTcp({ port }, 'hello')).toBe('hello');
+  expect(await askTcp({ port: fixture.port }, 'hello')).toBe('hello');
 }
 
 describe('ready', () => {
@@ -61,14 +44,14 @@ describe('ready', () => {
     closeSync(readEnd);
     const text = JSON.stringify(config());
     for (const piece of text.match(/.{1,40}/g) ?? []) writeSync(writeEnd, piece);
-    expect(await isRefused({ port })).toBe(true);
+    expect(await isRefused({ port: fixture.port })).toBe(true);
     closeSync(writeEnd);
     await run.ready();
     await expectForwarded();
   });
 
   test('comes from a standard input that does not block, too', async () => {
-    const path = join(caller.folder, 'stdin');
+    const path = join(fixture.caller.folder, 'stdin');
     execFileSync('mkfifo', [path]);
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const writeEnd = openSync(path, constants.O_WRONLY);
@@ -83,10 +66,10 @@ describe('ready', () => {
   });
 
   test('makes the folder for sockets, for the user alone, and nothing else', async () => {
-    const folder = join(caller.folder, 'a', 'b');
+    const folder = join(fixture.caller.folder, 'a', 'b');
     await using run = new Run(config({ TmpDir: folder }));
     await run.ready();
-    expect(caller.files()).toEqual(['a', 'a/b', 'a/b/rp']);
+    expect(fixture.caller.files()).toEqual(['a', 'a/b', 'a/b/rp']);
     expect(statSync(join(folder, 'rp')).mode & 0o777).toBe(0o700);
   });
 
@@ -110,7 +93,7 @@ describe('ready', () => {
     closeSync(readEnd);
     await using run = new Run(config(), { readyFd: writeEnd });
     closeSync(writeEnd);
-    await until(async () => !(await isRefused({ port })), 'the port');
+    await until(async () => !(await isRefused({ port: fixture.port })), 'the port');
     await run.released();
     await expectForwarded();
     expect((await run.letGo()).code).toBe(0);
@@ -142,28 +125,30 @@ describe('the end', () => {
       await expectForwarded();
     }
     expect(await run.letGo()).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
-    expect(await isRefused({ port })).toBe(true);
+    expect(await isRefused({ port: fixture.port })).toBe(true);
   });
 
   test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('comes with %s', async (signal) => {
     await using run = new Run(config({ RootlessCNI: true }));
     await run.ready();
-    expect(caller.files()).toEqual(['rp', 'rp/c0ffee']);
+    expect(fixture.caller.files()).toEqual(['rp', 'rp/c0ffee']);
     const { code, signal: cause } = await run.kill(signal);
     expect({ code, cause }).toEqual({ code: 0, cause: null });
-    expect(await isRefused({ port })).toBe(true);
-    expect(caller.files()).toEqual(['rp']);
+    expect(await isRefused({ port: fixture.port })).toBe(true);
+    expect(fixture.caller.files()).toEqual(['rp']);
   });
 
   test('removes the socket, frees the port and ends the connections', async () => {
     await using run = new Run(config({ RootlessCNI: true }));
     await run.ready();
-    const clients = await Promise.all(Array.from({ length: 50 }, () => connectTcp({ port })));
+    const clients = await Promise.all(
+      Array.from({ length: 50 }, () => connectTcp({ port: fixture.port })),
+    );
     const endings = clients.map((client) => endingOf(client));
     await run.letGo();
-    expect(await isRefused({ port })).toBe(true);
+    expect(await isRefused({ port: fixture.port })).toBe(true);
     await Promise.all(endings);
-    expect(caller.files()).toEqual(['rp']);
+    expect(fixture.caller.files()).toEqual(['rp']);
     await using next = new Run(config());
     await next.ready();
     await expectForwarded();
@@ -176,11 +161,11 @@ describe('the end', () => {
     closeSync(readEnd);
     expect(await within(run.readiness, 'readiness')).toBe('1');
     expect((await within(run.outcome, 'the end')).code).toBe(0);
-    expect(caller.files()).toEqual(['rp']);
+    expect(fixture.caller.files()).toEqual(['rp']);
   });
 
   test.for(['/dev/null', 'a file'])('comes at once when the descriptor is %s', async (kind) => {
-    const path = kind === 'a file' ? join(caller.folder, 'exit') : kind;
+    const path = kind === 'a file' ? join(fixture.caller.folder, 'exit') : kind;
     if (kind === 'a file') writeFileSync(path, 'x'.repeat(100_000));
     const fd = openSync(path, 'r');
     await using run = new Run(config(), { exitFd: fd });
@@ -219,7 +204,7 @@ describe('the end', () => {
       );
       const { stdout } = await run.kill(signal);
       expect(stdout).toBe('');
-      expect(caller.files()).toEqual([]);
+      expect(fixture.caller.files()).toEqual([]);
     },
   );
 

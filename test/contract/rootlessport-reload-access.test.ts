@@ -3,39 +3,31 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Container } from '../helpers/container.js';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { askTcp } from '../helpers/tcp-client.js';
 import { expectRefusal } from './helpers/refusal.js';
 import { requestReload } from './helpers/reload-client.js';
-import { Caller, executable, freePort, Run } from './helpers/run.js';
+import { executable, Run } from './helpers/run.js';
 import { isWithoutStrangers, sendAsStranger } from './helpers/stranger.js';
+import { useHelper } from './helpers/use-helper.js';
+
+const fixture = useHelper();
 
 const addresses = ['127.0.0.1', '127.0.0.2'] as const;
-let container: Container;
 let containerPort: number;
-let caller: Caller;
-let port: number;
 
 beforeAll(async () => {
-  container = await Container.start();
   const [first, second] = addresses;
   const greet = (address: string) => ({ kind: 'greet', text: address }) as const;
-  containerPort = (await container.tcp(greet(first), { address: first })).port;
-  await container.tcp(greet(second), { address: second, port: containerPort });
+  containerPort = (await fixture.container.tcp(greet(first), { address: first })).port;
+  await fixture.container.tcp(greet(second), { address: second, port: containerPort });
 });
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
 
-const socketPath = () => join(caller.folder, 'rp/c0ffee');
+const socketPath = () => join(fixture.caller.folder, 'rp/c0ffee');
 
 /** Of a helper whose reload socket is a stream. */
 const config = () =>
-  caller.config([{ hostPort: port, containerPort, protocol: 'tcp', hostIP: '' }], {
+  fixture.caller.config([{ hostPort: fixture.port, containerPort, protocol: 'tcp', hostIP: '' }], {
     RootlessCNI: true,
   });
 
@@ -65,7 +57,9 @@ describe('the reload socket', () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'spliceport-elsewhere-'));
     symlinkSync(elsewhere, dirname(socketPath()));
     try {
-      await expectRefusal(caller, config(), /: not a directory$/, { ports: [port] });
+      await expectRefusal(fixture.caller, config(), /: not a directory$/, {
+        ports: [fixture.port],
+      });
     } finally {
       rmSync(elsewhere, { recursive: true });
     }
@@ -75,14 +69,14 @@ describe('the reload socket', () => {
     'refuses another user, with the reason, where the modes of files would let it in',
     async () => {
       await using run = await new Run(config()).ready();
-      chmodSync(caller.folder, 0o755);
+      chmodSync(fixture.caller.folder, 0o755);
       chmodSync(dirname(socketPath()), 0o755);
       chmodSync(socketPath(), 0o666);
       const { text } = await sendAsStranger(socketPath(), '"127.0.0.2"\n');
       expect(text).toBe('this socket is for user 0 and root, and you are user 65534');
-      expect(await askTcp({ port })).toBe('127.0.0.1');
+      expect(await askTcp({ port: fixture.port })).toBe('127.0.0.1');
       expect(await requestReload('stream', socketPath(), '"127.0.0.2"\n')).toBe('OK');
-      expect(await askTcp({ port })).toBe('127.0.0.2');
+      expect(await askTcp({ port: fixture.port })).toBe('127.0.0.2');
       await run.letGo();
     },
   );

@@ -3,47 +3,37 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { UnixSocketType } from '../../src/system.js';
-import { Container, type TcpService } from '../helpers/container.js';
+import { type TcpService } from '../helpers/container.js';
 import { cpuMs, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
-import { until } from '../helpers/wait.js';
+import { staysTrueFor, until } from '../helpers/wait.js';
 import { expectRefusal } from './helpers/refusal.js';
 import { ReloadClient, requestReload } from './helpers/reload-client.js';
 import { Caller, freePort, Run, type RunOptions } from './helpers/run.js';
+import { useHelper } from './helpers/use-helper.js';
+
+const fixture = useHelper();
 
 const MiB = 1024 * 1024;
 const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'] as const;
-let container: Container;
 /** A TCP server on each of the addresses greets with the address; UDP sockets on two of them answer. */
 let containerPort: number;
-let caller: Caller;
-let port: number;
 
 beforeAll(async () => {
-  container = await Container.start();
   const [first, ...others] = addresses;
   const greet = (address: string) => ({ kind: 'greet', text: address }) as const;
-  containerPort = (await container.tcp(greet(first), { address: first })).port;
+  containerPort = (await fixture.container.tcp(greet(first), { address: first })).port;
   for (const address of [...others, '::1']) {
-    await container.tcp(greet(address), { address, port: containerPort });
+    await fixture.container.tcp(greet(address), { address, port: containerPort });
   }
 });
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
 
-const range = () => [
-  { host_ip: '', container_port: containerPort, host_port: port, range: 1, protocol: 'tcp' },
-];
-const single = () => [{ hostPort: port, containerPort, protocol: 'tcp', hostIP: '' }];
-const socketPath = () => join(caller.folder, 'rp/c0ffee');
+const range = () => [fixture.mapping({ container_port: containerPort })];
+const single = () => [{ hostPort: fixture.port, containerPort, protocol: 'tcp', hostIP: '' }];
+const socketPath = () => join(fixture.caller.folder, 'rp/c0ffee');
 
 /** A running helper with a reload socket. */
 async function start(
@@ -51,12 +41,12 @@ async function start(
   changes: Readonly<Record<string, unknown>> = {},
   options: RunOptions = {},
 ): Promise<Run> {
-  const config = caller.config(mappings, { RootlessCNI: true, ...changes });
+  const config = fixture.caller.config(mappings, { RootlessCNI: true, ...changes });
   return new Run(config, options).ready();
 }
 
 /** The address of the server that a new connection reaches. */
-const reached = () => askTcp({ port });
+const reached = () => askTcp({ port: fixture.port });
 
 async function expectRetarget(type: UnixSocketType, path = socketPath()): Promise<void> {
   for (const address of ['127.0.0.3', '127.0.0.2']) {
@@ -90,12 +80,12 @@ describe('the socket', () => {
 
   test('is not there when it is not asked for', async () => {
     await using run = await start(range(), { RootlessCNI: false });
-    expect(caller.files()).toEqual(['rp']);
+    expect(fixture.caller.files()).toEqual(['rp']);
     await run.letGo();
   });
 
   test.for([107, 108, 400, 3_000])('has a path of more than %i bytes', async (length) => {
-    let folder = caller.folder;
+    let folder = fixture.caller.folder;
     while (folder.length + '/rp/c0ffee'.length <= length) folder = join(folder, 'x'.repeat(90));
     await using run = await start(range(), { TmpDir: folder });
     const path = join(folder, 'rp/c0ffee');
@@ -113,7 +103,7 @@ describe('the socket', () => {
     await using run = await start(range());
     await expectRetarget('seqpacket');
     await run.letGo();
-    expect(caller.files()).toEqual(['rp']);
+    expect(fixture.caller.files()).toEqual(['rp']);
   });
 
   test('takes the place of a file', async () => {
@@ -126,10 +116,10 @@ describe('the socket', () => {
 
   test('does not take the place of a folder', async () => {
     mkdirSync(socketPath(), { recursive: true });
-    const config = caller.config(range(), { RootlessCNI: true });
+    const config = fixture.caller.config(range(), { RootlessCNI: true });
     const text = `bind ${socketPath()}: address already in use`;
     using other = new Caller();
-    await expectRefusal(other, config, text, { ports: [port] });
+    await expectRefusal(other, config, text, { ports: [fixture.port] });
   });
 
   test('that is another helper’s by then is not removed at the end', async () => {
@@ -138,7 +128,7 @@ describe('the socket', () => {
     await first.letGo();
     await expectRetarget('seqpacket');
     await second.letGo();
-    expect(caller.files()).toEqual(['rp']);
+    expect(fixture.caller.files()).toEqual(['rp']);
   });
 });
 
@@ -168,19 +158,19 @@ describe('a request', () => {
     await using run = await start([{ ...here, host_ip: '127.0.0.3' }, ...(there ? [there] : [])], {
       ChildIP: '127.0.0.2',
     });
-    expect(await askTcp({ address: '127.0.0.3', port })).toBe('127.0.0.2');
+    expect(await askTcp({ address: '127.0.0.3', port: fixture.port })).toBe('127.0.0.2');
     expect(await requestReload('seqpacket', socketPath(), '""\n')).toBe('OK');
-    expect(await askTcp({ address: '127.0.0.3', port })).toBe('127.0.0.3');
+    expect(await askTcp({ address: '127.0.0.3', port: fixture.port })).toBe('127.0.0.3');
     await run.letGo();
   });
 
   test('reaches every forward, of both protocols', async () => {
-    const ports = [port, await freePort()];
+    const ports = [fixture.port, await freePort()];
     const mappings = ports.map((host_port) => ({ ...range()[0], host_port, protocol: 'tcp,udp' }));
     await using run = await start(mappings);
     for (const address of addresses.toReversed()) {
       expect(await requestReload('seqpacket', socketPath(), `"${address}"\n`)).toBe('OK');
-      const server = await container.udp({ address, port: containerPort, echo: true });
+      const server = await fixture.container.udp({ address, port: containerPort, echo: true });
       for (const each of ports) {
         expect(await askTcp({ port: each })).toBe(address);
         using client = await UdpSocket.bind();
@@ -322,8 +312,7 @@ describe('a rude client', () => {
     using waiting = new ReloadClient('seqpacket', socketPath());
     waiting.send('"127.0.0.1"\n');
     const before = cpuMs(run.pid);
-    await delay(500);
-    expect(openFds(run.pid)).toBe(fds);
+    await staysTrueFor(500, () => openFds(run.pid) === fds, 'the client waits');
     expect(cpuMs(run.pid) - before).toBeLessThan(100);
     setLimit(1_024);
     expect(await waiting.reply()).toBe('OK');
@@ -335,15 +324,17 @@ describe('under load', () => {
   test('200 reloads refuse no connection and cut none', { timeout: 60_000 }, async () => {
     const echoes: TcpService[] = [];
     for (const address of addresses)
-      echoes.push(await container.tcp({ kind: 'echo' }, { address, port: echoes[0]?.port ?? 0 }));
+      echoes.push(
+        await fixture.container.tcp({ kind: 'echo' }, { address, port: echoes[0]?.port ?? 0 }),
+      );
     const target = echoes[0]?.port ?? 0;
     await using run = await start([{ ...range()[0], container_port: target }]);
-    const live = await connectTcp({ port });
+    const live = await connectTcp({ port: fixture.port });
     let reloads = 0;
     let connections = 0;
     const load = Array.from({ length: 8 }, async () => {
       while (reloads < 200) {
-        expect(await askTcp({ port }, 'hello')).toBe('hello');
+        expect(await askTcp({ port: fixture.port }, 'hello')).toBe('hello');
         connections += 1;
       }
     });

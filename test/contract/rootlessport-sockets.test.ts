@@ -1,41 +1,23 @@
 // Where the helper listens, and where it leads to.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { askTcp, isRefused } from '../helpers/tcp-client.js';
 import { iproute2, isMissing } from '../helpers/tools.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
-import { Caller, executable, freePort, freePorts, Run, type PodmanMapping } from './helpers/run.js';
+import { executable, freePort, freePorts, Run } from './helpers/run.js';
+import { useHelper } from './helpers/use-helper.js';
+
+const fixture = useHelper();
 
 const families = ['127.0.0.1', '::1'] as const;
-let container: Container;
-let containerPort: number;
-let caller: Caller;
-let port: number;
 
 beforeAll(async () => {
-  container = await Container.start();
-  containerPort = (await container.tcp({ kind: 'echo' })).port;
-  await container.udp({ port: containerPort, echo: true });
-});
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
-
-const mapping = (changes: PodmanMapping = {}): PodmanMapping => ({
-  host_ip: '',
-  container_port: containerPort,
-  host_port: port,
-  range: 1,
-  protocol: 'tcp',
-  ...changes,
+  await fixture.container.udp({ port: fixture.echo.port, echo: true });
 });
 
 /** Whether a datagram comes back, within a time that is ample on a loopback. */
-async function answersUdp(address: string, to = port): Promise<boolean> {
+async function answersUdp(address: string, to = fixture.port): Promise<boolean> {
   using client = await UdpSocket.bind({ address: address.includes(':') ? '::1' : '127.0.0.1' });
   await client.send('hello', to, address);
   try {
@@ -51,7 +33,7 @@ async function answering(addresses: readonly string[], protocol: string): Promis
   const answers = await Promise.all(
     addresses.map((address) =>
       protocol === 'tcp'
-        ? isRefused({ address, port }).then((refused) => !refused)
+        ? isRefused({ address, port: fixture.port }).then((refused) => !refused)
         : answersUdp(address),
     ),
   );
@@ -73,13 +55,14 @@ describe('the host socket', () => {
       [`${protocol}6`, '::', ['::1']],
       [`${protocol}6`, '::1', ['::1']],
     ])('of %s on %j answers on %j', async ([asked, host_ip, expected]) => {
-      const config = caller.config([mapping({ protocol: asked, host_ip })], {
+      const config = fixture.caller.config([fixture.mapping({ protocol: asked, host_ip })], {
         ChildIP: '127.0.0.1',
       });
       await using run = await new Run(config).ready();
       expect(await answering(candidates, protocol)).toEqual(expected);
       for (const address of expected) {
-        if (protocol === 'tcp') expect(await askTcp({ address, port }, 'hello')).toBe('hello');
+        if (protocol === 'tcp')
+          expect(await askTcp({ address, port: fixture.port }, 'hello')).toBe('hello');
       }
       await run.letGo();
     });
@@ -89,12 +72,12 @@ describe('the host socket', () => {
     const services = [];
     for (let offset = 1; offset <= 5; offset++) {
       const greeting = { kind: 'greet', text: String(offset) } as const;
-      services.push(await container.tcp(greeting, { port: 20_000 + offset }));
+      services.push(await fixture.container.tcp(greeting, { port: 20_000 + offset }));
     }
-    port = await freePorts(5);
+    fixture.port = await freePorts(5);
     const range = { range: 5, container_port: 20_001, protocol: 'tcp,udp' };
-    await using run = await new Run(caller.config([mapping(range)])).ready();
-    const greetings = [0, 1, 2, 3, 4].map((offset) => askTcp({ port: port + offset }));
+    await using run = await new Run(fixture.caller.config([fixture.mapping(range)])).ready();
+    const greetings = [0, 1, 2, 3, 4].map((offset) => askTcp({ port: fixture.port + offset }));
     expect(await Promise.all(greetings)).toEqual(['1', '2', '3', '4', '5']);
     await run.letGo();
     for (const service of services) await service.close();
@@ -102,10 +85,15 @@ describe('the host socket', () => {
 
   test('of both protocols and of many mappings stand beside each other', async () => {
     const other = await freePort();
-    const old = { hostPort: other, containerPort, protocol: 'udp', hostIP: '127.0.0.1' };
-    const config = caller.config([mapping({ protocol: 'udp,tcp' }), old]);
+    const old = {
+      hostPort: other,
+      containerPort: fixture.echo.port,
+      protocol: 'udp',
+      hostIP: '127.0.0.1',
+    };
+    const config = fixture.caller.config([fixture.mapping({ protocol: 'udp,tcp' }), old]);
     await using run = await new Run(config).ready();
-    expect(await askTcp({ port }, 'hello')).toBe('hello');
+    expect(await askTcp({ port: fixture.port }, 'hello')).toBe('hello');
     expect(await answersUdp('::1')).toBe(true);
     expect(await answersUdp('127.0.0.1', other)).toBe(true);
     await run.letGo();
@@ -113,8 +101,8 @@ describe('the host socket', () => {
 
   test('of a thousand ports are all there, and all gone', async () => {
     const first = await freePorts(1_000);
-    const range = mapping({ host_port: first, range: 1_000 });
-    await using run = await new Run(caller.config([range])).ready();
+    const range = fixture.mapping({ host_port: first, range: 1_000 });
+    await using run = await new Run(fixture.caller.config([range])).ready();
     const ports = Array.from({ length: 1_000 }, (_, offset) => first + offset);
     const refusals = () => Promise.all(ports.map((each) => isRefused({ port: each })));
     expect(new Set(await refusals())).toEqual(new Set([false]));
@@ -129,9 +117,9 @@ describe('the target', () => {
   let serverPort: number;
 
   beforeAll(async () => {
-    serverPort = (await container.tcp(greet('127.0.0.1'))).port;
+    serverPort = (await fixture.container.tcp(greet('127.0.0.1'))).port;
     for (const address of servers.slice(1)) {
-      await container.tcp(greet(address), { address, port: serverPort });
+      await fixture.container.tcp(greet(address), { address, port: serverPort });
     }
   });
 
@@ -150,9 +138,14 @@ describe('the target', () => {
     ['0:0::1', '127.0.0.2', '127.0.0.2', '::1'],
     ['::ffff:127.0.0.2', '', '::1', '127.0.0.2'],
   ])('of ChildIP %j and host_ip %j, for %s, is %s', async ([ChildIP, host_ip, address, target]) => {
-    const config = caller.config([mapping({ host_ip, container_port: serverPort })], { ChildIP });
+    const config = fixture.caller.config(
+      [fixture.mapping({ host_ip, container_port: serverPort })],
+      {
+        ChildIP,
+      },
+    );
     await using run = await new Run(config).ready();
-    expect(await askTcp({ address, port })).toBe(target);
+    expect(await askTcp({ address, port: fixture.port })).toBe(target);
     await run.letGo();
   });
 });
@@ -165,7 +158,7 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
   beforeAll(async () => {
     host = await Container.start();
     for (const address of own) {
-      for (const side of [host, container]) {
+      for (const side of [host, fixture.container]) {
         await side.run('ip', 'address', 'add', `${address}/32`, 'dev', 'lo');
       }
     }
@@ -174,7 +167,11 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
 
   /** What a client on that host reads from a connection. */
   const ask = (address: string) =>
-    host.run(process.execPath, '-e', `net.connect(${port}, '${address}').pipe(process.stdout)`);
+    host.run(
+      process.execPath,
+      '-e',
+      `net.connect(${fixture.port}, '${address}').pipe(process.stdout)`,
+    );
 
   const inside = () => ['nsenter', '--net', '-t', String(host.pid), executable];
 
@@ -182,11 +179,13 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
     ['10.77.0.1', '127.0.0.1'],
     ['10.77.0.2', '10.77.0.2'],
   ])('is for %s, which is the first or not, %s', async ([host_ip = '', target = '']) => {
-    const service = await container.tcp(
+    const service = await fixture.container.tcp(
       { kind: 'greet', text: target },
       { address: target, port: 0 },
     );
-    const config = caller.config([mapping({ host_ip, container_port: service.port })]);
+    const config = fixture.caller.config([
+      fixture.mapping({ host_ip, container_port: service.port }),
+    ]);
     await using run = await new Run(config, { command: inside() }).ready();
     expect(await ask(host_ip)).toBe(target);
     await run.letGo();
@@ -194,12 +193,15 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
   });
 
   test('is never dialed from a loopback address that the container would trust', async () => {
-    const service = await container.tcp({ kind: 'greet', text: '' }, { address: '10.77.0.2' });
-    const config = caller.config([mapping({ container_port: service.port })], {
+    const service = await fixture.container.tcp(
+      { kind: 'greet', text: '' },
+      { address: '10.77.0.2' },
+    );
+    const config = fixture.caller.config([fixture.mapping({ container_port: service.port })], {
       ChildIP: '10.77.0.2',
     });
     await using run = await new Run(config).ready();
-    for (const address of families) await askTcp({ address, port });
+    for (const address of families) await askTcp({ address, port: fixture.port });
     const clients = (await service.seen()).map(({ from }) => from.split(' ')[0]);
     expect(clients).toEqual(['10.77.0.2', '10.77.0.2']);
     await run.letGo();
@@ -209,9 +211,9 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
   test('is reached on a host without IPv6', async () => {
     const setting = '/proc/sys/net/ipv6/conf/all/disable_ipv6';
     await host.run('sh', '-c', `echo 1 > ${setting}`);
-    const config = caller.config([mapping({ container_port: containerPort })]);
+    const config = fixture.caller.config([fixture.mapping({ container_port: fixture.echo.port })]);
     await using run = await new Run(config, { command: inside() }).ready();
-    const talk = `net.connect(${port}, '127.0.0.1').end('hello').pipe(process.stdout)`;
+    const talk = `net.connect(${fixture.port}, '127.0.0.1').end('hello').pipe(process.stdout)`;
     expect(await host.run(process.execPath, '-e', talk)).toBe('hello');
     await run.letGo();
     await host.run('sh', '-c', `echo 0 > ${setting}`);

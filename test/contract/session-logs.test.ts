@@ -2,30 +2,16 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Container, type TcpService } from '../helpers/container.js';
+import { describe, expect, test } from 'vitest';
 import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import { CliRun } from './helpers/cli.js';
-import { Caller, freePort, Run } from './helpers/run.js';
+import { Run } from './helpers/run.js';
+import { useHelper } from './helpers/use-helper.js';
 
-let container: Container;
-let echo: TcpService;
-let caller: Caller;
-let port: number;
+const fixture = useHelper();
 // Nothing else lives in the container's namespace, so nobody listens here.
 const DEAD_PORT = 80;
-
-beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-});
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
 
 interface Line {
   readonly event: string;
@@ -41,13 +27,13 @@ function sessionsOf(text: string): Line[] {
 }
 
 /** Says five bytes, gets them back, and ends. */
-const talk = async () => expect(await askTcp({ port }, 'hello')).toBe('hello');
+const talk = async () => expect(await askTcp({ port: fixture.port }, 'hello')).toBe('hello');
 
 /** What a line has of a session that has said five bytes each way. */
 const served = () => ({
   protocol: 'tcp',
   client: { address: '127.0.0.1', port: expect.any(Number) as number },
-  target: { address: '127.0.0.1', port: echo.port },
+  target: { address: '127.0.0.1', port: fixture.echo.port },
   bytesToContainer: 5,
   bytesToHost: 5,
   durationMs: expect.any(Number) as number,
@@ -56,19 +42,18 @@ const served = () => ({
 });
 
 describe('the helper’s log', () => {
-  const logFile = () => join(caller.folder, 'log');
+  const logFile = () => join(fixture.caller.folder, 'log');
   const log = () => (existsSync(logFile()) ? readFileSync(logFile(), 'utf8') : '');
 
-  function start(settings: object, containerPort = echo.port): Run {
-    const path = join(caller.folder, 'settings.json');
+  function start(settings: object, containerPort = fixture.echo.port): Run {
+    const path = join(fixture.caller.folder, 'settings.json');
     writeFileSync(
       path,
       JSON.stringify({ defaults: { log: { destination: logFile(), ...settings } } }),
     );
-    const config = caller.config(
-      [{ host_ip: '', container_port: containerPort, host_port: port, range: 1, protocol: 'tcp' }],
-      { RootlessCNI: true },
-    );
+    const config = fixture.caller.config([fixture.mapping({ container_port: containerPort })], {
+      RootlessCNI: true,
+    });
     return new Run(config, {
       env: {
         ...process.env,
@@ -91,7 +76,7 @@ describe('the helper’s log', () => {
   test('has a line for a session that had no server, with the reason, also as text', async () => {
     await using run = start({ sessions: true, format: 'text' }, DEAD_PORT);
     await run.ready();
-    await endingOf(await connectTcp({ port }));
+    await endingOf(await connectTcp({ port: fixture.port }));
     await until(() => log().includes('connect-failed'), 'the line');
     expect(log()).toMatch(
       /info tcp 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:80: connect-failed \(ECONNREFUSED\), 0 bytes to the container, 0 to the host, [\d.]+ ms\n/,
@@ -101,7 +86,7 @@ describe('the helper’s log', () => {
   test('has a line for a session that ends with the helper', async () => {
     await using run = start({ sessions: true });
     await run.ready();
-    const client = await connectTcp({ port });
+    const client = await connectTcp({ port: fixture.port });
     client.on('error', () => undefined);
     client.write('hello');
     await new Promise((resume) => client.once('data', resume));
@@ -123,10 +108,16 @@ describe('the helper’s log', () => {
 
 describe('spliceport forward', () => {
   const forward = (target: number, ...args: readonly string[]): CliRun =>
-    new CliRun(['forward', `127.0.0.1:${port}:${target}`, '--pid', String(container.pid), ...args]);
+    new CliRun([
+      'forward',
+      `127.0.0.1:${fixture.port}:${target}`,
+      '--pid',
+      String(fixture.container.pid),
+      ...args,
+    ]);
 
   test('has a line for each session that has ended, with --log-sessions', async () => {
-    await using run = forward(echo.port, '--log-sessions');
+    await using run = forward(fixture.echo.port, '--log-sessions');
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await talk();
     await run.until(() => sessionsOf(run.stderr).length > 0, 'the line');
@@ -137,15 +128,21 @@ describe('spliceport forward', () => {
 
   test('has it as text, and of a client that is refused, too', async () => {
     const args = ['--log-sessions', '--log-format', 'text', '--deny', '127.0.0.0/8'];
-    await using run = forward(echo.port, ...args);
+    await using run = forward(fixture.echo.port, ...args);
     await run.until(() => run.stdout.includes('\n'), 'the forward');
-    await endingOf(await connectTcp({ port }));
+    await endingOf(await connectTcp({ port: fixture.port }));
     await run.until(() => run.stderr.includes(': denied'), 'the line');
     expect(run.stderr).toMatch(/info tcp 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+: denied, 0 bytes/);
   });
 
   test('has it among the events of --json, whatever the level of the log is', async () => {
-    await using run = forward(echo.port, '--log-sessions', '--json', '--log-level', 'error');
+    await using run = forward(
+      fixture.echo.port,
+      '--log-sessions',
+      '--json',
+      '--log-level',
+      'error',
+    );
     await run.event('ready');
     await talk();
     expect(await run.event('session')).toMatchObject({ forwardId: 1, ...served() });
@@ -155,7 +152,7 @@ describe('spliceport forward', () => {
     ['without --log-sessions', []],
     ['where the level has no such lines', ['--log-sessions', '--log-level', 'warn']],
   ])('has none %s', async (_, args) => {
-    await using run = forward(echo.port, ...args);
+    await using run = forward(fixture.echo.port, ...args);
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await talk();
     expect(sessionsOf((await run.end()).stderr)).toEqual([]);

@@ -3,49 +3,33 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Forward, ForwarderInfo } from '../../src/control/types.js';
-import { Container, type TcpService } from '../helpers/container.js';
-import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
+import { askTcp, isRefused, isServed } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import { cli } from './helpers/cli.js';
 import { call } from './helpers/control.js';
 import { requestReload } from './helpers/reload-client.js';
-import { Caller, freePort, freePorts, Run } from './helpers/run.js';
+import { freePort, freePorts, Run, type PodmanMapping } from './helpers/run.js';
+import { useHelper } from './helpers/use-helper.js';
 
-let container: Container;
-let echo: TcpService;
-let caller: Caller;
-let port: number;
+const fixture = useHelper();
 
-beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-});
-afterAll(() => container.stop());
-beforeEach(async () => {
-  caller = new Caller(`/proc/${container.pid}/ns/net`);
-  port = await freePort();
-});
-afterEach(() => caller[Symbol.dispose]());
-
-const mapping = (changes: object = {}) => ({
-  ...{ host_ip: '127.0.0.1', container_port: echo.port, host_port: port },
-  ...{ range: 1, protocol: 'tcp', ...changes },
-});
+const mapping = (overrides: PodmanMapping = {}): PodmanMapping =>
+  fixture.mapping({ host_ip: '127.0.0.1', ...overrides });
 
 /** Writes the file; text as it is. */
 function write(content: string | object, name = 'settings.json'): string {
-  const path = join(caller.folder, name);
+  const path = join(fixture.caller.folder, name);
   writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
   return path;
 }
 
-const control = () => join(caller.folder, 'control');
+const control = () => join(fixture.caller.folder, 'control');
 
 function start(
   settingsPath: string | undefined,
-  config: object = caller.config([mapping()]),
+  config: object = fixture.caller.config([mapping()]),
   env: NodeJS.ProcessEnv = {},
 ): Run {
   return new Run(config, {
@@ -83,7 +67,7 @@ describe('a wrong settings file', () => {
   ])('with %s does not stop a container, and is told of', async (_, content, notice) => {
     await using run = start(write(content));
     await run.ready();
-    expect(await askTcp({ port }, 'through')).toBe('through');
+    expect(await askTcp({ port: fixture.port }, 'through')).toBe('through');
     expect(await noticesOf(run)).toEqual([expect.stringMatching(notice)]);
     const { stderr: listed } = await cli(['ls'], { env: { SPLICEPORT_CONTROL_DIR: control() } });
     expect(listed.trimEnd()).toMatch(notice);
@@ -94,7 +78,7 @@ describe('a wrong settings file', () => {
   });
 
   test.each(['missing', 'a folder', 'a pipe'])('that is %s does not either', async (kind) => {
-    const path = join(caller.folder, 'odd');
+    const path = join(fixture.caller.folder, 'odd');
     if (kind === 'a folder') mkdirSync(path);
     if (kind === 'a pipe') execFileSync('mkfifo', [path]);
     await using run = start(path);
@@ -105,8 +89,7 @@ describe('a wrong settings file', () => {
   test('keeps out whom it keeps out all the same', async () => {
     await using run = start(write({ defaults: { workers: 'two', deny: ['127.0.0.0/8'] } }));
     await run.ready();
-    const client = await connectTcp({ port });
-    expect((await endingOf(client)).errorCode).toBe('ECONNRESET');
+    expect(await isServed({ port: fixture.port })).toBe(false);
     expect(await noticesOf(run)).toEqual([expect.stringMatching(/defaults\.workers: expected /)]);
   });
 
@@ -120,11 +103,11 @@ describe('a wrong settings file', () => {
     expect(stdout).toMatch(
       /^settings file .*settings\.json:1:\d+: .*; ports do not open without [^\n]*\n$/,
     );
-    expect(await isRefused({ port })).toBe(true);
+    expect(await isRefused({ port: fixture.port })).toBe(true);
   });
 
   test('is no excuse for a wrong configuration', async () => {
-    await using run = start(write('{'), caller.config([mapping({ protocol: 'frob' })]));
+    await using run = start(write('{'), fixture.caller.config([mapping({ protocol: 'frob' })]));
     const { code, stdout } = await run.outcome;
     expect({ code, stdout }).toEqual({ code: 1, stdout: 'unknown proto: "frob"\n' });
   });
@@ -132,11 +115,11 @@ describe('a wrong settings file', () => {
 
 describe('a settings file', () => {
   test('in the user’s folder makes one line enough for every container', async () => {
-    mkdirSync(join(caller.folder, 'spliceport'));
+    mkdirSync(join(fixture.caller.folder, 'spliceport'));
     write({ defaults: { sourceAddress: 'proxy-v2' } }, 'spliceport/config.json');
     await using run = start(undefined, undefined, {
       SPLICEPORT_CONFIG: '',
-      XDG_CONFIG_HOME: caller.folder,
+      XDG_CONFIG_HOME: fixture.caller.folder,
     });
     await run.ready();
     const forwards = await ask<Forward[]>(run, '/v1/forwards');
@@ -146,38 +129,40 @@ describe('a settings file', () => {
   });
 
   test('has rules for single ports of a published range', async () => {
-    port = await freePorts(3);
+    fixture.port = await freePorts(3);
     const rules = [
-      { match: { hostPort: port + 1, protocol: 'tcp' }, set: { sourceAddress: 'proxy-v1' } },
+      {
+        match: { hostPort: fixture.port + 1, protocol: 'tcp' },
+        set: { sourceAddress: 'proxy-v1' },
+      },
       { match: { containerId: 'beef' }, set: { sourceAddress: 'proxy-v2' } },
     ];
-    await using run = start(write({ rules }), caller.config([mapping({ range: 3 })]));
+    await using run = start(write({ rules }), fixture.caller.config([mapping({ range: 3 })]));
     await run.ready();
     const forwards = await ask<Forward[]>(run, '/v1/forwards');
     expect(
       forwards.map((forward) => [forward.host.port, forward.container.port, forward.sourceAddress]),
     ).toEqual([
-      [port, echo.port, 'container'],
-      [port + 1, echo.port + 1, 'proxy-v1'],
-      [port + 2, echo.port + 2, 'container'],
+      [fixture.port, fixture.echo.port, 'container'],
+      [fixture.port + 1, fixture.echo.port + 1, 'proxy-v1'],
+      [fixture.port + 2, fixture.echo.port + 2, 'container'],
     ]);
   });
 
   test('keeps clients out by their address', async () => {
     await using run = start(write({ defaults: { deny: ['127.0.0.0/8'] } }));
     await run.ready();
-    const client = await connectTcp({ port });
-    expect((await endingOf(client)).errorCode).toBe('ECONNRESET');
+    expect(await isServed({ port: fixture.port })).toBe(false);
   });
 
   test('turns the control socket off, for one container', async () => {
     const rules = [{ match: { containerId: 'c0ff' }, set: { controlSocket: false } }];
     await using run = start(write({ rules }));
     await run.ready();
-    expect(await askTcp({ port }, 'through')).toBe('through');
+    expect(await askTcp({ port: fixture.port }, 'through')).toBe('through');
     await using other = start(
       write({ rules }),
-      caller.config([mapping({ host_port: await freePort() })], { ContainerID: 'beef' }),
+      fixture.caller.config([mapping({ host_port: await freePort() })], { ContainerID: 'beef' }),
     );
     await other.ready();
     await until(() => existsSync(join(control(), `${other.pid}.sock`)), 'the other one’s');
@@ -186,8 +171,8 @@ describe('a settings file', () => {
 
   test('settles the type of the reload socket, unless the environment does', async () => {
     const path = write({ defaults: { reloadSocket: 'stream' } });
-    const config = caller.config([mapping()], { RootlessCNI: true });
-    const socket = join(caller.folder, 'rp', 'c0ffee');
+    const config = fixture.caller.config([mapping()], { RootlessCNI: true });
+    const socket = join(fixture.caller.folder, 'rp', 'c0ffee');
     {
       await using run = start(path, config);
       await run.ready();
@@ -200,7 +185,7 @@ describe('a settings file', () => {
   });
 
   test('does not hide that the namespace is gone', async () => {
-    const config = caller.config([mapping()], { NetNSPath: '/proc/self/nowhere' });
+    const config = fixture.caller.config([mapping()], { NetNSPath: '/proc/self/nowhere' });
     await using run = start(write({ defaults: { sourceAddress: 'transparent' } }), config);
     const { code, stdout, stderr } = await run.outcome;
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });

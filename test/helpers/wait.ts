@@ -45,6 +45,23 @@ export async function settled<T>(
   return value;
 }
 
+/** Polls for `forMs`, and wants `condition` to hold each time; an error that says `what` does not stay so otherwise. */
+export async function staysTrueFor(
+  forMs: number,
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
+  const begin = performance.now();
+  for (;;) {
+    const elapsedMs = performance.now() - begin;
+    if (!(await condition())) {
+      throw new Error(`${what}: not any more after ${Math.round(elapsedMs)} ms of ${forMs}`);
+    }
+    if (elapsedMs >= forMs) return;
+    await delay(Math.min(POLL_MS, forMs - elapsedMs));
+  }
+}
+
 /** The promise's value, or an error that names `what` after `withinMs`. */
 export async function within<T>(promise: Promise<T>, what: string, withinMs = 10_000): Promise<T> {
   const timer = new AbortController();

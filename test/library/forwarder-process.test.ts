@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { bundle, Program } from '../helpers/program.js';
-import { within } from '../helpers/wait.js';
+import { staysTrueFor, within } from '../helpers/wait.js';
 import type { NoThreadsApi } from './programs/no-threads.js';
 
 /** Longer than a process takes that has nothing to do any more. */
@@ -66,8 +66,8 @@ describe('a process with a forwarder', () => {
 
   test.each(['a forward', 'an unref taken back'])('stays after %s', async (deed) => {
     const { child, exited } = await run(deed);
-    const stays = new Promise((resolve) => setTimeout(() => resolve('it stays'), STAYS_MS));
-    expect(await Promise.race([exited, stays])).toBe('it stays');
+    const isRunning = () => child.exitCode === null && child.signalCode === null;
+    await staysTrueFor(STAYS_MS, isRunning, 'the process runs');
     child.kill();
     expect(await exited).toEqual([null, 'SIGTERM']);
   });

@@ -1,5 +1,13 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -66,7 +74,7 @@ async function expectNothingLeft(output: string): Promise<void> {
 
 function expectFullShow(output: string): void {
   const [host, container] = [...output.matchAll(/net:\[\d+\]/g)].map(([id]) => id);
-  expect(host).toBeDefined();
+  expect(host).toBe(readlinkSync('/proc/self/ns/net'));
   expect(container).not.toBe(host);
   expect(output).toMatch(/it saw +GET \/hello {2}from 127\.0\.0\.1:\d+ {2}spliceport demo/);
   expect(output).toContain(`answer      200 Hello from ${container ?? ''}`);

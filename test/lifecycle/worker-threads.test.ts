@@ -51,7 +51,7 @@ describe('worker threads', () => {
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const answers = ports.map((port) => askTcp({ port }, `by ${port}`));
     expect(await Promise.all(answers)).toEqual(ports.map((port) => `by ${port}`));
-    expect((await api().facts()).engineThreads).toBeGreaterThan(0);
+    expect((await api().facts()).engineThreads).toBe(2 * WORKERS);
     const codes = await Promise.all(ports.map((port) => api().finish({ port })));
     expect(codes).toEqual(ports.map(() => 0));
     expect(await api().facts()).toEqual(before);

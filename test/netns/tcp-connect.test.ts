@@ -5,7 +5,7 @@ import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { Program } from '../helpers/program.js';
 import { askTcp, connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
 import { iproute2, isMissing } from '../helpers/tools.js';
-import { until } from '../helpers/wait.js';
+import { staysTrueFor, until } from '../helpers/wait.js';
 
 // Nothing else lives in the container's namespace, so any port is free.
 const PORT = 80;
@@ -38,7 +38,8 @@ describe('tcp, connecting to the container', () => {
     const { host } = await forwarder.add(toContainer(PORT));
     const asked = askTcp(host, 'anybody there?');
     await until(() => forwarder.stats().sessionsOpen === 1, 'the session begins');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const isWaiting = () => forwarder.stats().sessionsOpen === 1;
+    await staysTrueFor(100, isWaiting, 'the client waits');
     const server = await container.tcp({ kind: 'echo' }, { port: PORT });
     expect(await asked).toBe('anybody there?');
     expect(forwarder.stats()).toMatchObject({ connectFailures: 0, sessionsTotal: 1 });

@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -113,9 +122,11 @@ describe('replaceFd', () => {
   });
 });
 
-test('raiseFileLimit gives the limit, and again the same', () => {
+test('raiseFileLimit raises the limit on open files to the hard limit, and returns it each time', () => {
   const limit = system.raiseFileLimit();
-  expect(limit).toBeGreaterThan(0);
+  const [, soft, hard] =
+    /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+  expect([soft, hard]).toEqual([String(limit), String(limit)]);
   expect(system.raiseFileLimit()).toBe(limit);
 });
 

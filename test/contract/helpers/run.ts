@@ -28,6 +28,11 @@ export interface PodmanMapping {
   readonly protocol?: string;
 }
 
+/** A mapping of one TCP port on all addresses, as Podman writes it. */
+export function podmanMapping(overrides: PodmanMapping): PodmanMapping {
+  return { host_ip: '', container_port: 80, range: 1, protocol: 'tcp', ...overrides };
+}
+
 /** How to run the helper. */
 export interface RunOptions {
   /** Default: libexec/rootlessport. */

@@ -16,6 +16,10 @@ let lastNumber = 0;
 
 const PROMPT = 'ready> ';
 
+/** Whether the last line of a screen is the shell's prompt, and nothing is typed there. */
+export const isAtPrompt = (screen: string): boolean =>
+  `\n${screen.trimEnd()}`.endsWith(`\n${PROMPT.trim()}`);
+
 /** A terminal with a shell in it; its tmux server is its own. */
 export class Terminal implements Disposable {
   readonly #name = `spliceport-test-${process.pid}-${(lastNumber += 1)}`;
