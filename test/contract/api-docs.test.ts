@@ -61,12 +61,12 @@ function compile({ name, code }: Example): string {
   return file;
 }
 
-describe('the examples', () => {
-  test('are there', () => {
+describe('the examples in the documents', () => {
+  test('are found', () => {
     expect(examples.length).toBeGreaterThan(5);
   });
 
-  test('have no type errors under the project’s own settings', () => {
+  test('compile with the project’s own settings', () => {
     const files = examples.map(compile);
     const config = ts.readConfigFile(`${root}tsconfig.json`, (file) => ts.sys.readFile(file))
       .config as object;
@@ -81,7 +81,7 @@ describe('the examples', () => {
     expect(complaints).toEqual([]);
   });
 
-  test.each(examples)('$name prints what it says', async (example) => {
+  test.each(examples)('print what they say: $name', async (example) => {
     const program = bundle(new URL(`file://${compile(example)}`));
     const inNamespace = ['--net', process.execPath, program, String(container.pid)];
     const { stdout, stderr } = await run('unshare', inNamespace, { timeout: 20_000 });
@@ -118,13 +118,13 @@ describe('docs/api.md', () => {
     ['Session', '`sessions()`'],
     ['EndedSession', '`onSessionsEnded`'],
     ['ForwarderEvents', 'Events'],
-  ])('tells of every field of %s', (name, title) => {
+  ])('documents every field of %s', (name, title) => {
     const fields = fieldsOf(name);
     expect(fields.length).toBeGreaterThan(0);
     expect(namesIn(title)).toEqual(expect.arrayContaining(fields));
   });
 
-  test('tells of every function, class and constant, and of every method', () => {
+  test('documents every exported function, class, constant and method', () => {
     const everything = page + readFileSync(`${root}docs/errors.md`, 'utf8');
     const methods = Object.getOwnPropertyNames(api.Forwarder.prototype);
     expect(methods).toContain('retarget');

@@ -105,7 +105,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     }
   }
 
-  test('measures rate and processor time of spliceport, as a helper and as a library', async () => {
+  test('measures throughput and CPU time of spliceport, as a helper and as a library', async () => {
     const results = await measure(
       'spliceport library,workers=1',
       'bulk-up-1 bulk-down-8 rr-1-1 crr-16 udp-rr-16 udp-flood',
@@ -115,19 +115,19 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expectEverywhere(results, 'cpu');
   });
 
-  test('knows no processor time of a direct connection', async () => {
+  test('reports no CPU time for a direct connection', async () => {
     const results = await measure('direct', 'rr-1-1');
     expectEverywhere(results, 'rate');
     expect(results[0]?.rows[0]?.rounds[0]?.cpu).toBeUndefined();
   });
 
-  test('counts the memory and the two descriptors of an idle connection', async () => {
+  test('measures the memory and the two descriptors that an idle connection costs', async () => {
     const [result] = await measure('spliceport', 'idle-1000');
     expect(result?.rows[0]?.rounds[0]).toMatchObject({ held: 1_000, errors: 0 });
     expect(result?.rows[0]?.rounds[0]?.fdsPerConnection).toBeCloseTo(2, 1);
   });
 
-  test.skipIf(missing(peers))('forwards by every program that it compares with', async () => {
+  test.skipIf(missing(peers))('can forward with every program that it compares', async () => {
     const results = await measure(
       'rootlessport pasta haproxy docker-proxy socat slirp4netns',
       'rr-1-1 udp-rr-1',
@@ -137,7 +137,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expectEverywhere(results, 'cpu');
   });
 
-  test.each(roots)('forwards by the programs of a Debian root, %s', async (root) => {
+  test.each(roots)('can forward with the programs of a Debian root: %s', async (root) => {
     const kinds = ['rootlessport', 'pasta', 'haproxy', 'docker-proxy', 'slirp4netns'];
     const drivers = kinds.map((kind) => `${kind}=${root}`).join(' ');
     const { scenarios, versions, origins } = await measureAll(drivers, 'rr-1-1 udp-rr-1');
@@ -151,7 +151,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     }
   });
 
-  test('measures beside two programs that take all processors, and ends them with it', async () => {
+  test('can measure on busy processors, and ends the programs that keep them busy', async () => {
     const begins = (pid: number, words: string): boolean =>
       readProc(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(words);
     let most = 0;
@@ -173,7 +173,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expect(most).toBe(2);
   });
 
-  test('has busy programs that end by themselves too', async () => {
+  test('runs busy programs that exit by themselves if it is killed', async () => {
     await measure('direct', 'rr-2-1-busy');
     const load = path.join(path.dirname(bench), 'build/load');
     const lastLine = async (seconds: string, isTold: boolean): Promise<unknown> => {
@@ -185,14 +185,14 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     expect(await lastLine('60', true)).toMatchObject({ event: 'end', tooShort: 0 });
   });
 
-  test.skipIf(missing(loads))('reads what other load generators print', async () => {
+  test.skipIf(missing(loads))('reads the output of other load generators', async () => {
     const results = await measure('spliceport', 'iperf3-up-1 iperf3-down-1 iperf3-udp http dns');
     expect(results).toHaveLength(5);
     expectEverywhere(results, 'rate');
     expectEverywhere(results, 'cpu');
   });
 
-  test('puts a client as far away as it says', async () => {
+  test('gives a distant client the round-trip time that the scenario names', async () => {
     const [result] = await measure('library', 'distant-20-rr');
     expect(result?.rows[0]?.failure).toBeUndefined();
     expect(result?.rows[0]?.rounds[0]?.p50Micros).toBeGreaterThan(19_700);
@@ -215,7 +215,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     },
   );
 
-  test('refuses a scenario or a driver that it does not know', async () => {
+  test('rejects an unknown scenario or driver', async () => {
     await expect(measure('spliceport', 'no-such-scenario')).rejects.toThrow(
       /No scenario is called/,
     );

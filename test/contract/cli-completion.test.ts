@@ -134,7 +134,7 @@ describe.skipIf(isMissing(bash, 'completion for bash'))('the completion for bash
     expect(complete('spliceport forward --container =')).toEqual(['db', 'other', 'web']);
   });
 
-  test('completes nothing where there is nothing to know', () => {
+  test('completes nothing where any text may stand', () => {
     expect(complete('spliceport forward 80')).toEqual([]);
     expect(complete('spliceport forward --drain ')).toEqual([]);
   });
@@ -174,13 +174,13 @@ describe.skipIf(isWithoutZsh)('the completion for zsh', () => {
   });
 });
 
-test('spliceport completion refuses a shell that it does not know', async () => {
+test('spliceport completion rejects an unknown shell', async () => {
   const { code, stdout, stderr } = await cli(['completion', 'tcsh']);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^spliceport: .*'tcsh' is invalid.*bash, zsh, fish/);
 });
 
-test('the scripts know every command and option that the program has', () => {
+test('the completion scripts have every command and option of the program', () => {
   const help = execFileSync(process.execPath, [program, 'forward', '--help'], { encoding: 'utf8' });
   const options = [...help.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option);
   expect(options.sort()).toEqual(cases[3]?.[1]);

@@ -36,25 +36,28 @@ describe('spliceport forward --container', () => {
 
   const id = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
 
-  test.each(['podman', 'docker'] as const)('asks %s for the process', async (engine) => {
-    const answer = `test "$6" = web || exit 9\n${echo} ${container.pid} running ${id}`;
-    const unknown = `${echo} 'Error: no such container' >&2; exit 125`;
-    const options = engines({ podman: unknown, [engine]: answer });
-    await using run = new CliRun(
-      ['forward', '--json', `127.0.0.1:0:${port}`, '--container', 'web'],
-      options,
-    );
-    const { forwards } = await run.event('ready');
-    expect(await askTcp({ port: forwards[0]?.host.port ?? 0 }, 'through')).toBe('through');
-    const { stdout } = await cli(['ls']);
-    expect(stdout).toContain(id.slice(0, 12));
-    expect(stdout).not.toContain(id);
-  });
+  test.each(['podman', 'docker'] as const)(
+    'asks %s for the container’s process',
+    async (engine) => {
+      const answer = `test "$6" = web || exit 9\n${echo} ${container.pid} running ${id}`;
+      const unknown = `${echo} 'Error: no such container' >&2; exit 125`;
+      const options = engines({ podman: unknown, [engine]: answer });
+      await using run = new CliRun(
+        ['forward', '--json', `127.0.0.1:0:${port}`, '--container', 'web'],
+        options,
+      );
+      const { forwards } = await run.event('ready');
+      expect(await askTcp({ port: forwards[0]?.host.port ?? 0 }, 'through')).toBe('through');
+      const { stdout } = await cli(['ls']);
+      expect(stdout).toContain(id.slice(0, 12));
+      expect(stdout).not.toContain(id);
+    },
+  );
 
   test.each([
     ['podman', 'web', 'web'],
     ['docker', 'db/web,web', 'web'],
-  ] as const)('is listed by the name that %s gives, beside its id', async (engine, names, name) => {
+  ] as const)('is listed with the id and the name that %s gives', async (engine, names, name) => {
     const options = engines({
       podman: `${echo} 'no such command' >&2; exit 125`,
       [engine]: `if test "$1" = ps; then ${echo} '${id} ${names}'; else ${echo} ${container.pid} running ${id}; fi`,
@@ -70,7 +73,7 @@ describe('spliceport forward --container', () => {
     await run.outcome;
   });
 
-  test('has its name in the metrics of all forwarders, which are one text', async () => {
+  test('labels metrics with the container’s name, in one text for all forwarders', async () => {
     const options = engines({
       podman: `if test "$1" = ps; then ${echo} '${id} web'; else ${echo} ${container.pid} running ${id}; fi`,
     });
@@ -104,7 +107,7 @@ describe('spliceport forward --container', () => {
         expect(line).toMatch(new RegExp(`^${names[index]}(_bucket|_sum|_count)?\\{`));
   });
 
-  test('is listed by its id where the engine does not answer', async () => {
+  test('is listed by the container’s id if the engine does not answer', async () => {
     const options = engines({
       podman: `if test "$1" = ps; then exec /bin/sleep 600; else ${echo} ${container.pid} running ${id}; fi`,
     });
@@ -131,7 +134,7 @@ describe('spliceport forward --container', () => {
     };
   }
 
-  test('follows a container by its name when it ends and runs again', async () => {
+  test('follows a container of that name when it is restarted', async () => {
     const first = await Container.start();
     const service = await first.tcp({ kind: 'echo' });
     const engine = changingEngine();
@@ -162,7 +165,7 @@ describe('spliceport forward --container', () => {
     expect(await run.end()).toMatchObject({ code: 0 });
   });
 
-  test('keeps to its namespace with --no-follow', async () => {
+  test('keeps the first namespace with --no-follow', async () => {
     const first = await Container.start();
     const engine = changingEngine();
     engine.runs(first.pid);

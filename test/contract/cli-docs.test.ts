@@ -40,19 +40,19 @@ const plain = (text: string): string =>
     .replaceAll('\\(aq', "'");
 
 describe('the help', () => {
-  test('says of a command that does not exist that it does not', async () => {
+  test('reports an unknown command', async () => {
     const { code, stdout, stderr } = await cli(['help', 'nosuch']);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/^spliceport: unknown command 'nosuch'\n/);
   });
 
-  test.each(commands)('of %s is what a wrong option of it points to', async (name) => {
+  test.each(commands)('of %s is named by the error for an unknown option', async (name) => {
     const { code, stderr } = await cli([name, '--nosuch']);
     expect(code).toBe(2);
     expect(stderr).toContain(`"spliceport ${name} --help"`);
   });
 
-  test.each(commands)('of %s has its options and examples', async (name, command) => {
+  test.each(commands)('of %s lists its options and examples', async (name, command) => {
     const { code, stdout, stderr } = await cli([name, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     for (const option of [...optionsOf(command), '--help']) expect(stdout).toContain(option);
@@ -60,7 +60,7 @@ describe('the help', () => {
     for (const { command: line } of examplesOf(command)) expect(stdout).toContain(`  ${line}\n`);
   });
 
-  test.each(commands)('of %s has examples that it accepts', async (_name, command) => {
+  test.each(commands)('of %s has examples that the command accepts', async (_name, command) => {
     for (const { command: line } of examplesOf(command)) {
       const text = /spliceport ([^|>)]*)/.exec(line)?.[1] ?? '';
       const words = execFileSync('sh', ['-c', `printf '%s\\n' ${text}`], { encoding: 'utf8' });
@@ -88,13 +88,13 @@ describe('the help', () => {
     expect(outcome[stream === 'stdout' ? 'stderr' : 'stdout']).toBe('');
   });
 
-  test('is shown on standard error where no command is given', async () => {
+  test('is printed to stderr if no command is given', async () => {
     const outcome = await cli([]);
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
     expect(outcome.stderr).toMatch(/^Usage: spliceport/);
   });
 
-  test('proposes the command that was meant', async () => {
+  test('suggests the command that was meant', async () => {
     expect((await cli(['drian'])).stderr).toContain('Did you mean drain?');
   });
 
@@ -102,20 +102,17 @@ describe('the help', () => {
     ['fwd', 'fwd', 'forward'],
     ['LS', 'LS', 'ls'],
     ['help fwd', 'fwd', 'forward'],
-  ])(
-    'proposes for %s the command that is called otherwise elsewhere',
-    async (line, word, meant) => {
-      const { code, stdout, stderr } = await cli(line.split(' '));
-      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-      expect(stderr).toBe(
-        `spliceport: unknown command '${word}'\nDid you mean "spliceport ${meant}"?\n`,
-      );
-    },
-  );
+  ])('suggests for %s the command that other programs call so', async (line, word, meant) => {
+    const { code, stdout, stderr } = await cli(line.split(' '));
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toBe(
+      `spliceport: unknown command '${word}'\nDid you mean "spliceport ${meant}"?\n`,
+    );
+  });
 });
 
 describe('docs/cli.md', () => {
-  test('has a section for each command, and for no other, in order', () => {
+  test('has a section for each command, in order, and for nothing else', () => {
     const names = commands.map(([name]) => name);
     const titles = [...page.matchAll(/^## ([a-z]+)$/gm)].map(([, title]) => title);
     expect(titles).toEqual(names);
@@ -124,7 +121,7 @@ describe('docs/cli.md', () => {
     expect(linked.map(([, , anchor]) => anchor)).toEqual(names);
   });
 
-  test.each(commands)('tells of every option of %s, and of no other', (name, command) => {
+  test.each(commands)('documents every option of %s, and no other', (name, command) => {
     const told = section(name).match(/(?<=[\s`(])--?[a-z][\w-]*/g) ?? [];
     // Those of the programs that it is run through, or has in common with.
     const foreign = ['--preserve-credentials', '-t', '-p'];
@@ -156,7 +153,7 @@ describe('docs/cli.md', () => {
 });
 
 describe('the manual page', () => {
-  test('is what scripts/man.mjs makes', () => {
+  test('is up to date with scripts/man.mjs', () => {
     const made = execFileSync(process.execPath, ['scripts/man.mjs', '--print'], {
       cwd: root,
       encoding: 'utf8',
@@ -164,13 +161,13 @@ describe('the manual page', () => {
     expect(manual, 'node scripts/man.mjs writes it').toBe(made);
   });
 
-  test.each(commands)('has %s, its options and its examples', (name, command) => {
+  test.each(commands)('documents %s with its options and examples', (name, command) => {
     const own = manual.split('.SS ').find((text) => plain(text).startsWith(`"${name}`)) ?? '';
     for (const option of optionsOf(command)) expect(plain(own)).toContain(option);
     for (const { command: line } of examplesOf(command)) expect(plain(own)).toContain(line);
   });
 
-  test('has every exit code and variable of docs/cli.md', () => {
+  test('documents every exit code and variable of docs/cli.md', () => {
     const text = plain(manual);
     for (const code of Object.values(exitCodes)) expect(text).toContain(`\n.B ${code}\n`);
     const variables = [...section('Environment').matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
@@ -178,25 +175,22 @@ describe('the manual page', () => {
     for (const name of variables) expect(text).toContain(`\n.B ${name ?? ''}\n`);
   });
 
-  test('has every variable that an error of the helper says to set', () => {
+  test('documents every variable that the helper’s errors say to set', () => {
     const helper = readFileSync(`${root}libexec/rootlessport`, 'utf8');
     const named = [...helper.matchAll(/set (SPLICEPORT_\w+) to/g)].map(([, name = '']) => name);
     expect(named).toContain('SPLICEPORT_NODE');
     for (const name of named) expect(plain(manual)).toContain(`\n.B ${name}\n`);
   });
 
-  test.skipIf(isMissing(mandoc, 'the manual page’s syntax'))(
-    'has no fault that mandoc finds',
-    () => {
-      const { stdout } = spawnSync('mandoc', ['-Tlint', '-Wwarning', `${root}docs/spliceport.1`], {
-        encoding: 'utf8',
-      });
-      expect(stdout).toBe('');
-    },
-  );
+  test.skipIf(isMissing(mandoc, 'the manual page’s syntax'))('passes mandoc’s checks', () => {
+    const { stdout } = spawnSync('mandoc', ['-Tlint', '-Wwarning', `${root}docs/spliceport.1`], {
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('');
+  });
 });
 
-describe('the start', () => {
+describe('the start of the command line', () => {
   /** The best of several: what the machine does besides only ever adds to it. */
   function fastestMs(args: readonly string[]): number {
     const times = Array.from({ length: 7 }, () => {
@@ -208,13 +202,13 @@ describe('the start', () => {
     return Math.min(...times);
   }
 
-  test(`of --help takes at most ${MAX_START_MS} ms, where node alone takes ${BARE_MS}`, () => {
+  test(`with --help takes at most ${MAX_START_MS} ms, where node alone takes ${BARE_MS}`, () => {
     const bareMs = fastestMs(['-e', '0']);
     const helpMs = fastestMs([programFile, '--help']);
     expect(helpMs / bareMs).toBeLessThan(MAX_START_MS / BARE_MS);
   });
 
-  test('of --help does not load the addon', () => {
+  test('with --help does not load the addon', () => {
     const tell = `
       import { Module } from 'node:module';
       process.on('exit', () => {

@@ -19,7 +19,7 @@ async function found(options: CliOptions = {}): Promise<Record<string, Finding>>
 }
 
 describe('spliceport doctor', () => {
-  test('finds the addon and the kernel good where the tests run, and says so in lines', async () => {
+  test('reports the addon and the kernel as OK where the tests run, one check on a line', async () => {
     const { code, stdout, stderr } = await cli(['doctor']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^ok +Linux \d/m);
@@ -27,7 +27,7 @@ describe('spliceport doctor', () => {
     expect(stdout).toMatch(/^0 errors, \d+ warnings?\.$/m);
   });
 
-  test('exits with 1 and names the place of a mistake in the settings', async () => {
+  test('exits with 1 for an invalid settings file, and names the place', async () => {
     const settings = join(folder, 'settings.json');
     writeFileSync(settings, '{ "defaults": { "workers": "many" } }');
     const { code, stdout } = await cli(['doctor'], { env: { SPLICEPORT_CONFIG: settings } });
@@ -45,7 +45,7 @@ describe('spliceport doctor', () => {
     });
   });
 
-  test('warns of a folder for control sockets that is open to others', async () => {
+  test('warns of a folder for control sockets that other users can open', async () => {
     const { 'control-socket': finding } = await found({ env: { SPLICEPORT_CONTROL_DIR: '/tmp' } });
     expect(finding).toMatchObject({
       severity: 'warning',
@@ -53,7 +53,7 @@ describe('spliceport doctor', () => {
     });
   });
 
-  test('warns where no user namespace can be made', async () => {
+  test('warns if no user namespace can be created', async () => {
     const none = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"';
     const command = ['unshare', '--user', '--map-root-user', 'sh', '-c', none, 'sh'];
     const { 'user-namespaces': finding } = await found({
@@ -63,12 +63,12 @@ describe('spliceport doctor', () => {
     expect(finding?.fix).toContain('user.max_user_namespaces');
   });
 
-  test('says that podman is not installed where it is not', async () => {
+  test('reports that Podman is not installed', async () => {
     const { podman } = await found({ env: { PATH: folder } });
     expect(podman).toEqual({ check: 'podman', severity: 'note', text: 'podman is not in PATH' });
   });
 
-  test('leaves no folder for control sockets behind that was not there', async () => {
+  test('leaves no new folder for control sockets behind', async () => {
     await found({ env: { SPLICEPORT_CONTROL_DIR: join(folder, 'control') } });
     expect(readdirSync(folder)).toEqual([]);
   });

@@ -46,7 +46,7 @@ describe('spliceport forward', () => {
     ['an empty host port behind an address', ['127.0.0.1::@'], '127.0.0.1'],
     ['an empty host port behind an IPv6 address', ['[::1]::@'], '::1'],
     ['-p', ['-p', '127.0.0.1:0:@/tcp'], '127.0.0.1'],
-  ])('takes %s, as people write it after the -p of an engine', async (_, words, address) => {
+  ])('takes %s, as after the -p of a container engine', async (_, words, address) => {
     const { forwards, hostPort, ...started } = await startJson(
       ...words.map((word) => word.replace('@', String(port))),
       ...toPid(),
@@ -62,7 +62,7 @@ describe('spliceport forward', () => {
     await run.end();
   });
 
-  test('takes the same port of two addresses or protocols', async () => {
+  test('forwards the same port of two addresses or protocols', async () => {
     const free = await freeRange(1);
     const texts = [`127.0.0.1:${free}:80`, `127.0.0.2:${free}:80`, `127.0.0.1:${free}:80/udp`];
     const { forwards, ...started } = await startJson(...texts, ...toPid());
@@ -71,7 +71,7 @@ describe('spliceport forward', () => {
     await run.end();
   });
 
-  test('writes log lines to standard error where that is no terminal', async () => {
+  test('writes log lines to stderr if that is not a terminal', async () => {
     await using run = new CliRun(['forward', `127.0.0.1:0:${port}`, ...toPid()]);
     await run.until(() => run.stderr.includes('ready'), 'a line of the log');
     const { stderr } = await run.end();
@@ -80,7 +80,7 @@ describe('spliceport forward', () => {
     expect(stderr).not.toContain('\x1b');
   });
 
-  test('names clients to the server as it is told, and those that a load balancer names', async () => {
+  test('sends the client’s address to the server, or the one that a load balancer names', async () => {
     const options = ['--source-address', 'proxy-v1', '--accept-proxy'];
     const trusted = ['10.0.0.0/8', '127.0.0.1'].flatMap((cidr) => ['--trusted-proxy', cidr]);
     const { hostPort, ...started } = await startJson(
@@ -92,13 +92,13 @@ describe('spliceport forward', () => {
     await run.end();
   });
 
-  test('refuses to believe load balancers that are not named', async () => {
+  test('rejects --accept-proxy without a --trusted-proxy', async () => {
     const run = await cli(['forward', `127.0.0.1:0:${port}`, '--accept-proxy', ...toPid()]);
     expect(run.code).toBe(2);
     expect(run.stderr).toContain('--accept-proxy and --trusted-proxy require each other');
   });
 
-  test('prints with --json one line for each event', async () => {
+  test('prints a line for each event with --json', async () => {
     const { ready, forwards, hostPort, ...started } = await startJson(
       `127.0.0.1:0:${port}`,
       '--interval',
@@ -149,7 +149,7 @@ describe('spliceport forward', () => {
     expect(await run.end()).toMatchObject({ code: 0 });
   });
 
-  test('stays at a hang-up where it has no terminal, as with nohup', async () => {
+  test('keeps running at a hang-up without a terminal, as with nohup', async () => {
     const { hostPort, ...started } = await startJson(`127.0.0.1:0:${port}`, ...toPid());
     await using run = started.run;
     run.kill('SIGHUP');
@@ -169,7 +169,7 @@ describe('spliceport forward', () => {
     expect(await run.end()).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('ends when the reader of its output has gone, as in a pipe to head -1', () => {
+  test('exits when nobody reads its output any more, as in a pipe to head -1', () => {
     const words = ['forward', `127.0.0.1:0:${port}`, ...toPid()].join(' ');
     const { status, stdout } = spawnSync(
       'sh',
@@ -188,7 +188,7 @@ describe('spliceport forward', () => {
     expect(stdout).toMatch(/^tcp {2}127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+\n$/);
   });
 
-  test('lets sessions go on for --drain seconds, but not past a second signal', async () => {
+  test('keeps sessions for --drain seconds, but not after a second signal', async () => {
     const { hostPort, ...started } = await startJson(
       `127.0.0.1:0:${port}`,
       '--drain',
@@ -214,7 +214,7 @@ describe('spliceport forward', () => {
     expect(await ending).toEqual({ ended: false, errorCode: 'ECONNRESET' });
   });
 
-  test('ends as soon as the last session has, when it drains', async () => {
+  test('exits as soon as the last session ends, when it drains', async () => {
     const { hostPort, ...started } = await startJson(
       `127.0.0.1:0:${port}`,
       '--drain',
@@ -233,7 +233,7 @@ describe('spliceport forward', () => {
   });
 });
 
-describe('spliceport forward, when it cannot', () => {
+describe('spliceport forward, when something is wrong', () => {
   test.each([
     ['no specification', ['--pid', '1'], /missing required argument 'spec'/],
     [
@@ -281,7 +281,7 @@ describe('spliceport forward, when it cannot', () => {
       ['80', '--accept-proxy', '--trusted-proxy', 'x'],
       /--trusted-proxy: "x" is not an IP address/,
     ],
-  ])('exits with 2 for %s, and says which option it is', async (_, args, text) => {
+  ])('exits with 2 for %s, and names the option', async (_, args, text) => {
     const outcome = await cli(['forward', ...args, ...toPid()]);
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
     expect(outcome.stderr).toMatch(text);
@@ -291,13 +291,13 @@ describe('spliceport forward, when it cannot', () => {
   test.each([
     ['process', ['--pid', '4194305'], /there is no process 4194305\n/],
     ['namespace', ['--netns', '/nowhere/net'], /namespace is gone.*\/nowhere\/net\n.*Look it up/],
-  ])('exits with 3 where there is no such %s', async (_, args, text) => {
+  ])('exits with 3 for a %s that does not exist', async (_, args, text) => {
     const outcome = await cli(['forward', '8080:80', ...args]);
     expect(outcome).toMatchObject({ code: 3, stdout: '' });
     expect(outcome.stderr).toMatch(text);
   });
 
-  test('exits with 5 for a taken port, and tells by whom', async () => {
+  test('exits with 5 for a port in use, and names the process that has it', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const taken = (server.address() as AddressInfo).port;
@@ -309,14 +309,14 @@ describe('spliceport forward, when it cannot', () => {
     expect(stderr).toContain(`Process ${process.pid} uses port ${taken}: `);
   });
 
-  test('tells with --json of the failure, too', async () => {
+  test('prints the failure with --json too', async () => {
     const { code, stdout } = await cli(['forward', '8080:80', '--json', '--pid', '4194305']);
     expect(code).toBe(3);
     const event = JSON.parse(stdout) as object;
     expect(event).toMatchObject({ event: 'failed', message: 'there is no process 4194305' });
   });
 
-  test('works without a control socket, and says so', async () => {
+  test('works without a control socket, and warns', async () => {
     const env = { SPLICEPORT_CONTROL_DIR: '/proc/nowhere' };
     await using run = new CliRun(['forward', '--json', `127.0.0.1:0:${port}`, ...toPid()], { env });
     expect(await run.event('ready')).toMatchObject({ controlSocket: null });

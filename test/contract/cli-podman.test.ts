@@ -58,7 +58,7 @@ const foldersOf = (lines: string): string[] =>
   [...lines.matchAll(/^ {2}"(.*)",$/gm)].map(([, folder = '']) => folder);
 
 describe('spliceport podman', () => {
-  test('prints the lines, which helper Podman starts, and the files where they belong', async () => {
+  test('prints the lines to configure, the helper that Podman starts, and the files', async () => {
     const { code, stdout, stderr } = await podman('');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^\[engine\]\nhelper_binaries_dir = \[\n( {2}"\/.*",\n)+\]\n$/);
@@ -71,11 +71,11 @@ describe('spliceport podman', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test('prints the folder of the helper alone', async () => {
+  test('prints only the folder of the helper with path', async () => {
     expect(await podman('path')).toMatchObject({ code: 0, stdout: `${libexec}\n`, stderr: '' });
   });
 
-  test('prints JSON for programs', async () => {
+  test('prints JSON with --json', async () => {
     expect(await report()).toEqual({
       folder: libexec,
       helper: expect.toSatisfy((helper) => helper === null || typeof helper === 'string') as null,
@@ -86,7 +86,7 @@ describe('spliceport podman', () => {
     });
   });
 
-  test('enables and disables, and leaves no file', async () => {
+  test('enables and disables, and then leaves no file', async () => {
     const enabled = await podman('enable');
     expect(enabled).toMatchObject({ code: 0, stdout: '' });
     expect(enabled.stderr).toContain(`Wrote ${file}.`);
@@ -105,13 +105,13 @@ describe('spliceport podman', () => {
     expect(await report('disable'), 'a second time').toMatchObject({ enabled: false });
   });
 
-  test('takes $XDG_CONFIG_HOME for the folder of configurations, as Podman does', async () => {
+  test('uses $XDG_CONFIG_HOME as Podman does', async () => {
     const { files } = await report('enable', { XDG_CONFIG_HOME: join(home, 'xdg') });
     expect(files.user).toBe(join(home, 'xdg/containers/containers.conf.d/spliceport.conf'));
     expect(existsSync(files.user ?? '')).toBe(true);
   });
 
-  test('keeps the folders that Podman’s files name behind its own', async () => {
+  test('keeps the folders that Podman’s files name, after its own', async () => {
     const other = configure(
       'containers.conf',
       `[engine]\n# helper_binaries_dir = ["/no"]\nhelper_binaries_dir = [\n  # "/neither",\n  "/one", '/two',\n]\n`,
@@ -124,7 +124,7 @@ describe('spliceport podman', () => {
     expect(foldersOf((await report('enable')).lines), 'a second time').toEqual([libexec, '/three']);
   });
 
-  test('knows which lists Podman puts together', async () => {
+  test('knows which lists Podman appends to each other', async () => {
     configure('containers.conf.d/10.conf', '[engine]\nhelper_binaries_dir = ["/two"]\n');
     configure('containers.conf', '[engine]\nhelper_binaries_dir = ["/one"]\n');
     expect(foldersOf((await report()).lines)).toEqual([libexec, '/two']);
@@ -132,14 +132,14 @@ describe('spliceport podman', () => {
     expect(foldersOf((await report()).lines).slice(-2)).toEqual(['/one', '/two']);
   });
 
-  test('says so where another file wins', async () => {
+  test('warns if another file overrides its own', async () => {
     const later = configure('containers.conf.d/zz.conf', '[engine]\nhelper_binaries_dir = ["/x"]');
     const { code, stdout, stderr } = await podman('enable');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(`wrote ${file}, but Podman still starts no helper\n${later} `);
   });
 
-  test('says so where a variable wins', async () => {
+  test('warns if a variable overrides its file', async () => {
     const folder = join(home, 'other');
     mkdirSync(folder);
     writeFileSync(join(folder, 'rootlessport'), '#!/bin/sh\n', { mode: 0o755 });
@@ -151,7 +151,7 @@ describe('spliceport podman', () => {
     });
   });
 
-  test('reads the file alone that CONTAINERS_CONF names', async () => {
+  test('reads only the file that CONTAINERS_CONF names', async () => {
     await podman('enable');
     const only = join(home, 'only.conf');
     writeFileSync(only, '[engine]\nhelper_binaries_dir = ["/only"]\n');
@@ -163,7 +163,7 @@ describe('spliceport podman', () => {
   });
 
   test.each(['enable', 'disable'])(
-    'does not %s over a file that somebody wrote',
+    'does not %s if somebody else wrote the file',
     async (action) => {
       const text = '# mine\n[engine]\n';
       expect(configure('containers.conf.d/spliceport.conf', text)).toBe(file);
@@ -176,7 +176,7 @@ describe('spliceport podman', () => {
     },
   );
 
-  test('says that a user without a home has no file', async () => {
+  test('reports that a user without a home has no file', async () => {
     const { code, stderr } = await podman('enable', { HOME: '' });
     expect(code).toBe(1);
     expect(stderr).toContain('HOME is not set');
@@ -184,7 +184,7 @@ describe('spliceport podman', () => {
   });
 });
 
-describe('spliceport podman, by root', () => {
+describe('spliceport podman, run by root', () => {
   /** An installation, with as much as the command needs. */
   function install(): string {
     const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -210,7 +210,7 @@ describe('spliceport podman, by root', () => {
     });
   }
 
-  test('writes the file of all users, which they can read, whatever root’s umask', async () => {
+  test('writes the file for all users, readable whatever root’s umask is', async () => {
     const main = install();
     chmodSync(home, 0o755);
     const { code, stdout, stderr } = await asRoot(main, 'enable');
@@ -222,7 +222,7 @@ describe('spliceport podman, by root', () => {
     });
   });
 
-  test('refuses where other users cannot reach the helper', async () => {
+  test('refuses to write it if other users cannot reach the helper', async () => {
     const main = install();
     const { code, stdout, stderr } = await asRoot(main, 'enable');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

@@ -91,7 +91,7 @@ for (const { who, uid, become } of users) {
     test.each([
       ['a process', toPid],
       ['its namespace', () => ['--netns', `/proc/${container.pid ?? 0}/ns/net`]],
-    ])('forwards to a container given by %s, and is seen from outside', async (_, target) => {
+    ])('forwards to a container given by %s, and is listed outside', async (_, target) => {
       await using run = forward(...target());
       const { forwards, pid, controlSocket } = await run.event('ready');
       const port = forwards[0]?.host.port ?? 0;
@@ -107,7 +107,7 @@ for (const { who, uid, become } of users) {
       expect(isAlive(pid)).toBe(false);
     });
 
-    test('is changed and drained from outside', async () => {
+    test('can be changed and drained from outside', async () => {
       await using run = forward(...toPid());
       const { pid } = await run.event('ready');
       const added = await cli(['add', '127.0.0.1:0:7'], options());
@@ -118,7 +118,7 @@ for (const { who, uid, become } of users) {
       expect(await run.outcome).toMatchObject({ code: 0 });
     });
 
-    test('takes a signal for one, and not for two', async () => {
+    test('takes one signal as one, not as two', async () => {
       await using run = forward('--drain', '3600', ...toPid());
       const { forwards } = await run.event('ready');
       const client = await connectTcp({ port: forwards[0]?.host.port ?? 0 });
@@ -133,7 +133,7 @@ for (const { who, uid, become } of users) {
     });
 
     test.skipIf(isMissing(tmux, 'Ctrl-C in a terminal'))(
-      'takes a Ctrl-C for one, which reaches every process of the terminal',
+      'takes Ctrl-C as one signal, although it reaches every process of the terminal',
       async () => {
         const { command, env } = options();
         using terminal = await Terminal.open({ columns: 100, rows: 20 }, env);
@@ -164,7 +164,7 @@ for (const { who, uid, become } of users) {
       expect(await isRefused({ port: forwards[0]?.host.port ?? 0 })).toBe(true);
     });
 
-    test('exits with the code of what it ran', async () => {
+    test('exits with the code of the program that it ran', async () => {
       await using run = forward(...toPid());
       const { forwards } = await run.event('ready');
       const port = forwards[0]?.host.port ?? 0;
@@ -175,7 +175,7 @@ for (const { who, uid, become } of users) {
       );
     });
 
-    test('exits with 4 for a namespace of another user, and says what to do', async () => {
+    test('exits with 4 for another user’s namespace, with a hint', async () => {
       const outcome = await cli(['forward', '0:80', '--netns', '/proc/self/ns/net'], options());
       expect(outcome).toMatchObject({ code: 4, stdout: '' });
       expect(outcome.stderr).toMatch(
@@ -183,7 +183,7 @@ for (const { who, uid, become } of users) {
       );
     });
 
-    test('says that nsenter is missing, and where it is from', async () => {
+    test('reports that nsenter is missing, and names its package', async () => {
       const { command, env } = options();
       const [file = ''] = become;
       const absolute = spawnSync('sh', ['-c', `command -v ${file}`], { encoding: 'utf8' });

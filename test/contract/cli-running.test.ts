@@ -54,7 +54,7 @@ async function json<T>(...args: readonly string[]): Promise<T> {
 }
 
 describe('spliceport ls', () => {
-  test('shows every forward of every forwarder', async () => {
+  test('lists every forward of every forwarder', async () => {
     await using other = start();
     const { forwards } = await other.event('ready');
     const { stdout } = await cli(['ls']);
@@ -72,7 +72,7 @@ describe('spliceport ls', () => {
     expect(rows).toContainEqual(row(`${other.pid}/1`, forwards[0]?.host.port ?? 0));
   });
 
-  test('prints JSON for programs, and ids alone', async () => {
+  test('prints JSON with --json, and only ids with --quiet', async () => {
     expect(await json('ls')).toEqual([
       expect.objectContaining({
         id: String(run.pid),
@@ -92,7 +92,7 @@ describe('spliceport ls', () => {
     expect((await cli(['ls', '--quiet'])).stdout).toBe(`${run.pid}/1\n`);
   });
 
-  test('says of a forwarder that does not answer that it is left out', async () => {
+  test('names a forwarder that does not answer and is left out', async () => {
     await using other = start();
     await other.event('ready');
     other.kill('SIGSTOP');
@@ -104,7 +104,7 @@ describe('spliceport ls', () => {
     );
   });
 
-  test('says that there is none', async () => {
+  test('reports that no forwarder is running', async () => {
     await run.end();
     expect(await cli(['ls'])).toMatchObject({
       code: 0,
@@ -114,7 +114,7 @@ describe('spliceport ls', () => {
     expect(await json('ls')).toEqual([]);
   });
 
-  test('is not upset by a reader that leaves early', async () => {
+  test('exits quietly if its reader leaves early', async () => {
     const child = spawn(process.execPath, [program, 'ls'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder },
@@ -127,9 +127,9 @@ describe('spliceport ls', () => {
   });
 });
 
-describe('standard output on a full disk', () => {
+describe('stdout on a full disk', () => {
   test.each(['ls', 'ls --json', 'stats', 'sessions', 'settings show', '--help'])(
-    'is told of in a line by %s',
+    'is reported in one line by %s',
     (words) => {
       const full = openSync('/dev/full', 'w');
       const { status, stderr } = spawnSync(process.execPath, [program, ...words.split(' ')], {
@@ -149,7 +149,7 @@ describe('standard output on a full disk', () => {
 });
 
 describe('spliceport add', () => {
-  test('adds to the only forwarder, which tells of it', async () => {
+  test('adds to the only forwarder, which reports it', async () => {
     const { stdout } = await cli(['add', `127.0.0.1:0:${port}`]);
     const [, id, added] = /^(\d+\/2) {2}tcp {2}127\.0\.0\.1:(\d+) -> /.exec(stdout) ?? [];
     expect(id).toBe(`${run.pid}/2`);
@@ -157,7 +157,7 @@ describe('spliceport add', () => {
     expect(await run.event('added')).toMatchObject({ forward: { id: 2 } });
   });
 
-  test('asks which where there are two', async () => {
+  test('asks which forwarder if there are two', async () => {
     await using other = start();
     await other.event('ready');
     const { code, stderr } = await cli(['add', `127.0.0.1:0:${port}`]);
@@ -167,7 +167,7 @@ describe('spliceport add', () => {
     expect(added).toMatchObject([{ id: `${other.pid}/2` }]);
   });
 
-  test('adds all or none, and tells who has a port that is taken', async () => {
+  test('adds all forwards or none, and names the process that has a port in use', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const taken = (server.address() as AddressInfo).port;
@@ -178,13 +178,13 @@ describe('spliceport add', () => {
     expect((await cli(['ls', '-q'])).stdout).toBe(`${run.pid}/1\n`);
   });
 
-  test('says of which option it is that is wrong', async () => {
+  test('names the option that is invalid', async () => {
     const { code, stderr } = await cli(['add', '-p', '80', '--deny', '300.1.1.1']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^spliceport: --deny: "300\.1\.1\.1" is not an IP address/);
   });
 
-  test('takes a port of the same forwarder for taken', async () => {
+  test('reports a port of the same forwarder as in use', async () => {
     const { code, stderr } = await cli(['add', `127.0.0.1:${hostPort}:80`]);
     expect(code).toBe(5);
     expect(stderr).toMatch(/^spliceport: Forward 1 has/);
@@ -192,7 +192,7 @@ describe('spliceport add', () => {
 });
 
 describe('spliceport rm', () => {
-  test('ends a forward by its id, and by its number alone', async () => {
+  test('removes a forward by its id, or only its number', async () => {
     await cli(['add', `127.0.0.1:0:${port}`]);
     expect(await cli(['rm', `${run.pid}/1`])).toMatchObject({ code: 0, stdout: `${run.pid}/1\n` });
     expect(await isRefused({ port: hostPort })).toBe(true);
@@ -203,7 +203,7 @@ describe('spliceport rm', () => {
     expect((await cli(['ls'])).stdout).toMatch(new RegExp(`^${run.pid} +- +- `, 'm'));
   });
 
-  test('ends none where one of them is not there', async () => {
+  test('removes none if one of them does not exist', async () => {
     const outcome = await cli(['rm', `${run.pid}/1`, `${run.pid}/7`]);
     expect(outcome).toMatchObject({ code: 3, stdout: '' });
     expect(outcome.stderr).toMatch(/^spliceport: forwarder \d+ has no forward 7\n.*spliceport ls/);
@@ -213,13 +213,13 @@ describe('spliceport rm', () => {
   test.each([
     ['web', 2, /"web" is not a forward id/],
     ['4194305/1', 3, /no forwarder 4194305 is running/],
-  ])('refuses the id %s with %i', async (id, code, text) => {
+  ])('rejects the id %s with exit code %i', async (id, code, text) => {
     const outcome = await cli(['rm', id]);
     expect(outcome.code).toBe(code);
     expect(outcome.stderr).toMatch(text);
   });
 
-  test('lets sessions go on for --drain seconds', async () => {
+  test('keeps sessions for --drain seconds', async () => {
     const client = await openSession();
     const removal = cli(['rm', '1', '--drain', '600']);
     await run.event('removed');
@@ -231,7 +231,7 @@ describe('spliceport rm', () => {
 });
 
 describe('spliceport sessions', () => {
-  test('shows each session, and only those asked for', async () => {
+  test('lists each session, or only those of the forwards that are named', async () => {
     const client = await openSession();
     const { localPort = 0 } = client;
     const { stdout } = await cli(['sessions']);
@@ -254,7 +254,7 @@ describe('spliceport sessions', () => {
 });
 
 describe('spliceport stats', () => {
-  test('shows counters of each forward, and of the forwarder with those that are gone', async () => {
+  test('shows counters of each forward, and totals that include removed forwards', async () => {
     await openSession();
     await cli(['add', `127.0.0.1:0:${port}`]);
     await cli(['rm', `${run.pid}/1`]);
@@ -282,7 +282,7 @@ describe('spliceport stats', () => {
     ]);
   });
 
-  test('exits with 3 for a forward that is not there', async () => {
+  test('exits with 3 for a forward that does not exist', async () => {
     expect(await cli(['stats', `${run.pid}/9`])).toMatchObject({ code: 3, stdout: '' });
   });
 });
@@ -296,7 +296,7 @@ describe('a failure with --json', () => {
     ['drain 4194305-1', 3, /no forwarder 4194305-1 is running/],
     ['add 80 --to 4194305', 3, /no forwarder 4194305 is running/],
     ['rm web', 2, /is not a forward id/],
-  ])('is an object on standard output, too: %s', async (words, exitCode, text) => {
+  ])('is printed as an object to stdout too: %s', async (words, exitCode, text) => {
     const { code, stdout, stderr } = await cli([...words.split(' '), '--json']);
     expect(code).toBe(exitCode);
     expect(stdout).toMatch(/^[^\n]+\n$/);
@@ -306,12 +306,12 @@ describe('a failure with --json', () => {
     expect(stderr).toContain(`spliceport: ${event.message}\n`);
   });
 
-  test('is on standard error alone without it', async () => {
+  test('is printed only to stderr without --json', async () => {
     expect(await cli(['rm', '9'])).toMatchObject({ code: 3, stdout: '' });
   });
 });
 
-describe('the number of a forward alone', () => {
+describe('only the number of a forward', () => {
   test('is enough for sessions and stats while a single forwarder runs', async () => {
     await openSession();
     expect(await json('sessions', '1')).toMatchObject([{ forward: `${run.pid}/1` }]);
@@ -321,13 +321,13 @@ describe('the number of a forward alone', () => {
     expect(stderr).toMatch(`spliceport: forwarder ${run.pid} has no forward 9`);
   });
 
-  test('tells drain, which takes whole forwarders, what was meant', async () => {
+  test('gets a hint from drain, which takes whole forwarders', async () => {
     const { code, stderr } = await cli(['drain', '1']);
     expect(code).toBe(2);
     expect(stderr).toContain(`spliceport rm --drain SECONDS ${run.pid}/1`);
   });
 
-  test('is no forward where several forwarders run', async () => {
+  test('is not enough while several forwarders run', async () => {
     await using other = start();
     await other.event('ready');
     const { code, stderr } = await cli(['stats', '1']);
@@ -337,7 +337,7 @@ describe('the number of a forward alone', () => {
 });
 
 describe('spliceport drain', () => {
-  test('waits for sessions, and the forwarder ends', async () => {
+  test('waits for sessions, and then the forwarder exits', async () => {
     const client = await openSession();
     const draining = new CliRun(['drain', '--for', '600', String(run.pid)]);
     await run.until(() => run.events.some(({ event }) => event === 'removed'), 'the drain begins');
@@ -354,7 +354,7 @@ describe('spliceport drain', () => {
     expect(await run.outcome).toMatchObject({ code: 0 });
   });
 
-  test('ends sessions when the time is over', async () => {
+  test('cuts sessions when the time is over', async () => {
     const client = await openSession();
     const ending = endingOf(client);
     expect(await json('drain', '--all', '--for', '0.2')).toMatchObject([
@@ -367,7 +367,7 @@ describe('spliceport drain', () => {
   test.each([
     ['a forward', ['4281/1'], 3, /no forwarder 4281 is running/],
     ['--all with an id', ['--all', '4281'], 2, /cannot be combined/],
-  ])('refuses %s', async (_, args, code, text) => {
+  ])('rejects %s', async (_, args, code, text) => {
     const outcome = await cli(['drain', ...args]);
     expect(outcome.code).toBe(code);
     expect(outcome.stderr).toMatch(text);

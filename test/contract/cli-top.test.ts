@@ -112,7 +112,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     }
   });
 
-  test('sorts by the columns that the arrows choose, and in reverse', async () => {
+  test('sorts by the column that the arrow keys choose, or in reverse', async () => {
     using terminal = await open();
     await startTop(terminal, '--sort open');
     await hold(hostPorts[6] ?? 0, 1);
@@ -130,7 +130,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     });
   });
 
-  test('scrolls by rows and pages, and not past the ends', async () => {
+  test('scrolls by rows and pages, but not past the ends', async () => {
     using terminal = await open();
     await startTop(terminal, '--sort id');
     const first = (number: number): Promise<string[]> =>
@@ -147,7 +147,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     await first(2);
   });
 
-  test('shows its keys at ?, and the forwards again at it and at another key', async () => {
+  test('shows its keys at ?, and the forwards again at any key', async () => {
     using terminal = await open();
     terminal.type(`${command} top --sort id`);
     await terminal.untilShows(/\/1 /);
@@ -229,7 +229,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     await terminal.untilShows(/^typed$/m);
   });
 
-  test('shows that there are no forwards', async () => {
+  test('reports that there are no forwards', async () => {
     using terminal = await open(80, 10, { SPLICEPORT_CONTROL_DIR: '/nowhere' });
     terminal.type(`${command} top`);
     await terminal.untilShows(/No forward of this user is running/);
@@ -237,7 +237,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
     await until(() => terminal.fact('alternate_on') === '0', 'the end');
   });
 
-  test('exits with 2 where there is no terminal', async () => {
+  test('exits with 2 without a terminal', async () => {
     const { code, stderr } = await cli(['top']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^spliceport: top needs a terminal\n.*stats --json/);
@@ -252,7 +252,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport top', (
 });
 
 describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward', () => {
-  test('shows in a terminal a line of throughput that changes in its place', async () => {
+  test('shows a line of throughput in a terminal, and updates it in place', async () => {
     await using box = await Container.start();
     const { port: target } = await box.tcp({ kind: 'echo' });
     using terminal = await open(100, 12);
@@ -285,7 +285,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     client.destroy();
   });
 
-  test('ends with its terminal', async () => {
+  test('exits when its terminal is closed', async () => {
     await using box = await Container.start();
     const { port: target } = await box.tcp({ kind: 'echo' });
     let hostPort: number;
@@ -303,7 +303,7 @@ describe.skipIf(isMissing(tmux, 'spliceport in a terminal'))('spliceport forward
     ['in red on a terminal', {}, true],
     ['without color where NO_COLOR is set', { NO_COLOR: '1' }, false],
     ['without color on a terminal that has none', { TERM: 'dumb' }, false],
-  ])('complains %s', async (_, env, isRed) => {
+  ])('prints an error %s', async (_, env, isRed) => {
     using terminal = await open(100, 12, env);
     terminal.type(`${command} forward 8080:80`);
     await terminal.untilShows(/no container given/);

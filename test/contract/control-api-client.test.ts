@@ -17,8 +17,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const start = () => new ControlledProcess('stays', { SPLICEPORT_CONTROL_DIR: folder });
 
-describe('the client', () => {
-  test('lists every forwarder of the folder that answers, and tells of those that do not', async () => {
+describe('the client of the control API', () => {
+  test('lists every forwarder of the folder that answers, and names those that do not', async () => {
     await using first = start();
     await using second = start();
     await using stopped = start();
@@ -43,7 +43,7 @@ describe('the client', () => {
     stopped.child.kill('SIGCONT');
   });
 
-  test('asks nobody in a folder that a link leads to, or that is another user’s', async () => {
+  test('uses no folder that is a link or another user’s', async () => {
     const inner = join(folder, 'inner');
     mkdirSync(inner, { mode: 0o700 });
     await using process = new ControlledProcess('stays', { SPLICEPORT_CONTROL_DIR: inner });
@@ -58,7 +58,7 @@ describe('the client', () => {
     expect(await pids(inner)).toEqual([]);
   });
 
-  test('does all that the API does', async () => {
+  test('has a method for everything that the API does', async () => {
     await using controlled = new Controlled('/proc/self/ns/net');
     const client = new ControlClient(controlled.path);
     const [one, two] = await client.add([
@@ -78,7 +78,7 @@ describe('the client', () => {
     expect(await client.forwards()).toEqual([]);
   });
 
-  test('tells what failed, by which code, and what to do', async () => {
+  test('reports failures with a code and a hint', async () => {
     await using controlled = new Controlled('/proc/self/ns/net');
     const client = new ControlClient(controlled.path);
     const failure = await client.add(['192.0.2.1:1:80']).catch((error: unknown) => error);

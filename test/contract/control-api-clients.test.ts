@@ -45,7 +45,7 @@ function told(text: string): { status: number; message: string } {
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 const isWell = async () => (await controlled.call('GET', '/v1/info')).status === 200;
 
-describe('a call that makes no sense', () => {
+describe('an invalid call', () => {
   test.each<[what: string, data: string | Buffer, status: number, message: RegExp]>([
     ['bytes', Buffer.from(Array.from({ length: 256 }, (_, index) => index)), 400, /not HTTP/],
     ['a TLS greeting', Buffer.from('16030100c8010000c40303', 'hex'), 400, /not HTTP/],
@@ -86,7 +86,7 @@ describe('a call that makes no sense', () => {
       404,
       /unknown id: 99/,
     ],
-  ])('is answered with what is wrong with it: %s', async (_, data, status, message) => {
+  ])('gets an answer that says what is wrong: %s', async (_, data, status, message) => {
     expect(told(await exchange(data))).toEqual({
       status,
       message: expect.stringMatching(message) as string,
@@ -101,7 +101,7 @@ describe('a call that makes no sense', () => {
     ['POST', '/v1/sessions', 'GET, HEAD'],
     ['GET', '/v1/drain', 'POST'],
     ['TRACE', '/metrics', 'GET, HEAD'],
-  ])('is answered with the methods of its path: %s %s', async (method, path, allowed) => {
+  ])('gets an answer with the methods that the path has: %s %s', async (method, path, allowed) => {
     const { status, headers, json } = await controlled.call(method, path);
     expect({ status, allow: headers['allow'] }).toEqual({ status: 405, allow: allowed });
     expect(json).toEqual({ message: `${path} takes ${allowed}, not ${method}` });
@@ -112,19 +112,19 @@ describe('a call that makes no sense', () => {
     ['/metrics', 200],
     ['/v1/drain', 405],
     ['/nothing', 404],
-  ])('is answered without a body when it asks for none: HEAD %s', async (path, status) => {
+  ])('gets an answer without a body if the method is HEAD: %s', async (path, status) => {
     const text = await exchange(`HEAD ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(text.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
     expect(text).toMatch(/^content-length: [1-9]/im);
     expect(text).toMatch(/\r\n\r\n$/);
   });
 
-  test('may come without a Host, and as HTTP/1.0', async () => {
+  test('is not one that lacks a Host header, or that is HTTP/1.0', async () => {
     expect(await exchange('GET /v1/ports HTTP/1.1\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
     expect(await exchange('GET /v1/ports HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('is the only one of its connection: one behind it is not carried out', async () => {
+  test('is the only one of its connection: a second one is not carried out', async () => {
     const second = 'DELETE /v1/ports/1 HTTP/1.1\r\nHost: x\r\n\r\n';
     const text = await exchange(`${get('/v1/ports')}${second}`);
     expect(text.match(/^HTTP/gm)).toHaveLength(1);
@@ -133,11 +133,11 @@ describe('a call that makes no sense', () => {
   });
 });
 
-describe('a body that is too long', () => {
+describe('a long body', () => {
   const head = 'POST /v1/forwards HTTP/1.1\r\nHost: x\r\n';
   const mebibyte = 1024 * 1024;
 
-  test('is refused with its limit, whether its length was told or not', async () => {
+  test('is rejected with the limit, whether its length was announced or not', async () => {
     const body = 'x'.repeat(mebibyte + 1);
     const lengths = [
       `Content-Length: ${body.length}\r\n\r\n${body}`,
@@ -151,7 +151,7 @@ describe('a body that is too long', () => {
     }
   });
 
-  test('is taken when it has just the length that is allowed', async () => {
+  test('is accepted if it has exactly the maximum length', async () => {
     const body = '{"specs":[]}'.padEnd(mebibyte);
     const text = await exchange(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
     expect(told(text).message).toContain('body.specs');
@@ -172,8 +172,8 @@ describe('a body that is too long', () => {
   });
 });
 
-describe('a client that takes its time', () => {
-  test('is told so and let go after ten seconds, whatever it has said by then', async () => {
+describe('a slow client', () => {
+  test('is disconnected after ten seconds, with the reason', async () => {
     const beginnings = [
       '',
       'GE',
@@ -199,7 +199,7 @@ describe('a client that takes its time', () => {
     expect(performance.now() - started).toBeGreaterThan(9_900);
   });
 
-  test('does not keep others from being served, until there are too many', async () => {
+  test('does not delay others, until there are too many', async () => {
     const clients = Array.from({ length: 64 }, () => new RawClient(controlled.path));
     for (const { socket } of clients) socket.write('GET /');
     await until(async () => (await controlled.call('GET', '/v1/info')).status === 503, 'a refusal');
@@ -210,8 +210,8 @@ describe('a client that takes its time', () => {
   });
 });
 
-describe('clients that leave', () => {
-  test('leave nothing open, whenever they go', async () => {
+describe('clients that disconnect', () => {
+  test('leave nothing open, at whatever point they disconnect', async () => {
     expect(await isWell()).toBe(true);
     const before = openFds();
     for (const text of ['', 'GET', get('/v1/stats'), 'POST /v1/drain HTTP/1.1\r\nHost: x\r\n']) {
@@ -226,7 +226,7 @@ describe('clients that leave', () => {
 });
 
 describe('the data plane', () => {
-  test('does not notice any of them', async () => {
+  test('is not disturbed by clients of the control socket', async () => {
     const steady = await connectTcp({ port: hostPort });
     const garbage = Buffer.alloc(4_096, 'garbage');
     const end = new AbortController();
@@ -256,25 +256,28 @@ describe('the data plane', () => {
   });
 });
 
-describe.skipIf(isWithoutStrangers('the control API with strangers'))('another user', () => {
-  const callAsStranger = (path: string) =>
-    sendAsStranger(path, 'GET /v1/ports HTTP/1.1\r\nHost: x\r\n\r\n');
+describe.skipIf(isWithoutStrangers('the control API with strangers'))(
+  'another user at the control socket',
+  () => {
+    const callAsStranger = (path: string) =>
+      sendAsStranger(path, 'GET /v1/ports HTTP/1.1\r\nHost: x\r\n\r\n');
 
-  test('cannot reach the socket', async () => {
-    expect(await callAsStranger(controlled.path)).toEqual({ text: '', errorCode: 'EACCES' });
-  });
-
-  test('is refused, with the reason, where the modes of files would let it in', async () => {
-    chmodSync(controlled.folder, 0o755);
-    chmodSync(controlled.path, 0o666);
-    const before = openFds();
-    const { text, errorCode } = await callAsStranger(controlled.path);
-    expect(told(text)).toEqual({
-      status: 403,
-      message: 'this socket is for user 0 and root, and you are user 65534',
+    test('cannot connect', async () => {
+      expect(await callAsStranger(controlled.path)).toEqual({ text: '', errorCode: 'EACCES' });
     });
-    expect(errorCode, 'a connection that ends in order').toBe('');
-    await until(() => openFds() <= before, 'every descriptor is closed');
-    expect(await isWell()).toBe(true);
-  });
-});
+
+    test('is rejected with the reason, even if the modes of files let it connect', async () => {
+      chmodSync(controlled.folder, 0o755);
+      chmodSync(controlled.path, 0o666);
+      const before = openFds();
+      const { text, errorCode } = await callAsStranger(controlled.path);
+      expect(told(text)).toEqual({
+        status: 403,
+        message: 'this socket is for user 0 and root, and you are user 65534',
+      });
+      expect(errorCode, 'a connection that ends in order').toBe('');
+      await until(() => openFds() <= before, 'every descriptor is closed');
+      expect(await isWell()).toBe(true);
+    });
+  },
+);

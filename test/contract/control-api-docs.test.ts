@@ -12,7 +12,7 @@ const page = readFileSync(`${root}docs/control-api.md`, 'utf8');
 const sourceOf = (name: string) => readFileSync(`${root}src/control/${name}.ts`, 'utf8');
 
 describe('docs/control-api.md', () => {
-  test('lists every call of the description, and no other', () => {
+  test('lists every call of the OpenAPI description, and no other', () => {
     const description = JSON.parse(readFileSync(`${root}docs/openapi.json`, 'utf8')) as {
       readonly paths: Readonly<Record<string, object>>;
     };
@@ -36,7 +36,7 @@ describe('docs/control-api.md', () => {
     }
   });
 
-  test('tells the limits that the server has', () => {
+  test('documents the limits that the server has', () => {
     const server = sourceOf('server');
     const limit = (name: string) => new RegExp(`const ${name} = ([^;]+);`).exec(server)?.[1];
     expect([limit('MAX_CONNECTIONS'), '64 calls']).toEqual(['64', /64 calls/.exec(page)?.[0]]);

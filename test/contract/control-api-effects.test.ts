@@ -25,8 +25,8 @@ async function isFree({ forwarder }: Controlled): Promise<void> {
 
 const where = () => ({ port: fixture.forward.host.port });
 
-describe('a call', () => {
-  test('adds a range, all or none of it', async () => {
+describe('a call of the control API', () => {
+  test('adds all ports of a range, or none', async () => {
     const taken = fixture.forward.host.port;
     const specs = ['127.0.0.1:0:80', `127.0.0.1:${taken}:80`];
     const refused = await fixture.controlled.call('POST', '/v1/forwards', { specs });
@@ -41,7 +41,7 @@ describe('a call', () => {
     expect(await askTcp({ port: added?.host.port ?? 0 }, 'hello')).toBe('hello');
   });
 
-  test('tells with a hint what the system refuses', async () => {
+  test('reports with a hint what the system rejects', async () => {
     const { status, json } = await fixture.controlled.call('POST', '/v1/forwards', {
       specs: ['192.0.2.1:1:80'],
     });
@@ -53,7 +53,7 @@ describe('a call', () => {
 
   // RootlessKit passes over the query of its own call.
   const atOnce = ['/v1/forwards/1', '/v1/ports/1', '/v1/ports/1?drainMs=60000'];
-  test.each(atOnce)('ends a forward and what is open, at once: DELETE %s', async (path) => {
+  test.each(atOnce)('removes a forward and its sessions at once: DELETE %s', async (path) => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
@@ -62,7 +62,7 @@ describe('a call', () => {
     await endingOf(client);
   });
 
-  test('ends a forward when its sessions have ended, with a time to drain', async () => {
+  test('removes a forward when its sessions have ended, if it gives a time to drain', async () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
@@ -76,7 +76,7 @@ describe('a call', () => {
     client.destroy();
   });
 
-  test('gives a forward another target without a gap', async () => {
+  test('changes the target of a forward without a gap', async () => {
     const other = await fixture.container.tcp({ kind: 'greet', text: 'other' });
     const { json } = await fixture.controlled.call('PATCH', '/v1/forwards/1', { port: other.port });
     expect(json).toEqual({
@@ -88,7 +88,7 @@ describe('a call', () => {
     await other.close();
   });
 
-  test('shows what sessions and counters there are', async () => {
+  test('lists sessions and counters', async () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
@@ -114,7 +114,7 @@ describe('a call', () => {
     client.destroy();
   });
 
-  test('limits whom a port of RootlessKit’s lets in, and counts whom it kept out', async () => {
+  test('limits the clients of a port added as for RootlessKit, and counts the rejected ones', async () => {
     const port = await freePort();
     const spec = {
       proto: 'tcp',
@@ -137,7 +137,7 @@ describe('a call', () => {
     expect(text).toContain(`\nspliceport_sessions_refused_total{${labels}} 1\n`);
   });
 
-  test('tells what the process told of itself', async () => {
+  test('shows what the process reported about itself', async () => {
     expect((await fixture.controlled.call('GET', '/v1/forwarder')).json).toMatchObject({
       pid: process.pid,
       program: 'test',
@@ -152,8 +152,8 @@ describe('a call', () => {
   });
 });
 
-describe('a drain', () => {
-  test('lets sessions end, says so meanwhile, and answers then', async () => {
+describe('a drain by the control API', () => {
+  test('lets sessions end, reports progress meanwhile, and then answers', async () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
@@ -173,7 +173,7 @@ describe('a drain', () => {
     });
   });
 
-  test('cuts what is open when its time has passed', async () => {
+  test('cuts open sessions when its time is over', async () => {
     const client = await connectTcp(where());
     client.write('hello');
     expect(await nextText(client)).toBe('hello');
@@ -183,7 +183,7 @@ describe('a drain', () => {
   });
 
   test.each([true, false])(
-    'tells the process when it has answered, also when nobody waits for the answer: %s',
+    'notifies the process after the answer; somebody waits for the answer: %s',
     async (waits) => {
       let told = 0;
       await using own = new Controlled(`/proc/${fixture.container.pid}/ns/net`, {

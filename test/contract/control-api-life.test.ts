@@ -67,8 +67,8 @@ const inRuntimeFolder = (): NodeJS.ProcessEnv => ({
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
-describe('the folder and the socket', () => {
-  test('are the user’s alone', async () => {
+describe('the folder and the control socket', () => {
+  test('are open only to the user', async () => {
     rmSync(folder, { recursive: true });
     await using process = new Process('stays');
     const { path } = await process.next();
@@ -78,7 +78,7 @@ describe('the folder and the socket', () => {
     expect(modeOf(path)).toBe('600');
   });
 
-  test('are refused where the folder is another user’s, open to others, a link or no folder', () => {
+  test('are rejected if the folder is another user’s, open to others, a link or not a folder', () => {
     const forwarder = new Forwarder();
     const before = openFds();
     const link = join(folder, 'link');
@@ -102,7 +102,7 @@ describe('the folder and the socket', () => {
     expect(openFds()).toBe(before);
   });
 
-  test('are in the runtime folder, in a folder of the user’s in /tmp, or where the variable says', async () => {
+  test('are in the runtime folder, in the user’s folder in /tmp, or where the variable says', async () => {
     const places: [env: NodeJS.ProcessEnv, path: RegExp][] = [
       [{ XDG_RUNTIME_DIR: folder }, new RegExp(`^${folder}/spliceport/\\d+\\.sock$`)],
       [{ XDG_RUNTIME_DIR: '' }, /^\/tmp\/spliceport-\d+\/\d+\.sock$/],
@@ -121,13 +121,13 @@ describe('the folder and the socket', () => {
     }
   });
 
-  test('may have a path that is longer than the address of a socket', async () => {
+  test('may have a path that is longer than a socket’s address can be', async () => {
     const long = join(folder, 'x'.repeat(150));
     using socket = openControlSocket(new Forwarder(), { folder: long });
     expect((await new ControlClient(socket.path).info()).pid).toBe(process.pid);
   });
 
-  test('are several for several forwarders of one process', async () => {
+  test('are separate for each forwarder of one process', async () => {
     await using process = new Process('stays');
     const first = await process.next();
     const second = await process.ask('again');
@@ -144,9 +144,9 @@ function isRootOfMany(): boolean {
   return process.geteuid?.() === 0 && (count ?? 0) > 65_534;
 }
 
-describe('what is left at the end', () => {
+describe('what a control socket leaves behind', () => {
   test.each(['ends', 'exits', 'throws'] as const)(
-    'is nothing, and the process is not kept from it: %s',
+    'is nothing when the process exits, which it does not delay: %s',
     async (what) => {
       await using process = new Process(what);
       const { path } = await process.next();
@@ -155,7 +155,7 @@ describe('what is left at the end', () => {
     },
   );
 
-  test('is nothing after close, and the process goes on', async () => {
+  test('is nothing after close(), while the process keeps running', async () => {
     await using process = new Process('stays');
     const { path } = await process.next();
     const client = new RawClient(path);
@@ -167,14 +167,14 @@ describe('what is left at the end', () => {
     expect(process.child.exitCode).toBeNull();
   });
 
-  test('is a folder that was named, without a socket', async () => {
+  test('is a folder that was named, but no socket in it', async () => {
     await using process = new Process('ends');
     await process.next();
     await within(process.exited, 'the end of the process');
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('is nothing where there was no descriptor left for the socket', async () => {
+  test('is nothing if no descriptor was left for the socket', async () => {
     const command = [
       '-c',
       `ulimit -n 64; exec "$@"`,
@@ -188,7 +188,7 @@ describe('what is left at the end', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('is taken away under nobody who starts at that moment', async () => {
+  test('is not removed while another process starts with it', async () => {
     const env = inRuntimeFolder();
     const churning = [1, 2, 3].map(() =>
       runProgram(process.execPath, [controlledProgram, 'churns'], { env }),
@@ -197,7 +197,7 @@ describe('what is left at the end', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('is not another’s socket that has the name by then', () => {
+  test('does not include another process’s socket that has the name by then', () => {
     const socket = openControlSocket(new Forwarder(), { folder });
     rmSync(socket.path);
     writeFileSync(socket.path, 'another’s');
@@ -205,7 +205,7 @@ describe('what is left at the end', () => {
     expect(existsSync(socket.path)).toBe(true);
   });
 
-  test('is removed by the next that starts where a process was killed; what lives is left alone', async () => {
+  test('is removed by the next process after a kill, but live sockets are kept', async () => {
     const killed = new Process('stays');
     const { path } = await killed.next();
     await killed.end();
@@ -229,7 +229,7 @@ describe('what is left at the end', () => {
     server.close();
   });
 
-  test('is taken over by a process that has the pid of one that was killed', async () => {
+  test('is replaced by a process that has the same pid as a killed one', async () => {
     const path = join(folder, `${process.pid}.sock`);
     const hidden = join(folder, `.${process.pid}-1.sock`);
     const program = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 9))`;
@@ -243,7 +243,7 @@ describe('what is left at the end', () => {
     expect(readdirSync(folder)).toEqual([`${process.pid}.sock`]);
   });
 
-  test('is left alone of a process in another pid namespace that has the same pid, and starts too', async () => {
+  test('is kept if a process in another pid namespace has the same pid', async () => {
     // It listens, and has not shown its socket yet.
     const names = [`.${process.pid}.sock`, `.${process.pid}-1.sock`];
     const servers = names.map((name) => createServer().listen(join(folder, name)));
@@ -255,7 +255,7 @@ describe('what is left at the end', () => {
   });
 });
 
-describe('what answers calls', () => {
+describe('the code that answers calls', () => {
   test('is loaded when the first client connects', async () => {
     await using process = new Process('stays');
     const { path, hasHttp } = await process.next();
@@ -266,7 +266,7 @@ describe('what answers calls', () => {
   });
 });
 
-describe('the helper', () => {
+describe('the helper’s control socket', () => {
   let caller: Caller;
   beforeEach(() => {
     caller = new Caller();
@@ -283,7 +283,7 @@ describe('the helper', () => {
   const isOpen = (run: Run) => until(() => existsSync(socketOf(run)), 'a control socket');
 
   test.each(['let go', 'SIGTERM', 'SIGINT'] as const)(
-    'has a control socket while it runs, and leaves nothing of it: %s',
+    'exists while the helper runs, and nothing is left of it after %s',
     async (end) => {
       await using run = await start();
       await isOpen(run);
@@ -299,7 +299,7 @@ describe('the helper', () => {
     },
   );
 
-  test('ends at once although a client is in the middle of a call', async () => {
+  test('does not delay the helper’s exit when a client is in the middle of a call', async () => {
     await using run = await start();
     await isOpen(run);
     const client = new RawClient(socketOf(run));
@@ -311,7 +311,7 @@ describe('the helper', () => {
     await client.whole();
   });
 
-  test('has it in its folder where there is no runtime folder', async () => {
+  test('is in the helper’s folder if there is no runtime folder', async () => {
     const env = { ...process.env, SPLICEPORT_CONTROL_DIR: '', XDG_RUNTIME_DIR: '' };
     await using run = await start({ env });
     const path = join(caller.folder, 'spliceport', `${run.pid}.sock`);
@@ -320,14 +320,14 @@ describe('the helper', () => {
     expect(readdirSync(caller.folder)).toEqual(['rp']);
   });
 
-  test('is ready without one where there can be none', async () => {
+  test('is not needed for the helper to be ready, if it cannot be created', async () => {
     writeFileSync(join(folder, 'file'), '');
     const env = { ...process.env, SPLICEPORT_CONTROL_DIR: join(folder, 'file') };
     await using run = await start({ env });
     expect(await run.letGo()).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('loads nothing of it before it is ready, and what answers only for a client', async () => {
+  test('loads its code only when a client connects', async () => {
     const copy = join(folder, 'copy');
     const root = join(executable, '../..');
     for (const name of ['lib/control', 'lib/engines', 'libexec', 'build/Release']) {

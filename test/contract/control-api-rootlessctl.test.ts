@@ -118,7 +118,7 @@ describe.skipIf(isAbsent).each([
     ]);
   });
 
-  test('adds ports, which are open then and listed as they were asked for', async () => {
+  test('adds ports, which are open then and listed as requested', async () => {
     const [first, second, third] = [await freePort(), await freePort(), await freePort()];
     const specs = [
       `127.0.0.1:${first}:${echo.port}/tcp`,
@@ -153,7 +153,7 @@ describe.skipIf(isAbsent).each([
     ]);
   });
 
-  test('removes ports, whose ids are never used again', async () => {
+  test('removes ports, whose ids are not used again', async () => {
     expect(await ctl('remove-ports', '1')).toEqual({ code: 0, stdout: '1\n', stderr: '' });
     expect(await isRefused({ port: subject.hostPort })).toBe(true);
     expect(await ctl('list-ports', '--json')).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -162,7 +162,7 @@ describe.skipIf(isAbsent).each([
     expect(await askTcp({ address: '::1', port: subject.hostPort }, 'hello')).toBe('hello');
   });
 
-  test('shows what it is', async () => {
+  test('shows information about the port driver', async () => {
     const text = await ctl('info');
     expect(text.code).toBe(0);
     expect(text.stdout).toMatch(/^- REST API version: 1\.1\.1$/m);
@@ -190,7 +190,7 @@ describe.skipIf(isAbsent).each([
       ['add-ports', '127.0.0.1:12345:80/tcp6'],
       /^listen tcp6: address 127\.0\.0\.1: no suitable address found$/,
     ],
-  ])('tells why it refuses %s', async (_what, args, text) => {
+  ])('reports why it rejects %s', async (_what, args, text) => {
     const filled = args.map((arg) => arg.replace('HOST', String(subject.hostPort)));
     const { code, stderr } = await ctl(...filled);
     expect(code).toBe(1);
@@ -210,12 +210,12 @@ describe.skipIf(isAbsent).each([
     [{ proto: 'tcp', parentPort: -1 }, 'invalid ParentPort: -1'],
     [{ proto: 'tcp', parentPort: 8080, childPort: 0 }, 'invalid ChildPort: 0'],
     [{ proto: 'tcp', parentPort: null, childIP: null }, 'invalid ParentPort: 0'],
-  ])('is not needed for RootlessKit’s texts: %j', async (body, message) => {
+  ])('gets RootlessKit’s own error texts: %j', async (body, message) => {
     const { status, json } = await call(subject.socket, 'POST', '/v1/ports', body);
     expect({ status, json }).toEqual({ status: 400, json: { message } });
   });
 
-  test('sees a port at the target that it has by now', async () => {
+  test('lists a port with its current target', async () => {
     const port = await freePort();
     await ctl('add-ports', `127.0.0.1:${port}:${echo.port}/tcp`);
     await call(subject.socket, 'PATCH', '/v1/forwards/2', { address: '127.0.0.2' });
@@ -226,7 +226,7 @@ describe.skipIf(isAbsent).each([
 });
 
 describe.skipIf(isAbsent)('a port added to the helper without a container address', () => {
-  test('leads to the address of the container, also after a reload', async () => {
+  test('is forwarded to the container’s address, also after a reload', async () => {
     const greetings = ['127.0.0.2', '127.0.0.3'];
     const [first] = await Promise.all(
       greetings.map((address) =>

@@ -136,7 +136,7 @@ describe('docs/openapi.json', () => {
     );
   });
 
-  test.each(operations)('$operationId answers as described', async (operation) => {
+  test.each(operations)('describes the answer of $operationId', async (operation) => {
     const { operationId, path, method, responses } = operation;
     const reply = await examples[operationId]?.good();
     const status = String(reply?.status);
@@ -154,7 +154,7 @@ describe('docs/openapi.json', () => {
   });
 
   test.each(operations.filter(({ operationId }) => examples[operationId]?.bad !== undefined))(
-    '$operationId fails as described',
+    'describes the failure of $operationId',
     async ({ operationId }) => {
       const reply = await examples[operationId]?.bad?.();
       expect(reply?.status).toBeGreaterThanOrEqual(400);
@@ -163,7 +163,7 @@ describe('docs/openapi.json', () => {
     },
   );
 
-  test('answers null, as described, when there are no ports', async () => {
+  test('describes the null that a list of no ports is', async () => {
     await fixture.controlled.forwarder.remove(1);
     const { text } = await fixture.controlled.call('GET', '/v1/ports');
     expect(text.trim()).toBe('null');
@@ -176,7 +176,7 @@ function messageLike(text: string): unknown {
   return expect.objectContaining({ message: expect.stringContaining(text) as string });
 }
 
-describe('a body', () => {
+describe('a body of a call', () => {
   const port = { proto: 'tcp', parentIP: '127.0.0.1', parentPort: 64_001, childPort: 80 };
   const spec = { host: { port: 0 }, container: { port: 80 } };
   const whole = {
@@ -205,7 +205,7 @@ describe('a body', () => {
     ['PATCH', '/v1/forwards/1', 'TargetChange', { netns: { path: '/proc/self/ns/net' } }],
     ['PATCH', '/v1/forwards/1', 'TargetChange', { netns: { pid: process.pid } }],
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: 0 }],
-  ])('of %s %s that is right, by %s as well, is taken: %j', async (method, path, name, body) => {
+  ])('of %s %s that is valid, by %s as well, is accepted: %j', async (method, path, name, body) => {
     expect(errorsOf(pointerOf('components', 'schemas', name), body)).toEqual([]);
     expect((await fixture.controlled.call(method, path, body)).status).toBeLessThan(300);
   });
@@ -254,7 +254,7 @@ describe('a body', () => {
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: 86_400_001 }, 'body.drainMs'],
     ['POST', '/v1/drain', 'DrainRequest', { drainMs: null }, 'body.drainMs'],
   ])(
-    'of %s %s that is wrong, by %s as well, is refused: %j',
+    'of %s %s that is invalid, by %s as well, is rejected: %j',
     async (method, path, name, body, what) => {
       expect(errorsOf(pointerOf('components', 'schemas', name), body)).not.toEqual([]);
       const { status, json } = await fixture.controlled.call(method, path, body);
@@ -267,7 +267,7 @@ describe('a body', () => {
   );
 
   test.each(['', '{', 'specs', '{"specs":["8080:80"]} {}', '\u0000', '{"specs":[1e999]}'])(
-    'that is no JSON is refused: %j',
+    'that is not JSON is rejected: %j',
     async (body) => {
       const { status, json } = await fixture.controlled.call('POST', '/v1/forwards', body);
       expect({ status, json }).toEqual({

@@ -100,7 +100,7 @@ const reload = (): Promise<string> =>
 
 describe('UDP flows', () => {
   test.for([1, 2])(
-    'from 5,000 ports to %i forwards leave descriptors for all others',
+    'from 5,000 ports to %i forwards leave descriptors for everyone else',
     { timeout: 60_000 },
     async (udpForwards) => {
       await using run = await start(4_096, udpForwards).ready();
@@ -127,9 +127,9 @@ describe('UDP flows', () => {
   );
 });
 
-describe('TCP clients', () => {
+describe('TCP clients of the helper', () => {
   test.for([64, 512])(
-    'who hold all that they can get of %i descriptors leave some for reload and control',
+    'that hold all they can get of %i descriptors leave some for reload and control',
     async (maxOpenFiles) => {
       await using run = await start(maxOpenFiles, 1, held.port).ready();
       while (clients.length < maxOpenFiles) clients.push(await connectTcp({ port }));
@@ -149,7 +149,7 @@ describe('TCP clients', () => {
 
 describe('TCP clients of spliceport forward', () => {
   test.for([64, 512])(
-    'who hold all that they can get of %i descriptors leave some for who asks first',
+    'that hold all they can get of %i descriptors leave some for the control socket',
     async (maxOpenFiles) => {
       const command = ['sh', '-c', `ulimit -n ${maxOpenFiles} && exec "$0" "$@"`];
       await using run = new CliRun(
@@ -166,9 +166,9 @@ describe('TCP clients of spliceport forward', () => {
   );
 });
 
-describe('a limit that leaves none for clients', () => {
+describe('a limit on open files that leaves none for clients', () => {
   test(
-    'is refused at the start, and one that does not serves them',
+    'is rejected at the start, and the lowest one that leaves some is accepted',
     { timeout: 60_000 },
     async () => {
       const started: number[] = [];
@@ -190,7 +190,7 @@ describe('a limit that leaves none for clients', () => {
     },
   );
 
-  test('is refused too where the ports themselves leave none', async () => {
+  test('is rejected too if the ports alone use all of it', async () => {
     const first = await freePorts(210);
     const config = caller.config([
       { host_ip: '127.0.0.1', container_port: 1, host_port: first, range: 210, protocol: 'tcp' },
@@ -203,8 +203,8 @@ describe('a limit that leaves none for clients', () => {
   });
 });
 
-describe('two helpers that lead to each other', () => {
-  test('answer control meanwhile, and are free again when the client has gone', async () => {
+describe('two helpers that forward to each other', () => {
+  test('answer on their control sockets meanwhile, and end the sessions when the client disconnects', async () => {
     using both = new Caller();
     const leading = (from: number, to: number): Run =>
       new Run(

@@ -72,7 +72,7 @@ const commands = pages.flatMap((page) =>
   [...new Set(commandsOn(read(page)))].map((command): [string, string] => [command, page]),
 );
 
-describe('the commands of the documents', () => {
+describe('the commands in the documents', () => {
   test('are found', () => {
     expect(commands).toContainEqual(['podman enable', 'docs/install.md']);
     expect(commands).toContainEqual([
@@ -82,7 +82,7 @@ describe('the commands of the documents', () => {
     expect(commands.length).toBeGreaterThan(40);
   });
 
-  test.each(commands)('spliceport %s, of %s, is taken', async (command) => {
+  test.each(commands)('are accepted: spliceport %s, in %s', async (command) => {
     expect(await refusalOf(plain(command))).toBe('');
   });
 });

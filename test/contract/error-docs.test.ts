@@ -47,7 +47,7 @@ describe('docs/errors.md', () => {
     expect(keysOf('Codes of the library')).toEqual(codes);
   });
 
-  test('lists every errno that the library knows more about, and no other, in order', () => {
+  test('lists every errno for which the library has a hint, and no other, in order', () => {
     const codes = found(library, systemCode);
     expect(codes).toContain('EADDRINUSE');
     expect(keysOf('Codes of the system')).toEqual(codes);
@@ -71,7 +71,7 @@ describe('docs/errors.md', () => {
     expect(keysOf('Fields').sort()).toEqual([...new Set([...fields, 'message', 'cause'])].sort());
   });
 
-  test('names no field of a code that is not in its list of fields', () => {
+  test('names no field that its list of fields does not have', () => {
     const known = keysOf('Fields');
     for (const [code, , cell = ''] of [
       ...rowsOf('Codes of the library'),
@@ -83,7 +83,7 @@ describe('docs/errors.md', () => {
     }
   });
 
-  test('names no code elsewhere that is in no table', () => {
+  test('names no code that its tables do not have', () => {
     const listed = [...keysOf('Codes of the library'), ...keysOf('Codes of the system')];
     for (const code of [...found(page, ownCode), ...found(page, systemCode)]) {
       expect(listed).toContain(code);
@@ -91,7 +91,7 @@ describe('docs/errors.md', () => {
   });
 });
 
-test('index.ts exports the union of the library’s codes, and every code is in it', () => {
+test('index.ts exports the union of all codes of the library', () => {
   const errors = readFileSync(`${root}src/errors.ts`, 'utf8');
   const union = /export type SpliceportErrorCode =([^;]+);/.exec(errors)?.[1] ?? '';
   expect(found(union, /'(\w+)'/g)).toEqual(found(library, /['`](ERR_SPLICEPORT_[A-Z_]+)['`]/g));

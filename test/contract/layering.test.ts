@@ -130,7 +130,7 @@ function circleIn(uses: ReadonlyMap<string, readonly string[]>): string[] | unde
   return undefined;
 }
 
-describe('the rule itself', () => {
+describe('the rule of layers', () => {
   test.each([
     ['native/relay/pipe.h', '#include "tcp/tcp_session.h"'],
     ['native/engine/engine.cc', '#include <napi.h>'],
@@ -140,7 +140,7 @@ describe('the rule itself', () => {
     ['native/binding/addon.cc', '#include "novelty.h"'],
     ['native/udp/udp_forward.h', '#include "tcp/tcp_session.h"'],
     ['native/tcp/tcp_session.h', '#include "tcp_forward.h"'],
-  ])('refuses %s with %s', (path, text) => {
+  ])('rejects %s with %s', (path, text) => {
     expect(nativeViolations(path, text)).not.toEqual([]);
   });
 
@@ -158,11 +158,11 @@ describe('the rule itself', () => {
     ['src/demo/main.ts', "import { Command } from 'commander';"],
     ['src/cli/main.ts', "import { run } from '../demo/main.js';"],
     ['src/novelty.ts', ''],
-  ])('refuses %s with %s', (path, text) => {
+  ])('rejects %s with %s', (path, text) => {
     expect(sourceViolations(path, text)).not.toEqual([]);
   });
 
-  test('lets a file use its own folder and what is below', () => {
+  test('allows a file to use its own folder and the levels below', () => {
     expect(
       nativeViolations('native/relay/pump.cc', '#include <errno.h>\n#include "relay/reactor.h"'),
     ).toEqual([]);
@@ -182,7 +182,7 @@ describe('the rule itself', () => {
     expect(sourceViolations('src/hints.ts', "import { a } from './errors.js';")).toEqual([]);
   });
 
-  test('finds a circle', () => {
+  test('finds a circle of includes', () => {
     const uses = new Map([
       ['a', ['b', 'c']],
       ['b', []],
@@ -195,7 +195,7 @@ describe('the rule itself', () => {
   });
 });
 
-describe('the files', () => {
+describe('every file', () => {
   test.each(filesOf('native', /\.(cc|h)$/))(
     '%s includes only its own folder and what is below',
     (path) => {

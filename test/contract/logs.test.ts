@@ -71,7 +71,7 @@ const linesOf = (text: string): Line[] =>
     });
 
 describe('the helper’s log', () => {
-  test('tells in a file of its readiness, reloads and end, each with the container', async () => {
+  test('has lines for ready, reloads and exit in a file, each with the container', async () => {
     await using run = start({ destination: logFile() });
     await run.ready();
     // Has no line, for nobody has asked for sessions.
@@ -107,7 +107,7 @@ describe('the helper’s log', () => {
     expect(linesOf(stderr).map(({ event }) => event)).toEqual(['ready']);
   });
 
-  test('tells why there is no control socket', async () => {
+  test('has the reason why there is no control socket', async () => {
     const env = { SPLICEPORT_CONTROL_DIR: '/dev/null/control' };
     await using run = start({ destination: logFile(), level: 'warn' }, fixture.echo.port, { env });
     await run.ready();
@@ -122,7 +122,7 @@ describe('the helper’s log', () => {
     ]);
   });
 
-  test('sums up failed connects from time to time, and not one by one', async () => {
+  test('sums up failed connects at intervals, rather than one by one', async () => {
     await using run = start({ destination: logFile(), summaryIntervalMs: 100 }, deadPort);
     await run.ready();
     for (let count = 0; count < 3; count++)
@@ -136,7 +136,7 @@ describe('the helper’s log', () => {
     expect(troubles()[0]?.message).toMatch(/^\d connections? to the container failed \(tcp .*\)$/);
   });
 
-  test('has what its level has, as text where that is asked for', async () => {
+  test('has only the lines of its level, as text if that is configured', async () => {
     await using run = start({ destination: logFile(), format: 'text', level: 'warn' });
     await run.ready();
     await requestReload('seqpacket', reloadSocket(), '"nonsense"\n');
@@ -146,21 +146,21 @@ describe('the helper’s log', () => {
     );
   });
 
-  test('is added to a file', async () => {
+  test('is appended to a file', async () => {
     writeFileSync(logFile(), 'before\n');
     await using run = start({ destination: logFile() });
     await run.ready();
     expect(readFileSync(logFile(), 'utf8')).toMatch(/^before\n\{/);
   });
 
-  test('has in a file what the runtime says when it aborts', async () => {
+  test('includes in a file what the runtime prints when it aborts', async () => {
     await using run = startChatty({ destination: logFile() });
     await run.ready();
     process.kill(run.pid, 'SIGUSR2');
     await until(() => said.test(readFileSync(logFile(), 'utf8')), 'what it says');
   });
 
-  test('has in the journal what the runtime says when it aborts', async () => {
+  test('includes in the journal what the runtime prints when it aborts', async () => {
     let text = '';
     await using journal = createServer((stream) =>
       stream.on('data', (data) => (text += String(data))),
@@ -182,7 +182,7 @@ describe('the helper’s log', () => {
       () => (mkdirSync(join(fixture.caller.folder, 'dir')), join(fixture.caller.folder, 'dir')),
     ],
     ['a full disk', () => '/dev/full'],
-  ])('does not stop a container where it is %s', async (kind, destination) => {
+  ])('does not stop a container if it goes to %s', async (kind, destination) => {
     await using run = start({ destination: destination() });
     await run.ready();
     expect(await askTcp({ port: fixture.port }, 'through')).toBe('through');
@@ -191,7 +191,7 @@ describe('the helper’s log', () => {
     if (kind !== 'a full disk') expect(stderr).toMatch(/"level":"warn".*cannot log to \//);
   });
 
-  test('does not stop a container where there is no journal', async () => {
+  test('does not stop a container if there is no journal', async () => {
     const journalSocket = join(fixture.caller.folder, 'nowhere', 'socket');
     await using run = start({ destination: 'journal', journalSocket });
     await run.ready();
@@ -200,7 +200,7 @@ describe('the helper’s log', () => {
   });
 
   test.skipIf(isMissing(socat, 'the journal'))(
-    'goes to the journal in its own protocol, also to one that starts anew',
+    'goes to the journal in its own protocol, also after the journal restarts',
     async () => {
       const journalSocket = join(fixture.caller.folder, 'journal');
       const journal = await FakeJournal.start(journalSocket);
@@ -237,7 +237,7 @@ describe('the log of spliceport forward', () => {
       ...args,
     ]);
 
-  test('is lines of JSON on standard error', async () => {
+  test('is lines of JSON on stderr', async () => {
     await using run = forward(fixture.echo.port);
     await run.until(() => run.stderr.includes('\n'), 'a line');
     const { stderr } = await run.end();
@@ -247,7 +247,7 @@ describe('the log of spliceport forward', () => {
     }
   });
 
-  test('is text, and has what its level has, where that is asked for', async () => {
+  test('is text of one level, if the options say so', async () => {
     await using run = forward(deadPort, '--log-format', 'text', '--log-level', 'warn');
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await endingOf(await connectTcp({ port: fixture.port }));
@@ -255,7 +255,7 @@ describe('the log of spliceport forward', () => {
     expect(stderr).toMatch(/^\S+Z warn 1 connection to the container failed \(.*\)\n$/);
   });
 
-  test('tells of the first failed connection at once: which forward, where to, and why', async () => {
+  test('reports the first failed connection at once, with forward, target and reason', async () => {
     await using run = forward(deadPort, '--log-format', 'text', '--log-level', 'warn');
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await endingOf(await connectTcp({ port: fixture.port }));
@@ -269,7 +269,7 @@ describe('the log of spliceport forward', () => {
     expect(stderr.split('\n')[1]).toMatch(/warn 2 connections to the container failed/);
   });
 
-  test('is among the events of --json', async () => {
+  test('is included in the events of --json', async () => {
     await using run = forward(deadPort, '--json');
     await run.event('ready');
     await endingOf(await connectTcp({ port: fixture.port }));

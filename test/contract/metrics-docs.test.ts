@@ -105,7 +105,7 @@ function faultsOf(expression: string): string[] {
   ];
 }
 
-describe('the rule for expressions', () => {
+describe('the check of PromQL expressions', () => {
   test.each([
     'spliceport_nothing_total',
     'rate(spliceport_bytes_total[5m]',
@@ -113,7 +113,7 @@ describe('the rule for expressions', () => {
     'spliceport_bytes_total{port="1"}',
     'spliceport_connect_duration_seconds',
     '1',
-  ])('finds fault with %s', (expression) => {
+  ])('rejects %s', (expression) => {
     expect(faultsOf(expression)).not.toEqual([]);
   });
 });
@@ -133,7 +133,7 @@ describe('docs/metrics.md', () => {
     );
   });
 
-  test('is right that no two forwarders have a series in common', async () => {
+  test('is correct that no two forwarders share a series', async () => {
     await using forwarder = new Forwarder({ netns: { path: '/proc/self/ns/net' } });
     await forwarder.addAll(['127.0.0.1:0:80', '127.0.0.1:0:53/udp']);
     using other = openControlSocket(forwarder, {
@@ -149,7 +149,7 @@ describe('docs/metrics.md', () => {
     expect(series.filter((name, index) => series.indexOf(name) !== index)).toEqual([]);
   });
 
-  test('tells for which protocol a metric is', async () => {
+  test('documents the protocol that a metric is for', async () => {
     const { text } = await controlled.call('GET', '/metrics');
     for (const [metric, , , , of = ''] of rowsOf(page, 'Every metric')) {
       const [name = ''] = codeIn(metric);
@@ -163,13 +163,13 @@ describe('docs/metrics.md', () => {
   test('has alerts', () => {
     expect(alerts.length).toBeGreaterThan(5);
   });
-  test.each(alerts)('has an alert that can be asked for: %s', (expression) => {
+  test.each(alerts)('has a valid alert: %s', (expression) => {
     expect(faultsOf(expression)).toEqual([]);
   });
 });
 
 describe('docs/grafana-dashboard.json', () => {
-  test.each(targets)('asks in "$title" for what there is: $expr', ({ expr, legendFormat }) => {
+  test.each(targets)('queries metrics that exist in "$title": $expr', ({ expr, legendFormat }) => {
     expect(faultsOf(filled(expr))).toEqual([]);
     // What the legend names must be left after the sum.
     for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
@@ -179,14 +179,14 @@ describe('docs/grafana-dashboard.json', () => {
     }
   });
 
-  test('asks for every metric', () => {
+  test('shows every metric', () => {
     const asked = targets.flatMap(({ expr }) => namesIn(filled(expr)).metrics);
     const wanted = served.map(([name]) => name);
     const bases = asked.map((name) => name.replace(/(_seconds)_(?:bucket|sum|count)$/, '$1'));
     expect([...new Set(bases)].sort()).toEqual([...wanted].sort());
   });
 
-  test.each(['container', 'host'])('lets choose by the label %s', (name) => {
+  test.each(['container', 'host'])('can be filtered by the label %s', (name) => {
     const variable = dashboard.templating.list.find((each) => each.name === name);
     const [, metric = '', label = ''] =
       /^label_values\((\w+)(?:\{.*\})?, (\w+)\)$/.exec(variable?.definition ?? '') ?? [];
@@ -194,12 +194,12 @@ describe('docs/grafana-dashboard.json', () => {
     expect(label).toBe(name);
   });
 
-  test.each(targets)('shows in "$title" what was chosen: $expr', ({ expr }) => {
+  test.each(targets)('filters "$title" by the chosen labels: $expr', ({ expr }) => {
     const filters = [...expr.matchAll(/spliceport_\w+(\{.*?\})?/g)].map(([, filter]) => filter);
     for (const filter of filters) expect(filter).toContain('container=~"$container"');
   });
 
-  test('has panels of their own ids and places', () => {
+  test('has panels with different ids that do not overlap', () => {
     const ids = dashboard.panels.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     const places = dashboard.panels.map(({ gridPos: { x, y } }) => `${x} ${y}`);

@@ -49,7 +49,7 @@ describe('the package', () => {
   const published = packedFiles();
   const paths = published.map(({ path }) => path).sort();
 
-  test('holds what runs, what compiles the addon, the documents, and nothing else', () => {
+  test('contains the program, the sources of the addon, the documents, and nothing else', () => {
     const installed = filesUnder('src').filter((file) => !file.startsWith('src/demo/'));
     const compiled = installed.flatMap((file) => {
       const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
@@ -66,7 +66,7 @@ describe('the package', () => {
     expect(paths).toEqual(expected.sort());
   });
 
-  test('holds every file that one of its own imports or links to', () => {
+  test('contains every file that its files import or link to', () => {
     const links = { js: /(?:from|import\(|import) ?'(\.[^']+)'/g, md: /\]\((?!\w+:)([^)#]+)/g };
     const missing = paths.flatMap((path) => {
       const pattern = path.endsWith('.md') ? links.md : links.js;
@@ -79,11 +79,11 @@ describe('the package', () => {
     expect(missing).toEqual([]);
   });
 
-  test('leaves out the path of the node that built it', () => {
+  test('does not contain the path of the node that built it', () => {
     expect(paths).not.toContain('lib/node-path');
   });
 
-  test('keeps what container engines execute executable', () => {
+  test('keeps the files executable that container engines run', () => {
     const executables = published.filter(({ path }) => path.startsWith('libexec/'));
     expect(executables.map(({ path }) => path)).toContain('libexec/rootlessport');
     for (const { mode } of executables) expect(mode & 0o111).toBe(0o111);
@@ -133,7 +133,7 @@ describe('an install without the addon', () => {
   const run = (...args: string[]) =>
     spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
 
-  test('says in one line how to get it', () => {
+  test('prints one line with the fix', () => {
     const { status, stderr } = run('lib/cli/main.js', 'ls');
     expect(status).toBe(1);
     expect(stderr).toMatch(
@@ -141,7 +141,7 @@ describe('an install without the addon', () => {
     );
   });
 
-  test('says what the compiler takes, when it fails', () => {
+  test('prints what the compiler needs, if it fails', () => {
     const { status, stderr } = run('scripts/install.mjs');
     expect(status).not.toBe(0);
     expect(stderr).toMatch(
@@ -224,19 +224,19 @@ describe('the addon', () => {
     expect(resolve(addonPath(folder))).toBe(join(folder, prebuilt));
   });
 
-  test('is the compiled one where there are both', () => {
+  test('is the compiled one if there are both', () => {
     prebuild();
     place(compiled);
     expect(resolve(addonPath(folder))).toBe(join(folder, compiled));
   });
 
-  test('is the prebuilt one where there are both and PREBUILDS_ONLY is set', () => {
+  test('is the prebuilt one if there are both and PREBUILDS_ONLY is set', () => {
     const prebuilt = prebuild();
     place(compiled);
     expect(foundWith({ PREBUILDS_ONLY: '1' })).toBe(join(folder, prebuilt));
   });
 
-  test('is found by node-gyp-build in a place that only it knows', () => {
+  test('is found by node-gyp-build in a place that only node-gyp-build knows', () => {
     place('build/Debug/spliceport.node');
     expect(resolve(addonPath(folder))).toBe(join(folder, 'build/Debug/spliceport.node'));
   });
@@ -251,7 +251,7 @@ describe('the addon', () => {
     },
   );
 
-  test('is missing with an error that names the place', () => {
+  test('is reported as missing with the place where it should be', () => {
     expect(() => addonPath(folder)).toThrow(folder);
   });
 });

@@ -61,8 +61,8 @@ async function accepted(
   await run.letGo();
 }
 
-describe('arguments', () => {
-  test('of any kind are refused, before anything is read', async () => {
+describe('arguments of the helper', () => {
+  test('of any kind are rejected before anything is read', async () => {
     const run = new Run(caller.config([mapping()]), { args: ['--help'] });
     expect(await run.outcome).toEqual({
       code: 1,
@@ -73,8 +73,8 @@ describe('arguments', () => {
   });
 });
 
-describe('namespace and descriptors', () => {
-  test('are looked at in this order, and before anything else', async () => {
+describe('namespace and descriptors in a configuration', () => {
+  test('are checked in this order, and before anything else', async () => {
     const broken = {
       NetNSPath: '',
       ExitFD: 0,
@@ -97,41 +97,41 @@ describe('namespace and descriptors', () => {
     await refused(bad, /^mkdir \/proc\/nowhere/, changes);
   });
 
-  test('negative descriptors are missing ones', async () => {
+  test('are missing if a descriptor is negative', async () => {
     await refused([], 'missing ExitFD', { ExitFD: -1 });
     await refused([], 'missing ReadyFD', { ReadyFD: -9_223_372_036_854_775_000 });
   });
 
-  test('a descriptor that only the helper has is none that was passed to it', async () => {
+  test('are missing if the descriptor was opened by the helper itself', async () => {
     for (const fd of [5, 6, 7, 8, 9, 12, 15, 18, 21]) {
       await refused([], 'invalid ExitFD', { ExitFD: fd });
       await refused([], 'invalid ReadyFD', { ReadyFD: fd });
     }
   });
 
-  test('cannot be told without /proc, which is said', async () => {
+  test('cannot be checked without /proc, which is reported', async () => {
     const hidden = 'mount -t tmpfs none /proc && exec "$0"';
     const command = ['unshare', '--mount', 'sh', '-c', hidden, executable];
     const text = 'spliceport needs /proc, which is not mounted';
     await expectRefusal(caller, caller.config([]), text, { command });
   });
 
-  test('without the script that knows, a closed descriptor is found out all the same', async () => {
+  test('are checked for a closed descriptor even without the start script', async () => {
     const bundle = join(executable, '../../lib/engines/podman.cjs');
     const config = caller.config([], { ExitFD: 2_000_000_000 });
     await expectRefusal(caller, config, 'invalid ExitFD', { command: [process.execPath, bundle] });
   });
 });
 
-describe('mappings', () => {
+describe('mappings in a configuration', () => {
   test.for(['', 'TCP', 'icmp', 'tcp5', 'tcp46', ' tcp', 'tcp ', 'tcp\n'])(
-    'protocol %j is unknown',
+    'know no protocol %j',
     async (protocol) => {
       await refused([mapping({ protocol })], `unknown proto: ${JSON.stringify(protocol)}`);
     },
   );
 
-  test('protocols are separated by commas, without trimming', async () => {
+  test('have protocols separated by commas, which are not trimmed', async () => {
     await refused([mapping({ protocol: 'udp, tcp' })], 'unknown proto: " tcp"');
     await refused([mapping({ protocol: 'udp,' })], 'unknown proto: ""');
     await accepted([mapping({ protocol: 'udp,tcp' })]);
@@ -141,38 +141,38 @@ describe('mappings', () => {
     ...['localhost', '1.2.3', '1.2.3.4.5', '01.2.3.4', '1.2.3.256', ' 1.2.3.4', '127.0.0.1:80'],
     ...['[::1]', '::1::', ':::', 'fe80::1%lo', '12345::', '1:2:3:4:5:6:7', '::1.2.3'],
   ];
-  test.for(notAddresses)('%j is no address, of the host or the container', async (address) => {
+  test.for(notAddresses)('with the address %j are rejected', async (address) => {
     await refused([mapping({ host_ip: address })], `invalid ParentIP: "${address}"`);
     await refused([mapping()], `invalid ChildIP: "${address}"`, { ChildIP: address });
   });
 
-  test('a container address without a port is not looked at', async () => {
+  test('may have any container address if they have no container port', async () => {
     await accepted([mapping({ range: 0 })], { ChildIP: 'x' });
   });
 
-  test.for([-2_147_483_648, -1, 0, 65_536, 2_147_483_647])('%i is no port', async (port) => {
+  test.for([-2_147_483_648, -1, 0, 65_536, 2_147_483_647])('reject port %i', async (port) => {
     const old = { hostPort: free, containerPort: 80, protocol: 'tcp', hostIP: '' };
     await refused([{ ...old, hostPort: port }], `invalid ParentPort: ${port}`);
     await refused([{ ...old, containerPort: port }], `invalid ChildPort: ${port}`);
   });
 
-  test('port 0 of the new shape is none, and so is one that is not given', async () => {
+  test('with ranges are rejected if a port is 0 or missing', async () => {
     await refused([mapping({ host_port: 0 })], 'invalid ParentPort: 0');
     await refused([mapping({ container_port: 0 })], 'invalid ChildPort: 0');
     await refused([{ protocol: 'tcp', range: 1 }], 'invalid ParentPort: 0');
   });
 
-  test('a range that goes on past 65535 meets port 0', async () => {
+  test('with a range past 65535 are rejected as port 0', async () => {
     await refused([mapping({ host_port: 65_535, range: 2 })], 'invalid ParentPort: 0');
     await refused([mapping({ container_port: 65_535, range: 2 })], 'invalid ChildPort: 0');
   });
 
-  test('a range of 0 exposes nothing and succeeds', async () => {
+  test('with a range of 0 succeed and forward nothing', async () => {
     await accepted([mapping({ range: 0, host_port: 0 })]);
     await accepted([]);
   });
 
-  test('the same port twice is a conflict with the first, counted from 1', async () => {
+  test('with the same port twice are a conflict with the first, counted from 1', async () => {
     await refused([mapping(), mapping()], 'conflict with ID 1');
     await refused([mapping({ protocol: 'tcp,tcp' })], 'conflict with ID 1');
     const udp = mapping({ protocol: 'udp' });
@@ -187,7 +187,7 @@ describe('mappings', () => {
     );
   });
 
-  test('the same port for another protocol or address is no conflict', async () => {
+  test('with the same port for another protocol or address are no conflict', async () => {
     await accepted([
       mapping({ host_ip: '127.0.0.1', protocol: 'tcp,udp' }),
       mapping({ host_ip: '127.0.0.2', protocol: 'tcp,udp' }),
@@ -199,7 +199,7 @@ describe('mappings', () => {
     ]);
   });
 
-  test.for(['sctp', 'sctp4', 'sctp6'])('%s is not supported', async (protocol) => {
+  test.for(['sctp', 'sctp4', 'sctp6'])('with %s are not supported', async (protocol) => {
     await refused([mapping({ protocol })], 'unsupported port protocol sctp');
   });
 
@@ -208,12 +208,12 @@ describe('mappings', () => {
     ['udp4', '::'],
     ['tcp6', '127.0.0.1'],
     ['udp6', '0.0.0.0'],
-  ])('%s has no address like %s', async ([protocol = '', host_ip = '']) => {
+  ])('for %s are rejected at %s', async ([protocol = '', host_ip = '']) => {
     const text = `listen ${protocol}: address ${host_ip}: no suitable address found`;
     await refused([mapping({ protocol, host_ip })], text);
   });
 
-  test('are looked at from protocol to container port, one after the other', async () => {
+  test('are checked one by one, each from protocol to container port', async () => {
     const bad = { protocol: 'x', host_ip: 'x', host_port: 0, container_port: 0 };
     const changes = { ChildIP: 'x' };
     await refused([bad], 'unknown proto: "x"', changes);
@@ -227,7 +227,7 @@ describe('mappings', () => {
   });
 });
 
-describe('host sockets', () => {
+describe('host sockets of a helper', () => {
   test.for<[string, string, string]>([
     ['tcp', '', '0.0.0.0'],
     ['tcp', '0.0.0.0', '0.0.0.0'],
@@ -242,7 +242,7 @@ describe('host sockets', () => {
     ['udp', '::1', '[::1]'],
     ['udp4', '127.0.0.1', '127.0.0.1'],
     ['udp6', '::1', '[::1]'],
-  ])('%s on %j is taken', async ([protocol, host_ip, shown]) => {
+  ])('for %s on %j are rejected if the port is in use', async ([protocol, host_ip, shown]) => {
     const text = `listen ${protocol} ${shown}:${taken}: bind: address already in use`;
     await refused([mapping({ protocol, host_ip, host_port: taken })], text);
   });
@@ -252,12 +252,12 @@ describe('host sockets', () => {
     ['udp', '192.0.2.1', '192.0.2.1'],
     ['tcp', '2001:db8:0:0::1', '[2001:db8::1]'],
     ['udp6', '2001:db8:0:0::1', '[2001:db8::1]'],
-  ])('%s on %s has no such address', async ([protocol = '', host_ip = '', shown = '']) => {
+  ])('for %s on %s need the address', async ([protocol = '', host_ip = '', shown = '']) => {
     const text = `listen ${protocol} ${shown}:${free}: bind: cannot assign requested address`;
     await refused([mapping({ protocol, host_ip })], text);
   });
 
-  test('one that is taken within a range frees the others', async () => {
+  test('are all closed if one port of a range is in use', async () => {
     const first = await freePorts(7);
     const occupant = createServer().listen(first + 3);
     await once(occupant, 'listening');
@@ -268,7 +268,7 @@ describe('host sockets', () => {
     occupant.close();
   });
 
-  test('more than there are descriptors for are refused, however many', async () => {
+  test('are rejected if there are more than descriptors, however many', async () => {
     const command = ['sh', '-c', 'ulimit -n 64 && exec "$0"', executable];
     const mappings = Array.from({ length: 250 }, (_, index) =>
       mapping({ host_ip: `127.0.1.${index + 1}`, host_port: 1_024, range: 60_000 }),
@@ -277,7 +277,7 @@ describe('host sockets', () => {
     await expectRefusal(caller, caller.config(mappings), text, { command });
   });
 
-  test('two spellings of one endpoint cannot both be had', async () => {
+  test('cannot be opened for two spellings of one endpoint', async () => {
     await refused(
       [mapping({ host_ip: '' }), mapping({ host_ip: '::' })],
       `listen tcp [::]:${free}: bind: address already in use`,
@@ -292,7 +292,7 @@ describe('host sockets', () => {
     );
   });
 
-  test('are opened in turn with the checks: the first failure of either kind is told', async () => {
+  test('are opened in turn with the checks, so that the first failure of either kind is reported', async () => {
     const inUse = `listen tcp 0.0.0.0:${taken}: bind: address already in use`;
     const unknown = mapping({ protocol: 'x' });
     const occupied = mapping({ host_port: taken });
@@ -313,7 +313,7 @@ describe('host sockets', () => {
       ['tcp', 80, 1024],
       ['udp', 53, 1024],
       ['tcp', 499, 500],
-    ] as const)('%s port %i is forbidden, %i being the first', async ([protocol, port, lowest]) => {
+    ] as const)('are forbidden: %s port %i below %i', async ([protocol, port, lowest]) => {
       const text =
         `cannot expose privileged port ${port}, you can add 'net.ipv4.ip_unprivileged_port_start=${port}' ` +
         `to /etc/sysctl.conf (currently ${lowest}), or choose a larger port number (>= ${lowest}): ` +
@@ -336,7 +336,7 @@ describe('the network namespace', () => {
     await refused([], text.replace('$', path), { NetNSPath: path });
   });
 
-  test('is no folder and no namespace of another kind', async () => {
+  test('is not a folder or a namespace of another kind', async () => {
     const changes = { NetNSPath: '/proc/self/ns/uts' };
     await refused([mapping()], 'setns /proc/self/ns/uts: invalid argument', changes);
     await refused([mapping()], `setns ${scratch}: invalid argument`, { NetNSPath: scratch });
@@ -356,14 +356,14 @@ describe('the network namespace', () => {
     }
   });
 
-  test('whose path holds what no path can is told on one line', async () => {
+  test('is reported on one line if its path has characters that no path can have', async () => {
     await refused([mapping()], 'open /x y: invalid argument', { NetNSPath: '/x\0y' });
     await refused([], 'open /x y: no such file or directory', { NetNSPath: '/x\ny' });
   });
 });
 
-describe('the folder', () => {
-  test('must be one that can be made', async () => {
+describe('the folder for sockets', () => {
+  test('must be one that can be created', async () => {
     const file = join(scratch, 'file');
     writeFileSync(file, '');
     await refused([mapping()], `mkdir ${file}/rp: not a directory`, { TmpDir: file });
@@ -375,14 +375,14 @@ describe('the folder', () => {
   });
 
   test.for(['', '.', '..', '../x', 'a/b', '/', 'a\0'])(
-    'is not left by a container that is called %j',
+    'is never left by the id of a container: %j',
     async (ContainerID) => {
       await refused([mapping()], /^invalid ContainerID: "/, { ContainerID, RootlessCNI: true });
       await accepted([mapping()], { ContainerID });
     },
   );
 
-  test('takes no socket of a name that is too long', async () => {
+  test('is not used for a socket whose name is too long', async () => {
     const changes = { ContainerID: 'c'.repeat(300), RootlessCNI: true };
     await refused(
       [mapping()],
@@ -391,7 +391,7 @@ describe('the folder', () => {
     );
   });
 
-  test('takes a socket of two kinds only', async () => {
+  test('is used for the two kinds of sockets only', async () => {
     const config = caller.config([mapping()], { RootlessCNI: true });
     const env = { ...process.env, SPLICEPORT_RELOAD_SOCKET: 'dgram' };
     const text = 'SPLICEPORT_RELOAD_SOCKET is neither seqpacket nor stream: "dgram"';

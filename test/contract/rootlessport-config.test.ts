@@ -17,7 +17,7 @@ const port = (what: string, name: string) =>
 const oldPort = (what: string, name: string) =>
   unmarshal(what, `PortMapping.Mappings.${name}`, 'int32');
 
-describe('what is not JSON is refused in one line', () => {
+describe('a configuration that is not JSON is rejected in one line', () => {
   test.for<[string, string | Buffer]>([
     ['nothing', ''],
     ['white space', ' \n\t '],
@@ -40,7 +40,7 @@ describe('what is not JSON is refused in one line', () => {
   });
 });
 
-describe('what has no place to be decoded to is refused', () => {
+describe('a value of the wrong type is rejected', () => {
   test.for<[string, string]>([
     ['[]', 'json: cannot unmarshal array into Go value of type rootlessport.Config'],
     ['"x"', 'json: cannot unmarshal string into Go value of type rootlessport.Config'],
@@ -92,30 +92,30 @@ describe('what has no place to be decoded to is refused', () => {
     await expectRefusal(caller, input, text);
   });
 
-  test('the first of several mistakes is told', async () => {
+  test('with a report of the first of several mistakes', async () => {
     const input = '{"Mappings":[{"host_port":-5},{"host_port":-6}],"ExitFD":"x"}';
     await expectRefusal(caller, input, port('number -5', 'host_port'));
   });
 
-  test('a mistake that a later value of the same key replaces is a mistake all the same', async () => {
+  test('even if a later value of the same key is valid', async () => {
     const input = '{"ExitFD":"x","ExitFD":3,"NetNSPath":""}';
     await expectRefusal(caller, input, unmarshal('string', 'Config.ExitFD', 'int'));
   });
 });
 
-describe('nesting', () => {
+describe('nesting in a configuration', () => {
   const nested = (depth: number) => `{"x":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
 
-  test('is passed over in a value that is not known, up to the depth of 10,000', async () => {
+  test('is ignored in an unknown value, up to a depth of 10,000', async () => {
     await expectRefusal(caller, nested(10_000), 'missing NetNSPath');
   });
 
-  test.for([10_001, 5_000_000])('of the depth %i is refused', async (depth) => {
+  test.for([10_001, 5_000_000])('of the depth %i is rejected', async (depth) => {
     await expectRefusal(caller, nested(depth), 'exceeded max depth');
   });
 });
 
-describe('large input is read in full', () => {
+describe('a large configuration is read in full', () => {
   test.for<[string, string]>([
     ['a string of 10 MiB', `{"x":"${'\\"'.repeat(5 * MiB)}"}`],
     ['10 MiB of array elements', `{"x":[${'{},'.repeat(3 * MiB)}null]}`],
@@ -125,7 +125,7 @@ describe('large input is read in full', () => {
     await expectRefusal(caller, input, 'missing NetNSPath');
   });
 
-  test('a text of 10 MiB is told in part, on one line', async () => {
+  test('and an error quotes a text of 10 MiB in part, on one line', async () => {
     const mapping = { host_port: 1, container_port: 1, protocol: '\u2028x'.repeat(2 * MiB) };
     await expectRefusal(
       caller,
@@ -135,7 +135,7 @@ describe('large input is read in full', () => {
   });
 });
 
-describe('keys', () => {
+describe('keys of a configuration', () => {
   const fds = '"ExitFD":3,"ReadyFD":77';
 
   test.for<[string, string, string]>([
@@ -171,13 +171,13 @@ describe('keys', () => {
     await expectRefusal(caller, input, text);
   });
 
-  test('null for the whole is a configuration of zero values', async () => {
+  test('are all missing if the whole configuration is null', async () => {
     await expectRefusal(caller, 'null', 'missing NetNSPath');
   });
 });
 
-describe('text', () => {
-  test('that is no UTF-8 is read as replacement characters', async () => {
+describe('text in a configuration', () => {
+  test('that is not UTF-8 is read as replacement characters', async () => {
     const [before, after] = JSON.stringify(caller.config([{ host_port: 1, protocol: '<>' }])).split(
       '<>',
     );
@@ -189,7 +189,7 @@ describe('text', () => {
     await expectRefusal(caller, input, 'unknown proto: "\ufffd"');
   });
 
-  test('is quoted as Go quotes it', async () => {
+  test('is quoted in errors as Go quotes it', async () => {
     const protocol = 'x"\\\n\t\u0001\u007f\u00e9\u00ad\u200b\u{1f600}\u{e0001}';
     const text =
       String.raw`unknown proto: "x\"\\\n\t\x01\x7f` +
@@ -208,7 +208,7 @@ describe('shapes of mappings', () => {
     await run.letGo();
   }
 
-  test('of both kinds stand beside each other', async () => {
+  test('can both be in one configuration', async () => {
     const [first, second] = [await freePort(), await freePort()];
     await mappedPorts([
       { host_ip: '', container_port: 80, host_port: first, range: 1, protocol: 'tcp' },
@@ -216,13 +216,13 @@ describe('shapes of mappings', () => {
     ]);
   });
 
-  test('the old one ignores a range, the new one ignores the old keys', async () => {
+  test('have keys of their own: the old one ignores a range, the new one the old keys', async () => {
     const taken = { hostPort: 0, containerPort: 0, protocol: 'tcp' };
     await expectRefusal(caller, caller.config([{ ...taken, Range_: 0 }]), 'invalid ParentPort: 0');
     await mappedPorts([{ ...taken, range: 0 }]);
   });
 
-  test('without a range, or with null for one, are one port', async () => {
+  test('map one port if the range is null or missing', async () => {
     for (const range of [undefined, null, 1]) {
       const host_port = await freePort();
       await using run = new Run(
@@ -235,13 +235,13 @@ describe('shapes of mappings', () => {
     }
   });
 
-  test('with nothing in them are of the old kind, which has no protocol then', async () => {
+  test('are of the old kind if they are empty, without a protocol', async () => {
     for (const mapping of [{}, null]) {
       await expectRefusal(caller, caller.config([mapping]), 'unknown proto: ""');
     }
   });
 
-  test('a later list replaces an earlier one, null makes it empty', async () => {
+  test('are those of the last list, or none if it is null', async () => {
     const config = JSON.stringify(caller.config([{}]));
     const replaced = config.replace(/}$/, ',"mappings":[]}');
     const emptied = config.replace(/}$/, ',"MAPPINGS":null}');

@@ -31,14 +31,14 @@ async function expectForwarded(): Promise<void> {
   expect(await askTcp({ port: fixture.port }, 'hello')).toBe('hello');
 }
 
-describe('ready', () => {
-  test('is said when the port answers, by one character and the end', async () => {
+describe('readiness of the helper', () => {
+  test('is reported when the port answers, by one character and the end of the pipe', async () => {
     await using run = new Run(config());
     expect(await within(run.readiness, 'readiness')).toBe('1');
     await expectForwarded();
   });
 
-  test('comes after the configuration has ended, however it is cut', async () => {
+  test('comes after the end of the configuration, in however many pieces it arrives', async () => {
     const { readEnd, writeEnd } = makePipe();
     await using run = new Run('', { stdin: readEnd });
     closeSync(readEnd);
@@ -50,7 +50,7 @@ describe('ready', () => {
     await expectForwarded();
   });
 
-  test('comes from a standard input that does not block, too', async () => {
+  test('comes with a non-blocking stdin too', async () => {
     const path = join(fixture.caller.folder, 'stdin');
     execFileSync('mkfifo', [path]);
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -65,7 +65,7 @@ describe('ready', () => {
     await run.ready();
   });
 
-  test('makes the folder for sockets, for the user alone, and nothing else', async () => {
+  test('leaves the folder for sockets, open only to the user, and nothing else', async () => {
     const folder = join(fixture.caller.folder, 'a', 'b');
     await using run = new Run(config({ TmpDir: folder }));
     await run.ready();
@@ -73,7 +73,7 @@ describe('ready', () => {
     expect(statSync(join(folder, 'rp')).mode & 0o777).toBe(0o700);
   });
 
-  test('lets go of output: both pipes end, and /dev/null is in their place', async () => {
+  test('releases stdout and stderr, and puts /dev/null in their place', async () => {
     await using run = new Run(config());
     await run.ready();
     await run.released();
@@ -81,14 +81,14 @@ describe('ready', () => {
     expect(run.stdout).toBe('');
   });
 
-  test('closes the descriptor that it was said through', async () => {
+  test('closes the descriptor that it was reported on', async () => {
     await using run = new Run(config());
     const pipe = readlinkSync(`/proc/${run.pid}/fd/4`);
     await run.ready();
     expect(describeFds(run.pid)).not.toContain(pipe);
   });
 
-  test('does not need a caller that listens', async () => {
+  test('does not need a caller that reads it', async () => {
     const { readEnd, writeEnd } = makePipe();
     closeSync(readEnd);
     await using run = new Run(config(), { readyFd: writeEnd });
@@ -116,8 +116,8 @@ describe('ready', () => {
   });
 });
 
-describe('the end', () => {
-  test('comes with the end of the pipe, not with what is written to it', async () => {
+describe('the exit of the helper', () => {
+  test('comes with the end of the pipe, not with data in it', async () => {
     await using run = new Run(config());
     await run.ready();
     for (let written = 0; written < 256; written++) {
@@ -138,7 +138,7 @@ describe('the end', () => {
     expect(fixture.caller.files()).toEqual(['rp']);
   });
 
-  test('removes the socket, frees the port and ends the connections', async () => {
+  test('removes the socket, frees the port and cuts the connections', async () => {
     await using run = new Run(config({ RootlessCNI: true }));
     await run.ready();
     const clients = await Promise.all(
@@ -154,7 +154,7 @@ describe('the end', () => {
     await expectForwarded();
   });
 
-  test('comes at once when the pipe has ended before', async () => {
+  test('comes at once if the pipe has ended before', async () => {
     const { readEnd, writeEnd } = makePipe();
     closeSync(writeEnd);
     await using run = new Run(config({ RootlessCNI: true }), { exitFd: readEnd });
@@ -164,7 +164,7 @@ describe('the end', () => {
     expect(fixture.caller.files()).toEqual(['rp']);
   });
 
-  test.for(['/dev/null', 'a file'])('comes at once when the descriptor is %s', async (kind) => {
+  test.for(['/dev/null', 'a file'])('comes at once if the descriptor is %s', async (kind) => {
     const path = kind === 'a file' ? join(fixture.caller.folder, 'exit') : kind;
     if (kind === 'a file') writeFileSync(path, 'x'.repeat(100_000));
     const fd = openSync(path, 'r');
@@ -174,7 +174,7 @@ describe('the end', () => {
     expect((await within(run.outcome, 'the end')).code).toBe(0);
   });
 
-  test('does not come with SIGUSR1, nor does an inspector', async () => {
+  test('does not come with SIGUSR1, which opens no inspector either', async () => {
     await using run = new Run(config());
     await run.ready();
     for (let asked = 0; asked < 50; asked++) await expectForwarded();
@@ -195,7 +195,7 @@ describe('the end', () => {
   });
 
   test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    'comes with %s also while the configuration is awaited',
+    'comes with %s also while the configuration is still read',
     async (signal) => {
       await using run = new Run('{', { holdStdin: true });
       await until(
@@ -208,7 +208,7 @@ describe('the end', () => {
     },
   );
 
-  test('of a helper that fails does not need a caller that reads', async () => {
+  test('does not need a caller that reads the error', async () => {
     const command = ['bash', '-c', '"$0" | true; exit ${PIPESTATUS[0]}', executable];
     await using run = new Run('{}', { command });
     expect((await within(run.outcome, 'the end')).code).toBe(1);

@@ -37,14 +37,14 @@ const withOpenUmask = { command: ['sh', '-c', 'umask 0 && exec "$0"', executable
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
 describe('the reload socket', () => {
-  test('is this user’s alone, whatever the umask', async () => {
+  test('is open only to this user, whatever the umask', async () => {
     await using run = await new Run(config(), withOpenUmask).ready();
     expect(modeOf(socketPath())).toBe(0o600);
     expect(modeOf(dirname(socketPath()))).toBe(0o700);
     await run.letGo();
   });
 
-  test('closes a folder to others that was open to them', async () => {
+  test('closes a folder to other users that was open to them', async () => {
     mkdirSync(dirname(socketPath()));
     chmodSync(dirname(socketPath()), 0o755);
     await using run = await new Run(config()).ready();
@@ -53,7 +53,7 @@ describe('the reload socket', () => {
     await run.letGo();
   });
 
-  test('is not made in a folder that a link leads to', async () => {
+  test('is not created in a folder that is a link', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'spliceport-elsewhere-'));
     symlinkSync(elsewhere, dirname(socketPath()));
     try {
@@ -66,7 +66,7 @@ describe('the reload socket', () => {
   });
 
   test.skipIf(isWithoutStrangers('the reload socket with strangers'))(
-    'refuses another user, with the reason, where the modes of files would let it in',
+    'rejects another user with the reason, even if the modes of files allow it',
     async () => {
       await using run = await new Run(config()).ready();
       chmodSync(fixture.caller.folder, 0o755);

@@ -55,7 +55,7 @@ async function expectRetarget(type: UnixSocketType, path = socketPath()): Promis
   }
 }
 
-describe('the socket', () => {
+describe('the reload socket', () => {
   test.for<[string, UnixSocketType, () => object[], NodeJS.ProcessEnv]>([
     ['mappings with ranges', 'seqpacket', range, {}],
     ['mappings without', 'stream', single, {}],
@@ -72,19 +72,19 @@ describe('the socket', () => {
 
   const rangeOfNone = () => [{ range: 0, protocol: 'tcp' }];
 
-  test('is there without ports too, as seqpacket', async () => {
+  test('exists without ports too, as seqpacket', async () => {
     await using run = await start([]);
     expect(await requestReload('seqpacket', socketPath(), '"127.0.0.1"\n')).toBe('OK');
     await run.letGo();
   });
 
-  test('is not there when it is not asked for', async () => {
+  test('does not exist if the configuration does not ask for it', async () => {
     await using run = await start(range(), { RootlessCNI: false });
     expect(fixture.caller.files()).toEqual(['rp']);
     await run.letGo();
   });
 
-  test.for([107, 108, 400, 3_000])('has a path of more than %i bytes', async (length) => {
+  test.for([107, 108, 400, 3_000])('may have a path of more than %i bytes', async (length) => {
     let folder = fixture.caller.folder;
     while (folder.length + '/rp/c0ffee'.length <= length) folder = join(folder, 'x'.repeat(90));
     await using run = await start(range(), { TmpDir: folder });
@@ -96,7 +96,7 @@ describe('the socket', () => {
     expect(() => statSync(path)).toThrow('ENOENT');
   });
 
-  test('takes the place of one that a killed helper left', async () => {
+  test('replaces one that a killed helper left', async () => {
     await using killed = await start(range());
     await killed.kill('SIGKILL');
     expect(statSync(socketPath()).isSocket()).toBe(true);
@@ -106,7 +106,7 @@ describe('the socket', () => {
     expect(fixture.caller.files()).toEqual(['rp']);
   });
 
-  test('takes the place of a file', async () => {
+  test('replaces a file', async () => {
     mkdirSync(dirname(socketPath()));
     writeFileSync(socketPath(), 'not a socket');
     await using run = await start(range());
@@ -114,7 +114,7 @@ describe('the socket', () => {
     await run.letGo();
   });
 
-  test('does not take the place of a folder', async () => {
+  test('does not replace a folder', async () => {
     mkdirSync(socketPath(), { recursive: true });
     const config = fixture.caller.config(range(), { RootlessCNI: true });
     const text = `bind ${socketPath()}: address already in use`;
@@ -122,7 +122,7 @@ describe('the socket', () => {
     await expectRefusal(other, config, text, { ports: [fixture.port] });
   });
 
-  test('that is another helper’s by then is not removed at the end', async () => {
+  test('is not removed at the exit if it is another helper’s by then', async () => {
     await using first = await start([]);
     await using second = await start(range());
     await first.letGo();
@@ -132,7 +132,7 @@ describe('the socket', () => {
   });
 });
 
-describe('a request', () => {
+describe('a reload request', () => {
   test.for<[string, string, string]>([
     ['without a line break', '"127.0.0.3"', '127.0.0.3'],
     ['with white space around it', ' \n\t"127.0.0.3" \n', '127.0.0.3'],
@@ -153,7 +153,7 @@ describe('a request', () => {
     }
   });
 
-  test('for no address keeps to the address that the host listens on, where that is set', async () => {
+  test('without an address uses the address that the host listens on, if that is set', async () => {
     const [here, there] = range();
     await using run = await start([{ ...here, host_ip: '127.0.0.3' }, ...(there ? [there] : [])], {
       ChildIP: '127.0.0.2',
@@ -182,7 +182,7 @@ describe('a request', () => {
     await run.letGo();
   });
 
-  test('in pieces, on a stream, is read to its end', async () => {
+  test('that comes in pieces on a stream is read to its end', async () => {
     await using run = await start(single());
     using client = new ReloadClient('stream', socketPath());
     for (const character of ' \n "127.0.0.3"') {
@@ -220,7 +220,7 @@ describe('a request', () => {
       /^rootless port failed to add port: invalid ChildIP: "ä+$/,
     ],
     ['of 100,000 bytes', `"${'x'.repeat(100_000)}"\n`, /^rootless port failed to decode ports: /],
-  ])('%s is answered by what is wrong, in 512 bytes at most', async ([, request, reply]) => {
+  ])('%s is answered with the error, in 512 bytes at most', async ([, request, reply]) => {
     for (const type of ['seqpacket', 'stream'] as const) {
       await using run = await start(type === 'stream' ? single() : range(), {
         ChildIP: '127.0.0.2',
@@ -239,7 +239,7 @@ describe('a request', () => {
   });
 });
 
-test('a packet is a request, whatever is missing at its end', async () => {
+test('a packet to the reload socket is a request even if its end is missing', async () => {
   await using run = await start(range());
   const text = /^rootless port failed to decode ports: /;
   for (const request of ['garbage', '"127.0.0.1', ' ']) {
@@ -248,12 +248,12 @@ test('a packet is a request, whatever is missing at its end', async () => {
   await run.letGo();
 });
 
-describe('a rude client', () => {
+describe('a client of the reload socket', () => {
   const types = ['seqpacket', 'stream'] as const;
   const started = (type: UnixSocketType, options: RunOptions = {}) =>
     start(type === 'stream' ? single() : range(), {}, options);
 
-  test.for(types)('that is silent holds up nobody, and is let go: %s', async (type) => {
+  test.for(types)('that is silent delays nobody, and is disconnected: %s', async (type) => {
     await using run = await started(type);
     const fds = openFds(run.pid);
     const silent = Array.from({ length: 40 }, () => new ReloadClient(type, socketPath()));
@@ -270,7 +270,7 @@ describe('a rude client', () => {
     await run.letGo();
   });
 
-  test.for(types)('that leaves early, at any point, leaves no trace: %s', async (type) => {
+  test.for(types)('that disconnects early, at any point, leaves nothing open: %s', async (type) => {
     await using run = await started(type);
     for (let round = 0; round < 50; round++) {
       const client = new ReloadClient(type, socketPath());
@@ -282,7 +282,7 @@ describe('a rude client', () => {
     await run.letGo();
   });
 
-  test('that sends a mebibyte is let go', async () => {
+  test('that sends a mebibyte is disconnected', async () => {
     await using run = await started('stream');
     using client = new ReloadClient('stream', socketPath());
     let sent = 0;
@@ -320,8 +320,8 @@ describe('a rude client', () => {
   });
 });
 
-describe('under load', () => {
-  test('200 reloads refuse no connection and cut none', { timeout: 60_000 }, async () => {
+describe('a forward under load', () => {
+  test('rejects and cuts no connection during 200 reloads', { timeout: 60_000 }, async () => {
     const echoes: TcpService[] = [];
     for (const address of addresses)
       echoes.push(

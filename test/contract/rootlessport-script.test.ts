@@ -78,32 +78,32 @@ function withoutUsualPlaces(): void {
   writeFileSync(script, text.replaceAll(usual, '/nowhere/node'));
 }
 
-describe('node', () => {
-  test('is the one of the build, without a PATH', () => {
+describe('the node that runs the helper', () => {
+  test('is the one that built it, even without a PATH', () => {
     writeFileSync(join(folder, 'lib/node-path'), `${fakeNode('recorded')}\n`);
     expect(start().stdout).toBe('recorded\n');
   });
 
-  test('is the one that SPLICEPORT_NODE names, above all', () => {
+  test('is the one that SPLICEPORT_NODE names, before any other', () => {
     writeFileSync(join(folder, 'lib/node-path'), `${fakeNode('recorded')}\n`);
     expect(start({ env: { SPLICEPORT_NODE: fakeNode('named') } }).stdout).toBe('named\n');
   });
 
-  test('is another when the named one cannot be run', () => {
+  test('is another if the named one cannot be run', () => {
     writeFileSync(join(folder, 'lib/node-path'), `${fakeNode('recorded')}\n`);
     for (const path of [join(folder, 'nothing'), folder, join(folder, 'lib/node-path')]) {
       expect(start({ env: { SPLICEPORT_NODE: path } }).stdout).toBe('recorded\n');
     }
   });
 
-  test('is the one of PATH when it is nowhere else', () => {
+  test('is the one in PATH if there is no other', () => {
     withoutUsualPlaces();
     rmSync(join(folder, 'lib/node-path'));
     fakeNode('node');
     expect(start({ env: { PATH: join(folder, 'bin') } }).stdout).toBe('node\n');
   });
 
-  test('that is nowhere is told on standard output, with the remedy', () => {
+  test('is reported as missing on stdout, with the fix', () => {
     withoutUsualPlaces();
     writeFileSync(join(folder, 'lib/node-path'), join(folder, 'nothing'));
     const stdout = 'spliceport cannot find node: set SPLICEPORT_NODE to its path\n';
@@ -112,8 +112,8 @@ describe('node', () => {
   });
 });
 
-describe('the bundle', () => {
-  test('that has not been built is told on standard output', () => {
+describe('the helper’s bundle', () => {
+  test('is reported on stdout if it has not been built', () => {
     rmSync(join(folder, 'lib/engines/podman.cjs'));
     const { status, stdout, stderr } = start();
     expect(stdout).toMatch(
@@ -122,7 +122,7 @@ describe('the bundle', () => {
     expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
   });
 
-  test('that finds no addon tells so on standard output', () => {
+  test('reports on stdout that it finds no addon', () => {
     copyFileSync(
       join(executable, '../../lib/engines/podman.cjs'),
       join(folder, 'lib/engines/podman.cjs'),

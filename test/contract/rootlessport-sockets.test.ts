@@ -68,7 +68,7 @@ describe('the host socket', () => {
     });
   }
 
-  test('of a range is one for each port, in order', async () => {
+  test('for a range is one for each port, in order', async () => {
     const services = [];
     for (let offset = 1; offset <= 5; offset++) {
       const greeting = { kind: 'greet', text: String(offset) } as const;
@@ -83,7 +83,7 @@ describe('the host socket', () => {
     for (const service of services) await service.close();
   });
 
-  test('of both protocols and of many mappings stand beside each other', async () => {
+  test('for both protocols can be beside those of other mappings', async () => {
     const other = await freePort();
     const old = {
       hostPort: other,
@@ -99,7 +99,7 @@ describe('the host socket', () => {
     await run.letGo();
   });
 
-  test('of a thousand ports are all there, and all gone', async () => {
+  test('for each of a thousand ports is opened, and closed at the exit', async () => {
     const first = await freePorts(1_000);
     const range = fixture.mapping({ host_port: first, range: 1_000 });
     await using run = await new Run(fixture.caller.config([range])).ready();
@@ -111,7 +111,7 @@ describe('the host socket', () => {
   });
 });
 
-describe('the target', () => {
+describe('the target of a published port', () => {
   const greet = (address: string) => ({ kind: 'greet', text: address }) as const;
   const servers = ['127.0.0.1', '127.0.0.2', '127.0.0.3', '::1'];
   let serverPort: number;
@@ -178,7 +178,7 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
   test.for([
     ['10.77.0.1', '127.0.0.1'],
     ['10.77.0.2', '10.77.0.2'],
-  ])('is for %s, which is the first or not, %s', async ([host_ip = '', target = '']) => {
+  ])('is for %s, which may be the first address, %s', async ([host_ip = '', target = '']) => {
     const service = await fixture.container.tcp(
       { kind: 'greet', text: target },
       { address: target, port: 0 },
@@ -192,7 +192,7 @@ describe.skipIf(isMissing(iproute2, addresses))(addresses, () => {
     await service.close();
   });
 
-  test('is never dialed from a loopback address that the container would trust', async () => {
+  test('is never connected to from a loopback address, which the container would trust', async () => {
     const service = await fixture.container.tcp(
       { kind: 'greet', text: '' },
       { address: '10.77.0.2' },

@@ -63,7 +63,7 @@ describe('the helper’s log', () => {
     });
   }
 
-  test('has a line for a session that has ended, where it is asked for', async () => {
+  test('has a line for a session that has ended, if it is configured', async () => {
     await using run = start({ sessions: true });
     await run.ready();
     await talk();
@@ -95,9 +95,9 @@ describe('the helper’s log', () => {
   });
 
   test.each([
-    ['it is not asked for', {}],
+    ['it is not configured', {}],
     ['its level does not have them', { sessions: true, level: 'warn' }],
-  ])('has none where %s', async (_, settings) => {
+  ])('has no line for a session if %s', async (_, settings) => {
     await using run = start(settings);
     await run.ready();
     await talk();
@@ -116,7 +116,7 @@ describe('spliceport forward', () => {
       ...args,
     ]);
 
-  test('has a line for each session that has ended, with --log-sessions', async () => {
+  test('logs each session that has ended with --log-sessions', async () => {
     await using run = forward(fixture.echo.port, '--log-sessions');
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await talk();
@@ -126,7 +126,7 @@ describe('spliceport forward', () => {
     ]);
   });
 
-  test('has it as text, and of a client that is refused, too', async () => {
+  test('logs sessions as text, and rejected clients too', async () => {
     const args = ['--log-sessions', '--log-format', 'text', '--deny', '127.0.0.0/8'];
     await using run = forward(fixture.echo.port, ...args);
     await run.until(() => run.stdout.includes('\n'), 'the forward');
@@ -135,7 +135,7 @@ describe('spliceport forward', () => {
     expect(run.stderr).toMatch(/info tcp 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+: denied, 0 bytes/);
   });
 
-  test('has it among the events of --json, whatever the level of the log is', async () => {
+  test('prints ended sessions as events of --json, at any level of the log', async () => {
     await using run = forward(
       fixture.echo.port,
       '--log-sessions',
@@ -150,8 +150,8 @@ describe('spliceport forward', () => {
 
   test.each([
     ['without --log-sessions', []],
-    ['where the level has no such lines', ['--log-sessions', '--log-level', 'warn']],
-  ])('has none %s', async (_, args) => {
+    ['if the level has no such lines', ['--log-sessions', '--log-level', 'warn']],
+  ])('logs no session %s', async (_, args) => {
     await using run = forward(fixture.echo.port, ...args);
     await run.until(() => run.stdout.includes('\n'), 'the forward');
     await talk();

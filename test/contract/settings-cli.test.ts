@@ -30,13 +30,13 @@ function write(content: string | object): string {
 const withFile = (content: string | object) => ({ env: { SPLICEPORT_CONFIG: write(content) } });
 
 describe('spliceport settings check', () => {
-  test('says that a file is right', async () => {
+  test('reports that a file is valid', async () => {
     const options = withFile({ defaults: { workers: 1 } });
     const { code, stdout } = await cli(['settings', 'check'], options);
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${folder}/settings.json: OK\n` });
   });
 
-  test('tells of all that is wrong, in order, and exits with 2', async () => {
+  test('reports everything that is invalid, in order, and exits with 2', async () => {
     const path = write('{"nonsense": 1,\n"defaults": {"workers": 0, "maxFlows": -1}}');
     const { code, stdout } = await cli(['settings', 'check', path]);
     expect(code).toBe(2);
@@ -60,7 +60,7 @@ describe('spliceport settings check', () => {
     });
   });
 
-  test('says where a file would be', async () => {
+  test('prints the path where a file would be read', async () => {
     const env = { SPLICEPORT_CONFIG: '', XDG_CONFIG_HOME: folder };
     const { code, stdout } = await cli(['settings', 'check'], { env });
     expect(code).toBe(0);
@@ -71,7 +71,7 @@ describe('spliceport settings check', () => {
 describe('spliceport settings show', () => {
   const rules = [{ match: { hostPort: 443 }, set: { sourceAddress: 'transparent' } }];
 
-  test('shows what holds, what the file says of it, and rules', async () => {
+  test('shows the effective values, what the file sets, and the rules', async () => {
     const options = withFile({ defaults: { maxFlows: 7, log: { level: 'warn' } }, rules });
     const { code, stdout } = await cli(['settings', 'show'], options);
     expect(code).toBe(0);
@@ -81,7 +81,7 @@ describe('spliceport settings show', () => {
     expect(stdout).toMatch(/^rules\[0\] +hostPort 443 +sourceAddress transparent$/m);
   });
 
-  test('shows it as JSON', async () => {
+  test('shows the settings as JSON with --json', async () => {
     const { stdout } = await cli(['settings', 'show', '--json'], withFile({ rules }));
     const shown = JSON.parse(stdout) as { settings: object };
     expect(shown).toMatchObject({ path: `${folder}/settings.json`, problems: [], rules });
@@ -92,7 +92,7 @@ describe('spliceport settings show', () => {
 describe('spliceport forward', () => {
   const args = () => ['forward', '--json', '127.0.0.1:0:80', '--pid', String(container.pid)];
 
-  test('refuses a wrong settings file, and says how to do without', async () => {
+  test('rejects an invalid settings file, and names the option to ignore it', async () => {
     const outcome = await cli(args(), withFile('{"defaults": {"workers": 0}}'));
     expect(outcome.code).toBe(2);
     expect(outcome.stderr).toMatch(
@@ -102,7 +102,7 @@ describe('spliceport forward', () => {
     await run.event('ready');
   });
 
-  test('takes settings, and the command line before them', async () => {
+  test('uses the settings file, and options override it', async () => {
     const options = withFile({ defaults: { sourceAddress: 'proxy-v2', controlSocket: false } });
     await using run = new CliRun(args(), options);
     const ready = await run.event('ready');
@@ -115,7 +115,7 @@ describe('spliceport forward', () => {
   });
 });
 
-describe('what is published', () => {
+describe('the published schema of settings', () => {
   const published = readFileSync(`${root}docs/settings.schema.json`, 'utf8');
   const page = readFileSync(`${root}docs/settings.md`, 'utf8');
   const schema = JSON.parse(published) as {
@@ -136,13 +136,10 @@ describe('what is published', () => {
 
   test('has examples', () => expect(examples.length).toBeGreaterThan(3));
 
-  test.each(examples)(
-    'has an example that is right by the program and by the schema: %s',
-    (text) => {
-      expect(loadSettings(write(text)).problems).toEqual([]);
-      const validate = new Ajv2020().compile(schema);
-      const value: unknown = JSON.parse(text.replaceAll(/\/\/.*$/gm, ''));
-      expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
-    },
-  );
+  test.each(examples)('has an example that is valid for the program and the schema: %s', (text) => {
+    expect(loadSettings(write(text)).problems).toEqual([]);
+    const validate = new Ajv2020().compile(schema);
+    const value: unknown = JSON.parse(text.replaceAll(/\/\/.*$/gm, ''));
+    expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
+  });
 });

@@ -51,7 +51,7 @@ async function ask<T>(run: Run, path: string): Promise<T> {
 
 const noticesOf = async (run: Run) => (await ask<ForwarderInfo>(run, '/v1/forwarder')).notices;
 
-describe('a wrong settings file', () => {
+describe('an invalid settings file', () => {
   test.each<[string, string | object, RegExp]>([
     [
       'a wrong value',
@@ -64,7 +64,7 @@ describe('a wrong settings file', () => {
       /settings\.json:1:3: not JSON: expected a value, or a key in double quotes$/,
     ],
     ['an unknown key', { default: {} }, /settings\.json:1:2: default: unknown; expected one of/],
-  ])('with %s does not stop a container, and is told of', async (_, content, notice) => {
+  ])('with %s does not stop a container, and is reported', async (_, content, notice) => {
     await using run = start(write(content));
     await run.ready();
     expect(await askTcp({ port: fixture.port }, 'through')).toBe('through');
@@ -77,16 +77,19 @@ describe('a wrong settings file', () => {
     expect(stderr).toMatch(/^spliceport: settings file [^\n]*\n$/);
   });
 
-  test.each(['missing', 'a folder', 'a pipe'])('that is %s does not either', async (kind) => {
-    const path = join(fixture.caller.folder, 'odd');
-    if (kind === 'a folder') mkdirSync(path);
-    if (kind === 'a pipe') execFileSync('mkfifo', [path]);
-    await using run = start(path);
-    await run.ready();
-    expect(await noticesOf(run)).toEqual([expect.stringMatching(/odd: cannot be read: /)]);
-  });
+  test.each(['missing', 'a folder', 'a pipe'])(
+    'that is %s does not stop a container, and is reported',
+    async (kind) => {
+      const path = join(fixture.caller.folder, 'odd');
+      if (kind === 'a folder') mkdirSync(path);
+      if (kind === 'a pipe') execFileSync('mkfifo', [path]);
+      await using run = start(path);
+      await run.ready();
+      expect(await noticesOf(run)).toEqual([expect.stringMatching(/odd: cannot be read: /)]);
+    },
+  );
 
-  test('keeps out whom it keeps out all the same', async () => {
+  test('still rejects the clients that its deny list rejects', async () => {
     await using run = start(write({ defaults: { workers: 'two', deny: ['127.0.0.0/8'] } }));
     await run.ready();
     expect(await isServed({ port: fixture.port })).toBe(false);
@@ -96,7 +99,7 @@ describe('a wrong settings file', () => {
   test.each<[string, string | object]>([
     ['a block that is none', { defaults: { deny: ['127.0.0.0/08'] } }],
     ['an allow list in what is no JSON', '{ defaults: { allow: ["127.0.0.1"] } }'],
-  ])('with %s opens no port, and says why', async (_, content) => {
+  ])('with %s opens no port, and is reported', async (_, content) => {
     await using run = start(write(content));
     const { code, stdout, stderr } = await run.outcome;
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
@@ -106,7 +109,7 @@ describe('a wrong settings file', () => {
     expect(await isRefused({ port: fixture.port })).toBe(true);
   });
 
-  test('is no excuse for a wrong configuration', async () => {
+  test('does not hide an invalid configuration', async () => {
     await using run = start(write('{'), fixture.caller.config([mapping({ protocol: 'frob' })]));
     const { code, stdout } = await run.outcome;
     expect({ code, stdout }).toEqual({ code: 1, stdout: 'unknown proto: "frob"\n' });
@@ -114,7 +117,7 @@ describe('a wrong settings file', () => {
 });
 
 describe('a settings file', () => {
-  test('in the user’s folder makes one line enough for every container', async () => {
+  test('in the user’s folder applies to every container', async () => {
     mkdirSync(join(fixture.caller.folder, 'spliceport'));
     write({ defaults: { sourceAddress: 'proxy-v2' } }, 'spliceport/config.json');
     await using run = start(undefined, undefined, {
@@ -128,7 +131,7 @@ describe('a settings file', () => {
     expect((await run.letGo()).stderr).toBe('');
   });
 
-  test('has rules for single ports of a published range', async () => {
+  test('can have rules for single ports of a published range', async () => {
     fixture.port = await freePorts(3);
     const rules = [
       {
@@ -149,13 +152,13 @@ describe('a settings file', () => {
     ]);
   });
 
-  test('keeps clients out by their address', async () => {
+  test('rejects clients by their address', async () => {
     await using run = start(write({ defaults: { deny: ['127.0.0.0/8'] } }));
     await run.ready();
     expect(await isServed({ port: fixture.port })).toBe(false);
   });
 
-  test('turns the control socket off, for one container', async () => {
+  test('can turn the control socket off for one container', async () => {
     const rules = [{ match: { containerId: 'c0ff' }, set: { controlSocket: false } }];
     await using run = start(write({ rules }));
     await run.ready();
@@ -169,7 +172,7 @@ describe('a settings file', () => {
     expect(existsSync(join(control(), `${run.pid}.sock`))).toBe(false);
   });
 
-  test('settles the type of the reload socket, unless the environment does', async () => {
+  test('sets the type of the reload socket, unless the environment does', async () => {
     const path = write({ defaults: { reloadSocket: 'stream' } });
     const config = fixture.caller.config([mapping()], { RootlessCNI: true });
     const socket = join(fixture.caller.folder, 'rp', 'c0ffee');

@@ -38,7 +38,7 @@ describe.each(['tcp', 'udp'] as const)('a forward that leads to itself by %s', (
     ['every IPv6 address', '::1', '::'],
     ['127.0.0.1, by no address in particular', '0.0.0.0', '127.0.0.1'],
   ];
-  test.each(hosts)('is refused at %s: %s', async (_what, target, address) => {
+  test.each(hosts)('is rejected at %s: %s', async (_what, target, address) => {
     const [port = 0] = await freePorts(1);
     await using forwarder = new Forwarder({ netns: here });
     const before = describeFds();
@@ -49,7 +49,7 @@ describe.each(['tcp', 'udp'] as const)('a forward that leads to itself by %s', (
     expect(await isRefused({ port })).toBe(true);
   });
 
-  test('is refused where others lie between, whichever closes the circle', async () => {
+  test('is rejected with others in between, whichever closes the circle', async () => {
     const [first = 0, second = 0, third = 0] = await freePorts(3);
     const specs = [
       [first, second],
@@ -67,7 +67,7 @@ describe.each(['tcp', 'udp'] as const)('a forward that leads to itself by %s', (
     }
   });
 
-  test('is refused by retarget too, which changes nothing then', async () => {
+  test('is rejected by retarget too, which then changes nothing', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(to(9, { protocol }));
     const before = [describeFds(), forwarder.list()];
@@ -78,7 +78,7 @@ describe.each(['tcp', 'udp'] as const)('a forward that leads to itself by %s', (
     expect([describeFds(), forwarder.list()]).toEqual(before);
   });
 
-  test('is not what leads to another address, protocol or namespace, or to a forward that is gone', async () => {
+  test('is not one to another address, protocol or namespace, or to a removed forward', async () => {
     const [port = 0] = await freePorts(1);
     const host = { address: '127.0.0.1', port };
     await using forwarder = new Forwarder({ netns: here });

@@ -36,7 +36,7 @@ async function portsTakenAndFree() {
 }
 
 describe('add', () => {
-  test('forwards a port that the kernel chose, and tells which', async () => {
+  test('forwards a port that the kernel chose, and returns it', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(loopback());
     expect(forward).toEqual({
@@ -51,7 +51,7 @@ describe('add', () => {
     expect(await askTcp(forward.host)).toBe('hello');
   });
 
-  test('takes text, and serves both families where no address is given', async () => {
+  test('accepts text, and serves both families if no address is given', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(`0:${server.port}`);
     expect(host).toMatchObject({ address: '::', dualStack: true });
@@ -70,7 +70,7 @@ describe('add', () => {
     expect(await isRefused({ address: refused, port: host.port })).toBe(true);
   });
 
-  test('gives snapshots that nobody can change', async () => {
+  test('returns snapshots that cannot be changed', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(loopback());
     for (const part of [forward, forward.host, forward.container])
@@ -80,7 +80,7 @@ describe('add', () => {
     expect(forwarder.get(99)).toBeUndefined();
   });
 
-  test('a taken port: the exact error, the side, and the stack of the call', async () => {
+  test('reports a port in use with the exact error, the side, and the stack of the call', async () => {
     using ports = await portsTakenAndFree();
     await using forwarder = new Forwarder({ netns: container.netns });
     const error: unknown = await forwarder
@@ -102,7 +102,7 @@ describe('add', () => {
     expect((error as Error).stack).toContain('forwarder-add.test.ts');
   });
 
-  test('an address that the host does not have: EADDRNOTAVAIL, and no retreat to another', async () => {
+  test('fails with EADDRNOTAVAIL for an address that the host does not have', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     for (const address of ['192.0.2.1', '2001:db8::1']) {
       await expect(
@@ -115,7 +115,7 @@ describe('add', () => {
     }
   });
 
-  test('a namespace that is missing: its port is free again', async () => {
+  test('frees the port again if the namespace is missing', async () => {
     using ports = await portsTakenAndFree();
     await using forwarder = new Forwarder({ netns: { path: '/run/no-such-netns' } });
     await expect(forwarder.add(loopback(ports.free))).rejects.toMatchObject({
@@ -124,7 +124,7 @@ describe('add', () => {
     expect(await isRefused({ port: ports.free })).toBe(true);
   });
 
-  test('a file that is no namespace: the call that failed, with side container', async () => {
+  test('reports a file that is not a namespace with the failed call and the side', async () => {
     await using forwarder = new Forwarder();
     for (const path of ['/etc/hostname', '/proc/self/ns/uts']) {
       await expect(forwarder.add(loopback(0, { netns: { path } }))).rejects.toMatchObject({
@@ -137,7 +137,7 @@ describe('add', () => {
     }
   });
 
-  test('the same port again: the id of the forward that has it', async () => {
+  test('names the forward that has the same port already', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     await forwarder.add(loopback());
     const { id, host } = await forwarder.add(loopback());
@@ -190,7 +190,7 @@ describe('addAll', () => {
     expect((await forwarder.add(loopback(ports.free))).id).toBe(1);
   });
 
-  test('the same port twice in one call: the id that the first would have had', async () => {
+  test('names the first of two forwards of one call that have the same port', async () => {
     using ports = await portsTakenAndFree();
     await using forwarder = new Forwarder({ netns: container.netns });
     const specs = [loopback(), loopback(ports.free), loopback(ports.free)];
@@ -200,7 +200,7 @@ describe('addAll', () => {
     });
   });
 
-  test('opens a namespace once for all its forwards, and lets go of it with the last', async () => {
+  test('opens a namespace once for all its forwards, and closes it with the last', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const before = openFds();
     const netnsFds = () => describeFds().filter((name) => name.startsWith('net:')).length;

@@ -53,7 +53,7 @@ describe('remove', () => {
     await ending;
   });
 
-  test('lets live sessions drain, and is fulfilled when the last has ended', async () => {
+  test('lets live sessions drain, and is fulfilled when the last one ends', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
@@ -72,7 +72,7 @@ describe('remove', () => {
     );
   });
 
-  test('ends what has not drained in time', async () => {
+  test('cuts sessions that have not drained in time', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     const ending = endingOf(await liveSession(forward));
@@ -82,7 +82,7 @@ describe('remove', () => {
     await ending;
   });
 
-  test('removes none when one is unknown', async () => {
+  test('removes none if one is unknown', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id } = await forwarder.add(toEcho());
     await expect(forwarder.remove([id, 2])).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe('close', () => {
     socket.destroy();
   });
 
-  test('lets sessions drain for the time it is given', async () => {
+  test('lets sessions drain for the given time', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
@@ -140,7 +140,7 @@ describe('close', () => {
     await within(closed, 'the end of the drain');
   });
 
-  test('holds what was to drain for longer to that time too', async () => {
+  test('limits removals with a longer drain time to that time too', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     const ending = endingOf(await liveSession(forward));
@@ -149,7 +149,7 @@ describe('close', () => {
     await Promise.all([removed, ending]);
   });
 
-  test('a second call without a drain time ends the drain', async () => {
+  test('ends the drain if it is called again without a drain time', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const ending = endingOf(await liveSession(await forwarder.add(toEcho())));
     const first = forwarder.close({ drainMs: LONG_MS });
@@ -157,7 +157,7 @@ describe('close', () => {
     await within(Promise.all([first, ending]), 'the first close');
   });
 
-  test('leaves nothing to do but to read the totals', async () => {
+  test('leaves only the totals to be read', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     expect(await askTcp(forward.host, 'hello')).toBe('hello');
@@ -178,7 +178,7 @@ describe('close', () => {
 });
 
 describe('an AbortSignal', () => {
-  test('closes the forwarder at once, and its reason is the cause of what fails after', async () => {
+  test('closes the forwarder at once, and its reason is the cause of later errors', async () => {
     const controller = new AbortController();
     const forwarder = new Forwarder({ netns: container.netns, signal: controller.signal });
     const { host } = await forwarder.add(toEcho());
@@ -217,7 +217,7 @@ describe('stats and sessions', () => {
     expect(forwarder.stats(unused.id)).toMatchObject({ sessionsTotal: 0, bytesToHost: 0 });
   });
 
-  test('tell who is connected', async () => {
+  test('list who is connected', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);

@@ -24,8 +24,8 @@ function hear(forwarder: Forwarder): string[] {
   return heard;
 }
 
-describe('events', () => {
-  test('tell of every forward that is added, retargeted and removed, in order', async () => {
+describe('events of a forwarder', () => {
+  test('report every forward that is added, retargeted or removed, in order', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const heard = hear(forwarder);
     await forwarder.addAll([toEcho(), toEcho()]);
@@ -43,7 +43,7 @@ describe('events', () => {
     ]);
   });
 
-  test('come when the change is in force, and before the call returns', async () => {
+  test('come when the change is in force, before the call returns', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const heard = hear(forwarder);
     const listed: (readonly Forward[])[] = [];
@@ -57,7 +57,7 @@ describe('events', () => {
     await removing;
   });
 
-  test('tell with a new target of the one before', async () => {
+  test('include the previous target with a new one', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const changes: (readonly Forward[])[] = [];
     forwarder.on('retargeted', (...change) => void changes.push(change));
@@ -67,7 +67,7 @@ describe('events', () => {
     expect(changes[0]?.[0]?.container.port).toBe(7);
   });
 
-  test('tell of nothing where a call fails', async () => {
+  test('report nothing if a call fails', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(toEcho());
     const heard = hear(forwarder);
@@ -79,7 +79,7 @@ describe('events', () => {
     expect(heard).toEqual([]);
   });
 
-  test('tell of what close() removes, once', async () => {
+  test('report what close() removes, once', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const heard = hear(forwarder);
     await forwarder.addAll([toEcho(), toEcho(), toEcho()]);
@@ -90,7 +90,7 @@ describe('events', () => {
     expect(removed.sort()).toEqual([1, 2, 3].map((id) => `removed ${id} 127.0.0.1`));
   });
 
-  test('tell of what a draining close() removes, at its beginning', async () => {
+  test('report at the beginning what a draining close() removes', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     await forwarder.add(toEcho());
     const heard = hear(forwarder);
@@ -100,7 +100,7 @@ describe('events', () => {
     expect(heard).toHaveLength(1);
   });
 
-  test('are no longer told to a listener that was taken away, nor twice to one that was given twice', async () => {
+  test('do not reach a removed listener, and reach one that was added twice once', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const added: number[] = [];
     const listener = ({ id }: Forward) => void added.push(id);
@@ -112,8 +112,8 @@ describe('events', () => {
   });
 });
 
-describe('a listener', () => {
-  test('that throws harms neither the call nor other listeners; it is an unhandled rejection', async () => {
+describe('a listener for events', () => {
+  test('that throws affects neither the call nor other listeners, and causes an unhandled rejection', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const unhandled: string[] = [];
     const note = (reason: Error) => void unhandled.push(reason.message);
@@ -142,10 +142,10 @@ describe('a listener', () => {
   });
 
   test.each<[string, unknown, unknown, string]>([
-    ['an event that there is not', 'gone', () => 0, 'ERR_SPLICEPORT_OUT_OF_RANGE'],
-    ['an event that is no text', 7, () => 0, 'ERR_SPLICEPORT_INVALID_ARG_TYPE'],
-    ['what is no function', 'added', 'f', 'ERR_SPLICEPORT_INVALID_ARG_TYPE'],
-  ])('is refused for %s', async (_what, event, listener, code) => {
+    ['an unknown event', 'gone', () => 0, 'ERR_SPLICEPORT_OUT_OF_RANGE'],
+    ['an event that is not a string', 7, () => 0, 'ERR_SPLICEPORT_INVALID_ARG_TYPE'],
+    ['a listener that is not a function', 'added', 'f', 'ERR_SPLICEPORT_INVALID_ARG_TYPE'],
+  ])('is rejected for %s', async (_what, event, listener, code) => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const call = () => forwarder.on(event as keyof ForwarderEvents, listener as () => void);
     expect(call).toThrow(expect.objectContaining({ code }) as Error);

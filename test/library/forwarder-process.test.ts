@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => container.stop());
 
-test('an engine that gets no descriptor: EMFILE with the side, and nothing left open or changed', async () => {
+test('an engine that gets no descriptor fails with EMFILE and the side, and leaves nothing open or changed', async () => {
   await using second = await Container.start();
   const program = bundle(new URL('./programs/few-descriptors.ts', import.meta.url));
   const command = `ulimit -n 100 && exec "$@"`;
@@ -30,7 +30,7 @@ test('an engine that gets no descriptor: EMFILE with the side, and nothing left 
   ]);
 });
 
-test('a process that may have no more threads: EAGAIN with the call, and ports open all the same', async () => {
+test('a process that may have no more threads gets EAGAIN with the call, and ports still open', async () => {
   const source = new URL('./programs/no-threads.ts', import.meta.url);
   await using program = new Program(source, { asOtherUser: true });
   const failure = { code: 'EAGAIN', syscall: 'pthread_create', hint: true };
@@ -57,14 +57,14 @@ async function run(deed: string) {
 
 describe('a process with a forwarder', () => {
   test.each(['nothing', 'a failed add', 'a removed forward', 'an unref', 'an unref after the add'])(
-    'ends by itself after %s',
+    'exits by itself after %s',
     async (deed) => {
       const { exited } = await run(deed);
       expect(await within(exited, 'the end of the process')).toEqual([0, null]);
     },
   );
 
-  test.each(['a forward', 'an unref taken back'])('stays after %s', async (deed) => {
+  test.each(['a forward', 'an unref taken back'])('keeps running after %s', async (deed) => {
     const { child, exited } = await run(deed);
     const isRunning = () => child.exitCode === null && child.signalCode === null;
     await staysTrueFor(STAYS_MS, isRunning, 'the process runs');

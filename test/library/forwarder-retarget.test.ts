@@ -56,7 +56,7 @@ describe('retarget', () => {
     await done;
   });
 
-  test('moves forwards to another container and lets go of the old one', async () => {
+  test('moves forwards to another container and closes the old one’s namespace', async () => {
     await using forwarder = new Forwarder({ netns: first.netns });
     const forwards = await forwarder.addAll([toPort(one.port), toPort(one.port)]);
     const ids = forwards.map(({ id }) => id);
@@ -69,7 +69,7 @@ describe('retarget', () => {
     expect([holds(first), holds(second)]).toEqual([false, true]);
   });
 
-  test('reaches the namespace that was opened, also when its path is gone', async () => {
+  test('reaches the namespace that was opened, even if its path is gone', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'spliceport-'));
     const path = join(folder, 'netns');
     symlinkSync(`/proc/${first.pid}/ns/net`, path);
@@ -99,7 +99,7 @@ describe('retarget', () => {
     expect(await askTcp(forward.host)).toBe('one');
   });
 
-  test('changes none when one of the forwards is unknown or being removed', async () => {
+  test('changes none if one of the forwards is unknown or being removed', async () => {
     await using forwarder = new Forwarder({ netns: first.netns });
     const forwards = await forwarder.addAll([toPort(one.port), toPort(one.port)]);
     const [kept, removed] = forwards.map(({ id }) => id) as [number, number];

@@ -9,8 +9,8 @@ const rules = {
   gatesFor: () => [gated],
 };
 
-describe('settings of forwards that are refused', () => {
-  test('leave the gates in force, and are told of', async () => {
+describe('settings of forwards that the library rejects', () => {
+  test('are dropped with a notice, while the gates stay in force', async () => {
     const addAll = vi.fn().mockRejectedValueOnce(new Error('no')).mockResolvedValueOnce([]);
     const tell = vi.fn();
     await addWithSettings({ addAll }, [port], { ...rules, tell });
@@ -20,14 +20,14 @@ describe('settings of forwards that are refused', () => {
     );
   });
 
-  test('open no port where the gates are refused too', async () => {
+  test('open no port if the gates are rejected too', async () => {
     const addAll = vi.fn().mockRejectedValue(new Error('no'));
     const adding = addWithSettings({ addAll }, [port], { ...rules, tell: vi.fn() });
     await expect(adding).rejects.toThrow(/^ports do not open without .*: no$/);
     for (const [specs] of addAll.mock.calls) expect(specs).toMatchObject([{ deny: gated.deny }]);
   });
 
-  test('are not tried again where the host’s port is taken', async () => {
+  test('are not dropped if the host’s port is in use', async () => {
     const taken = new SpliceportSystemError({ errno: -98, syscall: 'bind' }, { side: 'host' });
     const addAll = vi.fn().mockRejectedValue(taken);
     await expect(addWithSettings({ addAll }, [port], { ...rules, tell: vi.fn() })).rejects.toBe(

@@ -37,7 +37,7 @@ describe('parseAddress', () => {
   });
 
   test.each(['::ffff:192.0.2.1', '::FFFF:c000:201', '0:0:0:0:0:ffff:192.0.2.1'])(
-    'takes %s for the IPv4 address that it stands for',
+    'reads %s as the IPv4 address that it stands for',
     (text) => {
       expect(parseAddress(text)).toEqual({ family: 4, address: '192.0.2.1' });
     },
@@ -68,7 +68,7 @@ describe('parseAddress', () => {
     '::1.2.3',
     '[::1]',
     'fe80::1%lo',
-  ])('refuses %j', (text) => {
+  ])('rejects %j', (text) => {
     expect(parseAddress(text)).toBeUndefined();
   });
 });
@@ -97,7 +97,7 @@ describe('parseCidr', () => {
     '10.0.0.0/8/8',
     '::ffff:10.0.0.0/95',
     'lan',
-  ])('refuses %j', (text) => {
+  ])('rejects %j', (text) => {
     expect(parseCidr(text)).toBeUndefined();
   });
 });
@@ -112,6 +112,6 @@ test.each([
   ['::', true],
   ['0.0.0.1', false],
   ['::1', false],
-])('isUnspecified knows the addresses that stand for all: %s', (address, expected) => {
+])('isUnspecified recognizes the addresses that stand for all: %s', (address, expected) => {
   expect(isUnspecified(address)).toBe(expected);
 });

@@ -55,7 +55,7 @@ function makeRoot(packages: Readonly<Record<string, string>> = {}): void {
 }
 
 describe('a driver of the benchmark', () => {
-  test.each(PEERS)('finds %s in the folder that is named', (kind) => {
+  test.each(PEERS)('finds %s in the folder that the command line names', (kind) => {
     makeFile(kind);
     expect(parseDriver(`${kind}=${folder}`).missing() ?? '').not.toContain(folder);
   });
@@ -72,32 +72,32 @@ describe('a driver of the benchmark', () => {
     expect(parseDriver(`${kind}=${folder}`).missing() ?? '').not.toContain(folder);
   });
 
-  test.each(PEERS)('says that a folder has no %s, and where it should be', (kind) => {
+  test.each(PEERS)('reports a folder without %s, and where it should be', (kind) => {
     const missing = parseDriver(`${kind}=${folder}`).missing();
     expect(missing).toContain(`${folder} has no ${kind}`);
     expect(missing).toContain('usr/sbin');
   });
 
-  test('says that a folder does not exist, and takes no folder of that name for a program', () => {
+  test('reports a folder that does not exist, and mistakes no folder for a program', () => {
     const nowhere = path.join(folder, 'nowhere');
     expect(parseDriver(`pasta=${nowhere}`).missing()).toContain(`${nowhere} does not exist`);
     mkdirSync(path.join(folder, 'haproxy'));
     expect(parseDriver(`haproxy=${folder}`).missing()).toContain('has no haproxy');
   });
 
-  test('has no folder where it runs no program', () => {
+  test('rejects a folder if it runs no program', () => {
     expect(parseDriver('direct').missing()).toBeUndefined();
     expect(parseDriver(`direct=${folder}`).missing()).toContain('takes no folder');
   });
 
-  test("tells the version of the root's package, and which root it is", () => {
+  test("reports the version of the root's package, and the root", () => {
     makeRoot({ passt: '1:2026-1', podman: '5.8.6+ds1-3' });
     expect(parseDriver(`pasta=${folder}`).version()).toBe('passt 1:2026-1');
     expect(parseDriver(`rootlessport=${folder}`).version()).toBe('podman 5.8.6+ds1-3');
     expect(parseDriver(`pasta=${folder}`).origin()).toBe(`Debian of the test in ${folder}`);
   });
 
-  test('tells what a program of a plain folder says of itself, and the folder', () => {
+  test('reports the version that a program in a plain folder prints, and the folder', () => {
     makeFile('haproxy', '#!/bin/sh\necho "HAProxy of the test, asked by $1"\n');
     makeFile('rootlessport', '#!/bin/sh\necho it has no such option\n');
     expect(parseDriver(`haproxy=${folder}`).version()).toBe('HAProxy of the test, asked by -v');
@@ -105,7 +105,7 @@ describe('a driver of the benchmark', () => {
     expect(parseDriver(`haproxy=${folder}`).origin()).toBe(folder);
   });
 
-  test('is called after its folder, but not after a folder that only says that programs are there', () => {
+  test('is named after its folder, but not after a folder such as bin', () => {
     const labels = [
       'pasta=/x/sid',
       'spliceport=/x/old/libexec',
@@ -120,7 +120,7 @@ describe('a driver of the benchmark', () => {
     ]);
   });
 
-  test.each(DRIVER_KINDS)('says where %s is from', (kind) => {
+  test.each(DRIVER_KINDS)('reports where %s is from', (kind) => {
     expect(parseDriver(kind).origin()).toMatch(/^this (machine|checkout)$/);
   });
 });
@@ -153,7 +153,7 @@ function runCat(copies: string): string[] {
 }
 
 describe('a program of a Debian root', () => {
-  test("runs with the root's loader and libraries, and with no other", () => {
+  test("runs only with the root's loader and libraries", () => {
     const files = runCat(makeRootWithCat());
     const libraries = files.filter((file) => /\/[^/]*\.so[.0-9]*$/.test(file));
     expect(libraries.map((file) => path.dirname(file))).toEqual(
@@ -162,7 +162,7 @@ describe('a program of a Debian root', () => {
     expect(libraries).toHaveLength(2);
   });
 
-  test('is the program that /proc/self/exe names, so that it can start itself anew', () => {
+  test('is the program that /proc/self/exe names, so that it can start itself again', () => {
     const copies = makeRootWithCat();
     const { file, env } = runnableOf(folder, path.join(folder, 'usr/bin/cat'), copies);
     const again = execFileSync(file, ['/proc/self/exe'], {
@@ -172,7 +172,7 @@ describe('a program of a Debian root', () => {
     expect(again.equals(readFileSync(file))).toBe(true);
   });
 
-  test('brings the builds for better processors along, and nothing else', () => {
+  test('includes the builds for newer processors, and nothing else', () => {
     const copies = makeRootWithCat();
     copyFileSync('/bin/cat', path.join(folder, 'usr/bin/cat.avx2'));
     copyFileSync('/bin/cat', path.join(folder, 'usr/bin/catalog'));
@@ -184,26 +184,26 @@ describe('a program of a Debian root', () => {
     expect(filesIn(maps)).toContain(path.join(folder, 'usr/lib/some-linux-gnu/libc.so.6'));
   });
 
-  test('stays where it is when it needs no loader', () => {
+  test('is not copied if it needs no loader', () => {
     makeRoot();
     const file = makeFile('usr/bin/script', '#!/bin/sh\n');
     expect(runnableOf(folder, file, folder)).toEqual({ file, env: {} });
   });
 
-  test('is refused when the root lacks its loader', () => {
+  test('is rejected if the root lacks its loader', () => {
     const copies = makeRootWithCat();
     rmSync(path.join(folder, 'usr/lib/some-linux-gnu'), { recursive: true });
     expect(() => runCat(copies)).toThrow(/has no ld-.* in usr\/lib/);
   });
 
-  test('is refused when the path to the loader does not fit', () => {
+  test('is rejected if the path to the loader does not fit', () => {
     makeRootWithCat();
     const deep = path.join(folder, 'a-folder-with-a-long-name');
     mkdirSync(deep);
     expect(() => runCat(deep)).toThrow(/is too long for/);
   });
 
-  test('is known by the packages of its root', () => {
+  test('is recognized by the packages of its root', () => {
     expect(isRoot(folder)).toBe(false);
     makeRoot();
     expect(isRoot(folder)).toBe(true);
@@ -262,7 +262,7 @@ describe('the page of the benchmark', () => {
   });
 });
 
-describe('the program that all others are compared with', () => {
+describe('the reference program of the benchmark', () => {
   const rows = (...drivers: string[]): ReturnType<typeof compare> =>
     compare(
       {
@@ -288,7 +288,7 @@ describe('the program that all others are compared with', () => {
     expect(rows('spliceport', 'rootlessport:sid').map((row) => row.toReference)).toEqual([0.5, 1]);
   });
 
-  test("is this machine's where both are measured", () => {
+  test("is this machine's if both are measured", () => {
     const [first] = rows('spliceport', 'rootlessport:sid', 'rootlessport');
     expect(first?.toReference).toBeCloseTo(1 / 3);
   });

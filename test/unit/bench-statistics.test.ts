@@ -6,7 +6,7 @@ import { best, median, ratio, rotate, summarize } from '../../bench/statistics.j
 import type { Figures } from '../../bench/types.js';
 
 describe('the statistics of the benchmark', () => {
-  test('take the middle value, whatever the order, and leave the values alone', () => {
+  test('take the median of values in any order, and do not reorder them', () => {
     const values = [9, 1, 5];
     expect(median(values)).toBe(5);
     expect(values).toEqual([9, 1, 5]);
@@ -16,16 +16,16 @@ describe('the statistics of the benchmark', () => {
     expect(median([4, 1, 3, 100])).toBe(3.5);
   });
 
-  test('refuse a median of nothing', () => {
+  test('reject a median of nothing', () => {
     expect(() => median([])).toThrow(RangeError);
     expect(summarize([])).toBeUndefined();
   });
 
-  test('keep the spread beside the median', () => {
+  test('give the spread beside the median', () => {
     expect(summarize([2, 8, 3])).toEqual({ median: 3, min: 2, max: 8, count: 3 });
   });
 
-  test('know no ratio to nothing', () => {
+  test('give no ratio to zero', () => {
     expect(ratio(3, 2)).toBe(1.5);
     expect(ratio(3, 0)).toBeUndefined();
     expect(ratio(undefined, 2)).toBeUndefined();
@@ -38,7 +38,7 @@ describe('the statistics of the benchmark', () => {
     expect(best([], 'lower')).toBeUndefined();
   });
 
-  test('let every program run first once in as many rounds', () => {
+  test('have every program run first in one of as many rounds', () => {
     const order = ['a', 'b', 'c'];
     const firsts = [0, 1, 2].map((round) => rotate(order, round)[0]);
     expect(firsts).toEqual(order);
@@ -93,7 +93,7 @@ describe('a comparison of programs', () => {
     expect(rows.map((row) => row.toBestPeer)).toEqual([0.5 ** -1, 0.5, 4]);
   });
 
-  test('takes the least as the best where less is better', () => {
+  test('takes the least as the best if less is better', () => {
     const rows = compare(
       result('p50Micros', {
         spliceport: [{ p50Micros: 30 }],

@@ -83,7 +83,7 @@ describe('spliceport doctor', () => {
     ]);
   });
 
-  test('has nothing to fix where podman is not installed', () => {
+  test('has nothing to fix if podman is not installed', () => {
     const { podman: _, ...facts } = healthy;
     const finding = findingsOf(facts).find(({ check }) => check === 'podman');
     expect(finding).toEqual({ check: 'podman', severity: 'note', text: 'podman is not in PATH' });

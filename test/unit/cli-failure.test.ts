@@ -13,7 +13,7 @@ describe('failureOf', () => {
     ['EACCES', exitCodes.notAllowed],
     ['EPERM', exitCodes.notAllowed],
     ['EMFILE', exitCodes.failed],
-  ])('takes the exit code from the code %s', (code, exitCode) => {
+  ])('chooses the exit code by the error code %s', (code, exitCode) => {
     expect(failureOf(new SpliceportError(code, 'text'))).toMatchObject({
       message: 'text',
       exitCode,
@@ -27,7 +27,7 @@ describe('failureOf', () => {
     expect(failureOf(new ControlError('text', { hint: 'other' })).hint).toBe('other');
   });
 
-  test('gives advice of its own where the error has none', () => {
+  test('adds a hint if the error has none', () => {
     const error = new SpliceportError('ERR_SPLICEPORT_NO_SUCH_FORWARD', 'text');
     expect(failureOf(error).hint).toContain('spliceport ls');
   });
@@ -38,7 +38,7 @@ describe('failureOf', () => {
     expect(failure.exitCode).toBe(exitCodes.usage);
   });
 
-  test('calls everything else a fault of the program, with its stack', () => {
+  test('reports everything else as an internal error, with its stack', () => {
     const failure = failureOf(new TypeError('oops'));
     expect(failure.exitCode).toBe(exitCodes.failed);
     expect(failure.message).toMatch(/internal error: TypeError: oops\n +at /);

@@ -12,14 +12,14 @@ function terminal(columns: number) {
 }
 
 describe('LiveLine', () => {
-  test('writes over what it has shown', () => {
+  test('overwrites what it has shown', () => {
     const { line, output } = terminal(40);
     line.show('one');
     line.show('two');
     expect(output()).toBe(`${ERASE}one${ERASE}two`);
   });
 
-  test('lets lines pass above it', () => {
+  test('lets other lines be printed above it', () => {
     const { line, output } = terminal(40);
     line.show('one');
     let before = '';
@@ -34,7 +34,7 @@ describe('LiveLine', () => {
     expect(output()).toBe(`${ERASE}${'x'.repeat(8)}…`);
   });
 
-  test('erases every row of itself after the terminal has become narrower and has wrapped it', () => {
+  test('erases all its rows after a narrower terminal has wrapped it', () => {
     const { line, output, stream } = terminal(40);
     line.show('x'.repeat(30));
     stream.columns = 12;
@@ -63,7 +63,7 @@ describe('tableLines', () => {
     ).toEqual(['NAME      N  LAST', 'a         1  x', 'longer  100']);
   });
 
-  test('has the titles alone where there are no rows', () => {
+  test('has only the titles if there are no rows', () => {
     expect(tableLines([{ title: 'ONE' }, { title: 'TWO' }], [])).toEqual(['ONE  TWO']);
   });
 });

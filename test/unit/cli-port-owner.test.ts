@@ -27,14 +27,18 @@ describe('describePortOwner', () => {
     ['::1', '0.0.0.0', false],
     ['::1', '127.0.0.1', false],
     ['::', '127.0.0.1', true],
-  ])('of a listener on %s when %s is wanted: %s', async (has, wanted, isFound) => {
-    const port = await listen(has);
-    const text = describePortOwner([{ protocol: 'tcp', address: wanted, port }]);
-    if (isFound) expect(text).toMatch(new RegExp(`^Process ${process.pid} uses port ${port}: \\S`));
-    else expect(text).toBeUndefined();
-  });
+  ])(
+    'recognizes a listener on %s as the owner when %s is wanted: %s',
+    async (has, wanted, isFound) => {
+      const port = await listen(has);
+      const text = describePortOwner([{ protocol: 'tcp', address: wanted, port }]);
+      if (isFound)
+        expect(text).toMatch(new RegExp(`^Process ${process.pid} uses port ${port}: \\S`));
+      else expect(text).toBeUndefined();
+    },
+  );
 
-  test('tells UDP from TCP', async () => {
+  test('distinguishes UDP from TCP', async () => {
     const socket = createSocket('udp4').bind(0, '127.0.0.1');
     await once(socket, 'listening');
     const { port } = socket.address();
@@ -45,7 +49,7 @@ describe('describePortOwner', () => {
     socket.close();
   });
 
-  test('looks at each endpoint until somebody has one', async () => {
+  test('looks at each endpoint until one has an owner', async () => {
     const port = await listen('127.0.0.1');
     const wanted = ['127.0.0.2', '127.0.0.1'].map((address) => ({
       protocol: 'tcp' as const,

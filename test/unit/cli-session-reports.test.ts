@@ -29,7 +29,7 @@ const isPending = (promise: unknown): Promise<boolean> =>
     new Promise<boolean>((resume) => setImmediate(() => resume(true))),
   ]);
 
-test('no more ends are taken while nobody reads, so that they wait in the queue', async () => {
+test('reports of sessions wait in the queue while nobody reads the output', async () => {
   const { stream, report } = reports(1);
   const batch = report([ended, ended]);
   expect(await isPending(batch)).toBe(true);
@@ -37,14 +37,14 @@ test('no more ends are taken while nobody reads, so that they wait in the queue'
   await batch;
 });
 
-test('a reader that leaves holds up nothing', async () => {
+test('reports of sessions do not wait for a reader that has left', async () => {
   const { stream, report } = reports(1);
   const batch = report([ended]);
   stream.destroy();
   await batch;
 });
 
-test('where somebody reads, the next ends are taken at once', async () => {
+test('reports of sessions are written at once while somebody reads the output', async () => {
   const { report } = reports(1_000);
   expect(await isPending(report([ended]))).toBe(false);
 });

@@ -24,28 +24,28 @@ const ids = (rows: readonly TopRow[]): string[] => rows.map(({ id }) => id);
 const size = { columns: 120, rows: 6 };
 const byId = { key: 'id', reversed: false } as const;
 
-describe('the summary', () => {
-  test('tells of forwarders that do not answer', () => {
+describe('the summary of top', () => {
+  test('counts forwarders that do not answer', () => {
     const state = { sorting: byId, offset: 0 };
     expect(render([row('1/1')], state, size, 2)[0]?.text).toContain('no answer from 2 forwarders');
     expect(render([row('1/1')], state, size)[0]?.text).not.toContain('no answer');
   });
 });
 
-describe('the columns', () => {
+describe('the columns of top', () => {
   const titlesAt = (columns: number, key: (typeof sortKeys)[number] = 'to-host'): string[] => {
     const state = { sorting: { key, reversed: false }, offset: 0 };
     const rows = [row('12345/1', { host: '127.0.0.1:8080', place: '/run/netns/web-of-somebody' })];
     return render(rows, state, { columns, rows: 6 })[1]?.text.trim().split(/ {2,}/) ?? [];
   };
 
-  test('of a narrow terminal are the rates and what rows are sorted by', () => {
+  test('are the rates and the sorting column on a narrow terminal', () => {
     expect(titlesAt(40)).toEqual(['ID', 'TO CONTAINER', 'TO HOST▼', 'OPEN']);
     expect(titlesAt(40, 'failed')).toEqual(['ID', 'TO CONTAINER', 'TO HOST', 'FAILED▼']);
     expect(titlesAt(10)).toEqual(['TO HOST▼']);
   });
 
-  test('are whole, but for the last', () => {
+  test('are shown whole, except the last', () => {
     const all = ['ID', 'PROTO', 'HOST', 'TO CONTAINER', 'TO HOST▼', 'OPEN', 'CONN/S', 'FAILED'];
     expect(titlesAt(90)).toEqual(all);
     expect(titlesAt(110)).toEqual([...all, 'TARGET', 'IN']);
@@ -78,7 +78,7 @@ describe('sortRows', () => {
     expect(ids(sorted)).toEqual(isAscending ? ['1/1', '2/1'] : ['2/1', '1/1']);
   });
 
-  test('leaves what it was given as it was', () => {
+  test('does not reorder its argument', () => {
     const rows = [row('2/1'), row('1/1')];
     sortRows(rows, byId);
     expect(ids(rows)).toEqual(['2/1', '1/1']);
@@ -86,7 +86,7 @@ describe('sortRows', () => {
 });
 
 describe('moveSorting', () => {
-  test('goes round in both directions, and forgets the reversal', () => {
+  test('goes round in both directions, and resets the reversal', () => {
     expect(moveSorting({ key: 'id', reversed: true }, -1)).toEqual({
       key: sortKeys.at(-1),
       reversed: false,
@@ -105,7 +105,7 @@ describe('clampOffset', () => {
     [8, 10, 7],
     [2, 2, 0],
     [9, 0, 0],
-  ])('moves %i of %i rows to %i where three fit', (offset, rowCount, expected) => {
+  ])('limits the offset %i of %i rows to %i if three fit', (offset, rowCount, expected) => {
     expect(pageSize(size)).toBe(3);
     expect(clampOffset(offset, rowCount, size)).toBe(expected);
   });
@@ -122,7 +122,7 @@ describe('render', () => {
     }
   });
 
-  test('shows the rows from the offset, the sum of all, and the place among them', () => {
+  test('shows the rows from the offset on, the totals, and the position', () => {
     const lines = render(rows, { sorting: byId, offset: 1 }, size).map(({ text }) => text);
     expect(lines[0]).toContain('5 forwards');
     expect(lines[0]).toContain('10 open');
@@ -130,7 +130,7 @@ describe('render', () => {
     expect(lines[5]).toMatch(/^2-4 of 5 /);
   });
 
-  test('shows the keys in place of the rows, and says how', () => {
+  test('shows the keys instead of the rows, and how to return', () => {
     const state = { sorting: byId, offset: 0 };
     const tall = { columns: 120, rows: 14 };
     const without = render(rows, state, tall).map(({ text }) => text);
@@ -152,7 +152,7 @@ describe('render', () => {
     expect(title(true)).toMatch(/ OPEN▲ /);
   });
 
-  test('tells that there are no rows', () => {
+  test('reports that there are no rows', () => {
     const lines = render([], { sorting: byId, offset: 3 }, size);
     expect(lines.map(({ text }) => text)).toContain('No forward of this user is running.');
     expect(lines).toHaveLength(6);

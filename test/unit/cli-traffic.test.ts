@@ -8,7 +8,7 @@ const totals = (bytesToContainer: number, bytesToHost: number, sessionsTotal: nu
 });
 
 describe('TrafficMeter', () => {
-  test('gives no rates at first, whatever has gone through before', () => {
+  test('gives no rates at first, whatever was relayed before', () => {
     expect(new TrafficMeter().read(totals(1_000, 2_000, 3), 50)).toEqual({
       bytesToContainerPerSecond: 0,
       bytesToHostPerSecond: 0,
@@ -16,7 +16,7 @@ describe('TrafficMeter', () => {
     });
   });
 
-  test('gives what came since the reading before, per second', () => {
+  test('gives the increase since the last reading, per second', () => {
     const meter = new TrafficMeter();
     meter.read(totals(1_000, 2_000, 3), 1_000);
     expect(meter.read(totals(2_000, 5_000, 4), 1_500)).toEqual({
@@ -26,7 +26,7 @@ describe('TrafficMeter', () => {
     });
   });
 
-  test('gives zero for no time, and for totals that began anew', () => {
+  test('gives zero if no time has passed, or if the totals were reset', () => {
     const meter = new TrafficMeter();
     meter.read(totals(1_000, 2_000, 3), 1_000);
     expect(meter.read(totals(9_000, 9_000, 9), 1_000).bytesToHostPerSecond).toBe(0);

@@ -26,7 +26,7 @@ describe('formatBytes', () => {
     expect(formatBytes(bytes)).toBe(text);
   });
 
-  test('shows a fraction of a byte as a whole', () => {
+  test('rounds a fraction of a byte up to one', () => {
     expect(formatRate(0.4)).toBe('0 B/s');
     expect(formatRate(1_500)).toBe('1.5 kB/s');
   });

@@ -10,12 +10,12 @@ describe('words that other programs have', () => {
     ['help ls', 'help ls'],
     ['help', 'help'],
     ['ls -q', 'ls -q'],
-  ])('%s is taken as %s', (given, taken) => {
+  ])('are translated: %s means %s', (given, taken) => {
     expect(withUsualWords(given.split(' '), ['ls']).join(' ')).toBe(taken);
   });
 });
 
-describe('a word that is no command', () => {
+describe('a word that is not a command', () => {
   test.each([
     ['fwd', 'forward'],
     ['LS', 'ls'],
@@ -24,11 +24,11 @@ describe('a word that is no command', () => {
     ['nosuch', undefined],
     ['--help', undefined],
     ['', undefined],
-  ])('%s is known to stand for %s', (word, command) => {
+  ])('is looked up: %s stands for %s', (word, command) => {
     expect(commandMeant(word, ['forward', 'ls'])).toBe(command);
   });
 
-  test('of another program stands for a command that there is', () => {
+  test('of another program stands for a command that exists', () => {
     const program = buildProgram(() => undefined);
     const names = program.commands.map((command) => command.name());
     for (const word of ['config', 'delete', 'expose', 'fwd', 'publish', 'remove', 'watch'])

@@ -23,15 +23,15 @@ function messageOf(call: () => unknown): string {
 
 const right = { host: { port: 0 }, container: { port: 80 } };
 
-describe('what is sent', () => {
-  test('is given back with its type when it is right', () => {
+describe('the body of a call', () => {
+  test('is returned with its type if it is valid', () => {
     const specs = ['8080:80', { host: { port: 0 }, container: { port: 80 }, netns: { pid: 1 } }];
     expect(checked(addRequest, { specs }, 'body')).toEqual({ specs });
     expect(checked(targetChange, {}, 'body')).toEqual({});
     expect(checked(drainRequest, { drainMs: 5 }, 'body')).toEqual({ drainMs: 5 });
   });
 
-  test('is told of by every field that is wrong, and where it is', () => {
+  test('is rejected with every invalid field and its place', () => {
     const body = { address: 1, port: 'x', more: true };
     const message = messageOf(() => checked(targetChange, body, 'body'));
     expect(message.split('; ').sort()).toEqual([
@@ -41,7 +41,7 @@ describe('what is sent', () => {
     ]);
   });
 
-  test('is held against what it comes closest to, where it may be several things', () => {
+  test('is compared with the closest of the forms that are possible', () => {
     const message = (spec: unknown) =>
       messageOf(() => checked(addRequest, { specs: ['8080:80', spec] }, 'body'));
     expect(message({ ...right, host: {} })).toBe('body.specs[1].host.port is missing');
@@ -57,18 +57,18 @@ describe('what is sent', () => {
     [{ specs: [{ ...right, protocol: 'sctp' }] }, 'body.specs[0].protocol must be "tcp" or "udp"'],
     [{ specs: [{ ...right, count: 1.5 }] }, 'body.specs[0].count must be an integer'],
     [{ specs: [{ ...right, acceptProxy: 1 }] }, 'body.specs[0].acceptProxy must be true or false'],
-  ])('is told of in plain words: %j', (value, message) => {
+  ])('is rejected in plain words: %j', (value, message) => {
     expect(messageOf(() => checked(addRequest, value, 'body'))).toBe(message);
   });
 
   test.each([
     [{ forwardId: 'x' }, 'query.forwardId must be an integer'],
     [{ forwardId: '0' }, 'query.forwardId must be at least 1'],
-  ])('is told of in plain words in a query: %j', (query, message) => {
+  ])('is rejected in plain words in a query: %j', (query, message) => {
     expect(messageOf(() => checked(sessionsQuery, query, 'query'))).toBe(message);
   });
 
-  test('is a number where a query says one', () => {
+  test('may be a number in a query', () => {
     expect(checked(removeQuery, { drainMs: '250' }, 'query')).toEqual({ drainMs: 250 });
     expect(checked(removeQuery, {}, 'query')).toEqual({});
     expect(checked(sessionsQuery, { forwardId: '3' }, 'query')).toEqual({ forwardId: 3 });
@@ -82,7 +82,7 @@ describe('what is sent', () => {
     );
   });
 
-  test('is JSON', () => {
+  test('must be JSON', () => {
     expect(parseJson('{"a":1}')).toEqual({ a: 1 });
     expect(messageOf(() => parseJson('{'))).toMatch(/^the body is not JSON: /);
   });

@@ -138,11 +138,11 @@ describe('the metrics', () => {
     ],
     [`spliceport_bytes_total{${ofUdp},direction="to_container"}`, udp.bytesToContainer],
     [`spliceport_bytes_total{${ofUdp},direction="to_host"}`, udp.bytesToHost],
-  ])('have %s', (name, value) => {
+  ])('include %s', (name, value) => {
     expect(lines.get(name)).toBe(value);
   });
 
-  test('have a histogram of connects with growing buckets, up to their number', () => {
+  test('include a histogram of connects whose buckets add up', () => {
     const name = 'spliceport_connect_duration_seconds';
     let count = 0;
     const bounds = [
@@ -157,19 +157,19 @@ describe('the metrics', () => {
     expect(lines.get(`${name}_sum{${ofTcp}}`)).toBe(2.5);
   });
 
-  test('each say which forwarder and which container they are of', () => {
+  test('each name their forwarder and container', () => {
     const samples = text.split('\n').filter((line) => /^[a-z]/.test(line));
     expect(samples).toHaveLength(lines.size);
     for (const sample of samples) expect(sample).toContain(common);
   });
 
-  test('say nothing of a container that is not known', async () => {
+  test('name no container if it is unknown', async () => {
     const context = { forwarder: { list: () => [] }, version: '1.2.3', name: '42' };
     const { content } = await new Metrics(context as unknown as Context).read();
     expect(content).toContain('spliceport_forwards{forwarder="42"} 0');
   });
 
-  test('are the same on every scrape, also where two are in progress', async () => {
+  test('are the same for two scrapes at once', async () => {
     const forwarder = { list: () => forwards, stats: (id: number) => (id === 3 ? tcp : udp) };
     const context = { forwarder, version: '1.2.3', name: '42', container: { id: 'c0ffee' } };
     const metrics = new Metrics(context as unknown as Context);
@@ -179,7 +179,7 @@ describe('the metrics', () => {
     expect((await metrics.read()).content).toBe(text);
   });
 
-  test('each have a help and a type, and no sample elsewhere', () => {
+  test('each have a help and a type, with all samples below them', () => {
     const families = [...text.matchAll(/^# TYPE (\S+) (?:counter|gauge|histogram)$/gm)].map(
       ([, family = '']) => family,
     );

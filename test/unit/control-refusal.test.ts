@@ -44,9 +44,9 @@ async function whole(client: number): Promise<string> {
   return text;
 }
 
-describe('a refused client', () => {
+describe('a rejected client of the control socket', () => {
   test.each(['before', 'after'])(
-    'that asks %s the refusal gets it in full, and an end in order',
+    'that calls %s the rejection gets the whole answer and an orderly end',
     async (when) => {
       const { client, server } = connect();
       const request = Buffer.from('GET / HTTP/1.1\r\n\r\n');
@@ -62,7 +62,7 @@ describe('a refused client', () => {
     },
   );
 
-  test('that never asks is let go after a second', async () => {
+  test('that never calls is disconnected after a second', async () => {
     const { client, server } = connect();
     const started = performance.now();
     refuse(server, '403 Forbidden', 'not you');
@@ -71,7 +71,7 @@ describe('a refused client', () => {
     expect(openFds()).toBe(before);
   });
 
-  test('that is gone already, or one of very many, costs no descriptor', async () => {
+  test('that has disconnected, or is one of very many, costs no descriptor', async () => {
     const gone = connect();
     closeSync(gone.client);
     refuse(gone.server, '403 Forbidden', 'not you');

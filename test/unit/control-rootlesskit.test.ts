@@ -41,20 +41,20 @@ function start() {
   return { forwarder, rootlessKit: new RootlessKit(context) };
 }
 
-test('ports that are gone are forgotten, also where nobody asks for the list', async () => {
+test('removed ports are forgotten even if nobody asks for the list', async () => {
   const { forwarder, rootlessKit } = start();
   for (let count = 0; count < 1_000; count++) await rootlessKit.add(request);
   expect(await forwarder.kept()).toBeLessThanOrEqual(64);
 });
 
-test('ports that are gone are forgotten with the list', async () => {
+test('removed ports are forgotten when the list is asked for', async () => {
   const { forwarder, rootlessKit } = start();
   for (let count = 0; count < 50; count++) await rootlessKit.add(request);
   rootlessKit.list();
   expect(await forwarder.kept()).toBe(0);
 });
 
-test('ports that are there are listed as they were asked for, however many are gone', async () => {
+test('open ports are listed as requested, however many were removed', async () => {
   const { forwarder, rootlessKit } = start();
   forwarder.stay = true;
   const { id } = await rootlessKit.add({ ...request, proto: 'tcp4' });

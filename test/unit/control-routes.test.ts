@@ -24,7 +24,7 @@ function problemOf(method: string, path: string): Problem {
   throw new Error('there is a route');
 }
 
-describe('a route', () => {
+describe('a route of the control API', () => {
   test('is found by its method and its path', () => {
     expect(findRoute(routes, 'POST', '/v1/ports').route).toBe(routes[1]);
     expect(findRoute(routes, 'HEAD', '/v1/ports').route).toBe(routes[0]);
@@ -41,7 +41,7 @@ describe('a route', () => {
     },
   );
 
-  test('has its methods, and status 405 tells them', () => {
+  test('has a list of methods, which status 405 gives', () => {
     expect(problemOf('PATCH', '/v1/ports')).toMatchObject({
       status: 405,
       headers: { allow: 'GET, HEAD, POST' },
@@ -50,7 +50,7 @@ describe('a route', () => {
   });
 });
 
-describe('an error', () => {
+describe('an error of the control API', () => {
   const system = new SpliceportSystemError(
     { errno: -98, syscall: 'bind' },
     { hint: 'Another socket has this port.' },
@@ -65,11 +65,11 @@ describe('an error', () => {
     [system, 409],
     [new Error('a bug'), 500],
     [new TypeError('a bug'), 500],
-  ])('has the status of who has to do something: %s', (error, status) => {
+  ])('has a status that says whose fault it is: %s', (error, status) => {
     expect(statusOf(error)).toBe(status);
   });
 
-  test('is told with its code and its hint, where it has them', () => {
+  test('is answered with its code and its hint, if it has them', () => {
     expect(failureOf(system)).toEqual({
       message: 'bind EADDRINUSE: address already in use',
       code: 'EADDRINUSE',

@@ -16,7 +16,7 @@ afterEach(async () => {
   await forwarder.close();
 });
 
-test('a connection that cannot be served is let go, and throws at nobody', () => {
+test('a connection that cannot be served is closed, and nothing is thrown', () => {
   const before = openFds();
   // As one that the loop cannot watch.
   server.accept(openSync('/proc/self/exe', 'r'));

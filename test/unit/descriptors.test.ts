@@ -14,13 +14,13 @@ function closedFd(): number {
   return fd;
 }
 
-test('an ExitFD that cannot be watched is a failure, not the end', () => {
+test('an ExitFD that cannot be watched is an error, not the end of the container', () => {
   let isOver = false;
   expect(() => onEnd(closedFd(), () => (isOver = true))).toThrow(/^cannot watch ExitFD: .*EBADF/);
   expect(isOver).toBe(false);
 });
 
-test('a watch that cannot be had is an error that is caught', () => {
+test('a watch that cannot be created is an error that can be caught', () => {
   const fd = openSync('/proc/self/exe', 'r');
   // In Node it would end the process.
   expect(() => takeWatch(fd)).toThrow('epoll_ctl EPERM');

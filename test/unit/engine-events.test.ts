@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Program } from '../helpers/program.js';
 import type { ThrowingEventsApi } from './programs/throwing-events.js';
 
-test('makes what an event handler throws an uncaughtException each time, and tells of the next event', async () => {
+test('an event handler that throws causes an uncaughtException each time, and gets the next event', async () => {
   await using program = new Program(new URL('./programs/throwing-events.ts', import.meta.url));
   const { caught, ids } = await program.api<ThrowingEventsApi>().remove();
   expect(ids.sort()).toEqual([1, 2, 3, 4]);

@@ -44,7 +44,7 @@ describe('SpliceportSystemError', () => {
     },
   );
 
-  test('tells the side, the protocol and a hint, which is no part of the message', () => {
+  test('has the side, the protocol and a hint, which are not part of the message', () => {
     const error = new SpliceportSystemError(
       { errno: -EACCES, syscall: 'bind' },
       { side: 'host', protocol: 'udp', address: '::', port: 53, hint: 'Choose another port.' },
@@ -62,7 +62,7 @@ describe('SpliceportSystemError', () => {
     });
   });
 
-  test('names the path where there is one, and has no property for what it does not know', () => {
+  test('names the path if there is one, and has no property for what is unknown', () => {
     const failure = { errno: -EPERM, syscall: 'setns' };
     const error = new SpliceportSystemError(failure, { side: 'container', path: '/run/netns/web' });
     expect(error.message).toBe('setns EPERM: operation not permitted /run/netns/web');
@@ -79,7 +79,7 @@ describe('SpliceportSystemError', () => {
   });
 });
 
-test('an errno that the system has no name for is told by its number', () => {
+test('an errno without a name is reported by its number', () => {
   expect(describeErrno(-4095).text).toMatch(/^(end of file|Unknown system error -4095)$/);
   expect(describeErrno(-3999)).toEqual({
     code: 'Unknown system error -3999',
@@ -99,13 +99,13 @@ describe('argument errors', () => {
     [{ port: 80 }, 'an object of type object'],
     [() => 80, 'a function of type function'],
     ['x'.repeat(1_000), `"${'x'.repeat(99)}… of type string`],
-  ])('show %o as it is', (value, shown) => {
+  ])('show the value as it is: %o', (value, shown) => {
     expect(invalidArgType('port', 'an integer', value).message).toBe(
       `Expected an integer for port but received ${shown}`,
     );
   });
 
-  test('are the classes that JavaScript has for them, with a code', () => {
+  test('are JavaScript’s own classes, with a code', () => {
     expect(invalidArgType('port', 'an integer', '80')).toBeInstanceOf(TypeError);
     expect(invalidArgType('port', 'an integer', '80').code).toBe('ERR_SPLICEPORT_INVALID_ARG_TYPE');
     expect(outOfRange('port', 'an integer from 1 to 9', 10)).toBeInstanceOf(RangeError);

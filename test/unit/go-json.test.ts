@@ -53,7 +53,7 @@ function outcomeOf(read: () => unknown): Outcome {
 
 describe('any JSON', () => {
   // isDeepStrictEqual knows a member that is named __proto__, unlike vitest's comparison.
-  test('is put together from its parts as JSON.parse reads it', () => {
+  test('is read as JSON.parse reads it', () => {
     for (const seed of seeds) {
       const text = makeJson(new Random(seed));
       if (isDeepStrictEqual(valueOf(parseJson(text)), JSON.parse(text))) continue;
@@ -61,7 +61,7 @@ describe('any JSON', () => {
     }
   });
 
-  test('is refused when it is damaged, if JSON.parse refuses it', () => {
+  test('is rejected when it is damaged, if JSON.parse rejects it', () => {
     let refused = 0;
     for (const seed of seeds) {
       const random = new Random(seed);
@@ -108,7 +108,7 @@ const mismatch =
 const mappingNames = ['host_ip', 'container_port', 'host_port', 'range', 'protocol', 'hostPort'];
 
 describe('a configuration', () => {
-  test('is read whatever the case and the spelling of its keys, and the last of a key counts', () => {
+  test('is read whatever the case and the spelling of its keys, and the last of equal keys counts', () => {
     for (const seed of seeds) {
       const random = new Random(seed);
       const expected: Record<string, unknown> = { ...decodeConfig(Buffer.from('{}')) };
@@ -129,7 +129,7 @@ describe('a configuration', () => {
     }
   });
 
-  test('of any other form is refused in one line that says where', () => {
+  test('of any other form is rejected in one line that names the place', () => {
     const refused = { SyntaxError: 0, TypeError: 0 };
     for (const seed of seeds) {
       const random = new Random(seed);
@@ -150,7 +150,7 @@ describe('a configuration', () => {
     expect(refused.TypeError).toBeGreaterThan(100);
   });
 
-  test('of random bytes is refused as what is no JSON', () => {
+  test('of random bytes is rejected as not being JSON', () => {
     for (const seed of seeds) {
       const random = new Random(seed);
       const size = 1 + random.below(40);

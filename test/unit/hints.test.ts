@@ -26,27 +26,27 @@ function hostHint(errno: number, port: number, protocol: 'tcp' | 'udp' = 'tcp') 
 }
 
 describe('hints for host sockets', () => {
-  test('a refused privileged port: the limit as it is now, and the setting that lowers it', () => {
+  test('give the current limit for a privileged port, and the setting that lowers it', () => {
     const port = lowestUnprivilegedPort() - 1;
     const hint = hostHint(EACCES, port);
     expect(hint).toContain(`Ports below ${port + 1} take CAP_NET_BIND_SERVICE`);
     expect(hint).toContain(`sysctl net.ipv4.ip_unprivileged_port_start=${port}.`);
   });
 
-  test('a refused port that is not privileged: none, for the cause is another', () => {
+  test('are missing for a forbidden port that is not privileged', () => {
     expect(hostHint(EACCES, lowestUnprivilegedPort())).toBeUndefined();
   });
 
-  test('a taken port: the command that tells who has it, be it a listener or not, for each protocol', () => {
+  test('give the command that finds the owner of a port in use, for each protocol', () => {
     expect(hostHint(EADDRINUSE, 8080)).toContain(`"ss -antp 'sport = :8080'"`);
     expect(hostHint(EADDRINUSE, 8080, 'udp')).toContain(`"ss -anup 'sport = :8080'"`);
   });
 
-  test('an address that the host does not have: its name', () => {
+  test('name the address that the host does not have', () => {
     expect(hostHint(EADDRNOTAVAIL, 80)).toContain('192.0.2.1');
   });
 
-  test('no descriptor left: the limits as they are now', () => {
+  test('give the current limits if no descriptor is left', () => {
     const [, soft, hard] =
       /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
     expect(hostHint(EMFILE, 80)).toContain(`: ${soft} now, hard limit ${hard}.`);
@@ -66,7 +66,7 @@ describe('hints for namespaces', () => {
     ['open', EACCES, 'its own user, and root'],
     ['open', EMFILE, 'ulimit -n'],
     ['pthread_create', EAGAIN, 'pids.max'],
-  ])('%s errno %i speaks of: %s', (syscall, errno, advice) => {
+  ])('explain a failed %s with errno %i: %s', (syscall, errno, advice) => {
     expect(netnsHint({ syscall, errno: -errno })).toContain(advice);
   });
 
@@ -82,7 +82,7 @@ describe("hints for namespaces where clients' addresses are not shown", () => {
     ['connect', ENETUNREACH, 'lo is down'],
     ['pthread_create', EAGAIN, 'pids.max'],
     ['rtnetlink', EOPNOTSUPP, 'CONFIG_IP_MULTIPLE_TABLES'],
-  ])('%s errno %i speaks of: %s', (syscall, errno, advice) => {
+  ])('explain a failed %s with errno %i: %s', (syscall, errno, advice) => {
     expect(transparencyHint({ syscall, errno: -errno })).toContain(advice);
   });
 });

@@ -45,7 +45,7 @@ function hostWithout(errno: number) {
 
 describe('openHostSockets', () => {
   test.each([EAFNOSUPPORT, EADDRNOTAVAIL])(
-    'serves IPv4 alone where the host has no IPv6 (errno %i)',
+    'opens only IPv4 sockets if the host has no IPv6 (errno %i)',
     (errno) => {
       const { calls, open } = hostWithout(errno);
       expect(openHostSockets([ipv4, everyAddress], open)).toEqual([
@@ -56,7 +56,7 @@ describe('openHostSockets', () => {
     },
   );
 
-  test('does not, when IPv6 was asked for', () => {
+  test('fails on a host without IPv6 if IPv6 was asked for', () => {
     const { calls, open } = hostWithout(EAFNOSUPPORT);
     expect(() => openHostSockets([ipv6, everyAddress], open)).toThrow(
       expect.objectContaining({ code: 'EAFNOSUPPORT', port: 81, address: '::' }),
@@ -64,7 +64,7 @@ describe('openHostSockets', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('does not, when the failure is another', () => {
+  test('fails if the IPv6 socket fails for another reason', () => {
     const { calls, open } = hostWithout(EADDRINUSE);
     expect(() => openHostSockets([everyAddress], open)).toThrow(
       'socket EADDRINUSE: address already in use :::80',
@@ -76,7 +76,7 @@ describe('openHostSockets', () => {
     [0, 53],
     [1, 54],
     [2, 81],
-  ])('names the port of the socket that failed, the %ith', (index, port) => {
+  ])('names the port of the socket that failed, at index %i', (index, port) => {
     const open = () => ({ errno: -EADDRINUSE, syscall: 'bind', index });
     expect(() => openHostSockets([ipv4, ipv6], open)).toThrow(expect.objectContaining({ port }));
   });

@@ -7,13 +7,16 @@ const program = new URL('./programs/outliving.ts', import.meta.url);
 test.each([
   ['callback', 'a callback that throws'],
   ['promise', 'a rejected promise'],
-] as const)('a fault in a %s ends no helper that is ready, and is told', async (kind, text) => {
-  await using running = new Program(program);
-  const told = await running.api<OutlivingApi>().fault(kind);
-  expect(told).toEqual([expect.stringContaining(`internal fault: Error: ${text}`)]);
-});
+] as const)(
+  'a fault in a %s does not stop a helper that is ready, and is reported',
+  async (kind, text) => {
+    await using running = new Program(program);
+    const told = await running.api<OutlivingApi>().fault(kind);
+    expect(told).toEqual([expect.stringContaining(`internal fault: Error: ${text}`)]);
+  },
+);
 
-test('a fault that repeats is told once a second, and not each time', async () => {
+test('a fault that repeats is reported once per second, not each time', async () => {
   await using running = new Program(program);
   const api = running.api<OutlivingApi>();
   const startedMs = performance.now();

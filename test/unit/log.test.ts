@@ -14,7 +14,7 @@ function recorded(): { readonly log: Log; readonly records: readonly LogRecord[]
 }
 
 describe('a log', () => {
-  test('has no key twice, whatever it is given', () => {
+  test('has no key twice, whatever the facts are', () => {
     const { log, records } = recorded();
     log.info({ pid: 2, level: 'x', time: 0, message: 'y', inner: { pid: 3 } }, 'text');
     const [{ json } = missing] = records;
@@ -38,7 +38,7 @@ describe('a log', () => {
     expect(Date.parse(records[0]?.time ?? '')).toBeGreaterThan(Date.now() - 60_000);
   });
 
-  test('has nothing below its level', () => {
+  test('has no lines below its level', () => {
     const { log, records } = recorded();
     log.debug({}, 'text');
     expect(records).toEqual([]);
@@ -57,7 +57,7 @@ describe('a log', () => {
     ['{"a":1,"a":2}', ['a']],
     ['{"a":{"a":1},"b":["a","a"],"c":"\\"a\\":1"}', []],
     ['[{"a":1},{"a":2,"b":{"c":1,"c":1}}]', ['c']],
-  ])('%s has these keys twice: %j', (text, keys) => {
+  ])('is checked for keys that occur twice: %s has %j', (text, keys) => {
     expect(repeatedKeys(text)).toEqual(keys);
   });
 });

@@ -33,13 +33,13 @@ function countingTable() {
   return { table, probed, acquire };
 }
 
-test('a path is taken as it is, and a pid stands for the namespace of that process', () => {
+test('a namespace is given by its path, or by the pid of a process in it', () => {
   expect(netnsPath({ path: '/run/netns/web' })).toBe('/run/netns/web');
   expect(netnsPath({ pid: 123 })).toBe('/proc/123/ns/net');
 });
 
 describe('NetnsTable', () => {
-  test('opens and probes a namespace once, whatever the paths and however many the users', () => {
+  test('opens and probes a namespace once, whatever its paths and however many users it has', () => {
     const { table, probed, acquire } = countingTable();
     const [first, second, third] = acquire(own, own, ownByPid);
     const [fourth] = acquire(ownByPid);
@@ -49,7 +49,7 @@ describe('NetnsTable', () => {
     table.close();
   });
 
-  test('keeps it open to its last user, and probes it anew after that', () => {
+  test('keeps a namespace open until its last user releases it, and probes it again after that', () => {
     const { table, probed, acquire } = countingTable();
     const users = acquire(own, own, ownByPid);
     for (const user of users.splice(1)) table.release(user);
@@ -62,7 +62,7 @@ describe('NetnsTable', () => {
     expect(openNamespaces()).toEqual([]);
   });
 
-  test('tells namespaces apart', () => {
+  test('distinguishes namespaces', () => {
     const { table, probed, acquire } = countingTable();
     const [first, second] = acquire(own, otherNamespace);
     expect(probed).toHaveLength(2);
@@ -70,7 +70,7 @@ describe('NetnsTable', () => {
     table.close();
   });
 
-  test('a namespace that is missing: ERR_SPLICEPORT_NETNS_GONE, its cause, and nothing left open', () => {
+  test('reports a missing namespace as ERR_SPLICEPORT_NETNS_GONE, with its cause and nothing left open', () => {
     const { acquire } = countingTable();
     const message = `The network namespace is gone: open ENOENT: no such file or directory ${missing}`;
     expect(() => acquire(own, otherNamespace, missing)).toThrow(
@@ -87,7 +87,7 @@ describe('NetnsTable', () => {
     expect(openNamespaces()).toEqual([]);
   });
 
-  test('a failed acquisition leaves the users that were there before', () => {
+  test('keeps the users that it has when another acquisition fails', () => {
     const { table, acquire } = countingTable();
     acquire(own);
     expect(() => acquire(own, missing)).toThrow();
@@ -95,7 +95,7 @@ describe('NetnsTable', () => {
     table.close();
   });
 
-  test('a namespace that cannot be entered: the failed call with the path, and nothing left open', () => {
+  test('reports a namespace that cannot be entered with the failed call and the path, and nothing left open', () => {
     const failure = { errno: -constants.errno.EPERM, syscall: 'setns' };
     const table = new NetnsTable(() => failure);
     expect(() => table.acquire([own])).toThrow(
@@ -109,14 +109,14 @@ describe('NetnsTable', () => {
     expect(openNamespaces()).toEqual([]);
   });
 
-  describe('with files that are no namespaces', () => {
+  describe('with files that are not namespaces', () => {
     let folder: string;
     beforeAll(() => {
       folder = mkdtempSync(join(tmpdir(), 'spliceport-'));
     });
     afterAll(() => rmSync(folder, { recursive: true }));
 
-    test('a file in the place of a folder is the system’s own error', () => {
+    test('reports a file in place of a folder as the system’s own error', () => {
       const file = join(folder, 'file');
       writeFileSync(file, '');
       const { acquire } = countingTable();
@@ -124,7 +124,7 @@ describe('NetnsTable', () => {
       expect(() => acquire(`${file}/net`)).toThrow(`open ENOTDIR: not a directory ${file}/net`);
     });
 
-    test('a FIFO does not hold the process up', () => {
+    test('does not block on a FIFO', () => {
       const fifo = join(folder, 'fifo');
       execFileSync('mkfifo', [fifo]);
       const { table, probed, acquire } = countingTable();

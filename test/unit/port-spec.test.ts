@@ -77,7 +77,7 @@ describe('parsePortSpec', () => {
     expect(parsePortSpec(text)).toEqual(spec);
   });
 
-  test.each(bad)('refuses %j and says why', (text, problem) => {
+  test.each(bad)('rejects %j with the reason', (text, problem) => {
     expect(() => parsePortSpec(text)).toThrow(
       expect.objectContaining({
         name: 'TypeError',
@@ -87,14 +87,14 @@ describe('parsePortSpec', () => {
     );
   });
 
-  test('shows what was given, and what is wanted', () => {
+  test('shows what was given, and what is expected', () => {
     expect(() => parsePortSpec('80')).toThrow(
       'Expected a port specification such as 127.0.0.1:8080:80/tcp for spec but received "80" of type string: ' +
         'it needs a host port and a container port (with host port 0, the kernel picks one)',
     );
   });
 
-  test('refuses what is no text', () => {
+  test('rejects what is not a string', () => {
     expect(() => parsePortSpec(80 as unknown as string)).toThrow(
       expect.objectContaining({ code: 'ERR_SPLICEPORT_INVALID_ARG_TYPE' }),
     );
@@ -102,15 +102,15 @@ describe('parsePortSpec', () => {
 });
 
 describe('formatPortSpec', () => {
-  test.each(good)('writes what reads back as %s does', (_text, spec) => {
+  test.each(good)('writes what is read back as %s is', (_text, spec) => {
     expect(parsePortSpec(formatPortSpec(spec))).toEqual(spec);
   });
 
-  test('leaves out what is default, except the protocol', () => {
+  test('leaves out defaults, except the protocol', () => {
     expect(formatPortSpec({ host: { port: 80 }, container: { port: 80 } })).toBe('80:80/tcp');
   });
 
-  test('tells a forward on every address from one on every IPv6 address', () => {
+  test('distinguishes a forward on every address from one on every IPv6 address', () => {
     const forward: Forward = {
       id: 1,
       protocol: 'tcp',
@@ -159,7 +159,7 @@ describe('random specifications', () => {
     }
   });
 
-  test('of any other form are refused, or mean what they are written as', () => {
+  test('of any other form are rejected, or mean what they are written as', () => {
     const addresses = [
       '',
       '',

@@ -22,7 +22,7 @@ function problemsOf(deny: readonly string[]): readonly SettingsProblem[] {
   }
 }
 
-test('the check of settings takes the blocks of addresses that the library takes, and no others', () => {
+test('the check of settings accepts the blocks of addresses that the library accepts, and no others', () => {
   const takes = (deny: string[]): boolean => {
     try {
       resolveForwards([{ ...spec, deny }], undefined);

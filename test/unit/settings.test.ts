@@ -45,19 +45,19 @@ describe('the settings file', () => {
     expect(findSettingsFile({ HOME: join(folder, 'nobody') })).toBeUndefined();
   });
 
-  test('that is named is the only one, also where it is missing', () => {
+  test('that is named is the only one, even if it is missing', () => {
     const missing = join(folder, 'missing.json');
     expect(findSettingsFile({ SPLICEPORT_CONFIG: missing })).toBe(missing);
     expect(problemsOf('{}')).toEqual([]);
     expect(loadSettings(missing).problems[0]?.message).toMatch(/cannot be read: ENOENT/);
   });
 
-  test('is none where it is empty, so /dev/null turns settings off', () => {
+  test('may be empty, so that /dev/null turns settings off', () => {
     expect(findSettingsFile({ SPLICEPORT_CONFIG: '/dev/null' })).toBeUndefined();
     expect(findSettingsFile({ SPLICEPORT_CONFIG: write('empty.json', '') })).toBeUndefined();
   });
 
-  test('that is a folder, or a pipe that nobody writes to, is refused at once', () => {
+  test('that is a folder, or a pipe without a writer, is rejected at once', () => {
     expect(loadSettings(folder).problems[0]?.message).toBe('cannot be read: it is a folder');
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
@@ -71,7 +71,7 @@ describe('the settings file', () => {
   });
 });
 
-describe('a problem', () => {
+describe('a problem in a settings file', () => {
   test.each<[string, string]>([
     [
       '{\n  "defaults": { "workers": "two" }\n}',
@@ -132,11 +132,11 @@ describe('a problem', () => {
       '{"defaults": {"workers": 1,\r\n"workers": 2}}',
       '2:1: defaults.workers: expected each key once, but this one is a duplicate',
     ],
-  ])('of %s has its place and what was expected', (content, problem) => {
+  ])('is reported with its place and what was expected: %s', (content, problem) => {
     expect(problemsOf(content)).toEqual([problem]);
   });
 
-  test('comes with all others, and none of the file is used', () => {
+  test('is reported with all others, and nothing of the file is used', () => {
     const path = write(
       'two.json',
       '{"defaults": {"workers": 0, "maxFlows": 0, "udpTimeoutMs": 1}}',
@@ -147,7 +147,7 @@ describe('a problem', () => {
   });
 });
 
-describe('what the helper reads at once', () => {
+describe('what the helper reads without the whole check', () => {
   const require = createRequire(import.meta.url);
   const quick = require('../../lib/settings/quick.cjs') as {
     loadQuickly: (path: string) => Promise<QuickSettings>;
@@ -176,7 +176,7 @@ describe('what the helper reads at once', () => {
   });
 });
 
-describe('the gates of a wrong file', () => {
+describe('the gates of an invalid file', () => {
   const deny = ['10.0.0.0/8'];
   const gatesOf = (content: string | object) => {
     const { file, gates, problems } = loadSettings(write('gates.json', content));
@@ -184,7 +184,7 @@ describe('the gates of a wrong file', () => {
     return gates;
   };
 
-  test('are what is left of it', () => {
+  test('are what is kept of it', () => {
     const match = { hostPort: 80 };
     const rules = [
       { match, set: { maxSessions: 2, workers: 0 } },
@@ -207,23 +207,23 @@ describe('the gates of a wrong file', () => {
     ['has a comment before its colon', '{"defaults": {"deny" /* whom */ : ["::1"]},}'],
     ['stands in a comment without an end', '{ /* why "defaults": {"deny": ["::1"]}}'],
     ['has letters by their numbers', '{"defaults": {"\\u0064eny": ["::1"]},}'],
-  ])('cannot be made out where one %s', (_, content) => {
+  ])('cannot be read if one %s', (_, content) => {
     expect(gatesOf(content)).toBeUndefined();
   });
 
-  test('are none where there is no file, or no word of any', () => {
+  test('are none if there is no file, or if it has none', () => {
     expect(loadSettings(join(folder, 'missing')).gates).toEqual({});
     expect(loadSettings(folder).gates).toEqual({});
     expect(gatesOf('{ defaults: {} // allow me')).toEqual({});
   });
 
-  test('cannot be made out where the file is too long to read', () => {
+  test('cannot be read if the file is too long', () => {
     const path = write('long.json', ' '.repeat(1_048_577));
     expect(loadSettings(path).gates).toBeUndefined();
   });
 });
 
-describe('rules', () => {
+describe('rules of a settings file', () => {
   const file: SettingsFile = {
     defaults: { udpTimeoutMs: 1_000, maxFlows: 10, log: { level: 'warn', format: 'text' } },
     rules: [
@@ -241,11 +241,11 @@ describe('rules', () => {
     [{ hostPort: 60, protocol: 'tcp' }, 30],
     [{ hostPort: 53, protocol: 'udp' }, 40],
     [{ protocol: 'tcp' }, 10],
-  ])('hold for those that match, the later before the earlier: %o', (subject, maxFlows) => {
+  ])('apply to the forwards that match, the last one first: %o', (subject, maxFlows) => {
     expect(forwardSettings(file, subject)).toEqual({ udpTimeoutMs: 1_000, maxFlows });
   });
 
-  test('for a container hold by the beginning of its id, and put log together', () => {
+  test('for a container match the beginning of its id, and merge the settings of log', () => {
     expect(forwarderSettings(file, 'c0ffee')).toEqual({
       workers: 4,
       log: { level: 'debug', format: 'text' },
@@ -255,7 +255,7 @@ describe('rules', () => {
     }
   });
 
-  test('cut a range where its ports differ', () => {
+  test('split a range where its ports differ', () => {
     const spec = { host: { port: 49 }, container: { port: 1_049 }, count: 14 };
     const pieces = withSettings(file, [{ ...spec, protocol: 'udp' }], undefined);
     expect(
@@ -274,19 +274,19 @@ describe('rules', () => {
     ]);
   });
 
-  test('for a port are not for one that the kernel will choose', () => {
+  test('for a port do not match one that the kernel will choose', () => {
     const spec = { host: { port: 0 }, container: { port: 80 }, count: 100 };
     expect(withSettings(file, [spec], undefined)).toEqual([
       { ...spec, maxFlows: 10, udpTimeoutMs: 1_000 },
     ]);
   });
 
-  test('come after what was asked for', () => {
+  test('do not override what was asked for', () => {
     const spec = { host: { port: 55 }, container: { port: 80 }, maxFlows: 7 };
     expect(withSettings(file, [spec], undefined)[0]?.maxFlows).toBe(7);
   });
 
-  test('give UDP no header of streams, and name load balancers only where they are believed', () => {
+  test('give UDP no header of streams, and name load balancers only if they are trusted', () => {
     const both: SettingsFile = {
       defaults: { sourceAddress: 'proxy-v1', trustedProxies: ['::1'] },
       rules: [{ match: { protocol: 'udp' }, set: { acceptProxy: true } }],
@@ -299,7 +299,7 @@ describe('rules', () => {
   });
 });
 
-describe('settings and the library', () => {
+describe('settings and the library’s options', () => {
   const spec = { host: { port: 1 }, container: { port: 1 }, netns: { pid: 1 } };
   const schema = JSON.parse(readFileSync(`${root}docs/settings.schema.json`, 'utf8')) as {
     properties: {
@@ -321,16 +321,16 @@ describe('settings and the library', () => {
     }
   };
 
-  test('there are ranges', () => expect(ranges.length).toBeGreaterThan(8));
+  test('have ranges', () => expect(ranges.length).toBeGreaterThan(8));
 
-  test.each(ranges)('take $key from $minimum to $maximum', ({ key, minimum, maximum }) => {
+  test.each(ranges)('accept $key from $minimum to $maximum', ({ key, minimum, maximum }) => {
     for (const value of [minimum, maximum, minimum - 1, maximum + 1]) {
       const isRight = problemsOf({ defaults: { [key]: value } }).length === 0;
       expect({ value, isRight }).toEqual({ value, isRight: accepts(key, value) });
     }
   });
 
-  test('know the same options', () => {
+  test('have the same options', () => {
     const source = readFileSync(`${root}src/types.ts`, 'utf8');
     const optionsOf = (name: string): string[] => {
       const [, body = ''] =

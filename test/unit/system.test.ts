@@ -46,7 +46,7 @@ function code(expected: string): Error {
 }
 
 describe('unix sockets', () => {
-  test('carry bytes both ways, and tell nothing-yet from the end', async () => {
+  test('carry bytes both ways, and distinguish nothing yet from the end', async () => {
     const { fd: listener, path } = listen('echo');
     expect(system.acceptUnix(listener)).toBeUndefined();
     const client = createConnection(path);
@@ -65,14 +65,14 @@ describe('unix sockets', () => {
     for (const fd of [listener, connection]) closeSync(fd);
   });
 
-  test('may have a path longer than an address can be', () => {
+  test('may have a path longer than a socket’s address can be', () => {
     const { fd, path } = listen('long', 300);
     expect(path.length).toBeGreaterThan(300);
     expect(statSync(path).isSocket()).toBe(true);
     closeSync(fd);
   });
 
-  test('a name that is taken: EADDRINUSE with the name, and nothing left open', () => {
+  test('report a name in use as EADDRINUSE with the name, and nothing left open', () => {
     const { fd, path } = listen('taken');
     const directoryFd = openSync(join(path, '..'), 'r');
     const before = describeFds();
@@ -101,7 +101,7 @@ describe('watchFd', () => {
   });
 });
 
-test('watchFd of a plain file: EPERM', () => {
+test('watchFd fails with EPERM for a plain file', () => {
   const fd = openSync('/etc/hostname', 'r');
   expect(() => system.watchFd(fd, () => undefined)).toThrow(code('EPERM'));
   closeSync(fd);
@@ -115,7 +115,7 @@ describe('replaceFd', () => {
     for (const fd of [from, to]) closeSync(fd);
   });
 
-  test('of nothing: EBADF', () => {
+  test('fails with EBADF for a closed descriptor', () => {
     const fd = openSync('/dev/null', 'r');
     closeSync(fd);
     expect(() => system.replaceFd(fd, 2 ** 20)).toThrow(code('EBADF'));
@@ -130,6 +130,6 @@ test('raiseFileLimit raises the limit on open files to the hard limit, and retur
   expect(system.raiseFileLimit()).toBe(limit);
 });
 
-test('setInterfaceUp of an interface that there is not: ENODEV', () => {
+test('setInterfaceUp fails with ENODEV for an unknown interface', () => {
   expect(() => system.setInterfaceUp('no-such-link')).toThrow(code('ENODEV'));
 });

@@ -62,7 +62,7 @@ describe("doctest's report", () => {
     expect(failedCases(text, root)).toEqual([floodFailure]);
   });
 
-  test('names a case once that has failed in several of its parts', () => {
+  test('names a case once that failed in several of its parts', () => {
     expect(failedCases(report(1, flood, flood), root)).toEqual([floodFailure]);
   });
 
@@ -71,15 +71,15 @@ describe("doctest's report", () => {
   });
 });
 
-test('a filter stands for the one name that it is made of', () => {
+test('a filter matches only the name that it is made of', () => {
   expect(filterFor('a flow, or two')).toBe(String.raw`a flow\, or two`);
   expect(filterFor(String.raw`splits at \, and at ,`)).toBe(String.raw`splits at \\\, and at \,`);
 });
 
-describe('a second run', () => {
+describe('a second run of native tests', () => {
   const ending = { status: 1, stdout: report(1, flood), stderr: '' };
 
-  test('is for what has failed cases and nothing else', () => {
+  test('is made only if cases failed', () => {
     expect(hasOnlyFailedCases(ending)).toBe(true);
   });
 
@@ -100,7 +100,7 @@ describe('a second run', () => {
   });
 });
 
-test('what is no failed case is told by how it ended and what a sanitizer said', () => {
+test('a run without a failed case is reported by its exit and the sanitizer’s report', () => {
   const stderr = 'WARNING: ThreadSanitizer: data race (pid=1)\n  Write of size 8\n';
   expect(whatElse({ status: 66, stdout: report(0), stderr })).toEqual({
     name: 'ended with status 66',
@@ -132,7 +132,7 @@ describe("vitest's results", () => {
     },
   });
 
-  test('are counted, and named where they failed or passed only when tried again', () => {
+  test('are counted, and named if they failed or passed only when retried', () => {
     const error = new Error('\u001b[31mexpected 1 to be 2\u001b[39m\n\nat a.test.ts:3');
     const tests = [
       testCase('a > passes', 'passed'),
@@ -154,7 +154,7 @@ describe("vitest's results", () => {
     });
   });
 
-  test('have failures of files, of what runs before tests, and of nothing in particular', () => {
+  test('include failures of files, of hooks, and of the run itself', () => {
     const broken = file([], { state: 'failed', errors: [new SyntaxError('no such word')] });
     const suites = [{ errors: () => [new Error('not set up')] }];
     const unprepared = file([testCase('waits', 'skipped')], { suites });
@@ -168,12 +168,12 @@ describe("vitest's results", () => {
   });
 });
 
-describe('the last lines', () => {
-  test('are the counts alone when all is well', () => {
+describe('the last lines of npm test', () => {
+  test('are only the counts if all tests pass', () => {
     expect(lastLines({ ...noOutcome(), passed: 3 })).toEqual(['3 passed, 0 failed, 0 skipped']);
   });
 
-  test('tell what failed and how, and what passed only when tried again', () => {
+  test('name what failed and how, and what passed only when retried', () => {
     const native = { ...noOutcome(), passed: 254, failed: 1, failures: [floodFailure] };
     const vitest = { ...noOutcome(), passed: 2, skipped: 1, retried: ['a > stumbles'] };
     expect(lastLines(sumOf([native, vitest]))).toEqual([
@@ -186,7 +186,7 @@ describe('the last lines', () => {
     ]);
   });
 
-  test('have the names last where there is no room for more', () => {
+  test('end with the names if there is no room for more', () => {
     const names = Array.from({ length: 10 }, (_, index) => `test ${index}`);
     const failures = names.map((name) => ({ ...floodFailure, name }));
     const lines = lastLines({ ...noOutcome(), failed: 10, failures });

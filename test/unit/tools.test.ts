@@ -9,11 +9,11 @@ describe('a tool that a test needs', () => {
 
   const shell = { command: 'sh', package: 'dash' };
 
-  test('is there with its further file', () => {
+  test('is present with its further file', () => {
     expect(isMissing({ ...shell, file: '/proc/self/exe' }, 'this')).toBe(false);
   });
 
-  test('is missing without its further file, with a line that names that', () => {
+  test('is missing without its further file, which is named', () => {
     vi.stubEnv('CI', '');
     const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     expect(isMissing({ ...shell, file: '/nonexistent/module.so' }, 'this')).toBe(true);

@@ -11,7 +11,7 @@ describe('the trend of a series', () => {
     expect(significance).toBeGreaterThan(6);
   });
 
-  test('is nothing where all values are equal', () => {
+  test('is zero if all values are equal', () => {
     expect(trendOf(twenty.map(() => 7))).toEqual({ growth: 0, significance: 0 });
   });
 

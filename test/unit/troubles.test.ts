@@ -37,8 +37,8 @@ function watched() {
   return { counts: forwarder.counts, troubles: new Troubles(forwarder, INTERVAL_MS) };
 }
 
-describe('Troubles', () => {
-  test('are told of at once, then gathered for an interval', () => {
+describe('failed connects in the log', () => {
+  test('are reported at once, then summed up for an interval', () => {
     const { counts, troubles } = watched();
     expect(troubles.due(1_000)).toBeUndefined();
     counts.set(1, { connectFailures: 1, connectError: 'ECONNREFUSED' });
@@ -51,7 +51,7 @@ describe('Troubles', () => {
     expect(troubles.due(2_000 + 3 * INTERVAL_MS)).toBeUndefined();
   });
 
-  test('name the forwards that failed since the time before, and why', () => {
+  test('name the forwards that failed since the last report, and why', () => {
     const { counts, troubles } = watched();
     counts.set(1, { connectFailures: 1, connectTimeouts: 1 }).set(2, { connectFailures: 0 });
     expect(troubles.rest()?.message).toMatch(/8001 -> \[::1\]:1: no answer in time\)$/);
@@ -66,7 +66,7 @@ describe('Troubles', () => {
     });
   });
 
-  test('name a cause once, not again with timeouts alone', () => {
+  test('name a cause once, not again if there are only timeouts', () => {
     const { counts, troubles } = watched();
     counts.set(1, { connectFailures: 1, connectError: 'ECONNREFUSED' });
     expect(troubles.rest()?.message).toMatch(/ECONNREFUSED/);
@@ -74,14 +74,14 @@ describe('Troubles', () => {
     expect(troubles.rest()?.message).toMatch(/::1]:1: no answer in time\)$/);
   });
 
-  test('name a few forwards where many fail', () => {
+  test('name only a few forwards if many fail', () => {
     const { counts, troubles } = watched();
     for (let id = 1; id <= 5; id += 1)
       counts.set(id, { connectFailures: 1, connectError: 'ECONNREFUSED' });
     expect(troubles.rest()?.message).toMatch(/8003 -> [^;]*; and 2 more\)$/);
   });
 
-  test('name no forward where none failed', () => {
+  test('name no forward if none failed', () => {
     const { counts, troubles } = watched();
     counts.set(1, { sessionsDenied: 1, datagramsDropped: 2 });
     expect(troubles.rest()).toEqual({

@@ -26,7 +26,7 @@ function refusal(call: () => unknown): { code: unknown; message: string } {
 }
 
 describe('options of a forwarder', () => {
-  test('have their defaults', () => {
+  test('get defaults', () => {
     expect(resolveOptions({})).toEqual({
       netnsPath: undefined,
       signal: undefined,
@@ -40,7 +40,7 @@ describe('options of a forwarder', () => {
     });
   });
 
-  test('are taken as they are given', () => {
+  test('are accepted as given', () => {
     const { signal } = new AbortController();
     const engine = {
       workers: 64,
@@ -82,7 +82,7 @@ describe('options of a forwarder', () => {
     [{ netns: { pid: 0 } }, range, 'options.netns.pid'],
     [{ netns: { pid: '1' } }, type, 'options.netns.pid'],
   ];
-  test.each(bad)('%o is refused with %s, naming %s', (options, code, name) => {
+  test.each(bad)('rejects %o with %s, naming %s', (options, code, name) => {
     const { code: actual, message } = refusal(() => resolveOptions(options as ForwarderOptions));
     expect(actual).toBe(code);
     expect(message).toContain(` for ${name} but received `);
@@ -90,7 +90,7 @@ describe('options of a forwarder', () => {
 });
 
 describe('a forward', () => {
-  test('has its defaults', () => {
+  test('gets defaults', () => {
     const { settings, ...place } = resolveSingle(minimal, netns);
     expect(place).toEqual({
       host: { protocol: 'tcp', address: '::', port: 8080, dualStack: true },
@@ -117,7 +117,7 @@ describe('a forward', () => {
     });
   });
 
-  test('is taken as it is given, with canonical addresses', () => {
+  test('is accepted as given, with canonical addresses', () => {
     const limits = {
       connectTimeoutMs: 1,
       keepaliveIdleMs: 0,
@@ -180,7 +180,7 @@ describe('a forward', () => {
     ]);
   });
 
-  test('of which add takes one at a time', () => {
+  test('is a single one for add', () => {
     expect(refusal(() => resolveSingle('8000-8002:80-82', netns))).toEqual({
       code: range,
       message: 'Expected 1 (addAll takes ranges) for spec.count but received 3 of type number',
@@ -252,20 +252,20 @@ describe('a forward', () => {
     [{ ...minimal, acceptProxy: true, trustedProxies: [1] }, type, 'specs[1].trustedProxies[0]'],
     [{ ...minimal, proxyHeaderTimeoutMs: 0 }, range, 'specs[1].proxyHeaderTimeoutMs'],
   ];
-  test.each(bad)('%o is refused with %s, naming %s', (spec, code, name) => {
+  test.each(bad)('rejects %o with %s, naming %s', (spec, code, name) => {
     const specs = ['8080:80', spec as ForwardSpec];
     const { code: actual, message } = refusal(() => resolveForwards(specs, netns));
     expect(actual).toBe(code);
     expect(message).toContain(` for ${name} but received `);
   });
 
-  test('comes in an array where there may be several', () => {
+  test('may be one of an array', () => {
     expect(refusal(() => resolveForwards('8080:80' as never, netns)).code).toBe(type);
   });
 });
 
 describe('a change of target', () => {
-  test('keeps open what it leaves out', () => {
+  test('keeps what it leaves out', () => {
     expect(resolveChange({})).toEqual({});
     expect(resolveChange({ address: '::0001', port: 81, netns: { pid: 7 } })).toEqual({
       address: '::1',
@@ -280,15 +280,15 @@ describe('a change of target', () => {
     [{ port: 0 }, range, 'change.port'],
     [{ netns: { pid: -1 } }, range, 'change.netns.pid'],
   ];
-  test.each(bad)('%o is refused with %s, naming %s', (change, code, name) => {
+  test.each(bad)('rejects %o with %s, naming %s', (change, code, name) => {
     const { code: actual, message } = refusal(() => resolveChange(change as TargetChange));
     expect(actual).toBe(code);
     expect(message).toContain(` for ${name} but received `);
   });
 });
 
-describe('ids', () => {
-  test('are one or several, each once', () => {
+describe('ids of forwards', () => {
+  test('are one or several, without repetition', () => {
     expect(resolveIds(1)).toEqual([1]);
     expect(resolveIds([2, 1, 2])).toEqual([2, 1]);
     expect(resolveIds([])).toEqual([]);
@@ -300,21 +300,21 @@ describe('ids', () => {
     [[1, 1.5], range, 'ids[1]'],
     [[1, '2'], type, 'ids[1]'],
   ];
-  test.each(bad)('%o is refused with %s, naming %s', (ids, code, name) => {
+  test.each(bad)('rejects %o with %s, naming %s', (ids, code, name) => {
     const { code: actual, message } = refusal(() => resolveIds(ids as number));
     expect(actual).toBe(code);
     expect(message).toContain(` for ${name} but received `);
   });
 });
 
-test('the drain time is 0 unless it is given, and a day at most', () => {
+test('the drain time is 0 by default, and a day at most', () => {
   expect(resolveDrainMs({})).toBe(0);
   expect(resolveDrainMs({ drainMs: 86_400_000 })).toBe(86_400_000);
   expect(refusal(() => resolveDrainMs({ drainMs: 86_400_001 })).code).toBe(range);
   expect(refusal(() => resolveDrainMs(5 as never)).code).toBe(type);
 });
 
-describe('a field that nothing reads', () => {
+describe('an unknown field', () => {
   test.each<[call: () => unknown, message: string]>([
     [
       () => resolveOptions({ netn: { pid: 1 } } as ForwarderOptions),
@@ -348,7 +348,7 @@ describe('a field that nothing reads', () => {
       () => resolveDrainMs({ drain: 1 } as never),
       'options has an unknown field: drain; it takes drainMs',
     ],
-  ])('is refused by name, with those there are: %#', (call, message) => {
+  ])('is rejected by name, with the known ones: %#', (call, message) => {
     const { code, message: actual } = refusal(call);
     expect(code).toBe(type);
     expect(actual.startsWith(message)).toBe(true);
