@@ -2,7 +2,7 @@
 // forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
 
 import { closeSync } from 'node:fs';
-import { binding, startEngine, type NativeEngine, type NativeEvent } from './engine/binding.js';
+import { binding } from './engine/binding.js';
 import { linksOf, refuseCircles, refuseNewCircles, refuseTaken } from './engine/collisions.js';
 import { at, freezeForward, freezeStats, type Entry } from './engine/entries.js';
 import { ForwardTable } from './engine/forward-table.js';
@@ -10,11 +10,12 @@ import { closedError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './engine/host-sockets.js';
 import { showByFacts } from './engine/inspect.js';
+import { useEngine, type EngineUse } from './engine/engine.js';
 import { Listeners } from './engine/listeners.js';
 import { nativeForwards } from './engine/native-forwards.js';
 import { NetnsTable, type Netns } from './spec/netns.js';
 import { SessionEnds } from './engine/session-ends.js';
-import { endAtExit, forgetAtExit, Transparency } from './engine/transparency.js';
+import { Transparency } from './engine/transparency.js';
 import type {
   CloseOptions,
   Forward,
@@ -52,7 +53,7 @@ export class Forwarder {
     showByFacts(this, (forwarder) => ({ closed: forwarder.closed, forwards: forwarder.list() }));
   }
 
-  readonly #engine: NativeEngine;
+  readonly #engine: EngineUse;
   readonly #ends: SessionEnds;
   readonly #namespaces = new NetnsTable((fd) => binding.probeNetns(fd));
   readonly #transparency = new Transparency();
@@ -60,28 +61,25 @@ export class Forwarder {
   readonly #signal: AbortSignal | undefined;
   readonly #table = new ForwardTable();
   readonly #listeners = new Listeners();
-  #nextId = 1;
   #keepsAlive = true;
   #closed = false;
   /** Set when the engine has ended. */
   #finalStats: Stats | undefined;
 
   /**
-   * Starts the threads that relay.
+   * Starts the threads that relay, unless it shares those of `engine`.
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`
+   * @throws SpliceportError `ERR_SPLICEPORT_CLOSED`, when `engine` is closed
    * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot be had
    */
   constructor(options: ForwarderOptions = {}) {
-    const { netnsPath, signal, onSessionsEnded, engine } = resolveOptions(options);
+    const { netnsPath, signal, onSessionsEnded, engine, engineOptions } = resolveOptions(options);
     this.#defaultNetnsPath = netnsPath;
     this.#signal = signal;
-    // Each session takes two descriptors. Where the limit stays as it is, listeners pause when it is reached.
-    binding.raiseFileLimit();
     const tellsOfEnds = onSessionsEnded !== undefined;
-    this.#engine = startEngine({ ...engine, tellsOfEnds }, this.#onEvent);
+    this.#engine = useEngine(engine, engineOptions, this.#user, tellsOfEnds);
     this.#ends = new SessionEnds(this.#engine, onSessionsEnded);
-    this.#engine.unref();
     signal?.addEventListener('abort', this.#onEnd);
     if (signal?.aborted === true) this.#end();
   }
@@ -173,7 +171,7 @@ export class Forwarder {
       for (const netns of acquired) this.#namespaces.release(netns);
       throw error;
     }
-    const failure = this.#engine.retarget(
+    const failure = this.#engine.native.retarget(
       changes.map(({ forward, netns }) => ({
         id: forward.id,
         target: { ...forward.container, netnsFd: netns.fd },
@@ -198,10 +196,9 @@ export class Forwarder {
    */
   stats(id?: number): Stats {
     if (id !== undefined) this.#table.require(resolveId('id', id));
-    return (
-      this.#finalStats ??
-      freezeStats(id === undefined ? this.#engine.stats() : this.#engine.stats(id))
-    );
+    if (this.#finalStats !== undefined) return this.#finalStats;
+    const { native, owner } = this.#engine;
+    return freezeStats(id === undefined ? native.statsOfOwner(owner) : native.stats(id));
   }
 
   /** The TCP sessions and UDP flows that are open now. */
@@ -210,7 +207,7 @@ export class Forwarder {
   }
 
   /**
-   * Ends every forward and the threads. Ports are free as soon as the call has been made. May be called again, and
+   * Ends every forward, and the threads unless they are shared. Ports are free as soon as the call has been made. May be called again, and
    * without `drainMs` that ends what still drains.
    */
   async close(options: CloseOptions = {}): Promise<void> {
@@ -272,13 +269,15 @@ export class Forwarder {
 
   /** Works on ranges as long as it can: a container engine waits for the helper, which may have a thousand ports. */
   #addAll(wanted: readonly ResolvedRange[]): Forward[] {
-    refuseTaken(wanted, this.#nextId, this.#table.idAt);
+    refuseTaken(wanted, this.#engine.nextId(), this.#table.idAt);
     const hosts = openHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
     const namespaces = this.#acquire(wanted, hosts);
-    this.#startAll(wanted, hosts, namespaces);
-    const forwards = wanted.flatMap((range, index) =>
-      this.#record(range, at(hosts, index), at(namespaces, index)),
-    );
+    let nextId = this.#startAll(wanted, hosts, namespaces);
+    const forwards = wanted.flatMap((range, index) => {
+      const firstId = nextId;
+      nextId += range.count;
+      return this.#record(firstId, range, at(hosts, index), at(namespaces, index));
+    });
     this.#updateRef();
     this.#listeners.tellOfAdded(forwards);
     return forwards;
@@ -298,17 +297,18 @@ export class Forwarder {
     }
   }
 
-  /** Gives the forwards to the engine, which closes the host's sockets if it fails. */
+  /** Gives the forwards to the engine, which closes the host's sockets if it fails; the first of their ids. */
   #startAll(
     wanted: readonly ResolvedRange[],
     hosts: readonly OpenedRange[],
     namespaces: readonly Netns[],
-  ): void {
-    const forwards = nativeForwards(this.#nextId, wanted, hosts, namespaces);
-    const failure = this.#engine.add(forwards);
-    if (failure === undefined) return;
-    // The engine may still end sessions of these ids.
-    this.#nextId += wanted.reduce((total, { count }) => total + count, 0);
+  ): number {
+    const total = wanted.reduce((sum, { count }) => sum + count, 0);
+    const firstId = this.#engine.takeIds(total);
+    const forwards = nativeForwards(this.#engine.owner, firstId, wanted, hosts, namespaces);
+    const failure = this.#engine.native.add(forwards);
+    if (failure === undefined) return firstId;
+    this.#engine.dropIds(firstId, total);
     for (const netns of namespaces) this.#namespaces.release(netns);
     const { protocol, address, ports } = at(hosts, 0);
     const host = { protocol, address, port: at(ports, 0) };
@@ -317,13 +317,13 @@ export class Forwarder {
   }
 
   /** Takes note of a range that runs: each port is a forward of its own from here on. */
-  #record(range: ResolvedRange, opened: OpenedRange, netns: Netns): Forward[] {
+  #record(firstId: number, range: ResolvedRange, opened: OpenedRange, netns: Netns): Forward[] {
     const { container, count, netnsPath, settings } = range;
     const { sourceAddress } = settings;
     const { protocol, address, dualStack, ports } = opened;
     this.#namespaces.share(netns, count - 1);
     return ports.map((port, offset) => {
-      const id = this.#nextId++;
+      const id = firstId + offset;
       const host = { address, port, dualStack };
       const target = { address: container.address, port: container.port + offset };
       const forward = freezeForward({
@@ -343,7 +343,7 @@ export class Forwarder {
 
   #warningFor(sourceAddress: SourceAddress, netns: Netns, path: string): { warning?: string } {
     if (sourceAddress !== 'transparent') return {};
-    endAtExit(this.#onEnd);
+    this.#engine.closesAtExit();
     const warning = this.#transparency.warningFor(netns, path);
     return warning === undefined ? {} : { warning };
   }
@@ -352,17 +352,21 @@ export class Forwarder {
     const active = this.#table.startRemoval(entries);
     for (const { netns } of active) this.#namespaces.release(netns);
     const ids = active.map(({ forward }) => forward.id);
-    if (ids.length > 0) this.#engine.remove(ids, drainMs);
+    if (ids.length > 0) this.#engine.native.remove(ids, drainMs);
     this.#listeners.tellOfRemoved(active);
     await Promise.all(
       entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
     );
   }
 
-  readonly #onEvent = (event: NativeEvent): void => {
-    if (event.type === 'sessions-ended') return void this.#ends.deliver();
-    this.#table.finishRemoval(event.id);
-    this.#updateRef();
+  /** What the engine calls. */
+  readonly #user = {
+    onRemoved: (id: number): void => {
+      this.#table.finishRemoval(id);
+      this.#updateRef();
+    },
+    onSessionsEnded: (): void => void this.#ends.deliver(),
+    onClose: (): void => this.#end(),
   };
 
   readonly #onEnd = (): void => this.#end();
@@ -370,20 +374,21 @@ export class Forwarder {
   #end(): void {
     this.#closed = true;
     if (this.#finalStats !== undefined) return;
-    this.#finalStats = freezeStats({ ...this.#engine.stats(), sessionsOpen: 0 });
+    const { native, owner } = this.#engine;
+    this.#finalStats = freezeStats({ ...native.statsOfOwner(owner), sessionsOpen: 0 });
     this.#signal?.removeEventListener('abort', this.#onEnd);
-    forgetAtExit(this.#onEnd);
-    this.#engine.close();
+    const ids = this.#table.all().map(({ forward }) => forward.id);
+    this.#engine.end(ids);
     this.#namespaces.close();
     const active = this.#table.startRemoval(this.#table.all());
-    for (const { forward } of this.#table.all()) this.#table.finishRemoval(forward.id);
+    for (const id of ids) this.#table.finishRemoval(id);
     this.#listeners.tellOfRemoved(active);
     this.#ends.finish();
+    this.#engine.forget();
   }
 
   #updateRef(): void {
-    if (this.#keepsAlive && this.#table.size > 0) this.#engine.ref();
-    else this.#engine.unref();
+    this.#engine.keepAlive(this.#keepsAlive && this.#table.size > 0);
   }
 
   #assertOpen(): void {

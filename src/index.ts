@@ -3,6 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 export { formatPortSpec, parsePortSpec } from './spec/port-spec.js';
+export { Engine } from './engine/engine.js';
 export { Forwarder } from './forwarder.js';
 export {
   SpliceportError,
@@ -14,6 +15,8 @@ export {
   CONNECT_LATENCY_BUCKETS_MICROS,
   type CloseOptions,
   type EndedSession,
+  type EngineHandle,
+  type EngineOptions,
   type Endpoint,
   type Forward,
   type ForwarderEvents,

@@ -27,10 +27,14 @@ export type SourceAddress = 'container' | 'transparent' | 'proxy-v1' | 'proxy-v2
  */
 export type NetnsReference = { readonly path: string } | { readonly pid: number };
 
-/** Settings of a {@link Forwarder}; everything is optional. */
-export interface ForwarderOptions {
-  /** The namespace of forwards that name none. Without it every forward must name its own. */
-  readonly netns?: NetnsReference;
+/** What an {@link Engine} is to the forwarders that share it. */
+export interface EngineHandle {
+  readonly closed: boolean;
+  close(): Promise<void>;
+}
+
+/** Settings of an {@link Engine}; everything is optional. */
+export interface EngineOptions {
   /**
    * Threads that relay. Default: the smaller of 2 and the number of processors; docs/architecture.md says why, and which
    * of them take new connections. Range: 1 to 64.
@@ -54,6 +58,17 @@ export interface ForwarderOptions {
    * container's side too. A client that is farther away always keeps the kernel's tuning.
    */
   readonly nearRttMicros?: number;
+}
+
+/** Settings of a {@link Forwarder}; everything is optional. Those of an engine are for its own, where it has one. */
+export interface ForwarderOptions extends EngineOptions {
+  /** The namespace of forwards that name none. Without it every forward must name its own. */
+  readonly netns?: NetnsReference;
+  /**
+   * An {@link Engine} that it shares with other forwarders, and that goes on when it closes. Default: one of its own, which
+   * closes with it.
+   */
+  readonly engine?: EngineHandle;
   /**
    * Is told of every TCP session and UDP flow that has ended, and of clients that were refused; in batches, soon after.
    * Where it gives a promise, the next batch waits for that. What comes meanwhile is kept, 4,096 ends for each worker, and
@@ -168,7 +183,7 @@ export interface ForwardSpec {
 
 /** A running forward: one protocol, one host endpoint, one target. A frozen snapshot. */
 export interface Forward {
-  /** Counts from 1 within its forwarder and is never used again. */
+  /** Counts from 1 within its engine and is never used again. */
   readonly id: number;
   /** Its transport. */
   readonly protocol: Protocol;

@@ -41,7 +41,10 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::Add>("add"),
                          InstanceMethod<&EngineWrap::Retarget>("retarget"),
                          InstanceMethod<&EngineWrap::Remove>("remove"),
+                         InstanceMethod<&EngineWrap::OpenOwner>("openOwner"),
+                         InstanceMethod<&EngineWrap::CloseOwner>("closeOwner"),
                          InstanceMethod<&EngineWrap::Stats>("stats"),
+                         InstanceMethod<&EngineWrap::StatsOfOwner>("statsOfOwner"),
                          InstanceMethod<&EngineWrap::Sessions>("sessions"),
                          InstanceMethod<&EngineWrap::TakeEnded>("takeEnded"),
                          InstanceMethod<&EngineWrap::Close>("close"),
@@ -57,11 +60,7 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine
   settings.spin_micros = IntegerAt(options, "spinMicros");
   settings.pipe_capacity_bytes = static_cast<size_t>(IntegerAt(options, "pipeCapacityBytes"));
   settings.near_rtt_micros = static_cast<uint32_t>(IntegerAt(options, "nearRttMicros"));
-  if (FlagAt(options, "tellsOfEnds")) {
-    session_log_ = std::make_unique<SessionLog>(static_cast<size_t>(settings.workers),
-                                                [this] { OnSessionsEnded(); });
-    settings.session_log = session_log_.get();
-  }
+  workers_ = settings.workers;
   auto engine = Engine::Create(settings, *this);
   if (!engine.ok()) {
     auto error = Napi::Error::New(info.Env(), "the engine cannot start");
@@ -86,7 +85,6 @@ void EngineWrap::OnEnvironmentEnd(void* self) { static_cast<EngineWrap*>(self)->
 bool EngineWrap::TearDown() {
   if (!engine_) return false;
   engine_->Close();
-  engine_->Sum({}, last_counters_);
   wake_.Abort();
   engine_.reset();
   return true;
@@ -121,6 +119,9 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
   common.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
   common.source_address = SourceAddressAt(object, "sourceAddress");
   common.accept_proxy = ProxyTrustOf(object);
+  common.owner = static_cast<int>(IntegerAt(object, "owner"));
+  const auto log = session_logs_.find(common.owner);
+  if (log != session_logs_.end()) common.session_log = log->second;
   const AdmissionRulesPtr rules = AdmissionRulesOf(object);
   auto first = TargetFrom(object.Get("target").As<Napi::Object>(), known);
   if (!first.ok()) return first.error();
@@ -173,12 +174,32 @@ void EngineWrap::Remove(const Napi::CallbackInfo& info) {
   engine_->Remove(ToIds(info[0]), drain_micros);
 }
 
+Napi::Value EngineWrap::OpenOwner(const Napi::CallbackInfo& info) {
+  const int owner = ++owners_;
+  if (info[0].As<Napi::Boolean>().Value()) {
+    session_logs_[owner] = std::make_shared<SessionLog>(static_cast<size_t>(workers_),
+                                                        [this, owner] { OnSessionsEnded(owner); });
+  }
+  return Napi::Number::New(info.Env(), owner);
+}
+
+void EngineWrap::CloseOwner(const Napi::CallbackInfo& info) {
+  const int owner = ToInt(info[0]);
+  session_logs_.erase(owner);
+  if (engine_) engine_->ForgetOwner(owner);
+}
+
 Napi::Value EngineWrap::Stats(const Napi::CallbackInfo& info) {
-  if (!engine_) return ToStats(info.Env(), last_counters_);
-  std::optional<int> id;
-  if (info[0].IsNumber()) id = ToInt(info[0]);
+  Check(engine_ != nullptr, "a closed engine was used");
   ForwardCounters sum;
-  engine_->Sum(id, sum);
+  engine_->Sum(ToInt(info[0]), sum);
+  return ToStats(info.Env(), sum);
+}
+
+Napi::Value EngineWrap::StatsOfOwner(const Napi::CallbackInfo& info) {
+  Check(engine_ != nullptr, "a closed engine was used");
+  ForwardCounters sum;
+  engine_->SumOf(ToInt(info[0]), sum);
   return ToStats(info.Env(), sum);
 }
 
@@ -188,7 +209,8 @@ Napi::Value EngineWrap::Sessions(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineWrap::TakeEnded(const Napi::CallbackInfo& info) {
   std::vector<EndedSession> taken;
-  if (session_log_) session_log_->Take(static_cast<size_t>(ToInt(info[0])), taken);
+  const auto log = session_logs_.find(ToInt(info[0]));
+  if (log != session_logs_.end()) log->second->Take(static_cast<size_t>(ToInt(info[1])), taken);
   return ToEndedSessions(info.Env(), taken);
 }
 
@@ -216,9 +238,12 @@ void EngineWrap::OnRemoved(int id) {
   wake_.NonBlockingCall([this](Napi::Env env, Napi::Function on_event) { Report(env, on_event); });
 }
 
-void EngineWrap::OnSessionsEnded() {
-  wake_.NonBlockingCall([](Napi::Env env, Napi::Function on_event) {
-    if (env != nullptr && !on_event.IsEmpty()) Tell(on_event, NewEvent(env, "sessions-ended"));
+void EngineWrap::OnSessionsEnded(int owner) {
+  wake_.NonBlockingCall([owner](Napi::Env env, Napi::Function on_event) {
+    if (env == nullptr || on_event.IsEmpty()) return;
+    auto event = NewEvent(env, "sessions-ended");
+    event.Set("owner", Napi::Number::New(env, owner));
+    Tell(on_event, event);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include <napi.h>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -28,7 +29,10 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   Napi::Value Add(const Napi::CallbackInfo& info);
   Napi::Value Retarget(const Napi::CallbackInfo& info);
   void Remove(const Napi::CallbackInfo& info);
+  Napi::Value OpenOwner(const Napi::CallbackInfo& info);
+  void CloseOwner(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value StatsOfOwner(const Napi::CallbackInfo& info);
   Napi::Value Sessions(const Napi::CallbackInfo& info);
   Napi::Value TakeEnded(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
@@ -45,17 +49,17 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
                              std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
   // On a worker's thread, once for all sessions that end before somebody takes them.
-  void OnSessionsEnded();
+  void OnSessionsEnded(int owner);
   void Report(Napi::Env env, Napi::Function on_event);
   static void OnEnvironmentEnd(void* self);
   // False when it was done before.
   bool TearDown();
 
-  // Null where no session's end is told of. It outlives the engine, so that the last ends can be taken.
-  std::unique_ptr<SessionLog> session_log_;
+  // Of the owners that want to be told of sessions' ends. They outlive the engine, so that the last ends can be taken.
+  std::map<int, SessionLogPtr> session_logs_;
+  int workers_ = 0;
+  int owners_ = 0;
   std::unique_ptr<Engine> engine_;
-  // What stats() says after the engine is gone.
-  ForwardCounters last_counters_;
   Napi::ThreadSafeFunction wake_;
   std::mutex removed_mutex_;
   std::vector<int> removed_;

@@ -94,6 +94,8 @@ Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
     const std::lock_guard lock(mutex_);
     for (const ForwardConfig& config : configs) {
       Record record;
+      record.owner = config.owner;
+      retired_of_.try_emplace(config.owner);
       record.listener = DescriptorBudget::OfProcess().TakeListener();
       for (size_t worker = 0; worker < workers_.size(); ++worker) {
         const bool serves = Serves(config, worker);
@@ -185,6 +187,8 @@ void Engine::OnDone(int id) {
     if (found == records_.end() || --found->second.workers_left > 0) return;
     forgotten = found->second.forgotten;
     found->second.AddTo(retired_);
+    const auto owner = retired_of_.find(found->second.owner);
+    if (owner != retired_of_.end()) found->second.AddTo(owner->second);
     records_.erase(found);
   }
   if (!forgotten) events_.OnRemoved(id);
@@ -200,6 +204,20 @@ void Engine::Sum(std::optional<int> id, ForwardCounters& sum) {
   for (const auto& [known, record] : records_)
     record.AddTo(sum);
   sum.Merge(retired_);
+}
+
+void Engine::SumOf(int owner, ForwardCounters& sum) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [known, record] : records_) {
+    if (record.owner == owner) record.AddTo(sum);
+  }
+  const auto retired = retired_of_.find(owner);
+  if (retired != retired_of_.end()) sum.Merge(retired->second);
+}
+
+void Engine::ForgetOwner(int owner) {
+  const std::lock_guard lock(mutex_);
+  retired_of_.erase(owner);
 }
 
 std::vector<SessionInfo> Engine::Sessions() {

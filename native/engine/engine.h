@@ -47,6 +47,10 @@ class Engine final : private WorkerPeers {
   bool Has(int id);
   // Adds the counters of one forward, or of all that ever were, to `sum`.
   void Sum(std::optional<int> id, ForwardCounters& sum);
+  // The same for all that an owner ever had, until the owner is forgotten.
+  void SumOf(int owner, ForwardCounters& sum);
+  // Once its forwards are removed.
+  void ForgetOwner(int owner);
   // Workers serve their clients meanwhile. A session that goes from one to another just then may be missing.
   std::vector<SessionInfo> Sessions();
   // How the sessions are spread over the workers.
@@ -60,6 +64,7 @@ class Engine final : private WorkerPeers {
     // One per worker that serves the forward, by worker; null where one does not.
     std::vector<std::unique_ptr<ForwardCounters>> counters;
     int workers_left = 0;
+    int owner = 0;
     BudgetPlace listener;
     // Its Add failed, so nobody knows of it.
     bool forgotten = false;
@@ -80,10 +85,11 @@ class Engine final : private WorkerPeers {
   Balance balance_;
   RouteRegistry routes_;
   std::vector<std::weak_ptr<const Netns>> netns_;
-  // Guards records_ and retired_: workers take a record out when its forward is done.
+  // Guards records_, retired_ and retired_of_: workers take a record out when its forward is done.
   std::mutex mutex_;
   std::map<int, Record> records_;
   ForwardCounters retired_;
+  std::map<int, ForwardCounters> retired_of_;
   uint32_t listings_ = 0;
   // Last: workers use everything above.
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -13,6 +13,7 @@
 #include "relay/admission.h"
 #include "relay/counters.h"
 #include "relay/reactor.h"
+#include "relay/session_log.h"
 #include "relay/target.h"
 
 namespace spliceport {
@@ -21,6 +22,7 @@ namespace spliceport {
 using SharedFd = std::shared_ptr<const UniqueFd>;
 
 struct ForwardConfig {
+  // One of a kind within the engine.
   int id = 0;
   Protocol protocol = Protocol::kTcp;
   SharedFd host_socket;
@@ -29,6 +31,9 @@ struct ForwardConfig {
   SourceAddress source_address = SourceAddress::kContainer;
   ProxyTrustPtr accept_proxy;
   AdmissionPtr admission;
+  SessionLogPtr session_log;
+  // Whose it is: counters are also summed by owner.
+  int owner = 0;
   // Whether this worker's part takes new connections; if not, it serves those that come to it from another worker.
   bool accepts = true;
 };

@@ -35,8 +35,6 @@ struct Settings {
   size_t pipe_capacity_bytes = 1 << 20;
   // A client is near, and bulk to it gets a small send buffer, up to this round trip; 0: no side gets one.
   uint32_t near_rtt_micros = 500;
-  // Borrowed; it outlives the engine. Null: no session's end is told of.
-  SessionLog* session_log = nullptr;
 };
 
 // Something with work left that gave way to others; its turn comes after the events in hand.
@@ -86,8 +84,7 @@ class Reactor {
         balance(spread),
         worker(worker_index),
         client_routes(timers, routes),
-        near_rtt_micros(settings.near_rtt_micros),
-        session_log(settings.session_log) {}
+        near_rtt_micros(settings.near_rtt_micros) {}
 
   void QueueTurn(Runnable& runnable) {
     if (std::exchange(runnable.queued_, true)) return;
@@ -97,9 +94,9 @@ class Reactor {
   void CancelTurn(Runnable& runnable) {
     if (std::exchange(runnable.queued_, false)) std::erase(turns_, &runnable);
   }
-  // Only where there is a log of sessions.
-  void Tell(const EndedSession& ended, ForwardCounters& counters) const {
-    if (!session_log->Add(worker, ended)) counters.session_log_dropped.Add();
+  // Does nothing without a log.
+  void Tell(SessionLog* log, const EndedSession& ended, ForwardCounters& counters) const {
+    if (log && !log->Add(worker, ended)) counters.session_log_dropped.Add();
   }
   bool HasTurns() const { return !turns_.empty(); }
   // One turn for each that is queued now; who queues itself again waits for the next round.
@@ -141,7 +138,6 @@ class Reactor {
   const size_t worker;
   ClientRoutes client_routes;
   const uint32_t near_rtt_micros;
-  SessionLog* const session_log;
 
  private:
   std::vector<Runnable*> turns_;

@@ -58,4 +58,7 @@ class SessionLog {
   std::vector<std::unique_ptr<Ring>> rings_;
 };
 
+// Null: nobody is told of sessions' ends.
+using SessionLogPtr = std::shared_ptr<SessionLog>;
+
 }  // namespace spliceport

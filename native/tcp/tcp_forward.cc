@@ -27,6 +27,7 @@ TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& part
       limits_(config.limits),
       accept_proxy_(config.accept_proxy),
       admission_(config.admission),
+      session_log_(config.session_log),
       source_address_(config.source_address),
       accepts_(config.accepts),
       listener_(config.host_socket),
@@ -117,8 +118,9 @@ std::optional<SessionEnding> TcpForward::RefusalOf(const Address& client) {
 
 void TcpForward::Refuse(int fd, const Address& client, SessionEnding why) {
   ResetOnClose(fd);
-  if (!reactor_.session_log) return;
-  reactor_.Tell({.forward_id = id_,
+  if (!session_log_) return;
+  reactor_.Tell(session_log_.get(),
+                {.forward_id = id_,
                  .protocol = Protocol::kTcp,
                  .ending = why,
                  .client = client.Unmapped(),

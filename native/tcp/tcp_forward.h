@@ -58,6 +58,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   bool Permits(const Address& client);
   const ProxyTrust* accept_proxy() const { return accept_proxy_.get(); }
   SourceAddress source_address() const { return source_address_; }
+  SessionLog* session_log() const { return session_log_.get(); }
   // Stops accepting for a moment, because something has run out.
   void PauseAccepting();
   void Release(TcpSession& session);
@@ -100,6 +101,7 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   const Limits limits_;
   const ProxyTrustPtr accept_proxy_;
   const AdmissionPtr admission_;
+  const SessionLogPtr session_log_;
   const SourceAddress source_address_;
   const bool accepts_;
   SharedFd listener_;

@@ -103,7 +103,7 @@ void TcpSession::ResetBoth() {
 
 void TcpSession::Close(SessionEnding why) {
   Count();
-  if (forward_->reactor().session_log != nullptr) Tell(why);
+  if (forward_->session_log() != nullptr) Tell(why);
   forward_->reactor().balance.End(forward_->reactor().worker, std::exchange(load_, Load::kUnknown));
   state_ = State::kClosed;
   forward_->reactor().timers.Cancel(*this);
@@ -124,7 +124,8 @@ void TcpSession::End(SessionEnding why) {
 
 void TcpSession::Tell(SessionEnding why) const {
   const bool has_connected = connect_micros_ >= 0;
-  forward_->reactor().Tell({.forward_id = forward_->id(),
+  forward_->reactor().Tell(forward_->session_log(),
+                           {.forward_id = forward_->id(),
                             .protocol = Protocol::kTcp,
                             .ending = why,
                             .error = has_connected ? 0 : connect_error_,

@@ -53,6 +53,7 @@ UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCou
       limits_(config.limits),
       accept_proxy_(config.accept_proxy),
       admission_(config.admission),
+      session_log_(config.session_log),
       host_socket_(config.host_socket),
       target_(config.target),
       source_address_(config.source_address),

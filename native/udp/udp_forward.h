@@ -85,6 +85,7 @@ class UdpForward final : public Forward,
   const Limits limits_;
   const ProxyTrustPtr accept_proxy_;
   const AdmissionPtr admission_;
+  const SessionLogPtr session_log_;
   SharedFd host_socket_;
   TargetPtr target_;
   const SourceAddress source_address_;

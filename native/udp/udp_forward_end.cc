@@ -13,7 +13,7 @@ constexpr int64_t kRefusalsApartMicros = 1'000'000;
 void UdpForward::EndFlow(UdpFlow& flow, SessionEnding why) {
   // Its route may be named by replies that wait.
   if (reactor_.Datagrams().replies_of == this) SendReplies();
-  if (reactor_.session_log) Tell(flow, why);
+  if (session_log_) Tell(flow, why);
   if (admission_) admission_->Leave();
   counters_.sessions_closed.Add();
   CloseContainerSide(flow);
@@ -32,7 +32,8 @@ void UdpForward::CloseContainerSide(UdpFlow& flow) {
 }
 
 void UdpForward::Tell(const UdpFlow& flow, SessionEnding why) const {
-  reactor_.Tell({.forward_id = id_,
+  reactor_.Tell(session_log_.get(),
+                {.forward_id = id_,
                  .protocol = Protocol::kUdp,
                  .ending = why,
                  .client = flow.key.client.Unmapped(),
@@ -45,9 +46,10 @@ void UdpForward::Tell(const UdpFlow& flow, SessionEnding why) const {
 
 // Who is refused sends on, each time for the first time. So one is told of per second, and the counters have the rest.
 void UdpForward::TellOfRefusal(const Address& client, SessionEnding why, int error, int64_t now) {
-  if (!reactor_.session_log || now < next_refusal_micros_) return;
+  if (!session_log_ || now < next_refusal_micros_) return;
   next_refusal_micros_ = now + kRefusalsApartMicros;
-  reactor_.Tell({.forward_id = id_,
+  reactor_.Tell(session_log_.get(),
+                {.forward_id = id_,
                  .protocol = Protocol::kUdp,
                  .ending = why,
                  .error = error,

@@ -36,10 +36,7 @@ export interface HostSockets {
   readonly ports: number[];
 }
 
-export interface NativeEngineOptions extends EngineSettings {
-  /** Whether ends of sessions and flows are kept for {@link NativeEngine.takeEnded}. */
-  readonly tellsOfEnds: boolean;
-}
+export type NativeEngineOptions = EngineSettings;
 
 export interface NativeTarget {
   /** Borrowed for the call; the engine duplicates it. -1: the namespace the process started in. */
@@ -50,6 +47,8 @@ export interface NativeTarget {
 
 /** Forwards with consecutive ids to consecutive ports. `acceptProxy` says nothing that `trustedProxies` does not. */
 export interface NativeForwards extends Omit<ForwardSettings, 'acceptProxy'> {
+  /** By {@link NativeEngine.openOwner}. */
+  readonly owner: number;
   readonly firstId: number;
   readonly protocol: Protocol;
   /** One for each. Taken over by the engine, whatever the outcome. */
@@ -80,14 +79,22 @@ export interface NativeEndedSession {
 }
 
 /**
- * A removed forward is gone: its last session ended, or its drain time passed. Or there are ends to take, which is said
+ * A removed forward is gone: its last session ended, or its drain time passed. Or an owner has ends to take, which is said
  * once, until they are taken.
  */
 export type NativeEvent =
-  { readonly type: 'removed'; readonly id: number } | { readonly type: 'sessions-ended' };
+  | { readonly type: 'removed'; readonly id: number }
+  | { readonly type: 'sessions-ended'; readonly owner: number };
 
 /** Worker threads that relay. Every method is synchronous and takes microseconds; none throws. */
 export interface NativeEngine {
+  /**
+   * One who has forwards, for sums of their counters and, where `tellsOfEnds`, their sessions' ends; its number, which is
+   * never used again.
+   */
+  openOwner(tellsOfEnds: boolean): number;
+  /** Forgets an owner whose forwards have been removed. */
+  closeOwner(owner: number): void;
   /** All or nothing. */
   add(forwards: readonly NativeForwards[]): NativeFailure | undefined;
   /** Swaps targets in place: in force for every connection accepted and every datagram read after the return. All or nothing. */
@@ -99,11 +106,13 @@ export interface NativeEngine {
    * are closed before it returns). Each id is reported by one `removed` event.
    */
   remove(ids: readonly number[], drainMs: number): void;
-  /** Of one forward, also while it drains; of everything since the start when no id is given. */
-  stats(id?: number): NativeStats;
+  /** Of one forward, also while it drains. */
+  stats(id: number): NativeStats;
+  /** Of all that an owner has had. */
+  statsOfOwner(owner: number): NativeStats;
   sessions(): Session[];
-  /** Takes at most so many ends of sessions out of the queue, also after close(). To be called until there are none. */
-  takeEnded(most: number): NativeEndedSession[];
+  /** Takes at most so many ends of sessions out of an owner's queue, also after close(). To be called until there are none. */
+  takeEnded(owner: number, most: number): NativeEndedSession[];
   /** Stops the threads and closes every socket. May be called twice. The onEvent callback is not called any more. */
   close(): void;
   /** Whether the engine keeps the process alive; it does at first. */

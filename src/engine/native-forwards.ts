@@ -12,6 +12,7 @@ import type { OpenedRange } from './host-sockets.js';
  * @param namespaces - The namespace of each range.
  */
 export function nativeForwards(
+  owner: number,
   firstId: number,
   wanted: readonly ResolvedRange[],
   hosts: readonly OpenedRange[],
@@ -22,7 +23,7 @@ export function nativeForwards(
     const { container, settings, count } = range;
     const { protocol, fds } = at(hosts, index);
     const target = { netnsFd: at(namespaces, index).fd, ...container };
-    const own = { firstId: nextId, protocol, hostFds: fds, target };
+    const own = { owner, firstId: nextId, protocol, hostFds: fds, target };
     nextId += count;
     return { ...own, ...settings };
   });

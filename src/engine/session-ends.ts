@@ -13,11 +13,16 @@ const MICROS_PER_MS = 1_000;
 /** Delivers one batch at a time. What comes meanwhile waits in the engine's queue, which has an end. */
 export class SessionEnds {
   readonly #engine: Pick<NativeEngine, 'takeEnded'>;
+  readonly #owner: number;
   readonly #tell: ForwarderOptions['onSessionsEnded'];
   #isDelivering = false;
 
-  constructor(engine: Pick<NativeEngine, 'takeEnded'>, tell: ForwarderOptions['onSessionsEnded']) {
-    this.#engine = engine;
+  constructor(
+    { native, owner }: { readonly native: Pick<NativeEngine, 'takeEnded'>; readonly owner: number },
+    tell: ForwarderOptions['onSessionsEnded'],
+  ) {
+    this.#engine = native;
+    this.#owner = owner;
     this.#tell = tell;
   }
 
@@ -43,7 +48,7 @@ export class SessionEnds {
   }
 
   #take(most: number): EndedSession[] {
-    return this.#engine.takeEnded(most).map(endedSession);
+    return this.#engine.takeEnded(this.#owner, most).map(endedSession);
   }
 
   async #deliverBatch(batch: readonly EndedSession[]): Promise<void> {

@@ -5,6 +5,7 @@ import { engineFields, forwardFields } from './fields.js';
 import type {
   CloseOptions,
   Endpoint,
+  EngineOptions,
   ForwarderOptions,
   ForwardSpec,
   NetnsReference,
@@ -26,9 +27,12 @@ export const closeFields: FieldsOf<CloseOptions> = { drainMs: true };
 
 export const changeFields: FieldsOf<TargetChange> = { address: true, port: true, netns: true };
 
+export const engineOptionFields: FieldsOf<EngineOptions> = namesOf(engineFields);
+
 export const optionFields: FieldsOf<ForwarderOptions> = {
   netns: true,
-  ...namesOf(engineFields),
+  ...engineOptionFields,
+  engine: true,
   onSessionsEnded: true,
   signal: true,
 };

@@ -8,6 +8,7 @@ import {
   changeFields,
   closeFields,
   endpointFields,
+  engineOptionFields,
   netnsFields,
   optionFields,
   requireKnownFields,
@@ -16,6 +17,8 @@ import {
 import { parsePortSpec } from './port-spec.js';
 import { netnsPath } from './netns.js';
 import type {
+  EngineHandle,
+  EngineOptions,
   ForwarderOptions,
   ForwardSpec,
   NetnsReference,
@@ -32,11 +35,14 @@ export interface ResolvedOptions {
   readonly netnsPath: string | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
-  readonly engine: EngineSettings;
+  /** One that is shared. */
+  readonly engine: EngineHandle | undefined;
+  /** Of its own, where none is shared. */
+  readonly engineOptions: EngineSettings;
 }
 
 /** Settings of an engine. */
-export type EngineSettings = Required<Pick<ForwarderOptions, keyof typeof engineFields>>;
+export type EngineSettings = Required<EngineOptions>;
 
 /** Where to listen. */
 export interface HostRequest {
@@ -70,20 +76,38 @@ export interface ResolvedChange {
 /** Checks the options of a forwarder. */
 export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
   requireObject('options', options, optionFields);
-  const { netns, signal, onSessionsEnded } = options;
+  const { netns, signal, onSessionsEnded, engine } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal);
   }
   if (onSessionsEnded !== undefined && typeof onSessionsEnded !== 'function')
     throw invalidArgType('options.onSessionsEnded', 'a function', onSessionsEnded);
+  if (engine !== undefined) {
+    for (const name of Object.keys(engineFields) as (keyof EngineOptions)[]) {
+      const expected = 'nothing beside options.engine, which has it already,';
+      if (options[name] !== undefined)
+        throw invalidArgType(`options.${name}`, expected, options[name]);
+    }
+  }
   return {
     netnsPath: netns === undefined ? undefined : resolveNetns('options.netns', netns),
     signal,
     onSessionsEnded,
-    engine: {
-      ...resolveFields(engineFields, 'options', options),
-      ...(options.workers === undefined && { workers: defaultWorkers() }),
-    },
+    engine,
+    engineOptions: resolveEngine(options),
+  };
+}
+
+/** Checks the options of an engine. */
+export function resolveEngineOptions(options: EngineOptions): EngineSettings {
+  requireObject('options', options, engineOptionFields);
+  return resolveEngine(options);
+}
+
+function resolveEngine(options: EngineOptions): EngineSettings {
+  return {
+    ...resolveFields(engineFields, 'options', options),
+    ...(options.workers === undefined && { workers: defaultWorkers() }),
   };
 }
 

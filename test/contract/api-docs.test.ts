@@ -98,7 +98,7 @@ describe('docs/api.md', () => {
   /** The fields of an interface, those within others included. */
   function fieldsOf(name: string): string[] {
     const body =
-      new RegExp(`export interface ${name} \\{\\n(.*?)^\\}`, 'ms').exec(types)?.[1] ?? '';
+      new RegExp(`export interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(types)?.[1] ?? '';
     return [...body.matchAll(/^ +readonly (\w+)\??:/gm)].map(([, field = '']) => field);
   }
 
@@ -110,6 +110,7 @@ describe('docs/api.md', () => {
 
   test.each([
     ['ForwarderOptions', '`new Forwarder(options?)`'],
+    ['EngineOptions', '`new Forwarder(options?)`'],
     ['ForwardSpec', 'A forward as an object'],
     ['Forward', '`Forward`'],
     ['TargetChange', '`retarget(ids, change)`'],

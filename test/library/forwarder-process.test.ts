@@ -56,19 +56,27 @@ async function run(deed: string) {
 }
 
 describe('a process with a forwarder', () => {
-  test.each(['nothing', 'a failed add', 'a removed forward', 'an unref', 'an unref after the add'])(
-    'exits by itself after %s',
+  test.each([
+    'nothing',
+    'a failed add',
+    'a removed forward',
+    'an unref',
+    'an unref after the add',
+    'an unref of both on one engine',
+    'the end of the only one with a forward on an engine',
+  ])('exits by itself after %s', async (deed) => {
+    const { exited } = await run(deed);
+    expect(await within(exited, 'the end of the process')).toEqual([0, null]);
+  });
+
+  test.each(['a forward', 'an unref taken back', 'a forward of another on the same engine'])(
+    'keeps running after %s',
     async (deed) => {
-      const { exited } = await run(deed);
-      expect(await within(exited, 'the end of the process')).toEqual([0, null]);
+      const { child, exited } = await run(deed);
+      const isRunning = () => child.exitCode === null && child.signalCode === null;
+      await staysTrueFor(STAYS_MS, isRunning, 'the process runs');
+      child.kill();
+      expect(await exited).toEqual([null, 'SIGTERM']);
     },
   );
-
-  test.each(['a forward', 'an unref taken back'])('keeps running after %s', async (deed) => {
-    const { child, exited } = await run(deed);
-    const isRunning = () => child.exitCode === null && child.signalCode === null;
-    await staysTrueFor(STAYS_MS, isRunning, 'the process runs');
-    child.kill();
-    expect(await exited).toEqual([null, 'SIGTERM']);
-  });
 });

@@ -31,7 +31,8 @@ describe('options of a forwarder', () => {
       netnsPath: undefined,
       signal: undefined,
       onSessionsEnded: undefined,
-      engine: {
+      engine: undefined,
+      engineOptions: {
         workers: Math.min(2, availableParallelism()),
         spinMicros: 0,
         pipeCapacityBytes: 1024 * 1024,
@@ -53,7 +54,8 @@ describe('options of a forwarder', () => {
       netnsPath: '/proc/1/ns/net',
       signal,
       onSessionsEnded,
-      engine,
+      engine: undefined,
+      engineOptions: engine,
     });
   });
 

@@ -1,6 +1,6 @@
 // keep-alive.ts: makes a forwarder, does one thing with it, and ends when nothing keeps it alive.
 
-import { Forwarder } from '../../../src/index.js';
+import { Engine, Forwarder } from '../../../src/index.js';
 
 const [deed = '', pid = ''] = process.argv.slice(2);
 const spec = { host: { address: '127.0.0.1', port: 0 }, container: { port: 80 } };
@@ -18,6 +18,30 @@ const deeds: Record<string, () => unknown> = {
       .unref()
       .add(spec)
       .then(() => forwarder.ref()),
+  'a forward of another on the same engine': () =>
+    shared((one, other) => {
+      one.unref();
+      return other.add(spec);
+    }),
+  'an unref of both on one engine': () =>
+    shared(async (one, other) => {
+      await other.add(spec);
+      one.unref();
+      other.unref();
+    }),
+  'the end of the only one with a forward on an engine': () =>
+    shared(async (one, other) => {
+      await other.add(spec);
+      await one.remove((await one.add(spec)).id);
+      await other.close();
+    }),
 };
+
+function shared(deed: (one: Forwarder, other: Forwarder) => unknown): unknown {
+  const engine = new Engine();
+  const options = { engine, netns: { pid: Number(pid) } };
+  return deed(new Forwarder(options), new Forwarder(options));
+}
+
 await deeds[deed]?.();
 process.stdout.write('done\n');

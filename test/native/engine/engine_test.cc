@@ -109,6 +109,37 @@ TEST_CASE("the counters of one forward are its own alone") {
   CHECK(opened(9) == 0);
 }
 
+TEST_CASE(
+    "an owner's counters are those of all its forwards, removed ones too, until it is forgotten") {
+  Harness harness;
+  Server server(harness.netns(), Echo);
+  const auto add = [&](int id, int owner) {
+    ForwardConfig config{.id = id, .target = harness.TargetAt(server.address())};
+    config.owner = owner;
+    return harness.Add(std::move(config));
+  };
+  const auto opened = [&](int owner) {
+    ForwardCounters sum;
+    harness.engine().SumOf(owner, sum);
+    return sum.sessions_opened.Get();
+  };
+  for (const Address& host : {add(1, 5), add(2, 5), add(3, 6)}) {
+    const UniqueFd client = ConnectTo(host);
+    REQUIRE(Ping(client));
+  }
+  harness.engine().Remove({1}, 0);
+  CHECK(opened(5) == 2);
+  CHECK(opened(6) == 1);
+  CHECK(opened(7) == 0);
+  harness.engine().Remove({2, 3}, 0);
+  harness.engine().ForgetOwner(5);
+  CHECK(opened(5) == 0);
+  CHECK(opened(6) == 1);
+  ForwardCounters all;
+  harness.engine().Sum({}, all);
+  CHECK(all.sessions_opened.Get() == 3);
+}
+
 // Whoever asks for each of many forwards, as for metrics, holds up the thread that asks.
 TEST_CASE("the counters of one forward cost the same beside many forwards") {
   Harness harness({.workers = 1});

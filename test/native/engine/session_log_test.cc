@@ -118,12 +118,14 @@ TEST_CASE("session log: nothing is lost, torn or forgotten between workers and a
 
 TEST_CASE("session log: an engine counts the ends that find no room, and serves on") {
   constexpr uint64_t kMore = 5;
-  SessionLog log(1, [] {});
-  Harness harness({.workers = 1, .session_log = &log});
+  const auto shared = std::make_shared<SessionLog>(1, [] {});
+  SessionLog& log = *shared;
+  Harness harness({.workers = 1});
   ForwardConfig config{.id = 1, .target = harness.TargetAt(*Address::Parse("127.0.0.1", 1))};
   auto rules = std::make_shared<AdmissionRules>();
   rules->deny = CidrList({*Cidr::Parse("127.0.0.0/8")});
   config.admission = std::make_shared<Admission>(std::move(rules));
+  config.session_log = shared;
   const Address host = harness.Add(config);
   constexpr uint64_t kAll = SessionLog::kRecordsPerWorker + kMore;
   for (uint64_t refused = 0; refused < kAll;) {

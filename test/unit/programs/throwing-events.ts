@@ -10,7 +10,6 @@ const options = {
   spinMicros: 0,
   pipeCapacityBytes: 1 << 20,
   nearRttMicros: 500,
-  tellsOfEnds: false,
 };
 const limits = {
   connectTimeoutMs: 1_000,
@@ -40,7 +39,8 @@ const handlers = {
     if (isNativeFailure(sockets)) throw new Error(`${sockets.syscall} failed`);
     const netnsFd = openSync('/proc/self/ns/net', 'r');
     const target = { netnsFd, address: '127.0.0.1', port: 1 };
-    const own = { firstId: 1, protocol: 'tcp', hostFds: sockets.fds, target } as const;
+    const owner = engine.openOwner(false);
+    const own = { owner, firstId: 1, protocol: 'tcp', hostFds: sockets.fds, target } as const;
     engine.add([{ ...own, ...limits, ...admission, ...proxies, sourceAddress: 'container' }]);
     closeSync(netnsFd);
     engine.remove([1, 2, 3], 0);
