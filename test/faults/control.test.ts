@@ -88,11 +88,11 @@ class Helper implements AsyncDisposable {
   }
 }
 
-describe.skipIf(isMissing(strace, 'tests of calls that fail'))('while a helper is asked', () => {
+describe.skipIf(isMissing(strace, 'tests of calls that fail'))('an answering helper', () => {
   const faults: Fault[] = table.flatMap(([name, errors]) =>
     errors.map((error) => ({ call: name, error, when: '1+' })),
   );
-  test.each(faults)('$call that fails with $error refuses a request at most', async (fault) => {
+  test.each(faults)('rejects at most one request when $call fails with $error', async (fault) => {
     await using helper = new Helper(await freePort());
     const { run, port } = helper;
     await run.ready();
@@ -112,7 +112,7 @@ describe.skipIf(isMissing(strace, 'tests of calls that fail'))('while a helper i
   });
 
   test.each(table.flatMap(([name, errors]) => errors.map((error) => ({ call: name, error }))))(
-    '$call that fails with $error does not keep it from ending',
+    'still exits when $call fails with $error',
     async (fault) => {
       await using helper = new Helper(await freePort());
       const { run, port } = helper;

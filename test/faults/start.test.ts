@@ -114,7 +114,7 @@ async function outcomeOf(start: Start): Promise<Outcome> {
   return said === '1' ? 'serves' : 'refuses';
 }
 
-describe.skipIf(isMissing(strace, 'tests of calls that fail'))('while the helper starts', () => {
+describe.skipIf(isMissing(strace, 'tests of calls that fail'))('a helper that starts', () => {
   let own: Awaited<ReturnType<typeof ownCalls>>;
   beforeAll(async () => {
     own = await ownCalls();
@@ -123,7 +123,7 @@ describe.skipIf(isMissing(strace, 'tests of calls that fail'))('while the helper
   const rows = table.flatMap(([call, errors, ...allowed]) =>
     errors.map((error) => ({ call, error, allowed })),
   );
-  test.each(rows)('$call that fails with $error: it $allowed', async (row) => {
+  test.each(rows)('$allowed when $call fails with $error', async (row) => {
     const { call, error, allowed } = row;
     const numbers = own.get(call) ?? [];
     expect(numbers, `own calls of ${call}`).not.toEqual([]);

@@ -181,11 +181,11 @@ async function load(): Promise<Fate[]> {
   return Promise.all(transfers);
 }
 
-describe.skipIf(isMissing(strace, 'tests of calls that fail'))('while the helper relays', () => {
+describe.skipIf(isMissing(strace, 'tests of calls that fail'))('a helper that relays', () => {
   const faults: Fault[] = table.flatMap(([call, when, errors]) =>
     errors.map((error) => ({ call, error, when })),
   );
-  test.each(faults)('$call ($when) that fails with $error cuts nothing short', async (fault) => {
+  test.each(faults)('cuts nothing short when $call ($when) fails with $error', async (fault) => {
     const fds = openFds(run.pid);
     {
       await using trace = await Attached.to(run.pid, 'all', fault);

@@ -19,8 +19,8 @@ function engineThreads(): number {
   return threadNames().filter((name) => name.startsWith('spliceport')).length;
 }
 
-describe('close', () => {
-  test('cuts the sessions, frees the port before it returns, ends the threads', async () => {
+describe('close of a forwarder', () => {
+  test('cuts sessions, frees the port before it returns, and ends the threads', async () => {
     const forwarder = new Forwarder({ netns: container.netns, workers: 3 });
     const { host } = await forwarder.add(spec);
     expect(engineThreads()).toBe(3);
@@ -36,7 +36,7 @@ describe('close', () => {
     expect(engineThreads()).toBe(0);
   });
 
-  test('may be called again, at the same time and later', async () => {
+  test('may be called again, at the same time or later', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     await forwarder.add(spec);
     await Promise.all([forwarder.close(), forwarder.close(), forwarder.close({ drainMs: 1_000 })]);
@@ -44,7 +44,7 @@ describe('close', () => {
     expect(forwarder.list()).toEqual([]);
   });
 
-  test('without drainMs ends what an earlier close lets drain', async () => {
+  test('without drainMs cuts sessions that an earlier close lets drain', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(spec);
     const socket = await connectTcp(host);
@@ -57,7 +57,7 @@ describe('close', () => {
     expect((await ending).errorCode).toBe('ECONNRESET');
   });
 
-  test('with drainMs cuts what has not finished in time', async () => {
+  test('with drainMs cuts sessions that have not finished in time', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(spec);
     const socket = await connectTcp(host);
@@ -80,7 +80,7 @@ describe('close', () => {
     await expect(forwarder.retarget(1, { port: 1 })).rejects.toMatchObject(closed);
   });
 
-  test('is what `await using` does at the end of its block', async () => {
+  test('happens at the end of a block with `await using`', async () => {
     const port = await (async () => {
       await using forwarder = new Forwarder({ netns: container.netns });
       const { host } = await forwarder.add(spec);
@@ -113,7 +113,7 @@ describe('an abort signal', () => {
     await forwarder.close();
   });
 
-  test('cuts a close short that lets sessions drain', async () => {
+  test('cuts sessions that a close lets drain', async () => {
     const controller = new AbortController();
     const forwarder = new Forwarder({ netns: container.netns, signal: controller.signal });
     const { host } = await forwarder.add(spec);
@@ -126,7 +126,7 @@ describe('an abort signal', () => {
     socket.destroy();
   });
 
-  test('that is aborted already makes a closed forwarder', async () => {
+  test('that is already aborted creates a closed forwarder', async () => {
     const forwarder = new Forwarder({ netns: container.netns, signal: AbortSignal.abort() });
     expect(forwarder.closed).toBe(true);
     await expect(forwarder.add(spec)).rejects.toMatchObject({ code: 'ERR_SPLICEPORT_CLOSED' });

@@ -99,8 +99,8 @@ function expectNextSteps(output: string): void {
   for (const file of documents) expect(existsSync(path.join(root, file)), file).toBe(true);
 }
 
-describe('the demo, when stdin is no terminal', () => {
-  test('shows a forward at work and ends by itself', async () => {
+describe('the demo, when stdin is not a terminal', () => {
+  test('shows a forward at work and exits by itself', async () => {
     const { ended, output, errors } = run(demo);
     expect(await ended).toEqual([0, null]);
     expect(errors()).toBe('');
@@ -110,7 +110,7 @@ describe('the demo, when stdin is no terminal', () => {
   });
 
   test.skipIf(isMissing(setpriv, 'the demo without capabilities'))(
-    'does the same without any capability, in a user namespace',
+    'works without any capability, in a user namespace',
     async () => {
       const { ended, output, errors } = run([...noRights, ...demo]);
       expect(await ended).toEqual([0, null]);
@@ -121,7 +121,7 @@ describe('the demo, when stdin is no terminal', () => {
   );
 
   test.skipIf(isMissing(setpriv, 'the demo as another user') || !mayChangeUser())(
-    'does the same for a user who is not root',
+    'works for a user who is not root',
     async () => {
       const { ended, output, errors } = run([...nobody, ...demo]);
       expect(await ended).toEqual([0, null]);
@@ -136,7 +136,7 @@ describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a ter
   test.each([
     { who: 'root', prefix: '' },
     { who: 'a process without capabilities', prefix: `${noRights.join(' ')} ` },
-  ])('as $who stays up for requests until Ctrl-C', async ({ prefix }) => {
+  ])('keeps running for requests until Ctrl-C, started by $who', async ({ prefix }) => {
     const {
       process: terminal,
       ended,
@@ -164,7 +164,7 @@ describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a ter
 });
 
 describe('the demo, when it is killed', () => {
-  test.each(['SIGTERM', 'SIGKILL'] as const)('by %s leaves no process', async (signal) => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)('leaves no process after %s', async (signal) => {
     const prefix = isMissing(setpriv, 'the demo without capabilities') ? [] : noRights;
     const { process: started, ended, output } = run([...prefix, ...demo]);
     await until(() => output().includes('it saw'), 'the first request', 20_000);
@@ -174,8 +174,8 @@ describe('the demo, when it is killed', () => {
   });
 });
 
-describe('the demo, when it cannot work', () => {
-  test('says that unshare is missing, and where it is from', async () => {
+describe('the demo, when something is missing', () => {
+  test('reports that unshare is missing, and names its package', async () => {
     const { ended, output, errors } = run(demo, { PATH: installed });
     expect(await ended).toEqual([1, null]);
     expect(output()).toBe('');

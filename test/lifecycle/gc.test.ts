@@ -29,17 +29,17 @@ function apiOf(program: Program) {
   return program.api<CollectedApi>();
 }
 
-describe('a forwarder that nothing refers to', () => {
-  test('is collected when it is closed', () =>
+describe('a forwarder without references', () => {
+  test('is collected if it is closed', () =>
     withProgram(async (api) => {
       expect(await api.closed(target)).toBe(true);
     }));
 
-  test('goes on when it is not closed', () =>
+  test('keeps forwarding if it is not closed', () =>
     withProgram(async (api) => {
       const port = await api.dropped(target);
       expect(await askTcp({ port }, 'still there?')).toBe('still there?');
     }));
 
-  test('does no harm, whatever state it is in', () => withProgram((api) => api.many(target)));
+  test('does no harm in any state', () => withProgram((api) => api.many(target)));
 });

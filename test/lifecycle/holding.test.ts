@@ -49,8 +49,8 @@ async function manyTimes<T>(count: number, task: (index: number) => Promise<T>):
   return results;
 }
 
-describe('holding', () => {
-  test('9,000 idle sessions takes two descriptors and at most 1,000 bytes each, and gives them back', async () => {
+describe('the cost of', () => {
+  test('9,000 idle sessions is two descriptors and at most 1,000 bytes each, which are freed', async () => {
     const service = await container.tcp({ kind: 'echo' });
     await using program = start();
     const api = program.api<ForwarderApi>();
@@ -78,7 +78,7 @@ describe('holding', () => {
     await service.close();
   }, 60_000);
 
-  test('9,000 flows takes at most 1 KiB each beside their sockets', async () => {
+  test('9,000 flows is at most 1 KiB each besides their sockets', async () => {
     const service = await container.udp();
     await using program = start();
     const api = program.api<ForwarderApi>();

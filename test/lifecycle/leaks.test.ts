@@ -77,8 +77,8 @@ async function rudely(where: Where): Promise<void> {
   socket.resetAndDestroy();
 }
 
-describe('descriptors', () => {
-  test('are two for an idle session, whatever went through it before, and one for an idle flow', async () => {
+describe('open descriptors', () => {
+  test('are two for an idle session, whatever it relayed before, and one for an idle flow', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -131,7 +131,7 @@ describe('descriptors', () => {
     expect((await api.facts()).fdNames).toEqual(atStart);
   });
 
-  test('are as many as before after bulk, resets, refusals and udp, but for a few pipes', async () => {
+  test('are as many as before after bulk, resets, refusals and UDP, except for a few pipes', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     const { fdNames: atStart } = await api.facts();
@@ -154,7 +154,7 @@ describe('descriptors', () => {
     expect((await api.facts()).fdNames).toEqual(atStart);
   });
 
-  test('are as many as before after 100 forwarders have come and gone', async () => {
+  test('are as many as before after 100 forwarders were opened and closed', async () => {
     await using program = new Program(source);
     const api = program.api<ForwarderApi>();
     await api.create({ netns: container.netns });
@@ -183,7 +183,7 @@ async function growth(program: Program, round: () => Promise<void>): Promise<num
   return Math.min(...sizes.slice(-SAMPLE)) - Math.min(...sizes.slice(0, SAMPLE));
 }
 
-describe('memory', { timeout: 120_000 }, () => {
+describe('the memory of a forwarder', { timeout: 120_000 }, () => {
   test.each([
     { what: 'connections', task: (where: Where) => askTcp(where, 'hello') },
     { what: 'connections that are reset', task: rudely },
@@ -196,7 +196,7 @@ describe('memory', { timeout: 120_000 }, () => {
     expect(await growth(program, round)).toBeLessThan(MOST_GROWTH_KIB);
   });
 
-  test('does not grow with rounds of udp flows', async () => {
+  test('does not grow with rounds of UDP flows', async () => {
     const udp = await container.udp({ echo: true });
     await using program = new Program(source, { nodeArgs: ['--expose-gc'] });
     const api = program.api<ForwarderApi>();

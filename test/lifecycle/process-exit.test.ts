@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => container.stop());
 
 describe.each(stages)('a process with a forwarder that is %s', (stage) => {
-  test.each(ways)('ends well by %s', async (way) => {
+  test.each(ways)('exits cleanly by %s', async (way) => {
     const args = [stage, way, String(container.pid), ...ports];
     await using program = new Program(source, { args });
     expect(await within(program.exited, 'its end')).toEqual(expected[way]);

@@ -45,8 +45,8 @@ async function pour(port: number) {
   return { socket, ended: Promise.all([ending, sending]).then(([how]) => how) };
 }
 
-describe('worker threads', () => {
-  test('forward, several at once, and come to their end by themselves when closed', async () => {
+describe('worker threads with a forwarder', () => {
+  test('forward, several at once, and end by themselves when they are closed', async () => {
     const before = await api().facts();
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const answers = ports.map((port) => askTcp({ port }, `by ${port}`));
@@ -57,7 +57,7 @@ describe('worker threads', () => {
     expect(await api().facts()).toEqual(before);
   });
 
-  test('may be terminated in the midst of traffic: clients are cut, the port is free, no descriptor stays', async () => {
+  test('can be terminated during traffic, which cuts clients, frees the port and leaves no descriptor', async () => {
     const before = await api().facts();
     for (let round = 0; round < 5; round += 1) {
       const port = await start();
@@ -72,7 +72,7 @@ describe('worker threads', () => {
     }
   });
 
-  test('leave each other alone: one is terminated, the rest relay on', async () => {
+  test('do not affect each other when one is terminated', async () => {
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const sockets = await Promise.all(ports.map((port) => connectTcp({ port })));
     for (const [index, port] of ports.entries()) {
@@ -85,7 +85,7 @@ describe('worker threads', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  test('may be terminated all at once', async () => {
+  test('can all be terminated at once', async () => {
     const before = await api().facts();
     const ports = await Promise.all(Array.from({ length: WORKERS }, start));
     const clients = await Promise.all(ports.map(pour));
@@ -96,7 +96,7 @@ describe('worker threads', () => {
   });
 
   test.each(['exit', 'terminate', 'throw'] as const)(
-    'may end by %s with a removal and a watched descriptor about to call back',
+    'can end by %s with callbacks of a removal and a watched descriptor due',
     async (how) => {
       for (let round = 0; round < 5; round += 1) {
         const code = await api().endBusy({
@@ -110,7 +110,7 @@ describe('worker threads', () => {
     },
   );
 
-  test('may be running when the process exits', async () => {
+  test('can be running when the process exits', async () => {
     const port = await start();
     const { socket, ended } = await pour(port);
     await nextBytes(socket);

@@ -47,8 +47,8 @@ function refusals({ sessionsDenied, sessionsOverLimit, sessionsOverRate }: Stats
   return [sessionsDenied, sessionsOverLimit, sessionsOverRate];
 }
 
-describe('the number of sessions', () => {
-  test('is bounded over all workers, and a client too many is reset', async () => {
+describe('the limit on sessions', () => {
+  test('holds over all workers, and resets a client too many', async () => {
     const forward = await forwarder.add(tcp({ maxSessions: 5 }));
     const served = [];
     for (let i = 0; i < 12; i += 1) served.push(await isIn(forward));
@@ -60,7 +60,7 @@ describe('the number of sessions', () => {
     expect(await isIn(forward)).toBe(true);
   });
 
-  test('is bounded for each port of a range by itself', async () => {
+  test('holds for each port of a range separately', async () => {
     const spec = { ...tcp({ maxSessions: 1 }), container: { port: 4_000 }, count: 2 };
     const forwards = await forwarder.addAll([spec]);
     await forwarder.retarget(
@@ -73,7 +73,7 @@ describe('the number of sessions', () => {
     }
   });
 
-  test('is bounded for udp too, where the oldest flow keeps its place', async () => {
+  test('holds for UDP too, where the oldest flow is kept', async () => {
     const { id, host } = await forwarder.add(udp({ maxSessions: 1 }));
     using first = await UdpSocket.bind();
     using second = await UdpSocket.bind();
@@ -85,8 +85,8 @@ describe('the number of sessions', () => {
   });
 });
 
-describe('lists of addresses', () => {
-  test('let in whom they allow, and nobody whom they deny', async () => {
+describe('lists of allowed and denied addresses', () => {
+  test('accept clients that they allow, and none that they deny', async () => {
     const forward = await forwarder.add({
       ...tcp({ allow: ['127.0.0.1', '::1'], deny: ['::1/128'] }),
       host: { port: 0 },
@@ -100,7 +100,7 @@ describe('lists of addresses', () => {
     expect(await isIn(other, '::1')).toBe(true);
   });
 
-  test('hold for the first datagram of a flow', async () => {
+  test('apply to the first datagram of a flow', async () => {
     const { id, host } = await forwarder.add(udp({ allow: ['10.0.0.0/8'] }));
     using client = await UdpSocket.bind();
     for (let i = 0; i < 3; i += 1) await client.send('no', host.port);
@@ -117,8 +117,8 @@ describe('lists of addresses', () => {
   });
 });
 
-describe('the rate of new sessions', () => {
-  test('is bounded, after as many at once as may come in a second', async () => {
+describe('the limit on the rate of new sessions', () => {
+  test('holds after a burst of as many as one second allows', async () => {
     const forward = await forwarder.add(tcp({ maxSessionsPerSecond: 3 }));
     const started = performance.now();
     const served = await Promise.all(Array.from({ length: 20 }, () => isIn(forward)));

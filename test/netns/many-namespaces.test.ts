@@ -17,8 +17,8 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(containers.map((container) => container.stop())));
 
-describe('one forwarder, many namespaces', () => {
-  test('tcp: each connection reaches the container of its forward, also when all connect at once', async () => {
+describe('one forwarder for many namespaces', () => {
+  test('takes each TCP connection to the container of its forward, even if all connect at once', async () => {
     await Promise.all(
       containers.map((container, index) =>
         container.tcp({ kind: 'greet', text: `tcp ${index}` }, { port: PORT }),
@@ -37,7 +37,7 @@ describe('one forwarder, many namespaces', () => {
     for (const round of rounds) expect(await Promise.all(round)).toEqual(expected);
   });
 
-  test('udp: each flow reaches the container of its forward', async () => {
+  test('takes each UDP flow to the container of its forward', async () => {
     const services = await Promise.all(
       containers.map((container) => container.udp({ port: PORT, echo: true })),
     );
@@ -61,7 +61,7 @@ describe('one forwarder, many namespaces', () => {
     );
   });
 
-  test('serves a namespace on after the last process in it has ended', async () => {
+  test('still serves a namespace after the last process in it has exited', async () => {
     await using other = await Container.start();
     const container = await Container.start();
     const { port } = await other.tcp({ kind: 'greet', text: 'the other lives' });

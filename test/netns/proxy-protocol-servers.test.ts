@@ -139,19 +139,22 @@ const to = (port: number, more: Partial<ForwardSpec>): ForwardSpec => ({
 const believing = { acceptProxy: true, trustedProxies: ['127.0.0.1'] };
 
 describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
-  test.each(['proxy-v1', 'proxy-v2'] as const)('learns the client by %s', async (sourceAddress) => {
-    await using server = new Daemon(runNginx, nginxServer, container);
-    await using forwarder = new Forwarder({ netns: container.netns });
-    const http = await forwarder.add(to(ports.http, { sourceAddress }));
-    const stream = await forwarder.add(to(ports.stream, { sourceAddress }));
-    const first = await askStarting(http.host.port, REQUEST, [server]);
-    expect(first.answer).toBe(`${CLIENT} ${first.from} ${http.host.port}`);
-    // Speaks first: the header must not wait for the client.
-    const second = await ask(stream.host.port, '');
-    expect(second.answer).toBe(`${CLIENT} ${second.from} ${stream.host.port}`);
-  });
+  test.each(['proxy-v1', 'proxy-v2'] as const)(
+    'reads the client from %s',
+    async (sourceAddress) => {
+      await using server = new Daemon(runNginx, nginxServer, container);
+      await using forwarder = new Forwarder({ netns: container.netns });
+      const http = await forwarder.add(to(ports.http, { sourceAddress }));
+      const stream = await forwarder.add(to(ports.stream, { sourceAddress }));
+      const first = await askStarting(http.host.port, REQUEST, [server]);
+      expect(first.answer).toBe(`${CLIENT} ${first.from} ${http.host.port}`);
+      // Speaks first: the header must not wait for the client.
+      const second = await ask(stream.host.port, '');
+      expect(second.answer).toBe(`${CLIENT} ${second.from} ${stream.host.port}`);
+    },
+  );
 
-  test('in front is believed', async () => {
+  test('in front passes the client’s address on', async () => {
     await using server = new Daemon(runNginx, nginxServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(
@@ -173,7 +176,7 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
 });
 
 describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () => {
-  test('learns the client, and a unique id by version 2', async () => {
+  test('reads the client’s address, and a unique id from version 2', async () => {
     await using server = new Daemon(runHaproxy, haproxyServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const v1 = await forwarder.add(to(ports.haproxy, { sourceAddress: 'proxy-v1' }));
@@ -192,7 +195,7 @@ describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () =>
   });
 
   test.each(['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options crc32c,unique-id'])(
-    'in front with %s is believed, with its health checks',
+    'in front with %s passes the client’s address on, and its checks pass',
     async (option) => {
       await using server = new Daemon(runHaproxy, haproxyServer, container);
       await using forwarder = new Forwarder({ netns: container.netns });
@@ -226,7 +229,7 @@ describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () =>
 });
 
 describe.skipIf(isMissing(dnsdist, 'PROXY headers to dnsdist'))('dnsdist', () => {
-  test('learns the client of each datagram, and of a connection', async () => {
+  test('reads the client’s address from each datagram, and from a connection', async () => {
     await using server = new Daemon(runDnsdist, dnsServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const options = { sourceAddress: 'proxy-v2' } as const;
@@ -245,7 +248,7 @@ describe.skipIf(isMissing(dnsdist, 'PROXY headers to dnsdist'))('dnsdist', () =>
     socket.destroy();
   });
 
-  test('in front is believed for each datagram', async () => {
+  test('in front passes the client’s address on with each datagram', async () => {
     await using server = new Daemon(runDnsdist, dnsServer, container);
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(

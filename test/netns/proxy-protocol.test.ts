@@ -25,8 +25,8 @@ const to = (port: number, more: Partial<ForwardSpec> = {}): ForwardSpec => ({
 });
 const believing = { acceptProxy: true, trustedProxies: ['127.0.0.0/8'] };
 
-describe('PROXY headers to the container, tcp', () => {
-  test('name a client of either family, also on a dual-stack socket', async () => {
+describe('PROXY headers to the container over TCP', () => {
+  test('have the client’s address of either family, also on a dual-stack socket', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add({
@@ -47,7 +47,7 @@ describe('PROXY headers to the container, tcp', () => {
     }
   });
 
-  test('come at once, before the client has said anything, and are not counted', async () => {
+  test('are sent at once, before the client sends anything, and are not counted', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(to(port, { sourceAddress: 'proxy-v1' }));
@@ -57,7 +57,7 @@ describe('PROXY headers to the container, tcp', () => {
     socket.destroy();
   });
 
-  test('reach the new target when it changes while a client waits', async () => {
+  test('reach the new target if it changes while a client waits', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(to(1, { sourceAddress: 'proxy-v1' }));
@@ -68,8 +68,8 @@ describe('PROXY headers to the container, tcp', () => {
   });
 });
 
-describe('PROXY headers from a load balancer, tcp', () => {
-  test('say who the client is, in the list of sessions too', async () => {
+describe('PROXY headers from a load balancer over TCP', () => {
+  test('give the client’s address, in the list of sessions too', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(to(port, believing));
@@ -85,7 +85,7 @@ describe('PROXY headers from a load balancer, tcp', () => {
     socket.destroy();
   });
 
-  test('are refused, and counted, when they are malformed, late or of a stranger', async () => {
+  test('are rejected and counted if they are malformed, late or from a stranger', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(
@@ -116,8 +116,8 @@ describe('PROXY headers from a load balancer, tcp', () => {
   });
 });
 
-describe('PROXY headers, udp', () => {
-  test('are ahead of each datagram to the container, and of no reply', async () => {
+describe('PROXY headers over UDP', () => {
+  test('precede each datagram to the container, and no reply', async () => {
     const service = await container.udp();
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(
@@ -134,7 +134,7 @@ describe('PROXY headers, udp', () => {
     expect(forwarder.stats().bytesToContainer).toBe(8);
   });
 
-  test('of a load balancer name the client of each datagram', async () => {
+  test('from a load balancer give the client’s address of each datagram', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(to(service.port, { ...believing, protocol: 'udp' }));

@@ -36,7 +36,7 @@ async function bindable(port: number): Promise<boolean> {
 }
 
 describe('remove', () => {
-  test('frees the port before the call returns, also with sessions open, and closes these', async () => {
+  test('frees the port before the call returns, and cuts open sessions', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -52,7 +52,7 @@ describe('remove', () => {
     expect(forwarder.sessions()).toEqual([]);
   });
 
-  test('lets the port be forwarded again at once, with a new id', async () => {
+  test('allows the port to be forwarded again at once, with a new id', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const first = await forwarder.add(toEcho());
     for (let i = 1; i <= 50; i += 1) {
@@ -83,7 +83,7 @@ describe('remove', () => {
     await within(removed, 'the forward is gone', 2_000);
   });
 
-  test('cuts what has not finished when drainMs has passed', async () => {
+  test('cuts sessions that have not finished when drainMs has passed', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -96,7 +96,7 @@ describe('remove', () => {
     expect((await ending).errorCode).toBe('ECONNRESET');
   });
 
-  test('udp: frees the port at once and ends its flows', async () => {
+  test('frees a UDP port at once and ends its flows', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add({
@@ -114,7 +114,7 @@ describe('remove', () => {
     await until(() => forwarder.stats().sessionsOpen === 0, 'the flow ends');
   });
 
-  test('of one forward leaves the others alone', async () => {
+  test('of one forward does not affect the others', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const one = await forwarder.add(toEcho());
     const other = await forwarder.add(toEcho());
@@ -130,7 +130,7 @@ describe('remove', () => {
 });
 
 describe('close', () => {
-  test('with drainMs takes no further client, and settles when the last has finished', async () => {
+  test('with drainMs accepts no more clients, and settles when the last session has finished', async () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
@@ -146,8 +146,8 @@ describe('close', () => {
   });
 });
 
-describe('ranges', () => {
-  test('forward each port to the one beside it', async () => {
+describe('ranges of ports', () => {
+  test('are forwarded port by port', async () => {
     const first = 20_000;
     await Promise.all(
       Array.from({ length: RANGE }, (_, index) =>
@@ -162,7 +162,7 @@ describe('ranges', () => {
     expect(answers).toEqual(forwards.map(({ container: { port } }) => `port ${port}`));
   });
 
-  test('bind all of their ports or none', async () => {
+  test('are opened as a whole or not at all', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const { host: taken } = await forwarder.add(toEcho());

@@ -63,7 +63,7 @@ describe.skipIf(missing).each([
   ['IPv4', LOST, `${LOST}/24`],
   ['IPv6', LOST6, `${LOST6}/64`],
 ])('a session at an address that the container loses, %s', (_family, lost, prefix) => {
-  test('is reset at once by a retarget, and the one at an address that stays goes on', async () => {
+  test('is reset at once by a retarget, and one at an address that stays continues', async () => {
     const [lostEcho, keptEcho] = await Promise.all([
       container.tcp({ kind: 'echo' }, { address: lost }),
       container.tcp({ kind: 'echo' }, { address: KEPT }),
@@ -89,7 +89,7 @@ describe.skipIf(missing).each([
 });
 
 test.skipIf(missing)(
-  'resets every session at a lost address, however many, also where the target stays',
+  'a retarget resets every session at a lost address, however many, even if the target stays',
   async () => {
     const echo: TcpService = await container.tcp({ kind: 'echo' }, { address: LOST });
     const forward = await forwardTo(LOST, echo.port);
@@ -122,7 +122,7 @@ test.skipIf(missing)(
   },
 );
 
-test.skipIf(missing)('a UDP flow of a client goes on at the new address', async () => {
+test.skipIf(missing)('a UDP flow continues at the new address', async () => {
   const { port } = await container.udp({ address: '0.0.0.0', echo: true });
   const { id, host } = await forwarder.add({
     protocol: 'udp',

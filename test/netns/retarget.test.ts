@@ -25,8 +25,8 @@ async function forwardToFirst(forwarder: Forwarder, port = PORT): Promise<Forwar
   return forwarder.add({ host: { address: '127.0.0.1', port: 0 }, container: { port } });
 }
 
-describe('retarget, tcp', () => {
-  test('is in force for the next connection', async () => {
+describe('retarget of a TCP forward', () => {
+  test('applies to the next connection', async () => {
     await using forwarder = new Forwarder({ netns: first.netns });
     const { id, host } = await forwardToFirst(forwarder);
     expect(await askTcp(host)).toBe('first');
@@ -39,7 +39,7 @@ describe('retarget, tcp', () => {
     expect(forwarder.get(id)?.container).toEqual({ address: '::1', port: other.port });
   });
 
-  test('leaves live sessions with the target they have', async () => {
+  test('keeps live sessions at the target they have', async () => {
     const { port } = await first.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: first.netns });
     const { id, host } = await forwardToFirst(forwarder, port);
@@ -54,7 +54,7 @@ describe('retarget, tcp', () => {
   });
 
   test(
-    `refuses and cuts nothing, ${RETARGETS} times over under load`,
+    `rejects and cuts no connection, ${RETARGETS} times in a row under load`,
     { timeout: 60_000 },
     async () => {
       const echo = await first.tcp({ kind: 'echo' });
@@ -85,7 +85,7 @@ describe('retarget, tcp', () => {
     },
   );
 
-  test('changes nothing when the new namespace is not there', async () => {
+  test('changes nothing if the new namespace does not exist', async () => {
     await using forwarder = new Forwarder({ netns: first.netns });
     const { id, host } = await forwardToFirst(forwarder);
     await expect(forwarder.retarget(id, { netns: { path: '/no/such/namespace' } })).rejects.toThrow(
@@ -96,8 +96,8 @@ describe('retarget, tcp', () => {
   });
 });
 
-describe('retarget, udp', () => {
-  test('is in force for the next datagram, also of a client that has a flow', async () => {
+describe('retarget of a UDP forward', () => {
+  test('applies to the next datagram, also of a client that has a flow', async () => {
     const [one, two] = await Promise.all([
       first.udp({ port: PORT, echo: true }),
       second.udp({ port: PORT, echo: true }),

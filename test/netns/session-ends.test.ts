@@ -67,8 +67,8 @@ async function served({ host }: Forward) {
   return client;
 }
 
-describe('the end of a TCP session', () => {
-  test('is told of with its client, target, bytes and times, when both sides have said all', async () => {
+describe('the report of a TCP session’s end', () => {
+  test('has the client, target, bytes and times when both sides have finished', async () => {
     const forward = await forwarder.add(tcp(echo.port));
     const client = await connectTcp(forward.host);
     const { localPort } = client;
@@ -89,13 +89,13 @@ describe('the end of a TCP session', () => {
     expect(durationMs).toBeLessThan(10_000);
   });
 
-  test('is a reset by the client', async () => {
+  test('names a reset by the client', async () => {
     const client = await served(await forwarder.add(tcp(echo.port)));
     client.resetAndDestroy();
     expect(await theEnd()).toMatchObject({ ending: 'client-reset', bytesToHost: 5 });
   });
 
-  test('is a reset by the server', async () => {
+  test('names a reset by the server', async () => {
     const resetting = await container.tcp({ kind: 'reset' });
     const { host } = await forwarder.add(tcp(resetting.port));
     const client = await connectTcp(host);
@@ -105,20 +105,20 @@ describe('the end of a TCP session', () => {
     await resetting.close();
   });
 
-  test('is the removal of its forward', async () => {
+  test('names the removal of its forward', async () => {
     const forward = await forwarder.add(tcp(echo.port));
     await served(forward);
     await forwarder.remove(forward.id);
     expect(await theEnd()).toMatchObject({ ending: 'removed', bytesToContainer: 5 });
   });
 
-  test('comes with the end of the forwarder at the latest', async () => {
+  test('comes before the forwarder has closed', async () => {
     await served(await forwarder.add(tcp(echo.port)));
     void forwarder.close();
     expect(told).toMatchObject([{ ending: 'removed', bytesToHost: 5 }]);
   });
 
-  test('is a server that refuses, with the reason', async () => {
+  test('names a server that refuses, with the error', async () => {
     const { host } = await forwarder.add(tcp(DEAD_PORT));
     await endingOf(await connectTcp(host));
     const end = await theEnd();
@@ -130,28 +130,28 @@ describe('the end of a TCP session', () => {
     expect(end).not.toHaveProperty('connectMs');
   });
 
-  test('is a server that cannot be reached, with the reason', async () => {
+  test('names a server that cannot be reached, with the error', async () => {
     const target = { container: { address: '10.1.2.3', port: DEAD_PORT } };
     const { host } = await forwarder.add({ ...tcp(DEAD_PORT), ...target });
     await endingOf(await connectTcp(host));
     expect(await theEnd()).toMatchObject({ ending: 'connect-failed', error: 'ENETUNREACH' });
   });
 
-  test('is a server that did not listen in time', async () => {
+  test('names a server that did not listen in time', async () => {
     const { host } = await forwarder.add(tcp(DEAD_PORT, { connectTimeoutMs: 50 }));
     await endingOf(await connectTcp(host));
     expect(await theEnd()).toMatchObject({ ending: 'connect-timeout', error: 'ECONNREFUSED' });
   });
 });
 
-describe('a TCP client that is refused', () => {
+describe('a TCP client that is rejected', () => {
   test.each<[string, Partial<ForwardSpec>, number]>([
     ['denied', { deny: ['127.0.0.0/8'] }, 0],
     ['over-limit', { maxSessions: 1 }, 1],
     ['over-rate', { maxSessionsPerSecond: 1 }, 1],
     ['proxy-untrusted', { acceptProxy: true, trustedProxies: ['10.0.0.1'] }, 0],
     ['proxy-malformed', { acceptProxy: true, trustedProxies: ['127.0.0.1'] }, 0],
-  ])('is told of as %s', async (ending, limits, before) => {
+  ])('is reported as %s', async (ending, limits, before) => {
     const forward = await forwarder.add(tcp(echo.port, limits));
     for (let count = 0; count < before; count++) await served(forward);
     expect(await isServed(forward.host)).toBe(false);
@@ -164,7 +164,7 @@ describe('a TCP client that is refused', () => {
     });
   });
 
-  test('is told of as proxy-late', async () => {
+  test('is reported as proxy-late', async () => {
     const proxied = { acceptProxy: true, trustedProxies: ['127.0.0.1'], proxyHeaderTimeoutMs: 50 };
     const { host } = await forwarder.add(tcp(echo.port, proxied));
     await endingOf(await connectTcp(host));
@@ -172,8 +172,8 @@ describe('a TCP client that is refused', () => {
   });
 });
 
-describe('the end of a UDP flow', () => {
-  test('is told of with its client, target and bytes, when nobody has used it any more', async () => {
+describe('the report of a UDP flow’s end', () => {
+  test('has the client, target and bytes when the flow has timed out', async () => {
     const { id, host } = await forwarder.add(udp({ udpTimeoutMs: 50 }));
     using client = await UdpSocket.bind();
     await client.ask('question', host.port);
@@ -190,7 +190,7 @@ describe('the end of a UDP flow', () => {
     expect(durationMs).toBeGreaterThanOrEqual(50);
   });
 
-  test('is another flow that takes its place', async () => {
+  test('names another flow that took its place', async () => {
     const { host } = await forwarder.add(udp({ maxFlows: 1 }));
     using first = await UdpSocket.bind();
     using second = await UdpSocket.bind();
@@ -199,7 +199,7 @@ describe('the end of a UDP flow', () => {
     expect(await theEnd()).toMatchObject({ ending: 'evicted', client: { port: first.port } });
   });
 
-  test('is the removal of its forward', async () => {
+  test('names the removal of its forward', async () => {
     const { id, host } = await forwarder.add(udp());
     using client = await UdpSocket.bind();
     await client.ask('one', host.port);
@@ -207,7 +207,7 @@ describe('the end of a UDP flow', () => {
     expect(await theEnd()).toMatchObject({ ending: 'removed', client: { port: client.port } });
   });
 
-  test('never began for a client that is refused, of whose datagrams one is told of', async () => {
+  test('comes once for a rejected client, however many datagrams it sends', async () => {
     const { id, host } = await forwarder.add(udp({ deny: ['127.0.0.0/8'] }));
     using client = await UdpSocket.bind();
     for (let count = 0; count < 5; count++) await client.send('no', host.port);
@@ -216,10 +216,10 @@ describe('the end of a UDP flow', () => {
   });
 });
 
-describe('whoever asked to be told', () => {
+describe('the handler onSessionsEnded', () => {
   const SESSIONS = 40;
 
-  test('hears of each session once, however many end', async () => {
+  test('gets each session once, however many end', async () => {
     const { host } = await forwarder.add(tcp(echo.port));
     const asked = Array.from({ length: SESSIONS }, (_, index) => askTcp(host, `${index}`));
     await Promise.all(asked);
@@ -228,7 +228,7 @@ describe('whoever asked to be told', () => {
     expect(forwarder.stats().sessionLogDropped).toBe(0);
   });
 
-  test('hears of the next ones only when its promise is fulfilled', async () => {
+  test('gets the next sessions only when its promise is fulfilled', async () => {
     const batches: number[] = [];
     const waiting: (() => void)[] = [];
     await using slow = open(async (ended) => {
@@ -246,7 +246,7 @@ describe('whoever asked to be told', () => {
     for (const go of waiting.splice(0)) go();
   });
 
-  test('is told on, although it has thrown', async () => {
+  test('is called again after it has thrown', async () => {
     const rejections: unknown[] = [];
     const note = (reason: unknown) => void rejections.push(reason);
     const others = process.listeners('unhandledRejection');

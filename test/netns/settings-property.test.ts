@@ -91,7 +91,7 @@ function published(): ForwardSpec[] {
   );
 }
 
-test('settings files that the check calls right are taken and done, and no other opens a port without its gates', async () => {
+test('settings files that the check accepts are applied, and no other file opens a port without its gates', async () => {
   for (let seed = 1; seed <= FILES; seed++) {
     const made = makeSettingsFile(new Random(seed), firstPort);
     writeFileSync(path, made.text);
@@ -107,7 +107,7 @@ test('settings files that the check calls right are taken and done, and no other
   expect(Object.values(seen).filter((times) => times >= 15)).toHaveLength(7);
 });
 
-test('a setting by itself is right by the check where the library takes it, and only there', () => {
+test('a single setting passes the check if the library accepts it, and only then', () => {
   const random = new Random(1);
   const others = ['controlSocket', 'log', 'reloadSocket'];
   const keys = settingNames.filter((key) => !others.includes(key));
@@ -125,7 +125,7 @@ test('a setting by itself is right by the check where the library takes it, and 
   }
 });
 
-test('the longest lists are taken, and none that is longer', async () => {
+test('the longest lists are accepted, and none that is longer', async () => {
   const list = new Array<string>(100_000).fill('::');
   for (const [allow, deny] of [
     [list, list],

@@ -34,7 +34,7 @@ async function fallbacks(): Promise<number> {
 }
 
 describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))(
-  'a client of the other family than the target’s',
+  'a client whose address family differs from the target’s',
   () => {
     beforeAll(async () => {
       network = await Network.start();
@@ -45,7 +45,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))(
     afterEach(() => network.removeAll());
     afterAll(() => network.stop());
 
-    test('is seen by a server at the target’s interface, and the session tells where', async () => {
+    test('is seen by a server at the target’s interface, and the session has that address', async () => {
       const before = await fallbacks();
       const [v4, v6] = [await forward(8080), await forward(8080, at.container6)];
       expect(await seenBy(at.host6, v4.port)).toBe(at.client6);
@@ -59,7 +59,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))(
       expect(await fallbacks()).toBe(before);
     });
 
-    test('reaches a server that listens at the target alone', async () => {
+    test('reaches a server that listens only at the target', async () => {
       const before = await fallbacks();
       await network.container.tcp({ kind: 'whoami' }, { address: at.container, port: 8081 });
       const { port } = await forward(8081);

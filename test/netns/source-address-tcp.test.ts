@@ -42,7 +42,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
   afterEach(() => network.removeAll());
   afterAll(() => network.stop());
 
-  test('tcp/ipv4: the server sees its address and port, and the session tells so', async () => {
+  test('has an IPv4 address and port that the server sees, and the session lists', async () => {
     const before = await fallbacks();
     const { port } = await forward(at.container, service.port);
     const { said, end } = await ask({ address: at.host, port, localPort: 40_001 });
@@ -54,21 +54,21 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     expect(await fallbacks()).toBe(before);
   });
 
-  test('tcp/ipv6: the server sees its address and port', async () => {
+  test('has an IPv6 address and port that the server sees', async () => {
     const { port } = await forward(at.container6, service.port);
     const { said, end } = await ask({ address: at.host6, port, localPort: 40_002 });
     expect(said).toBe(`${at.client6} 40002`);
     await end();
   });
 
-  test('a server on the container’s own loopback sees it as well', async () => {
+  test('is seen by a server on the container’s own loopback too', async () => {
     const { port } = await forward('127.0.0.1', service.port);
     const { said, end } = await ask({ address: at.host, port, localPort: 40_003 });
     expect(said).toBe(`${at.client} 40003`);
     await end();
   });
 
-  test('one port of a client may lead to two servers', async () => {
+  test('can connect from one port to two servers', async () => {
     const [one, other] = [await forward(at.container, 8080), await forward(at.container, 8081)];
     const first = await ask({ address: at.host, port: one.port, localPort: 40_004 });
     // Of another address of the client’s, and of the same.
@@ -82,14 +82,14 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await Promise.all([first.end(), second.end()]);
   });
 
-  test('a server that refuses is tried again, and then the client is reset', async () => {
+  test('is reset after retries if the server refuses', async () => {
     const { port } = await forward(at.container, 8099);
     await expect(ask({ address: at.host, port })).rejects.toThrow('ECONNRESET');
     expect((await network.forwarder.stats()).connectRetries).toBeGreaterThan(0);
   });
 
-  describe('goes the ordinary way, and is counted,', () => {
-    test('when its address is of another family than the target’s, which is the loopback’s', async () => {
+  describe('connects from the container’s address, and is counted,', () => {
+    test('if its address family differs from the target’s, which is the loopback', async () => {
       const before = await fallbacks();
       const { port } = await forward('127.0.0.1', service.port);
       const { said, end } = await ask({ address: at.host6, port, localPort: 40_005 });
@@ -101,7 +101,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
       expect(await fallbacks()).toBe(before + 1);
     });
 
-    test('when it comes from the host’s loopback', async () => {
+    test('if it comes from the host’s loopback', async () => {
       const before = await fallbacks();
       const { port } = await forward(at.container, service.port);
       const answer = await network.forwarder.askTcp({ address: '127.0.0.1', port });
@@ -109,7 +109,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
       expect(await fallbacks()).toBe(before + 1);
     });
 
-    test('when it is on a network that the container is on', async () => {
+    test('if it is on a network that the container is on', async () => {
       const before = await fallbacks();
       const { port } = await forward(at.container, service.port);
       const { said, end } = await ask({ address: at.gateway, port }, network.neighbor);
@@ -118,7 +118,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
       expect(await fallbacks()).toBe(before + 1);
     });
 
-    test('when its port is taken in the container', async () => {
+    test('if its port is in use in the container', async () => {
       const taken = await network.container.tcp({ kind: 'echo' }, { address: '0.0.0.0' });
       const before = await fallbacks();
       const { port } = await forward(at.container, service.port);
@@ -130,7 +130,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     });
   });
 
-  test('several forwards lead to one port of the container', async () => {
+  test('can use several forwards to one port of the container', async () => {
     const [one, other] = [await forward(at.container, 8080), await forward(at.container, 8080)];
     const first = await ask({ address: at.host, port: one.port });
     const second = await ask({ address: at.host, port: other.port });
@@ -142,7 +142,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await Promise.all([first.end(), second.end(), third.end()]);
   });
 
-  test('the container’s way to the client without a forwarder stays as it was', async () => {
+  test('can still be reached by the container without a forwarder', async () => {
     const direct = await network.client.tcp({ kind: 'whoami' }, { address: at.client });
     const { port } = await forward(at.container, service.port);
     const { end } = await ask({ address: at.host, port });
@@ -151,7 +151,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await Promise.all([end(), own.end()]);
   });
 
-  test('the container gets another address while it is served', async () => {
+  test('is served while the container’s address changes', async () => {
     const { id, port } = await forward(at.container, service.port);
     const before = await ask({ address: at.host, port });
     await network.ip(network.container, `address add ${at.secondOfContainer}/24 dev eth0`);
@@ -181,7 +181,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await back.end();
   });
 
-  test('a network without a default route is enough', async () => {
+  test('is seen on a network without a default route', async () => {
     await network.ip(network.container, 'route delete default', '-6 route delete default');
     const [v4, v6] = [await forward(at.container, 8080), await forward(at.container6, 8080)];
     const first = await ask({ address: at.host, port: v4.port });

@@ -43,7 +43,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('route
   });
   afterAll(() => network.stop());
 
-  test('are there while a client is, and gone a moment later', async () => {
+  test('exist while a client does, and are gone a moment later', async () => {
     const { program, port } = await start();
     expect(await network.traces()).toEqual([]);
     await network.client.tcpOpen({ id: 'only', address: at.host, port });
@@ -64,14 +64,14 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('route
     await program.stop();
   });
 
-  test('are gone when the process has ended', async () => {
+  test('are gone when the process has exited', async () => {
     const { program, port } = await start();
     expect(await seenAt(port)).toBe(at.client);
     await program.stop();
     expect(await network.traces()).toEqual([]);
   });
 
-  test('of a forwarder that was killed are taken away by the next that starts', async () => {
+  test('of a killed forwarder are removed by the next that starts', async () => {
     const { program, port } = await start();
     expect(await seenAt(port)).toBe(at.client);
     program.kill('SIGKILL');
@@ -84,7 +84,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('route
     expect(await network.traces()).toEqual([]);
   });
 
-  test('of one forwarder are left alone by others that start, serve, end and are killed', async () => {
+  test('of one forwarder are kept by others that start, serve, exit and are killed', async () => {
     const [one, other] = [await start(), await start()];
     expect(await seenAt(one.port)).toBe(at.client);
     const own = await network.traces();
@@ -115,8 +115,8 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('route
 describe.skipIf(
   isMissing(iproute2, 'the tests of clients’ addresses') ||
     isMissing(setpriv, 'the tests of clients’ addresses without the right to show them'),
-)('without CAP_NET_ADMIN', () => {
-  test('one warning is given, in words and in the list, and clients are served', async () => {
+)('a transparent forward without CAP_NET_ADMIN', () => {
+  test('warns once, in words and in the list, and serves clients', async () => {
     await using network = await Network.start();
     await network.container.tcp({ kind: 'whoami' }, { address: '0.0.0.0', port: 8080 });
     const program = network.startForwarder({ without: ['net_admin', 'net_raw'] });

@@ -33,7 +33,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
   afterEach(() => network.removeAll());
   afterAll(() => network.stop());
 
-  test('udp/ipv4: a server on every address sees it, and its reply arrives from the host', async () => {
+  test('is seen by an IPv4 server on every address, and its reply arrives from the host', async () => {
     const { port } = await forward(at.container, server.port);
     const client = await network.client.udp({ address: at.client });
     await client.send('hello', { address: at.host, port });
@@ -45,7 +45,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await client.close();
   });
 
-  test('udp/ipv6: a server on every address sees it, and its reply arrives from the host', async () => {
+  test('is seen by an IPv6 server on every address, and its reply arrives from the host', async () => {
     const server6 = await network.container.udp({ address: '::', port: 5354, echo: true });
     const { port } = await forward(at.container6, server6.port);
     const client = await network.client.udp({ address: at.client6 });
@@ -55,7 +55,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await client.close();
   });
 
-  test('a server on the container’s own loopback sees it as well', async () => {
+  test('is seen by a server on the container’s own loopback too', async () => {
     const local = await network.container.udp({ address: '127.0.0.1', echo: true });
     const { port } = await forward('127.0.0.1', local.port);
     const client = await network.client.udp({ address: at.client });
@@ -65,7 +65,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await client.close();
   });
 
-  test('a server talks from its port to whom it likes, while it serves', async () => {
+  test('does not keep the server from sending to others from its port', async () => {
     const [third, beyond] = [
       await network.neighbor.udp({ address: at.neighbor }),
       await network.client.udp({ address: at.otherClient }),
@@ -88,7 +88,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await Promise.all([third.close(), beyond.close(), client.close()]);
   });
 
-  test('the same port of a client for two forwards to one server: the second goes the ordinary way', async () => {
+  test('with one port for two forwards to one server has the container’s address at the second', async () => {
     const [one, other] = [
       await forward(at.container, server.port),
       await forward(at.container, server.port),
@@ -106,7 +106,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     await client.close();
   });
 
-  test('flows of one client to two addresses of the container: both are answered', async () => {
+  test('gets answers from two addresses of the container', async () => {
     const [one, other] = [
       await forward(at.container, server.port),
       await forward('127.0.0.1', server.port),
@@ -122,7 +122,7 @@ describe.skipIf(isMissing(iproute2, 'the tests of clients’ addresses'))('a cli
     for (const { client } of clients) await client.close();
   });
 
-  test('after a retarget each of its flows is served at the new address, and seen', async () => {
+  test('is served and seen at the new address after a retarget', async () => {
     const { id, port } = await forward(at.container, server.port);
     const clients = await Promise.all(
       [1, 2, 3].map(() => network.client.udp({ address: at.client })),

@@ -22,7 +22,7 @@ function sum(counts: readonly number[]): number {
 }
 
 describe('stats', () => {
-  test('start at nothing', () => {
+  test('start at zero', () => {
     const forwarder = new Forwarder({ netns: container.netns });
     const { connectLatency, ...counters } = forwarder.stats();
     expect(Object.values(counters).every((count) => count === 0)).toBe(true);
@@ -30,7 +30,7 @@ describe('stats', () => {
     void forwarder.close();
   });
 
-  test('count every byte and session of tcp, by forward and in all', async () => {
+  test('count every byte and session of TCP, by forward and in total', async () => {
     const digest = await container.tcp({ kind: 'digest' });
     const source = await container.tcp({ kind: 'source', bytes: 3 * MIB + 1 });
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -72,7 +72,7 @@ describe('stats', () => {
     expect(all.connectMicrosTotal).toBeLessThan(elapsedMicros);
   });
 
-  test('count every datagram and byte of udp', async () => {
+  test('count every datagram and byte of UDP', async () => {
     const { port } = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { id, host } = await forwarder.add({ protocol: 'udp', host: here, container: { port } });
@@ -90,7 +90,7 @@ describe('stats', () => {
     });
   });
 
-  test('add up: all that the forwards count, removed ones too, is the total', async () => {
+  test('add up to the total of all forwards, including removed ones', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const forwards = await forwarder.addAll(
@@ -118,7 +118,7 @@ describe('stats', () => {
 });
 
 describe('sessions', () => {
-  test('lists tcp sessions and udp flows with their ends, bytes and age', async () => {
+  test('lists TCP sessions and UDP flows with their addresses, bytes and age', async () => {
     const tcp = await container.tcp({ kind: 'echo' });
     const udp = await container.udp({ echo: true }).then(({ port }) => port);
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -175,7 +175,7 @@ describe('sessions', () => {
     socket.destroy();
   });
 
-  test('shows a session whose server is not there as connecting', async () => {
+  test('shows a session as connecting while its server does not listen', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add({ host: here, container: { port: 81 } });
     const socket = await connectTcp(host);

@@ -33,7 +33,7 @@ afterAll(async () => {
   await container.stop();
 });
 
-describe('tcp back-pressure', () => {
+describe('back pressure over TCP', () => {
   test('holds a client back while the server reads nothing, and loses nothing', async () => {
     const server = await container.tcp({ kind: 'hold' });
     const { host } = await api.add({
@@ -75,7 +75,7 @@ describe('tcp back-pressure', () => {
     socket.end();
   });
 
-  test('keeps a stalled session from holding up another', async () => {
+  test('keeps a stalled session from delaying another', async () => {
     const stalled = await container.tcp({ kind: 'hold' });
     const lively = await container.tcp({ kind: 'digest' });
     const [slow, quick] = await Promise.all(

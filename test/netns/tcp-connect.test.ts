@@ -32,7 +32,7 @@ async function msUntilReset({ host }: Forward): Promise<number> {
   return performance.now() - start;
 }
 
-describe('tcp, connecting to the container', () => {
+describe('a TCP connection to the container', () => {
   test('waits for a server that is late by 100 ms', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
@@ -47,7 +47,7 @@ describe('tcp, connecting to the container', () => {
     await server.close();
   });
 
-  test('resets the client after about 225 ms when no server is there', async () => {
+  test('resets the client after about 225 ms if no server listens', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT)));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
@@ -56,7 +56,7 @@ describe('tcp, connecting to the container', () => {
     expect(forwarder.stats()).toMatchObject(failed);
   });
 
-  test('resets the client after about 225 ms when there is no route to the address', async () => {
+  test('resets the client after about 225 ms if there is no route to the address', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT, '10.1.2.3')));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
@@ -68,7 +68,7 @@ describe('tcp, connecting to the container', () => {
     });
   });
 
-  test('serves others while one target is not there', async () => {
+  test('does not delay others while its server does not listen', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
     const dead = await forwarder.add(toContainer(PORT));
@@ -80,7 +80,7 @@ describe('tcp, connecting to the container', () => {
     await Promise.all(resets);
   });
 
-  test('gives up on a client that leaves before the server is there', async () => {
+  test('is given up if the client leaves before the server listens', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const socket = await connectTcp(host);
@@ -89,7 +89,7 @@ describe('tcp, connecting to the container', () => {
     await until(() => forwarder.stats().sessionsOpen === 0, 'the session ends');
   });
 
-  test('delivers what a client said and its FIN, when both came before the server', async () => {
+  test('delivers a client’s data and FIN that came before the server listened', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const socket = await connectTcp(host);
@@ -102,8 +102,8 @@ describe('tcp, connecting to the container', () => {
   });
 });
 
-describe('tcp, out of descriptors', () => {
-  test('pauses the listener, and serves every client that waited', async () => {
+describe('a TCP forward without descriptors', () => {
+  test('pauses its listener, and then serves every client that waited', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using program = new Program(source, { maxOpenFiles: 64 });
     const api = program.api<ForwarderApi>();
@@ -122,46 +122,43 @@ describe('tcp, out of descriptors', () => {
   });
 });
 
-describe.skipIf(isMissing(iproute2, 'connect timeout'))(
-  'tcp, a target that does not answer',
-  () => {
-    test('resets the client when the connect timeout has passed', async () => {
-      await using silent = await Container.start();
-      // Packets go to a neighbor that nobody is.
-      for (const command of [
-        'ip link add void type veth peer name beyond',
-        'ip address add 10.1.2.1/24 dev void',
-        'ip link set void up',
-        'ip link set beyond up',
-        'ip neighbor add 10.1.2.3 lladdr 02:00:00:00:00:99 dev void',
-      ]) {
-        await silent.run(...command.split(' '));
-      }
-      await using forwarder = new Forwarder({ netns: silent.netns });
-      const forward = await forwarder.add({
-        ...toContainer(PORT, '10.1.2.3'),
-        connectTimeoutMs: 300,
-      });
-      const ms = await msUntilReset(forward);
-      expect(ms).toBeGreaterThan(250);
-      expect(ms).toBeLessThan(1_500);
-      expect(forwarder.stats()).toMatchObject({ connectFailures: 1, connectTimeouts: 1 });
+describe.skipIf(isMissing(iproute2, 'connect timeout'))('the target of a TCP forward', () => {
+  test('has its client reset after the connect timeout if it does not answer', async () => {
+    await using silent = await Container.start();
+    // Packets go to a neighbor that nobody is.
+    for (const command of [
+      'ip link add void type veth peer name beyond',
+      'ip address add 10.1.2.1/24 dev void',
+      'ip link set void up',
+      'ip link set beyond up',
+      'ip neighbor add 10.1.2.3 lladdr 02:00:00:00:00:99 dev void',
+    ]) {
+      await silent.run(...command.split(' '));
+    }
+    await using forwarder = new Forwarder({ netns: silent.netns });
+    const forward = await forwarder.add({
+      ...toContainer(PORT, '10.1.2.3'),
+      connectTimeoutMs: 300,
     });
+    const ms = await msUntilReset(forward);
+    expect(ms).toBeGreaterThan(250);
+    expect(ms).toBeLessThan(1_500);
+    expect(forwarder.stats()).toMatchObject({ connectFailures: 1, connectTimeouts: 1 });
+  });
 
-    test('reaches an address of the container that is not its loopback', async () => {
-      await using routed = await Container.start();
-      await routed.run('ip', 'address', 'add', '10.1.2.1/32', 'dev', 'lo');
-      const { port } = await routed.tcp({ kind: 'greet', text: 'routed' }, { address: '10.1.2.1' });
-      await using forwarder = new Forwarder({ netns: routed.netns });
-      const { host } = await forwarder.add(toContainer(port, '10.1.2.1'));
-      expect(await askTcp(host)).toBe('routed');
-      // CVE-2021-20199: a server must not take a stranger for its own loopback.
-      const seen = await routed.tcp({ kind: 'echo' }, { address: '10.1.2.1', port: 0 });
-      await forwarder
-        .add(toContainer(seen.port, '10.1.2.1'))
-        .then(({ host: other }) => askTcp(other, 'x'));
-      const { from } = await seen.seenOnce(() => true, 'a connection');
-      expect(from).toMatch(/^10\.1\.2\.1 /);
-    });
-  },
-);
+  test('can be an address of the container outside its loopback', async () => {
+    await using routed = await Container.start();
+    await routed.run('ip', 'address', 'add', '10.1.2.1/32', 'dev', 'lo');
+    const { port } = await routed.tcp({ kind: 'greet', text: 'routed' }, { address: '10.1.2.1' });
+    await using forwarder = new Forwarder({ netns: routed.netns });
+    const { host } = await forwarder.add(toContainer(port, '10.1.2.1'));
+    expect(await askTcp(host)).toBe('routed');
+    // CVE-2021-20199: a server must not take a stranger for its own loopback.
+    const seen = await routed.tcp({ kind: 'echo' }, { address: '10.1.2.1', port: 0 });
+    await forwarder
+      .add(toContainer(seen.port, '10.1.2.1'))
+      .then(({ host: other }) => askTcp(other, 'x'));
+    const { from } = await seen.seenOnce(() => true, 'a connection');
+    expect(from).toMatch(/^10\.1\.2\.1 /);
+  });
+});

@@ -37,8 +37,8 @@ async function connectTo(behavior: TcpBehavior): Promise<{ server: TcpService; s
   return { server, socket: await connectTcp(host) };
 }
 
-describe('tcp half-close', () => {
-  test("carries the client's FIN, and the server's bulk answer after it", async () => {
+describe('a half-closed TCP session', () => {
+  test("delivers the client's FIN, and the server's bulk answer after it", async () => {
     const { server, socket } = await connectTo({ kind: 'source', bytes: BULK_BYTES, after: 'end' });
     socket.end('question');
     expect(await digestOf(socket)).toEqual(payloadDigest(BULK_BYTES));
@@ -47,7 +47,7 @@ describe('tcp half-close', () => {
     expect(seen.errorCode).toBeUndefined();
   });
 
-  test("carries the server's FIN, and the client's bulk after it", async () => {
+  test("delivers the server's FIN, and the client's bulk after it", async () => {
     const { server, socket } = await connectTo({ kind: 'greet', text: 'no more from me' });
     expect(await nextText(socket)).toBe('no more from me');
     const end = once(socket, 'end');
@@ -60,7 +60,7 @@ describe('tcp half-close', () => {
     expect(seen.errorCode).toBeUndefined();
   });
 
-  test('carries a FIN that comes without a byte', async () => {
+  test('delivers a FIN that comes without a byte', async () => {
     const { server, socket } = await connectTo({ kind: 'digest' });
     await server.seenOnce(() => true, 'the server has the connection');
     socket.end();
@@ -68,7 +68,7 @@ describe('tcp half-close', () => {
     expect(await endingOf(socket)).toEqual({ ended: true });
   });
 
-  test('shows as half-closed among the sessions', async () => {
+  test('is listed as half-closed', async () => {
     const { server, socket } = await connectTo({ kind: 'hold' });
     await server.seenOnce(() => true, 'the server has the connection');
     socket.end('bye');
@@ -81,8 +81,8 @@ describe('tcp half-close', () => {
   });
 });
 
-describe('tcp reset', () => {
-  test("carries the client's, on an idle connection", async () => {
+describe('a TCP reset', () => {
+  test('is passed on from the client of an idle connection', async () => {
     const { server, socket } = await connectTo({ kind: 'echo' });
     socket.write('hello');
     await nextText(socket);
@@ -92,14 +92,14 @@ describe('tcp reset', () => {
     expect(forwarder.stats().sessionsReset).toBe(1);
   });
 
-  test("carries the server's, on an idle connection", async () => {
+  test('is passed on from the server of an idle connection', async () => {
     const { socket } = await connectTo({ kind: 'reset' });
     socket.write('hello');
     expect(await endingOf(socket)).toEqual({ ended: false, errorCode: 'ECONNRESET' });
     await until(() => forwarder.stats().sessionsReset === 1, 'the reset is counted');
   });
 
-  test("carries the client's, in the midst of bulk to the container", async () => {
+  test('is passed on from the client during bulk to the container', async () => {
     const { server, socket } = await connectTo({ kind: 'digest' });
     await sendPayload(socket, BULK_BYTES);
     socket.resetAndDestroy();
@@ -108,7 +108,7 @@ describe('tcp reset', () => {
     expect(seen.errorCode).toBe('ECONNRESET');
   });
 
-  test("carries the client's, in the midst of bulk to the host", async () => {
+  test('is passed on from the client during bulk to the host', async () => {
     const { server, socket } = await connectTo({ kind: 'source', bytes: 1 << 30 });
     await nextText(socket);
     socket.resetAndDestroy();
@@ -117,7 +117,7 @@ describe('tcp reset', () => {
     expect(seen.bytesSent).toBeLessThan(1 << 30);
   });
 
-  test("carries the server's, in the midst of bulk to the container", async () => {
+  test('is passed on from the server during bulk to the container', async () => {
     const { socket } = await connectTo({ kind: 'reset' });
     const sending = sendPayload(socket, 1 << 30);
     await expect(sending).rejects.toMatchObject({
@@ -125,7 +125,7 @@ describe('tcp reset', () => {
     });
   });
 
-  test("carries the client's, after the server's FIN", async () => {
+  test("is passed on from the client after the server's FIN", async () => {
     const { server, socket } = await connectTo({ kind: 'greet', text: 'bye' });
     const end = once(socket, 'end');
     socket.resume();
@@ -135,7 +135,7 @@ describe('tcp reset', () => {
     expect(seen).toMatchObject({ ended: false, errorCode: 'ECONNRESET' });
   });
 
-  test("carries the client's, after the client's own FIN", async () => {
+  test('is passed on from the client after its own FIN', async () => {
     const { server, socket } = await connectTo({ kind: 'silent' });
     socket.end('bye');
     await server.seenOnce(({ ended }) => ended, 'the FIN arrives');
@@ -145,7 +145,7 @@ describe('tcp reset', () => {
     await server.close();
   });
 
-  test("carries the server's, after the server's own FIN", async () => {
+  test('is passed on from the server after its own FIN', async () => {
     const { server, socket } = await connectTo({ kind: 'greet', text: 'bye' });
     const end = once(socket, 'end');
     socket.resume();
@@ -156,7 +156,7 @@ describe('tcp reset', () => {
     socket.destroy();
   });
 
-  test('ends a half-closed session when the server resets', async () => {
+  test('ends a half-closed session if it comes from the server', async () => {
     const { server, socket } = await connectTo({ kind: 'hold' });
     await server.seenOnce(() => true, 'the server has the connection');
     socket.end('bye');

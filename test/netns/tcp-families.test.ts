@@ -24,7 +24,7 @@ describe.each([
   { listener: '0.0.0.0', client: '127.0.0.1' },
   { listener: '::1', client: '::1' },
   { listener: '::', client: '::1' },
-])('tcp, listening on $listener', ({ listener, client }) => {
+])('a TCP forward that listens on $listener', ({ listener, client }) => {
   test.each(['127.0.0.1', '::1'])(`carries bytes from ${client} to %s and back`, async (target) => {
     const { port } = await container.tcp({ kind: 'echo' }, { address: target });
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -42,8 +42,8 @@ describe.each([
   });
 });
 
-describe('tcp, one family', () => {
-  test('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
+describe('a TCP forward of one family', () => {
+  test('can share its port between 0.0.0.0 and ::, each of which serves its own family', async () => {
     const four = await container.tcp({ kind: 'greet', text: 'four' });
     const six = await container.tcp({ kind: 'greet', text: 'six' }, { address: '::1' });
     await using forwarder = new Forwarder({ netns: container.netns });
@@ -65,7 +65,7 @@ describe('tcp, one family', () => {
     expect([first.host.dualStack, second.host.dualStack]).toEqual([false, false]);
   });
 
-  test('one loopback address does not listen on another', async () => {
+  test('does not listen on another loopback address', async () => {
     const { port: target } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host: bound } = await forwarder.add({

@@ -19,8 +19,8 @@ describe.each([
   { spinMicros: 50 },
   { pipeCapacityBytes: 4_096 },
   { pipeCapacityBytes: 16 * MIB },
-])('tcp, with %o', (options) => {
-  test('carries chat and bulk, on one connection and on many', async () => {
+])('a TCP forward with %o', (options) => {
+  test('relays chat and bulk, on one connection and on many', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     await using forwarder = new Forwarder({ netns: container.netns, ...options });
     const { host } = await forwarder.add({

@@ -43,18 +43,18 @@ async function download(where: Where, bytes: number): Promise<void> {
   expect(received).toEqual(payloadDigest(bytes));
 }
 
-describe('tcp', () => {
-  test.each(SIZES)('carries %i bytes to the container', async (bytes) => {
+describe('a TCP forward', () => {
+  test.each(SIZES)('relays %i bytes to the container', async (bytes) => {
     const { port } = await container.tcp({ kind: 'digest' });
     await upload(await forwardTo(port), bytes);
   });
 
-  test.each(SIZES)('carries %i bytes to the host', async (bytes) => {
+  test.each(SIZES)('relays %i bytes to the host', async (bytes) => {
     const { port } = await container.tcp({ kind: 'source', bytes });
     await download(await forwardTo(port), bytes);
   });
 
-  test.each(SIZES)('carries %i bytes both ways at once', async (bytes) => {
+  test.each(SIZES)('relays %i bytes both ways at once', async (bytes) => {
     const { port } = await container.tcp({ kind: 'echo' });
     const socket = await connectTcp(await forwardTo(port));
     const back = digestOf(socket);
@@ -63,17 +63,17 @@ describe('tcp', () => {
     expect(await back).toEqual(sent);
   });
 
-  test('carries 1 GiB to the container', { timeout: 60_000 }, async () => {
+  test('relays 1 GiB to the container', { timeout: 60_000 }, async () => {
     const { port } = await container.tcp({ kind: 'digest' });
     await upload(await forwardTo(port), GIB);
   });
 
-  test('carries 1 GiB to the host', { timeout: 60_000 }, async () => {
+  test('relays 1 GiB to the host', { timeout: 60_000 }, async () => {
     const { port } = await container.tcp({ kind: 'source', bytes: GIB });
     await download(await forwardTo(port), GIB);
   });
 
-  test('carries chat, then bulk, then chat again on one connection', async () => {
+  test('relays chat, then bulk, then chat again on one connection', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     const socket = await connectTcp(await forwardTo(port));
     for (let round = 0; round < 4; round += 1) {
@@ -88,7 +88,7 @@ describe('tcp', () => {
     socket.destroy();
   });
 
-  test('keeps 64 connections apart', async () => {
+  test('keeps 64 connections separate', async () => {
     const { port } = await container.tcp({ kind: 'echo' });
     const where = await forwardTo(port);
     const answers = Array.from({ length: 64 }, async (_, index) => {
@@ -101,7 +101,7 @@ describe('tcp', () => {
     await Promise.all(answers);
   });
 
-  test('delivers what the server said before the client said anything', async () => {
+  test('delivers data of a server that speaks first', async () => {
     const { port } = await container.tcp({ kind: 'greet', text: '220 ready' });
     const where = await forwardTo(port);
     expect(await askTcp(where)).toBe('220 ready');

@@ -38,8 +38,8 @@ describe.each([
   { client: '127.0.0.1', target: '::1' },
   { client: '::1', target: '127.0.0.1' },
   { client: '::1', target: '::1' },
-])('udp, from $client to $target', ({ client: address, target }) => {
-  test('keeps the boundaries and the contents of datagrams, empty and largest among them', async () => {
+])('a UDP forward from $client to $target', ({ client: address, target }) => {
+  test('keeps boundaries and contents of datagrams, including empty and largest ones', async () => {
     const service = await container.udp({ address: target, echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const port = await forwardTo(forwarder, service, target);
@@ -58,8 +58,8 @@ describe.each([
   });
 });
 
-describe('udp', () => {
-  test('keeps the order and the sizes of a burst, equal and unequal ones', async () => {
+describe('a UDP forward', () => {
+  test('keeps the order and the sizes in a burst of equal or unequal datagrams', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const port = await forwardTo(forwarder, service);
@@ -80,7 +80,7 @@ describe('udp', () => {
     expect((await service.seen()).map(({ bytes }) => bytes)).toEqual(sizes);
   });
 
-  test('keeps 50 clients apart', async () => {
+  test('keeps 50 clients separate', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const port = await forwardTo(forwarder, service);
@@ -97,7 +97,7 @@ describe('udp', () => {
     for (const client of clients) client.close();
   });
 
-  test('0.0.0.0 and :: share a port and each serves its own family alone', async () => {
+  test('can share its port between 0.0.0.0 and ::, each of which serves its own family', async () => {
     const [four, six] = await Promise.all([
       container.udp({ echo: true }),
       container.udp({ echo: true }),

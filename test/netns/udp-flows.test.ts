@@ -33,8 +33,8 @@ async function sources(service: UdpService): Promise<Set<string>> {
   return new Set((await service.seen()).map(({ from }) => from));
 }
 
-describe('udp flow timeout', () => {
-  test('is put off by datagrams to the container', async () => {
+describe('the timeout of a UDP flow', () => {
+  test('is postponed by datagrams to the container', async () => {
     const service = await container.udp();
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
@@ -48,7 +48,7 @@ describe('udp flow timeout', () => {
     expect(forwarder.stats().sessionsTotal).toBe(1);
   });
 
-  test('is put off by datagrams to the host', async () => {
+  test('is postponed by datagrams to the host', async () => {
     const service = await container.udp();
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
@@ -66,7 +66,7 @@ describe('udp flow timeout', () => {
     expect(forwarder.stats().sessionsTotal).toBe(1);
   });
 
-  test('ends a flow that is idle, and the next datagram begins another', async () => {
+  test('ends an idle flow, and the next datagram starts another', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
@@ -81,8 +81,8 @@ describe('udp flow timeout', () => {
   });
 });
 
-describe('udp flows', () => {
-  test('evicts the oldest beyond maxFlows, and counts it', async () => {
+describe('UDP flows', () => {
+  test('beyond maxFlows replace the least recently used one, which is counted', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns, workers: 4 });
     const { id, host } = await forwarder.add(toUdp(service.port, { maxFlows: 4 }));
@@ -103,7 +103,7 @@ describe('udp flows', () => {
     for (const client of clients) client.close();
   });
 
-  test('survive refusals: once the server is there, the next datagram arrives from the same flow', async () => {
+  test('survive refusals, so that the next datagram arrives from the same flow once a server listens', async () => {
     const port = 5_353;
     await using forwarder = new Forwarder({ netns: container.netns });
     const { host } = await forwarder.add(toUdp(port));
@@ -119,7 +119,7 @@ describe('udp flows', () => {
     expect(forwarder.sessions()[0]?.client).toEqual(flow?.client);
   });
 
-  test('outlive a server that restarts', async () => {
+  test('survive a restart of the server', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const before = await container.udp({ echo: true });
     const { host } = await forwarder.add(toUdp(before.port));
@@ -134,7 +134,7 @@ describe('udp flows', () => {
     expect([...(await sources(after))]).toEqual([from]);
   });
 
-  test('do not wait for a target that cannot be reached', async () => {
+  test('are not delayed by a target that cannot be reached', async () => {
     const service = await container.udp({ echo: true });
     await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
     const nowhere = await forwarder.add(
@@ -149,7 +149,7 @@ describe('udp flows', () => {
   });
 });
 
-describe('udp replies', () => {
+describe('UDP replies', () => {
   test.each(['0.0.0.0', undefined])(
     'leave from the IPv4 address that the client sent to, listening on %s',
     async (address) => {

@@ -7,7 +7,7 @@ import { image, server, serverVolumes, textOf } from './harness/podman-host.js';
 import { describePodman, testBetters } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
 
-describePodman('what the packaged helper does badly', (host) => {
+describePodman('the helper, unlike the packaged one', (host) => {
   const sum = (measure: (pid: number) => number): number =>
     host()
       .helpers()
@@ -25,7 +25,7 @@ describePodman('what the packaged helper does badly', (host) => {
     return sockets;
   };
 
-  testBetters('an idle connection costs two descriptors and less than 2 KiB', async () => {
+  testBetters('needs two descriptors and less than 2 KiB for an idle connection', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...server('digest:80'));
     expect(host().isForwarded(port)).toBe(true);
@@ -40,7 +40,7 @@ describePodman('what the packaged helper does badly', (host) => {
   });
 
   testBetters(
-    'a listener outlives the lack of descriptors, and the clients meanwhile wait',
+    'still listens after it ran out of descriptors, and clients wait meanwhile',
     async () => {
       const port = await host().sockets.freePorts();
       await host().run('-p', `${port}:80`, ...server('digest:80'));
@@ -67,7 +67,7 @@ describePodman('what the packaged helper does badly', (host) => {
     },
   );
 
-  testBetters('a flow outlives a server that is away for a while', async () => {
+  testBetters('keeps a flow while the server is away for a while', async () => {
     const port = await host().sockets.freePorts();
     await host().run(
       '--name',
@@ -103,17 +103,14 @@ describePodman('what the packaged helper does badly', (host) => {
   });
 
   for (const address of ['127.0.0.2', '192.0.2.2', '2001:db8::2']) {
-    testBetters(
-      `an answer leaves from the address that the client sent to: ${address}`,
-      async () => {
-        const port = await host().sockets.freePorts();
-        await host().run('-p', `${port}:53/udp`, ...server('udp:53'));
-        expect(host().isForwarded(port, 'udp')).toBe(true);
-        const socket = await host().sockets.udp(address.includes(':') ? '::1' : '127.0.0.1');
-        const answer = await askUdp(socket, 'question', { address, port });
-        expect(answer).toEqual({ text: 'question', address, port });
-        socket.close();
-      },
-    );
+    testBetters(`replies from the address that the client sent to: ${address}`, async () => {
+      const port = await host().sockets.freePorts();
+      await host().run('-p', `${port}:53/udp`, ...server('udp:53'));
+      expect(host().isForwarded(port, 'udp')).toBe(true);
+      const socket = await host().sockets.udp(address.includes(':') ? '::1' : '127.0.0.1');
+      const answer = await askUdp(socket, 'question', { address, port });
+      expect(answer).toEqual({ text: 'question', address, port });
+      socket.close();
+    });
   }
 });

@@ -91,7 +91,7 @@ describePodman('spliceport under podman', (host) => {
     expect(await spliceport('drain', '--for', '0')).toMatchObject({ code: 0 });
   });
 
-  test('says that a container has stopped, and how to start it', async () => {
+  test('reports that a container has stopped, and how to start it', async () => {
     await host().run('--name', 'web', ...httpd);
     await host().podman('stop', '-t', '0', 'web');
     const { code, stderr } = await spliceport('forward', '0:80', '--container', 'web');
@@ -99,7 +99,7 @@ describePodman('spliceport under podman', (host) => {
     expect(stderr).toMatch(/container web is not running \(exited\)\nStart it: podman start web/);
   });
 
-  test('lists podman’s helper, adds a port to it, and shows who has a port', async () => {
+  test('lists podman’s helper, adds a port to it, and names the owner of a port in use', async () => {
     const port = await host().sockets.freePorts();
     const id = await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
     const listed = await spliceport('ls');

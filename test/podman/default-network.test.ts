@@ -9,7 +9,7 @@ describePodman('the default network of podman', (host) => {
   // Podman 4 has no such default.
   const testSince5 = podmanMajor >= 5 ? test : (): void => undefined;
 
-  testSince5('asks pasta in place of a helper', async () => {
+  testSince5('uses pasta instead of a helper', async () => {
     const file = '/run/test/plain.conf';
     writeFileSync(host().machine.outside(file), '[engine]\ncgroup_manager = "cgroupfs"\n');
     const port = await host().sockets.freePorts();
@@ -20,14 +20,14 @@ describePodman('the default network of podman', (host) => {
     expect(host().helpers()).toEqual([]);
   });
 
-  test('asks the helper with --network bridge', async () => {
+  test('uses the helper with --network bridge', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--network', 'bridge', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  test('asks the helper where slirp4netns serves it', async () => {
+  test('uses the helper if slirp4netns serves it', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--network', 'slirp4netns', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);

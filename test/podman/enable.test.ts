@@ -35,7 +35,7 @@ describePodman('spliceport podman', (host) => {
   test.each([
     ['by a user', (action: string) => host().machine.asUser([...command, action])],
     ['by root, for all', (action: string) => host().machine.asRoot([...command, action])],
-  ])('has Podman use spliceport, and not any more: %s', async (_, run) => {
+  ])('makes Podman use spliceport, and undoes it: %s', async (_, run) => {
     expect(await isUsed()).toEqual({ told: false, seen: false });
     expect(await run('enable')).toMatchObject({ code: 0 });
     expect(await isUsed()).toEqual({ told: true, seen: true });
@@ -44,7 +44,7 @@ describePodman('spliceport podman', (host) => {
     expect(await isUsed()).toEqual({ told: false, seen: false });
   });
 
-  test('reads Podman’s files in the order that Podman does', async () => {
+  test('reads Podman’s files in Podman’s order', async () => {
     const file = (name: string): string => host().machine.outside(`${configuration}/${name}`);
     const list = '[engine]\nhelper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]\n';
     mkdirSync(file('containers.conf.d'), { recursive: true });

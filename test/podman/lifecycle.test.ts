@@ -5,7 +5,7 @@ import { describePodman } from './harness/suite.js';
 
 const goneMs = 500;
 
-describePodman('the life of a container', (host) => {
+describePodman('a container with a published port', (host) => {
   /** A container with a TCP and a UDP port. */
   const runWeb = async (...args: readonly string[]): Promise<number> => {
     const port = await host().sockets.freePorts();
@@ -33,14 +33,14 @@ describePodman('the life of a container', (host) => {
     ['podman rm -f', ['rm', '-f', '-t', '0', 'web']],
     ['podman stop', ['stop', '-t', '5', 'web']],
     ['podman kill', ['kill', 'web']],
-  ])('ends with %s, and the ports are free at once', async (_, command) => {
+  ])('stops with %s, and its ports are free at once', async (_, command) => {
     const port = await runWeb();
     await host().podman(...command);
     if (command[0] === 'kill') await host().podman('wait', 'web');
     await expectGone(port);
   });
 
-  test('ends with the container’s own process', async () => {
+  test('frees its ports when its own process exits', async () => {
     const port = await runWeb('--rm');
     const pid = await host().podman('inspect', '--format', '{{.State.Pid}}', 'web');
     await host().machine.asRoot(['kill', '-9', pid]);
@@ -63,7 +63,7 @@ describePodman('the life of a container', (host) => {
     expect(names(after)).toEqual(names(before));
   });
 
-  test('gives its port to the next container at once, again and again', async () => {
+  test('gives its port to the next container at once, time after time', async () => {
     const port = await host().sockets.freePorts();
     for (let round = 0; round < 5; round += 1) {
       await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
@@ -73,7 +73,7 @@ describePodman('the life of a container', (host) => {
     }
   });
 
-  describe('that is started again', () => {
+  describe('when it is started again', () => {
     for (const network of ['slirp4netns', 'n1']) {
       test(`answers after podman restart, stop and start on ${network}`, async () => {
         await host().podman('network', 'create', 'n1');
@@ -112,7 +112,7 @@ describePodman('the life of a container', (host) => {
     expect(host().isForwarded(port)).toBe(true);
   });
 
-  test('does not disturb containers that start and end beside it', async () => {
+  test('does not disturb containers that start and stop beside it', async () => {
     const ports = await Promise.all(
       [1, 2, 3, 4].map(async () => {
         const port = await host().sockets.freePorts();
@@ -128,7 +128,7 @@ describePodman('the life of a container', (host) => {
     for (const port of held) expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  test('can be removed when its helper was killed', async () => {
+  test('can be removed after its helper was killed', async () => {
     const port = await runWeb();
     for (const { pid } of host().helpers()) process.kill(pid, 'SIGKILL');
     await until(() => host().helpers().length === 0, 'no process of the helper is left', goneMs);
@@ -137,7 +137,7 @@ describePodman('the life of a container', (host) => {
     await expectGone(port);
   });
 
-  test('ends without a trace when it never starts', async () => {
+  test('leaves nothing behind if it never starts', async () => {
     const port = await host().sockets.freePorts();
     const { code } = await host().tryPodman([
       'run',

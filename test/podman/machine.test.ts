@@ -27,7 +27,7 @@ function usersOf(network: string, root: number): number[] {
   return [...descendants];
 }
 
-describePodman('a machine of these tests', () => {
+describePodman('a machine that these tests boot', () => {
   test.each([
     ['is stopped', (host: PodmanHost) => host.stop()],
     [

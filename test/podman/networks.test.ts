@@ -15,7 +15,7 @@ async function expectEcho(socket: Socket, text: string): Promise<void> {
   expect(data.toString()).toBe(text);
 }
 
-describePodman('podman networks', (host) => {
+describePodman('a published port on podman’s networks', (host) => {
   /** Networks n1 and n2, and a container on n1 that keeps the user's network namespace alive. */
   const makeNetworks = async (): Promise<void> => {
     await host().podman('network', 'create', '--subnet', '172.30.1.0/24', 'n1');
@@ -23,7 +23,7 @@ describePodman('podman networks', (host) => {
     await host().run('--network', 'n1', image, 'sleep', '600');
   };
 
-  test('answers on a network of the user’s own', async () => {
+  test('is served on a network of the user’s own', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts();
     await host().run('--network', 'n1', '-p', `${port}:80`, ...httpd);
@@ -33,7 +33,7 @@ describePodman('podman networks', (host) => {
     }
   });
 
-  test('answers with an address that was asked for', async () => {
+  test('is served with a requested address', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts();
     await host().run(
@@ -52,7 +52,7 @@ describePodman('podman networks', (host) => {
   test.each([
     ['IPv6 alone', ['--ipv6', '--subnet', 'fd00:42::/64']],
     ['both families', ['--ipv6', '--subnet', 'fd00:42::/64', '--subnet', '172.30.3.0/24']],
-  ])('answers clients of both families on a network of %s', async (_, subnets) => {
+  ])('is served to clients of both families on a network of %s', async (_, subnets) => {
     await host().podman('network', 'create', ...subnets, 'n6');
     const port = await host().sockets.freePorts();
     await host().run('--network', 'n6', '-p', `${port}:80`, ...httpd);
@@ -62,7 +62,7 @@ describePodman('podman networks', (host) => {
     }
   });
 
-  test('answers on a network that leads nowhere else', async () => {
+  test('is served on an internal network', async () => {
     await host().podman('network', 'create', '--internal', 'n1');
     const port = await host().sockets.freePorts();
     await host().run('--network', 'n1', '-p', `${port}:80`, ...httpd);
@@ -70,7 +70,7 @@ describePodman('podman networks', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  test('answers containers of two networks at once', async () => {
+  test('is served for containers of two networks at once', async () => {
     await makeNetworks();
     const port = await host().sockets.freePorts(2);
     await host().run('--network', 'n1', '-p', `${port}:80`, ...server('whoami:80'));
@@ -80,7 +80,7 @@ describePodman('podman networks', (host) => {
     expect(await host().seenAddress({ port: port + 1 })).toContain('172.30.2.');
   });
 
-  describe('podman network connect and disconnect', () => {
+  describe('with podman network connect and disconnect', () => {
     const runWeb = async (): Promise<number> => {
       await makeNetworks();
       const port = await host().sockets.freePorts();
@@ -94,7 +94,7 @@ describePodman('podman networks', (host) => {
       return port;
     };
 
-    test('answers on the second network when the first is taken away', async () => {
+    test('is served on the second network when the first is disconnected', async () => {
       const port = await runWeb();
       const socket = await host().sockets.udp();
       const where = { address: '127.0.0.1', port };
@@ -108,7 +108,7 @@ describePodman('podman networks', (host) => {
       socket.close();
     });
 
-    test('stops answering without a network and answers again with one', async () => {
+    test('is not served without a network, and again with one', async () => {
       const port = await runWeb();
       const before = await host().seenAddress({ port });
       await host().podman('network', 'disconnect', 'n1', 'web');
@@ -122,14 +122,14 @@ describePodman('podman networks', (host) => {
       expect(after).not.toBe(before);
     });
 
-    test('goes on answering when a network cannot be connected', async () => {
+    test('is still served if a network cannot be connected', async () => {
       const port = await runWeb();
       const { code } = await host().tryPodman(['network', 'connect', 'nowhere', 'web']);
       expect(code).toBe(125);
       expect(await host().seenAddress({ port })).toContain('172.30.1.');
     });
 
-    test('answers after podman network reload', async () => {
+    test('is served after podman network reload', async () => {
       const port = await runWeb();
       const before = await host().seenAddress({ port });
       await host().podman('network', 'reload', 'web');
@@ -140,7 +140,7 @@ describePodman('podman networks', (host) => {
       expect(host().isForwarded(port)).toBe(true);
     });
 
-    testBetters('keeps a live connection open while networks come and go', async () => {
+    testBetters('keeps a live connection while networks come and go', async () => {
       const port = await runWeb();
       const socket = await host().sockets.connect({ port: port + 1 });
       await expectEcho(socket, 'before');
@@ -151,7 +151,7 @@ describePodman('podman networks', (host) => {
       socket.destroy();
     });
 
-    testBetters('ends a live connection by the network that is taken away, at once', async () => {
+    testBetters('cuts a live connection at once that uses the disconnected network', async () => {
       const port = await runWeb();
       const socket = await host().sockets.connect({ port: port + 1 });
       await expectEcho(socket, 'before');
@@ -165,37 +165,40 @@ describePodman('podman networks', (host) => {
       expect(await host().seenAddress({ port })).toContain('172.30.2.');
     });
 
-    testBetters('do not wait for clients who hold all descriptors of the helper', async () => {
-      await makeNetworks();
-      const port = await host().sockets.freePorts(2);
-      const publish = ['-p', `${port}:80`, '-p', `${port + 1}:81`];
-      const web = ['--name', 'web', '--network', 'n1', ...publish];
-      const run = ['run', '-d', ...web, ...server('whoami:80', 'digest:81')];
-      expect(await host().tryPodman(run, { maxOpenFiles: 256 })).toMatchObject({ code: 0 });
-      await host().untilServing('web');
-      expect(await host().seenAddress({ port })).toContain('172.30.1.');
-      const clients: Socket[] = [];
-      while (clients.length < 150) {
-        const client = await host().sockets.connect({ port: port + 1 });
-        // It may be cut off with the network.
-        clients.push(client.on('error', () => client.destroy()));
-      }
-      const [{ pid } = { pid: 0 }] = host().helpers();
-      expect(await settled(() => openFds(pid), 'the helper')).toBeGreaterThan(128);
-      for (const command of [
-        ['network', 'connect', 'n2', 'web'],
-        ['network', 'disconnect', 'n1', 'web'],
-        ['ps'],
-        ['inspect', 'web'],
-      ]) {
-        const outcome = host().tryPodman(command);
-        expect(await within(outcome, command.join(' '), 10_000)).toMatchObject({ code: 0 });
-      }
-      for (const client of clients) client.destroy();
-      expect(await host().seenAddress({ port })).toContain('172.30.2.');
-    });
+    testBetters(
+      'changes networks although clients hold all descriptors of the helper',
+      async () => {
+        await makeNetworks();
+        const port = await host().sockets.freePorts(2);
+        const publish = ['-p', `${port}:80`, '-p', `${port + 1}:81`];
+        const web = ['--name', 'web', '--network', 'n1', ...publish];
+        const run = ['run', '-d', ...web, ...server('whoami:80', 'digest:81')];
+        expect(await host().tryPodman(run, { maxOpenFiles: 256 })).toMatchObject({ code: 0 });
+        await host().untilServing('web');
+        expect(await host().seenAddress({ port })).toContain('172.30.1.');
+        const clients: Socket[] = [];
+        while (clients.length < 150) {
+          const client = await host().sockets.connect({ port: port + 1 });
+          // It may be cut off with the network.
+          clients.push(client.on('error', () => client.destroy()));
+        }
+        const [{ pid } = { pid: 0 }] = host().helpers();
+        expect(await settled(() => openFds(pid), 'the helper')).toBeGreaterThan(128);
+        for (const command of [
+          ['network', 'connect', 'n2', 'web'],
+          ['network', 'disconnect', 'n1', 'web'],
+          ['ps'],
+          ['inspect', 'web'],
+        ]) {
+          const outcome = host().tryPodman(command);
+          expect(await within(outcome, command.join(' '), 10_000)).toMatchObject({ code: 0 });
+        }
+        for (const client of clients) client.destroy();
+        expect(await host().seenAddress({ port })).toContain('172.30.2.');
+      },
+    );
 
-    testBetters('refuses and cuts no connection meanwhile', async () => {
+    testBetters('rejects and cuts no connection meanwhile', async () => {
       const port = await runWeb();
       let isDone = false;
       const failures: unknown[] = [];

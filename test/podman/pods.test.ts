@@ -4,7 +4,7 @@ import { hello, httpd, image, server } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 import { askUdp } from './harness/transfers.js';
 
-describePodman('podman pods', (host) => {
+describePodman('a pod', (host) => {
   /** A pod that publishes TCP and UDP ports; its first host port. */
   const createPod = async (...args: readonly string[]): Promise<number> => {
     const port = await host().sockets.freePorts(2);
@@ -16,7 +16,7 @@ describePodman('podman pods', (host) => {
     return port;
   };
 
-  test('answers for the containers of a pod, each on its port', async () => {
+  test('serves its containers, each on its port', async () => {
     const port = await createPod();
     await host().run('--pod', 'pod', ...httpd);
     await host().run('--pod', 'pod', ...server('whoami:81', 'udp:53'));
@@ -31,7 +31,7 @@ describePodman('podman pods', (host) => {
     socket.close();
   });
 
-  test('answers on a network of the user’s own', async () => {
+  test('serves its ports on a network of the user’s own', async () => {
     await host().podman('network', 'create', '--subnet', '172.30.1.0/24', 'n1');
     const port = await createPod('--network', 'n1');
     await host().run('--pod', 'pod', ...server('whoami:80'));
@@ -39,7 +39,7 @@ describePodman('podman pods', (host) => {
     expect(await host().seenAddress({ port })).toMatch(/^172\.30\.1\.\d+$/);
   });
 
-  test('carries a message to a container, and shows the port in podman ps', async () => {
+  test('relays a message to a container, and shows the port in podman ps', async () => {
     const port = await host().sockets.freePorts();
     await host().podman('pod', 'create', '--name', 'pod', '-p', `${port}:80`);
     const id = await host().run('--pod', 'pod', image, 'nc', '-l', '-p', '80');
@@ -53,7 +53,7 @@ describePodman('podman pods', (host) => {
     expect(await host().podman('logs', id)).toBe('a message');
   });
 
-  test('frees its ports when the pod is stopped or removed, and answers when it is started', async () => {
+  test('frees its ports when it is stopped or removed, and serves them when it is started', async () => {
     const port = await createPod();
     await host().run('--name', 'web', '--pod', 'pod', ...server('whoami:80'));
     const expectAnswer = async (): Promise<void> => {
@@ -92,7 +92,7 @@ spec:
     const web = ['/bin/httpd', '-f', '-p', '80', '-h', '/www'];
     const play = ['play', 'kube'];
 
-    test('answers on a host port', async () => {
+    test('serves a host port', async () => {
       const port = await host().sockets.freePorts();
       await host().podmanReads(
         kubeFile([`{containerPort: 80, hostPort: ${port}}`], web),
@@ -103,7 +103,7 @@ spec:
       expect(await host().fetchSoon({ port })).toBe(hello);
     });
 
-    test('answers on several host ports, of one protocol and of both', async () => {
+    test('serves several host ports, of one protocol and of both', async () => {
       const port = await host().sockets.freePorts(2);
       const ports = [
         `{containerPort: 80, hostPort: ${port}}`,
@@ -124,7 +124,7 @@ spec:
       await expect(host().fetch({ port: 80 })).rejects.toThrow('ECONNREFUSED');
     });
 
-    test('tells about the sysctl of a privileged host port', async () => {
+    test('names the sysctl for a privileged host port', async () => {
       const input = kubeFile(['{containerPort: 80, hostPort: 80}'], web);
       const { code, stderr } = await host().tryPodman([...play, '-'], { input });
       expect(code).toBe(125);

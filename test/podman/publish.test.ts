@@ -9,7 +9,7 @@ import { askUdp } from './harness/transfers.js';
 const everywhere = ['127.0.0.1', '127.0.0.2', '192.0.2.2', '::1', '2001:db8::2'];
 
 describePodman('podman run -p', (host) => {
-  test('answers on every address of the host, of both families', async () => {
+  test('serves every address of the host, of both families', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -19,7 +19,7 @@ describePodman('podman run -p', (host) => {
     }
   });
 
-  test('serves files that are there from the start and files made later', async () => {
+  test('serves files that exist from the start and files created later', async () => {
     const port = await host().sockets.freePorts();
     await host().run('--name', 'web', '-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -28,7 +28,7 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetch({ port }, '/later.txt')).toBe('later\n');
   });
 
-  test('answers a container that shares the network of the host', async () => {
+  test('serves a container that shares the network of the host', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -58,7 +58,7 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  test('serves each port of a range, and holds each', async () => {
+  test('serves each port of a range, and keeps each in use', async () => {
     const port = await host().sockets.freePorts(4);
     await host().run('-p', `${port}-${port + 3}:8000-8003`, ...server('digest:8000-8003'));
     for (let each = port; each < port + 4; each += 1) {
@@ -99,7 +99,7 @@ describePodman('podman run -p', (host) => {
     socket.close();
   });
 
-  test('carries what the container prints and what a client sends', async () => {
+  test('relays what the container prints and what a client sends', async () => {
     const port = await host().sockets.freePorts();
     const id = await host().run('-p', `127.0.0.1:${port}:99`, image, 'nc', '-l', '-p', '99');
     expect(host().isForwarded(port)).toBe(true);
@@ -126,18 +126,15 @@ describePodman('podman run -p', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  testBetters(
-    'leaves a helper that holds neither a pipe of podman’s nor its terminal',
-    async () => {
-      const port = await host().sockets.freePorts();
-      await host().run('-p', `${port}:80`, ...httpd);
-      expect(host().isForwarded(port)).toBe(true);
-      for (const { pid } of host().helpers()) {
-        const outputs = [1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-        expect(outputs).toEqual(['/dev/null', '/dev/null']);
-      }
-    },
-  );
+  testBetters('leaves a helper that keeps neither podman’s pipes nor its terminal', async () => {
+    const port = await host().sockets.freePorts();
+    await host().run('-p', `${port}:80`, ...httpd);
+    expect(host().isForwarded(port)).toBe(true);
+    for (const { pid } of host().helpers()) {
+      const outputs = [1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+      expect(outputs).toEqual(['/dev/null', '/dev/null']);
+    }
+  });
 
   describe('on one address', () => {
     for (const [address, others] of [
@@ -147,7 +144,7 @@ describePodman('podman run -p', (host) => {
       ['::1', ['127.0.0.1', '2001:db8::2']],
       ['2001:db8::2', ['127.0.0.1', '::1']],
     ] as const) {
-      test(`answers on ${address} alone`, async () => {
+      test(`serves only ${address}`, async () => {
         const port = await host().sockets.freePorts();
         await host().run('-p', `[${address}]:${port}:80`, ...httpd);
         expect(host().isForwarded(port)).toBe(true);
@@ -158,7 +155,7 @@ describePodman('podman run -p', (host) => {
       });
     }
 
-    test('lets two containers have one port number on two addresses', async () => {
+    test('allows two containers one port number on two addresses', async () => {
       const port = await host().sockets.freePorts();
       await host().run('-p', `127.0.0.1:${port}:80`, ...server('whoami:80'));
       await host().run('-p', `127.0.0.2:${port}:80`, ...httpd);
@@ -168,7 +165,7 @@ describePodman('podman run -p', (host) => {
     });
   });
 
-  test('closes a connection that the container has closed, and only then', async () => {
+  test('closes a connection when the container has closed it, and not before', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...server('digest:80'));
     expect(host().isForwarded(port)).toBe(true);

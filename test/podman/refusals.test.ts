@@ -5,7 +5,7 @@ import { describePodman } from './harness/suite.js';
 
 const sysctl = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
-describePodman('podman run -p of a port that cannot be had', (host) => {
+describePodman('podman run -p of a port that is not available', (host) => {
   /**
    * Runs containers that must fail to start, at the same time because podman takes 3 s to believe it, and looks for
    * what they left behind; what podman printed about each.
@@ -29,7 +29,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
   const taken = (protocol: string, port: number): string =>
     `Error: rootlessport listen ${protocol} 0.0.0.0:${port}: bind: address already in use`;
 
-  test('names the port that another container has, which goes on answering', async () => {
+  test('names the port that another container has, which is still served', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:80`, ...httpd);
     expect(host().isForwarded(port)).toBe(true);
@@ -38,7 +38,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     expect(await host().fetchSoon({ port })).toBe(hello);
   });
 
-  test('names a taken UDP port', async () => {
+  test('names a UDP port in use', async () => {
     const port = await host().sockets.freePorts();
     await host().run('-p', `${port}:53/udp`, ...server('udp:53'));
     expect(await refusals([`${port}:53/udp`])).toEqual([taken('udp', port)]);
@@ -58,7 +58,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     for (const program of programs) program.close();
   });
 
-  test('takes no port of a range of which one is taken', async () => {
+  test('opens no port of a range if one is in use', async () => {
     const port = await host().sockets.freePorts(3);
     const program = await host().sockets.listen('127.0.0.1', port + 2);
     expect(await refusals([`${port}-${port + 2}:8000-8002`])).toEqual([taken('tcp', port + 2)]);
@@ -66,7 +66,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
     program.close();
   });
 
-  test('refuses addresses that overlap, between containers and within one', async () => {
+  test('rejects addresses that overlap, between containers or within one', async () => {
     const published: string[][] = [];
     for (const [first, second] of [
       ['', '0.0.0.0:'],
@@ -87,7 +87,7 @@ describePodman('podman run -p of a port that cannot be had', (host) => {
       expect(message).toContain('address already in use');
   });
 
-  test('tells a user about the sysctl of a privileged port', async () => {
+  test('names the sysctl for a privileged port', async () => {
     const [tcp, udp] = await refusals(['80:80'], ['127.0.0.1:443:80/udp']);
     expect(tcp).toBe(
       'Error: rootlessport cannot expose privileged port 80, you can add ' +

@@ -29,7 +29,7 @@ describePodman('podman system service with docker in front', (host) => {
     await until(() => existsSync(host().machine.outside(socket)), 'the service listens', 10_000);
   }
 
-  test('serves docker run -p, names the port, refuses a taken one and frees it again', async () => {
+  test('serves docker run -p, names the port, rejects one in use and frees it again', async () => {
     await startService();
     await host().podman('network', 'create', 'n2');
     const port = await host().sockets.freePorts();

@@ -37,12 +37,12 @@ describePodman('the client that a container sees', (host) => {
     });
   }
 
-  test('has an address of the range that slirp4netns was given', async () => {
+  test('has an address of the range given to slirp4netns', async () => {
     const addresses = await seen('', '--network', 'slirp4netns:cidr=10.55.0.0/24');
     expect(addresses).toEqual(['10.55.0.100', '10.55.0.100']);
   });
 
-  describe('in a user namespace that keeps the id of the user', () => {
+  describe('in a user namespace that keeps the user’s id', () => {
     test('is not 127.0.0.1 on a bridge', async () => {
       const addresses = await seen('127.0.0.1', '--userns=keep-id', '--network', 'bridge');
       for (const address of addresses) expect(address).toMatch(/^10\.88\.\d+\.\d+$/);

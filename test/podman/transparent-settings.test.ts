@@ -13,7 +13,7 @@ const settingsFile = '/home/spliceport-test/.config/spliceport/config.json';
 const settings = '{ "defaults": { "sourceAddress": "transparent" } }';
 const loggingHttpd = [image, 'httpd', '-f', '-v', '-p', '80', '-h', '/www'];
 
-describePodman('the setting for transparent forwards, with an unmodified podman', (host) => {
+describePodman('the setting for transparent forwards with an unmodified podman', (host) => {
   let client: Container;
 
   beforeAll(async () => {
@@ -59,7 +59,7 @@ describePodman('the setting for transparent forwards, with an unmodified podman'
     ];
   }
 
-  test('has httpd and a server of UDP log the client, also after reloads', async () => {
+  test('makes httpd and a UDP server log the client’s address, also after reloads', async () => {
     for (const n of ['1', '2'])
       await host().podman('network', 'create', '--subnet', `172.30.${n}.0/24`, `n${n}`);
     const tcp = await host().sockets.freePorts();

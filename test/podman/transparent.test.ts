@@ -60,7 +60,7 @@ describePodman('a transparent forward of podman’s helper', (host) => {
     ['with a way out', []],
     ['without one', ['--internal']],
   ])('on a network %s', (_, options) => {
-    test('shows the client to servers of TCP and UDP, also after the container has moved', async () => {
+    test('shows the client’s address to TCP and UDP servers, also after the container has moved', async () => {
       for (const n of ['1', '2']) {
         const subnet = `172.30.${n}.0/24`;
         await host().podman('network', 'create', ...options, '--subnet', subnet, `n${n}`);

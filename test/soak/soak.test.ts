@@ -105,7 +105,7 @@ function growths(name: string, series: readonly Figures[]): string[] {
   });
 }
 
-test('nothing is lost, and nothing grows, under a mixed load', async () => {
+test('a forwarder under mixed load loses nothing and does not grow', async () => {
   console.log(`${minutes} minutes in ${ROUNDS} rounds, seed ${seed}`);
   const series = new Map<string, Figures[]>(subjects.map(({ name }) => [name, []]));
   for (let number = 0; number < ROUNDS && failures.length === 0; number++) {

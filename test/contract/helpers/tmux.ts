@@ -17,7 +17,7 @@ let lastNumber = 0;
 const PROMPT = 'ready> ';
 
 /** Whether the last line of a screen is the shell's prompt, and nothing is typed there. */
-export const isAtPrompt = (screen: string): boolean =>
+const isAtPrompt = (screen: string): boolean =>
   `\n${screen.trimEnd()}`.endsWith(`\n${PROMPT.trim()}`);
 
 /** A terminal with a shell in it; its tmux server is its own. */
@@ -31,7 +31,7 @@ export class Terminal implements Disposable {
   ): Promise<Terminal> {
     const terminal = new Terminal(size, env);
     try {
-      await terminal.untilShows((text) => text.includes(PROMPT.trim()), 'the prompt');
+      await terminal.untilShows(isAtPrompt, 'the prompt');
       return terminal;
     } catch (error) {
       terminal[Symbol.dispose]();
@@ -51,6 +51,12 @@ export class Terminal implements Disposable {
     // A test that is killed disposes of nothing.
     const untilKilled = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; tmux kill-server`;
     this.#tmux('run-shell', '-b', untilKilled);
+  }
+
+  /** Types a line and Enter at the shell's prompt, once it is there: before that, the line would not stand behind it. */
+  async runLine(line: string): Promise<void> {
+    await this.untilShows(isAtPrompt, 'the prompt');
+    this.type(line);
   }
 
   /** Types a line and Enter. */
