@@ -3,10 +3,10 @@
 
 import { stripVTControlCharacters } from 'node:util';
 
-const mostDetails = 6;
-const mostCharacters = 200;
+const maxDetails = 6;
+const maxCharacters = 200;
 /** With one more line for the counts, they fit the 20 lines that are shown of a long log. */
-const mostLastLines = 19;
+const maxLastLines = 19;
 
 /** The outcome of no tests. */
 export const noOutcome = () => ({ passed: 0, failed: 0, skipped: 0, failures: [], retried: [] });
@@ -22,7 +22,7 @@ export function sumOf(outcomes) {
 }
 
 const shortened = (lines) =>
-  lines.slice(0, mostDetails).map((line) => line.trimEnd().slice(0, mostCharacters));
+  lines.slice(0, maxDetails).map((line) => line.trimEnd().slice(0, maxCharacters));
 
 /**
  * How many cases passed, failed and were skipped, according to doctest's report; undefined if it
@@ -121,7 +121,7 @@ export function lastLines({ passed, failed, skipped, failures, retried }) {
     `${passed} passed, ${failed} failed, ${skipped} skipped`,
   ];
   if (failures.length === 0) return tail;
-  if (1 + long.length + tail.length <= mostLastLines) return ['failed:', ...long, ...tail];
+  if (1 + long.length + tail.length <= maxLastLines) return ['failed:', ...long, ...tail];
   const names = failures.map(({ name }) => `  ${name}`);
   return ['what failed, and how:', ...long, 'failed:', ...names, ...tail];
 }

@@ -96,8 +96,10 @@ function explain(name: string, issue: z.core.$ZodIssue): string {
     name,
   );
   if (issue.code !== 'invalid_union') return `${place} ${complaint(issue)}`;
-  const closest = furthest(issue.errors);
-  if (closest !== undefined) return closest.map((inner) => explain(place, inner)).join('; ');
+  const ofItsType = issue.errors.find(
+    ([first]) => first?.code !== 'invalid_type' || first.path.length > 0,
+  );
+  if (ofItsType !== undefined) return ofItsType.map((inner) => explain(place, inner)).join('; ');
   const wanted = issue.errors
     .flat()
     .flatMap((inner) => ('expected' in inner ? typeName(inner.expected) : []));
@@ -126,13 +128,4 @@ function typeName(expected: string): string {
   if (expected === 'number' || expected === 'int') return 'an integer';
   if (expected === 'boolean') return 'true or false';
   return `${/^[aeiou]/.test(expected) ? 'an' : 'a'} ${expected}`;
-}
-
-/** Of several things that a value may be, the one that it comes closest to: where what is wrong lies within it. */
-function furthest(
-  alternatives: readonly (readonly z.core.$ZodIssue[])[],
-): readonly z.core.$ZodIssue[] | undefined {
-  return alternatives.find((issues) =>
-    issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
-  );
 }

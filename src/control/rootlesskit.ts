@@ -13,7 +13,7 @@ import type { Context } from './context.js';
 /** The version of RootlessKit's API that is spoken. */
 const API_VERSION = '1.1.1';
 /** What was asked for is kept of so many forwards, whether they are still there or not. */
-const FEWEST_TO_FORGET_AT = 64;
+const MIN_TO_FORGET_AT = 64;
 const PROTOCOLS = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'];
 
 /** As in Go, what is absent or null is the zero value, and what is unknown is passed over. */
@@ -48,7 +48,7 @@ export class RootlessKit {
   readonly #context: Context;
   /** What was asked for here, as it was asked for; and what became of it. */
   readonly #asked = new Map<number, { readonly spec: PortSpec; readonly forward: Forward }>();
-  #forgetAt = FEWEST_TO_FORGET_AT;
+  #forgetAt = MIN_TO_FORGET_AT;
 
   constructor(context: Context) {
     this.#context = context;
@@ -116,7 +116,7 @@ export class RootlessKit {
   #forgetRemoved(forwards: readonly Forward[]): void {
     const ids = new Set(forwards.map(({ id }) => id));
     for (const id of this.#asked.keys()) if (!ids.has(id)) this.#asked.delete(id);
-    this.#forgetAt = Math.max(FEWEST_TO_FORGET_AT, 2 * this.#asked.size);
+    this.#forgetAt = Math.max(MIN_TO_FORGET_AT, 2 * this.#asked.size);
   }
 
   /** As it was asked for, unless it was asked for elsewhere or has another target by now. */

@@ -6,7 +6,7 @@ import { invalidArgType, SpliceportError } from '../errors.js';
 import { resolveEngineOptions } from '../spec/validate.js';
 import type { EngineHandle, EngineOptions, Session } from '../types.js';
 import { showByFacts } from './inspect.js';
-import { endAtExit, forgetAtExit } from './transparency.js';
+import { endAtExit, forgetAtExit } from './at-exit.js';
 
 /** What a forwarder is told by its engine. */
 export interface EngineUser {

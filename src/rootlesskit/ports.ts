@@ -33,19 +33,19 @@ export interface Checked {
 
 /**
  * Checks ports in order, until one fails.
- * @param mostPorts - The most that can be opened: one more is left for the system to reject.
+ * @param maxPorts - The most that can be opened: one more is left for the system to reject.
  */
 export function check(
   wanted: Iterable<WantedRange>,
   containerAddress: string,
-  mostPorts: number,
+  maxPorts: number,
 ): Checked {
   const isReachable = containerAddress === '' || parseAddress(containerAddress) !== undefined;
   const targetOf = targetRule(containerAddress);
   const claims = new Claims();
   const ranges: CheckedRange[] = [];
   for (const range of wanted) {
-    if (claims.total > mostPorts) break;
+    if (claims.total > maxPorts) break;
     const { protocol, hostAddress } = range;
     const refuse = (failure: string): Checked => ({ ranges, failure });
     if (!PROTOCOL.test(protocol)) return refuse(`unknown proto: ${quote(protocol)}`);

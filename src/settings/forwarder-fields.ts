@@ -14,6 +14,6 @@ export const forwarderFields = {
     type: 'choice',
     values: ['seqpacket', 'stream'],
     defaultText: "as the caller's Podman needs it",
-    text: 'Type of the socket that Podman reloads through. `SPLICEPORT_RELOAD_SOCKET` in the environment wins.',
+    text: 'Type of the socket that Podman reloads through.',
   },
 } as const satisfies AnyFields;

@@ -390,11 +390,4 @@ describe('the folder for sockets', () => {
       changes,
     );
   });
-
-  test('is used for the two kinds of sockets only', async () => {
-    const config = caller.config([mapping()], { RootlessCNI: true });
-    const env = { ...process.env, SPLICEPORT_RELOAD_SOCKET: 'dgram' };
-    const text = 'SPLICEPORT_RELOAD_SOCKET is neither seqpacket nor stream: "dgram"';
-    await expectRefusal(caller, config, text, { env, ports: [free] });
-  });
 });

@@ -172,19 +172,23 @@ describe('a settings file', () => {
     expect(existsSync(join(control(), `${run.pid}.sock`))).toBe(false);
   });
 
-  test('sets the type of the reload socket, unless the environment does', async () => {
-    const path = write({ defaults: { reloadSocket: 'stream' } });
-    const config = fixture.caller.config([mapping()], { RootlessCNI: true });
-    const socket = join(fixture.caller.folder, 'rp', 'c0ffee');
-    {
-      await using run = start(path, config);
-      await run.ready();
-      expect(statSync(socket).isSocket()).toBe(true);
-      expect(await requestReload('stream', socket, '"127.0.0.1"\n')).toBe('OK');
-    }
-    await using run = start(path, config, { SPLICEPORT_RELOAD_SOCKET: 'seqpacket' });
+  // By itself, the helper takes seqpacket for mappings with ranges, and stream for those without.
+  const single = () => ({
+    hostIP: '',
+    hostPort: fixture.port,
+    containerPort: fixture.echo.port,
+    protocol: 'tcp',
+  });
+  test.each([
+    ['stream', mapping],
+    ['seqpacket', single],
+  ] as const)('sets the type of the reload socket: %s', async (reloadSocket, ported) => {
+    const path = write({ defaults: { reloadSocket } });
+    await using run = start(path, fixture.caller.config([ported()], { RootlessCNI: true }));
     await run.ready();
-    expect(await requestReload('seqpacket', socket, '"127.0.0.1"\n')).toBe('OK');
+    const socket = join(fixture.caller.folder, 'rp', 'c0ffee');
+    expect(statSync(socket).isSocket()).toBe(true);
+    expect(await requestReload(reloadSocket, socket, '"127.0.0.1"\n')).toBe('OK');
   });
 
   test('does not hide that the namespace is gone', async () => {

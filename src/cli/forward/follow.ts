@@ -9,7 +9,7 @@ const LOOK_INTERVAL_MS = 500;
 /**
  * Each answer of an engine costs a process and tens of milliseconds, and may be needed for days.
  */
-const LONGEST_INTERVAL_MS = 5_000;
+const MAX_INTERVAL_MS = 5_000;
 
 /** A forwarder whose new forwards lead to the container's present namespace. */
 export class FollowingForwarder extends Forwarder {
@@ -96,7 +96,7 @@ export class Follower implements Disposable {
       void this.#find().then((container) => {
         if (this.#isOver) return;
         if (container === undefined) {
-          this.#search(Math.min(intervalMs * 2, LONGEST_INTERVAL_MS));
+          this.#search(Math.min(intervalMs * 2, MAX_INTERVAL_MS));
           return;
         }
         this.#options.onBack(container);

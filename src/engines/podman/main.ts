@@ -18,9 +18,6 @@ import { helperSettings, type HelperSettings } from './settings.js';
 import { readAll } from './streams.js';
 import { targetRule } from '../../rootlesskit/target-rule.js';
 
-/** Settles the type of the reload socket, `seqpacket` or `stream`, whatever the settings file says. */
-const RELOAD_SOCKET = 'SPLICEPORT_RELOAD_SOCKET';
-
 // The bundles that are loaded later have no library of their own.
 export * from '../../index.js';
 export * from '../../system.js';
@@ -190,11 +187,6 @@ function reloadSocketType(
   mappings: readonly Mapping[],
   fromSettings: UnixSocketType | undefined,
 ): UnixSocketType {
-  const forced = process.env[RELOAD_SOCKET];
-  if (forced === 'seqpacket' || forced === 'stream') return forced;
-  if (forced !== undefined) {
-    throw new Error(`${RELOAD_SOCKET} is neither seqpacket nor stream: ${quote(forced)}`);
-  }
   if (fromSettings !== undefined) return fromSettings;
   const speaksStream = mappings.length > 0 && mappings.every(({ shape }) => shape === 'single');
   return speaksStream ? 'stream' : 'seqpacket';
