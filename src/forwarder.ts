@@ -4,8 +4,8 @@
 import { closeSync } from 'node:fs';
 import { binding } from './engine/binding.js';
 import { linksOf, refuseCircles, refuseNewCircles, refuseTaken } from './engine/collisions.js';
-import { at, freezeForward, freezeStats, type Entry } from './engine/entries.js';
-import { ForwardTable } from './engine/forward-table.js';
+import { freezeForward, freezeStats } from './engine/snapshots.js';
+import { ForwardTable, type Entry } from './engine/forward-table.js';
 import { closedError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
 import { keyOf, openHostSockets, type OpenedRange } from './engine/host-sockets.js';
@@ -37,6 +37,7 @@ import {
   resolveSingle,
   type ResolvedRange,
 } from './spec/validate.js';
+import { at } from './util.js';
 
 /**
  * Forwards TCP and UDP ports of the host to containers.

@@ -13,3 +13,23 @@ export function fileIdentity(stats: {
 }): string {
   return `${stats.dev}:${stats.ino}`;
 }
+
+/** The element of a list that has one there. */
+export function at<T>(list: readonly T[], index: number): T {
+  const element = list[index];
+  if (element === undefined) throw new RangeError(`There is no element ${index}`);
+  return element;
+}
+
+/** A promise, and what fulfills it. */
+export interface Deferred {
+  readonly gone: Promise<void>;
+  readonly resolve: () => void;
+}
+
+/** Makes a promise that is fulfilled from outside. */
+export function deferred(): Deferred {
+  let resolve!: () => void;
+  const gone = new Promise<void>((settle) => (resolve = settle));
+  return { gone, resolve };
+}

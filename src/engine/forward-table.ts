@@ -1,10 +1,19 @@
 // forward-table.ts: the forwards of a forwarder, and where clients find them.
 
 import { noSuchForward } from '../errors.js';
-import { hostNetnsIdentity } from '../spec/netns.js';
+import { hostNetnsIdentity, type Netns } from '../spec/netns.js';
 import type { Forward } from '../types.js';
+import { deferred, type Deferred } from '../util.js';
 import type { Link } from './collisions.js';
-import { deferred, type Entry } from './entries.js';
+
+/** What the forwarder knows of a forward, until it is gone. */
+export interface Entry {
+  forward: Forward;
+  netns: Netns;
+  readonly hostKey: string;
+  /** Set as soon as it is being removed. */
+  removal?: Deferred;
+}
 
 /** Forwards by id, those that drain among them, and by the host endpoint that each has. */
 export class ForwardTable {

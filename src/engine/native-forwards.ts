@@ -2,8 +2,8 @@
 
 import type { Netns } from '../spec/netns.js';
 import type { ResolvedRange } from '../spec/validate.js';
+import { at } from '../util.js';
 import type { NativeForwards } from './binding.js';
-import { at } from './entries.js';
 import type { OpenedRange } from './host-sockets.js';
 
 /**
