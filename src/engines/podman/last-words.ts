@@ -1,5 +1,6 @@
 // last-words.ts: tells the user why the helper ends. Imported first, so that it speaks for every module after it.
 
+import { oneLine } from './one-line.js';
 import { writeAll } from './streams.js';
 
 /** A message is cut off here, so that it fits into a pipe that nobody reads yet. */
@@ -29,10 +30,4 @@ export function outlive(tell: (problem: string) => void): void {
       `internal fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     );
   });
-}
-
-/** The same text without line breaks and other control characters. */
-export function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- they are what must go
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').trim();
 }

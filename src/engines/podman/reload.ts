@@ -4,7 +4,7 @@ import type { Forward, Forwarder } from '../../index.js';
 import { parseAddress } from '../../address.js';
 import { parseJson, stringOf } from './go-json.js';
 import { quote } from '../../rootlesskit/go-text.js';
-import { oneLine } from './last-words.js';
+import { oneLine } from './one-line.js';
 import { targetRule } from '../../rootlesskit/target-rule.js';
 
 /**

@@ -7,7 +7,7 @@ import type { ForwarderLog } from '../../log/forwarder-log.js';
 import type { Facts, LogSettings } from '../../log/types.js';
 import { findSettingsFile } from '../../settings/find.js';
 import type { UnixSocketType } from '../../system.js';
-import { oneLine } from './last-words.js';
+import { oneLine } from './one-line.js';
 import { writeAll } from './streams.js';
 
 /** More than a person reads. */
