@@ -27,7 +27,7 @@ export type SourceAddress = 'container' | 'transparent' | 'proxy-v1' | 'proxy-v2
  */
 export type NetnsReference = { readonly path: string } | { readonly pid: number };
 
-/** What an {@link Engine} is to the forwarders that share it. */
+/** An {@link Engine}, as the forwarders that share it see it. */
 export interface EngineHandle {
   readonly closed: boolean;
   close(): Promise<void>;
@@ -36,46 +36,46 @@ export interface EngineHandle {
 /** Settings of an {@link Engine}; everything is optional. */
 export interface EngineOptions {
   /**
-   * Threads that relay. Default: the smaller of 2 and the number of processors; docs/architecture.md says why, and which
-   * of them take new connections. Range: 1 to 64.
+   * Threads that relay. Default: the smaller of 2 and the number of processors. Range: 1 to 64. docs/architecture.md
+   * explains the default, and which of them accept new connections.
    */
   readonly workers?: number;
   /**
    * How long a worker polls before it sleeps, after it has just relayed something. Unit: microseconds. Default: 0 (never).
-   * Range: 0 to 1,000. It shortens the round trip of a single chatty connection and costs processor time.
+   * Range: 0 to 1,000. It shortens the round trip of a single chatty connection and costs CPU time.
    */
   readonly spinMicros?: number;
   /**
-   * Capacity asked for each pipe that bulk data is spliced through. Unit: bytes. Default: 1 MiB.
+   * Capacity requested for each pipe for bulk data. Unit: bytes. Default: 1 MiB.
    * Range: 4,096 to 16 MiB; the kernel rounds up to a power of two and may refuse (fs.pipe-max-size,
    * fs.pipe-user-pages-soft), in which case data is copied instead.
    * @see pipe(7), F_SETPIPE_SZ in fcntl(2)
    */
   readonly pipeCapacityBytes?: number;
   /**
-   * The round trip up to which a client counts as near: bulk to it goes through a small send buffer, which stays in the
-   * processor's cache. Unit: microseconds. Default: 500. Range: 0 to 1,000,000; 0 leaves all buffers to the kernel, the
-   * container's side too. A client that is farther away always keeps the kernel's tuning.
+   * Round trip up to which a client counts as near: bulk to it goes through a small send buffer, which stays in the
+   * processor's cache. Unit: microseconds. Default: 500. Range: 0 to 1,000,000; 0 leaves all buffers to the kernel,
+   * including the container's. Clients farther away always keep the kernel's tuning.
    */
   readonly nearRttMicros?: number;
 }
 
-/** Settings of a {@link Forwarder}; everything is optional. Those of an engine are for its own, where it has one. */
+/** Settings of a {@link Forwarder}; everything is optional. Settings of an engine are for the forwarder's own. */
 export interface ForwarderOptions extends EngineOptions {
-  /** The namespace of forwards that name none. Without it every forward must name its own. */
+  /** The namespace of forwards that set none. Without it, every forward must set its own. */
   readonly netns?: NetnsReference;
   /**
-   * An {@link Engine} that it shares with other forwarders, and that goes on when it closes. Default: one of its own, which
-   * closes with it.
+   * An {@link Engine} to share with other forwarders, which keeps running when this one closes. Default: an engine of its
+   * own, which closes with it.
    */
   readonly engine?: EngineHandle;
   /**
-   * Is told of every TCP session and UDP flow that has ended, and of clients that were refused; in batches, soon after.
-   * Where it gives a promise, the next batch waits for that. What comes meanwhile is kept, 4,096 ends for each worker, and
-   * what does not find room is counted in {@link Stats.sessionLogDropped}. Default: nobody is told, and nothing is kept.
+   * Called with batches of ended TCP sessions and UDP flows, and of rejected clients, soon after they ended. If it returns
+   * a promise, the next batch waits for that. In the meantime, up to 4,096 ends are kept for each worker; further ones are
+   * lost and counted in {@link Stats.sessionLogDropped}. Without it, nothing is kept.
    */
   readonly onSessionsEnded?: (ended: readonly EndedSession[]) => void | Promise<void>;
-  /** Closes the forwarder, at once, when it is aborted. */
+  /** Closes the forwarder at once when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
@@ -183,7 +183,7 @@ export interface ForwardSpec {
 
 /** A running forward: one protocol, one host endpoint, one target. A frozen snapshot. */
 export interface Forward {
-  /** Counts from 1 within its engine and is never used again. */
+  /** Counts from 1 within its engine, never reused. */
   readonly id: number;
   /** Its transport. */
   readonly protocol: Protocol;

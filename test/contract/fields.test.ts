@@ -71,7 +71,7 @@ function commentOf(owner: string, key: string): string {
 
 const all: readonly (readonly [string, Field, string])[] = [
   ...Object.entries<Field>(engineFields).map(
-    ([key, field]) => [key, field, 'ForwarderOptions'] as const,
+    ([key, field]) => [key, field, 'EngineOptions'] as const,
   ),
   ...Object.entries<Field>(forwardFields).map(
     ([key, field]) => [key, field, 'ForwardSpec'] as const,
