@@ -72,7 +72,8 @@ export function acceptUnix(fd: number): number | undefined {
  * @throws SpliceportSystemError such as `ECONNRESET`
  */
 export function receive(fd: number, maxBytes: number): Buffer | undefined {
-  return unwrap(binding.receive(fd, maxBytes));
+  // The addon's types, which are part of the public ones, name nothing of Node's.
+  return unwrap(binding.receive(fd, maxBytes)) as Buffer | undefined;
 }
 
 /**

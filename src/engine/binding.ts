@@ -176,8 +176,8 @@ export interface Binding {
   takeWatch(fd: number): NativeFailure | undefined;
   /** Who connected to a unix socket, as of then. @see SO_PEERCRED in unix(7) */
   peerCredentials(fd: number): PeerCredentials | NativeFailure;
-  /** Reads what is there, at most `maxBytes`; empty at the end; undefined when there is nothing yet. */
-  receive(fd: number, maxBytes: number): Buffer | NativeFailure | undefined;
+  /** Reads what is there, at most `maxBytes`, as a Buffer; empty at the end; undefined when there is nothing yet. */
+  receive(fd: number, maxBytes: number): Uint8Array | NativeFailure | undefined;
   /** Sends all or nothing without waiting; never raises SIGPIPE. */
   send(fd: number, data: Uint8Array): NativeFailure | undefined;
 }
