@@ -42,7 +42,16 @@ const sizes = {
 export default defineConfig(
   globalIgnores(['build/', 'build-*/', 'lib/', 'prebuilds/', 'coverage/', 'bench/build/']),
   js.configs.recommended,
-  { rules: { ...sizes, 'no-unused-vars': unused, eqeqeq: 'error', 'object-shorthand': 'error' } },
+  {
+    rules: {
+      ...sizes,
+      'no-unused-vars': unused,
+      // A body on the next line has braces; one on the same line may do without.
+      curly: ['error', 'multi-line', 'consistent'],
+      eqeqeq: 'error',
+      'object-shorthand': 'error',
+    },
+  },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

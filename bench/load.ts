@@ -194,7 +194,8 @@ export function operationFigures(result: LoadResult): Figures {
   if (p50Micros !== undefined) figures.p50Micros = p50Micros;
   if (p99Micros !== undefined) figures.p99Micros = p99Micros;
   if (errors !== undefined) figures.errors = errors;
-  if (sent !== undefined && lost !== undefined)
+  if (sent !== undefined && lost !== undefined) {
     figures.lossPercent = sent > 0 ? (lost / sent) * 100 : 0;
+  }
   return figures;
 }

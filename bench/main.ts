@@ -100,8 +100,9 @@ async function main(): Promise<void> {
       : (JSON.parse(readFileSync(options.from, 'utf8')) as Results);
   if (options.from === undefined) save(options.json ?? defaultPath(), results);
   if (options.docs) {
-    for (const path of await writeReport(join(BENCH, '../docs'), results))
+    for (const path of await writeReport(join(BENCH, '../docs'), results)) {
       print(`Written: ${path}`);
+    }
   }
 }
 

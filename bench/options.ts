@@ -36,8 +36,9 @@ export const USAGE = `Usage: npm run bench -- [options]
 
 function positive(name: string, text: string): number {
   const value = Number(text);
-  if (!(value > 0))
+  if (!(value > 0)) {
     throw new RangeError(`Expected a number above 0 for --${name} but received ${text}`);
+  }
   return value;
 }
 

@@ -35,8 +35,9 @@ async function pooled(jobs) {
   const results = [];
   let next = 0;
   const worker = async () => {
-    for (let index = next++; index < jobs.length; index = next++)
+    for (let index = next++; index < jobs.length; index = next++) {
       results[index] = await jobs[index]();
+    }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
   return results;

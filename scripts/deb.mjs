@@ -76,16 +76,18 @@ function putProgram() {
     statSync(file).isDirectory()
       ? !/\/(\.github|benchmarks?|docs|examples?|test|tests)$/.test(file)
       : /(\.[cm]?js|\.json|\/licen[cs]e[^/]*)$/i.test(file);
-  for (const folder of modules.filter((path) => basename(path) !== 'node-addon-api'))
+  for (const folder of modules.filter((path) => basename(path) !== 'node-addon-api')) {
     copy(folder, `${home}/${relative(root, folder)}`, isRun);
+  }
   link('usr/bin/spliceport', `../lib/spliceport/lib/cli/main.js`);
   link('usr/libexec/spliceport', '../lib/spliceport/libexec');
 }
 
 function putDocuments() {
   const docs = 'usr/share/doc/spliceport';
-  for (const name of readdirSync(join(root, 'docs')).filter((each) => !each.endsWith('.1')))
+  for (const name of readdirSync(join(root, 'docs')).filter((each) => !each.endsWith('.1'))) {
     copy(join(root, 'docs', name), `${docs}/${name}`);
+  }
   copy(join(root, 'SECURITY.md'), `${docs}/SECURITY.md`);
   put(`${docs}/changelog.gz`, compressed('CHANGELOG.md'));
   const entry = `spliceport (${version}) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- ${maintainer}  ${run('date', '-R')}`;
@@ -99,8 +101,9 @@ function putDocuments() {
     zsh: 'zsh/vendor-completions/_spliceport',
     fish: 'fish/vendor_completions.d/spliceport.fish',
   };
-  for (const [shell, path] of Object.entries(scripts))
+  for (const [shell, path] of Object.entries(scripts)) {
     put(`usr/share/${path}`, run(process.execPath, 'lib/cli/main.js', 'completion', shell));
+  }
 }
 
 /** What the addon needs of the system, as dpkg-shlibdeps finds it. */

@@ -183,4 +183,6 @@ const stale = Object.keys(made).filter((file) => made[file] !== read(file));
 if (process.argv.includes('--check')) {
   for (const file of stale) console.log(`docs/${file}: node scripts/docs.mjs writes it`);
   if (stale.length > 0) process.exitCode = 1;
-} else for (const file of stale) writeFileSync(new URL(file, docs), made[file]);
+} else {
+  for (const file of stale) writeFileSync(new URL(file, docs), made[file]);
+}

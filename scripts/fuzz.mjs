@@ -42,8 +42,9 @@ function fuzz(name) {
   }
   console.log(ending.stderr);
   console.log(`${name}: failed after ${runs} runs, with ${ending.signal ?? ending.status}`);
-  for (const input of readdirSync(found).filter((file) => !before.has(file)))
+  for (const input of readdirSync(found).filter((file) => !before.has(file))) {
     console.log(`  to run it again: ${program} ${join(found, input)}`);
+  }
   return false;
 }
 

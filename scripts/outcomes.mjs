@@ -102,8 +102,9 @@ export function vitestOutcome(modules, unhandledErrors) {
     const errors = suites.flatMap((suite) => suite.errors());
     // A file that cannot be loaded fails without a test of its own, and so does a hook before or
     // after tests.
-    if (errors.length > 0 || (module.state() === 'failed' && outcome.failed === failedBefore))
+    if (errors.length > 0 || (module.state() === 'failed' && outcome.failed === failedBefore)) {
       fail(name, errors);
+    }
   }
   for (const error of unhandledErrors) fail('vitest, outside of the tests', [error]);
   return outcome;

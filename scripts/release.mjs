@@ -154,7 +154,9 @@ function main() {
   if (options.isDry) {
     console.log('These steps would be taken; nothing has been changed.');
     for (const { title } of steps) console.log(`  ${title}`);
-  } else carryOut(steps);
+  } else {
+    carryOut(steps);
+  }
   console.log(
     [
       `\nTo publish ${options.version}, when it is as it should be:`,

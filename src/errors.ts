@@ -162,18 +162,23 @@ export function noSuchForward(forwardId: number): SpliceportError {
 
 function unexpected(name: string, expected: string, value: unknown): string {
   const wanted = `Expected ${expected} for ${name} but received`;
-  if (value === undefined || value === null)
+  if (value === undefined || value === null) {
     return `${wanted} ${value === null ? 'null' : 'nothing'}`;
+  }
   return `${wanted} ${show(value)} of type ${typeof value}`;
 }
 
 function show(value: unknown): string {
   const maxLength = 100;
   let text: string;
-  if (typeof value === 'string') text = JSON.stringify(value);
-  else if (typeof value === 'function') text = 'a function';
-  else if (typeof value === 'object' && value !== null)
+  if (typeof value === 'string') {
+    text = JSON.stringify(value);
+  } else if (typeof value === 'function') {
+    text = 'a function';
+  } else if (typeof value === 'object' && value !== null) {
     text = Array.isArray(value) ? 'an array' : 'an object';
-  else text = String(value);
+  } else {
+    text = String(value);
+  }
   return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
 }

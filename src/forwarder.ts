@@ -393,7 +393,8 @@ export class Forwarder {
   }
 
   #assertOpen(): void {
-    if (this.#closed)
+    if (this.#closed) {
       throw closedError(this.#signal?.aborted === true ? this.#signal.reason : undefined);
+    }
   }
 }

@@ -55,8 +55,9 @@ export class Peer {
     if (this.#folder === undefined) {
       return `${program} is not installed: apt-get install ${this.#names.package}`;
     }
-    if (!existsSync(this.#folder))
+    if (!existsSync(this.#folder)) {
       return `${this.#folder} does not exist; expected ${program} there`;
+    }
     const places = PROGRAM_FOLDERS.join(', ');
     return `${this.#folder} has no ${program}, neither itself nor in ${places}`;
   }

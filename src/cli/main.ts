@@ -22,8 +22,9 @@ async function main(): Promise<void> {
     const words = withUsualWords(process.argv.slice(2), names);
     const [first = ''] = words;
     const meant = commandMeant(first, names);
-    if (meant !== undefined)
+    if (meant !== undefined) {
       throw usageFailure(`unknown command '${first}'`, `Did you mean "spliceport ${meant}"?`);
+    }
     await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {

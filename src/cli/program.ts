@@ -40,8 +40,9 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addChanges(program);
   addTop(program);
   addSetUpCommands(program, setExitCode);
-  for (const command of program.commands)
+  for (const command of program.commands) {
     command.showHelpAfterError(`See "spliceport ${command.name()} --help".`);
+  }
   return program;
 }
 
@@ -260,8 +261,9 @@ function parsePid(text: string): number {
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
-  if (text.trim() === '' || !(seconds >= 0 && seconds <= MAX_SECONDS))
+  if (text.trim() === '' || !(seconds >= 0 && seconds <= MAX_SECONDS)) {
     throw new InvalidArgumentError(`Expected a number of seconds from 0 to ${MAX_SECONDS}.`);
+  }
   return seconds;
 }
 
@@ -272,7 +274,8 @@ function parseInterval(text: string): number {
 
 function parsePeriod(text: string): number {
   const seconds = parseSeconds(text);
-  if (seconds < MIN_INTERVAL_SECONDS)
+  if (seconds < MIN_INTERVAL_SECONDS) {
     throw new InvalidArgumentError(`The shortest interval is ${MIN_INTERVAL_SECONDS} seconds.`);
+  }
   return seconds;
 }

@@ -20,8 +20,9 @@ export function withUsualWords(args: readonly string[], names: readonly string[]
   if (first === 'version' || first === '-v') return ['--version'];
   // Commander shows the program's own help for a command that does not exist, and does not mention
   // it.
-  if (first === 'help' && second !== undefined && ![...names, 'help'].includes(second))
+  if (first === 'help' && second !== undefined && ![...names, 'help'].includes(second)) {
     return [second];
+  }
   return [...args];
 }
 

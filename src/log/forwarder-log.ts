@@ -50,8 +50,9 @@ export function openForwarderLog(settings: LogSettings, facts: Facts): Forwarder
     onSessionsEnded:
       opened.sink !== undefined && tellsOfSessions(settings)
         ? (ended) => {
-            for (const session of ended)
+            for (const session of ended) {
               log.info({ event: 'session', ...session }, describeEnded(session));
+            }
           }
         : undefined,
     leaveStandardError: () => sinks.delete(first),

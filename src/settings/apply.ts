@@ -25,8 +25,9 @@ export function forwardSettings(file: SettingsFile, subject: Subject): ForwardSe
   const merged = Object.entries(settingsFor(file, subject));
   const own = new Map<string, unknown>(merged.filter(([key]) => !forwarderKeys.includes(key)));
   // Settings that apply to TCP and UDP may name what only TCP has.
-  if (subject.protocol === 'udp' && own.get('sourceAddress') === 'proxy-v1')
+  if (subject.protocol === 'udp' && own.get('sourceAddress') === 'proxy-v1') {
     own.delete('sourceAddress');
+  }
   return Object.fromEntries(own);
 }
 
@@ -63,8 +64,9 @@ function settingsFor({ defaults = {}, rules = [] }: SettingsFile, subject: Subje
 
 function matches({ hostPort, protocol, containerId }: Match, subject: Subject): boolean {
   if (protocol !== undefined && protocol !== subject.protocol) return false;
-  if (containerId !== undefined && subject.containerId?.startsWith(containerId) !== true)
+  if (containerId !== undefined && subject.containerId?.startsWith(containerId) !== true) {
     return false;
+  }
   if (hostPort === undefined) return true;
   if (subject.hostPort === undefined) return false;
   const [first, last] = portsOf(hostPort);

@@ -27,8 +27,9 @@ export function parsePortSpec(spec: string): ForwardSpec {
 
   const host = parsePorts(spec, 'host', hostPorts, 0);
   const container = parsePorts(spec, 'container', containerPorts, 1);
-  if (host.first === 0 && host.count > 1)
+  if (host.first === 0 && host.count > 1) {
     throw invalidPortSpec(spec, 'a range of host ports cannot start at 0');
+  }
   if (host.first !== 0 && host.count !== container.count) {
     throw invalidPortSpec(
       spec,
@@ -105,8 +106,9 @@ function assignFields(spec: string, fields: readonly string[]) {
 function takeAddress(spec: string, fields: string[]): string | undefined {
   const [field] = fields;
   if (field === undefined || RANGE.test(field)) return undefined;
-  if (field.startsWith('[') && !field.includes(':'))
+  if (field.startsWith('[') && !field.includes(':')) {
     throw invalidPortSpec(spec, 'only IPv6 addresses may be in brackets');
+  }
   const parsed = parseAddress(field.startsWith('[') ? field.slice(1, -1) : field);
   if (parsed === undefined) {
     throw invalidPortSpec(
@@ -119,14 +121,16 @@ function takeAddress(spec: string, fields: string[]): string | undefined {
 }
 
 function parsePorts(spec: string, side: string, text: string, lowest: number): PortRange {
-  if (!RANGE.test(text))
+  if (!RANGE.test(text)) {
     throw invalidPortSpec(spec, `the ${side} port ${JSON.stringify(text)} is not a number`);
+  }
   const [first = 0, last = first] = text.split('-').map(Number);
   if (first < lowest || last > 65_535 || first > 65_535) {
     throw invalidPortSpec(spec, `the ${side} port ${text} is not between ${lowest} and 65535`);
   }
-  if (last < first)
+  if (last < first) {
     throw invalidPortSpec(spec, `the range of ${side} ports ${text} ends before it starts`);
+  }
   return { first, count: last - first + 1 };
 }
 

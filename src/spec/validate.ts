@@ -80,13 +80,15 @@ export function resolveOptions(options: ForwarderOptions): ResolvedOptions {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an AbortSignal', signal);
   }
-  if (onSessionsEnded !== undefined && typeof onSessionsEnded !== 'function')
+  if (onSessionsEnded !== undefined && typeof onSessionsEnded !== 'function') {
     throw invalidArgType('options.onSessionsEnded', 'a function', onSessionsEnded);
+  }
   if (engine !== undefined) {
     for (const name of Object.keys(engineFields) as (keyof EngineOptions)[]) {
       const expected = 'nothing beside options.engine, which has it already,';
-      if (options[name] !== undefined)
+      if (options[name] !== undefined) {
         throw invalidArgType(`options.${name}`, expected, options[name]);
+      }
     }
   }
   return {
@@ -124,8 +126,9 @@ export function resolveForwards(
   specs: readonly (ForwardSpec | string)[],
   defaultNetnsPath: string | undefined,
 ): ResolvedRange[] {
-  if (!Array.isArray(specs))
+  if (!Array.isArray(specs)) {
     throw invalidArgType('specs', 'an array of port specifications', specs);
+  }
   return specs.map((spec: ForwardSpec | string, index) =>
     resolveRange(`specs[${index}]`, spec, defaultNetnsPath),
   );
@@ -190,9 +193,11 @@ function resolveSettings(name: string, spec: ForwardSpec, protocol: Protocol): F
   }
   // Headers are read from those alone who are named.
   const place = `${name}.trustedProxies`;
-  if (acceptProxy) check(forwardFields.trustedProxies, place, spec.trustedProxies);
-  else if (spec.trustedProxies !== undefined)
+  if (acceptProxy) {
+    check(forwardFields.trustedProxies, place, spec.trustedProxies);
+  } else if (spec.trustedProxies !== undefined) {
     throw outOfRange(place, 'nothing, without acceptProxy,', spec.trustedProxies);
+  }
   return settings;
 }
 
@@ -265,9 +270,12 @@ function resolveNetns(name: string, value: NetnsReference): string {
   if ((path === undefined) === (pid === undefined)) {
     throw invalidArgType(name, 'an object with either a path or a pid', value);
   }
-  if (pid !== undefined) integer(`${name}.pid`, pid, 1, 2 ** 31 - 1);
-  else if (typeof path !== 'string') throw invalidArgType(`${name}.path`, 'a string', path);
-  else if (path === '' || path.includes('\0'))
+  if (pid !== undefined) {
+    integer(`${name}.pid`, pid, 1, 2 ** 31 - 1);
+  } else if (typeof path !== 'string') {
+    throw invalidArgType(`${name}.path`, 'a string', path);
+  } else if (path === '' || path.includes('\0')) {
     throw outOfRange(`${name}.path`, 'the path of a file', path);
+  }
   return netnsPath(value);
 }

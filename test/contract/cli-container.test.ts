@@ -102,9 +102,11 @@ describe('spliceport forward --container', () => {
     const names = blocks.map((block) => block.split(' ')[2] ?? '');
     expect(new Set(names).size).toBe(names.length);
     expect(names).toContain('spliceport_sessions_total');
-    for (const [index, block] of blocks.entries())
-      for (const line of block.trimEnd().split('\n').slice(2))
+    for (const [index, block] of blocks.entries()) {
+      for (const line of block.trimEnd().split('\n').slice(2)) {
         expect(line).toMatch(new RegExp(`^${names[index]}(_bucket|_sum|_count)?\\{`));
+      }
+    }
   });
 
   test('is listed by the container’s id if the engine does not answer', async () => {

@@ -188,8 +188,9 @@ describe('spliceport podman, run by root', () => {
   /** An installation, with as much as the command needs. */
   function install(): string {
     const root = fileURLToPath(new URL('../..', import.meta.url));
-    for (const part of ['lib', 'libexec', 'package.json'])
+    for (const part of ['lib', 'libexec', 'package.json']) {
       cpSync(join(root, part), join(home, part), { recursive: true });
+    }
     cpSync(join(root, 'node_modules/commander'), join(home, 'node_modules/commander'), {
       recursive: true,
     });

@@ -45,10 +45,11 @@ function commandsOn(page: string): string[] {
 async function refusalOf(words: readonly string[]): Promise<string> {
   const program = buildProgram(() => undefined);
   let said = '';
-  for (const command of [program, ...program.commands])
+  for (const command of [program, ...program.commands]) {
     command
       .exitOverride()
       .configureOutput({ writeErr: (text) => (said += text), writeOut: () => undefined });
+  }
   for (const command of program.commands) command.action(() => undefined);
   try {
     await program.parseAsync([...words], { from: 'user' });

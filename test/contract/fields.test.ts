@@ -88,12 +88,14 @@ describe.each(all)('the setting %s', (key, field, owner) => {
 
   test('has its bounds and its default in the comment of its type', () => {
     const comment = commentOf(owner, key);
-    if (field.type === 'integer')
+    if (field.type === 'integer') {
       expect(comment).toMatch(
         new RegExp(`${inDigits(field.min)} to (${inDigits(field.max)}|${field.max / 2 ** 20} MiB)`),
       );
-    if (field.type === 'blocks')
+    }
+    if (field.type === 'blocks') {
       expect(comment).toContain(`p to ${inDigits(field.max)}`.slice(field.min === 0 ? 0 : 2));
+    }
     const { default: standard } = field;
     if (standard === undefined || field.defaultText !== undefined) return;
     const text = typeof standard === 'number' ? inDigits(standard) : String(standard);
@@ -114,7 +116,8 @@ test.each(all.filter(([key]) => key in forwardFields))(
     for (const value of right) expect(() => take(value)).not.toThrow();
     // The library says what is out of range.
     const types = new Set(right.map((value) => typeof value));
-    for (const value of wrong.filter((each) => !types.has(typeof each) || Number.isNaN(each)))
+    for (const value of wrong.filter((each) => !types.has(typeof each) || Number.isNaN(each))) {
       expect(() => take(value)).toThrow(key);
+    }
   },
 );

@@ -97,7 +97,9 @@ function sourceViolations(path: string, text: string): string[] {
       const isOfLibrary = ['spec/', 'engine/'].includes(unitOf(used)) || !used.includes('/');
       if (isAbove(name) && isOfLibrary && !publicModules.includes(used)) {
         violations.push(`${name} imports ${used}; it may use ${publicModules.join(', ')}`);
-      } else violations.push(...upward('src', name, used));
+      } else {
+        violations.push(...upward('src', name, used));
+      }
     }
   }
   return violations;

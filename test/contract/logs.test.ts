@@ -125,8 +125,9 @@ describe('the helper’s log', () => {
   test('sums up failed connects at intervals, rather than one by one', async () => {
     await using run = start({ destination: logFile(), summaryIntervalMs: 100 }, deadPort);
     await run.ready();
-    for (let count = 0; count < 3; count++)
+    for (let count = 0; count < 3; count++) {
       await endingOf(await connectTcp({ port: fixture.port }));
+    }
     const troubles = () =>
       linesOf(readFileSync(logFile(), 'utf8')).filter(({ event }) => event === 'troubles');
     const total = () =>

@@ -108,8 +108,9 @@ describe('npm', () => {
       join(source, 'package.json'),
       JSON.stringify({ ...manifest, scripts: {}, dependencies: {}, devDependencies: {} }),
     );
-    for (const path of ['docs/spliceport.1', 'lib/cli/main.js'])
+    for (const path of ['docs/spliceport.1', 'lib/cli/main.js']) {
       cpSync(join(root, path), join(source, path));
+    }
     const options = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund'];
     execFileSync('npm', ['install', '--global', '--prefix', folder, ...options, source], {
       stdio: 'ignore',
@@ -123,8 +124,9 @@ describe('npm', () => {
 describe('an install without the addon', () => {
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-bare-'));
   beforeAll(() => {
-    for (const path of ['lib', 'package.json', 'scripts/install.mjs', 'scripts/node-path.mjs'])
+    for (const path of ['lib', 'package.json', 'scripts/install.mjs', 'scripts/node-path.mjs']) {
       cpSync(join(root, path), join(folder, path), { recursive: true });
+    }
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   });
   afterAll(() => {

@@ -321,10 +321,11 @@ describe('a client of the reload socket', () => {
 describe('a forward under load', () => {
   test('rejects and cuts no connection during 200 reloads', { timeout: 60_000 }, async () => {
     const echoes: TcpService[] = [];
-    for (const address of addresses)
+    for (const address of addresses) {
       echoes.push(
         await fixture.container.tcp({ kind: 'echo' }, { address, port: echoes[0]?.port ?? 0 }),
       );
+    }
     const target = echoes[0]?.port ?? 0;
     await using run = await start([{ ...range()[0], container_port: target }]);
     const live = await connectTcp({ port: fixture.port });

@@ -23,8 +23,9 @@ let script: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'spliceport script-'));
-  for (const name of ['lib', 'lib/engines', 'libexec', 'bin', 'links', 'links/here'])
+  for (const name of ['lib', 'lib/engines', 'libexec', 'bin', 'links', 'links/here']) {
     mkdirSync(join(folder, name));
+  }
   script = join(folder, 'libexec/rootlessport');
   copyFileSync(executable, script);
   const status = `require('fs').readFileSync('/proc/self/status', 'utf8')`;

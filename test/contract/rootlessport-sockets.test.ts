@@ -61,8 +61,9 @@ describe('the host socket', () => {
       await using run = await new Run(config).ready();
       expect(await answering(candidates, protocol)).toEqual(expected);
       for (const address of expected) {
-        if (protocol === 'tcp')
+        if (protocol === 'tcp') {
           expect(await askTcp({ address, port: fixture.port }, 'hello')).toBe('hello');
+        }
       }
       await run.letGo();
     });

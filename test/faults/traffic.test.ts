@@ -154,8 +154,9 @@ async function isUdpServed(withinMs: number): Promise<boolean> {
   const isAnswered = async (): Promise<boolean> => {
     const burst = ++tries % 4 === 0 ? BURST : 1;
     const before = socket.received.length;
-    for (let size = 1; size <= burst; size++)
+    for (let size = 1; size <= burst; size++) {
       await socket.send('x'.repeat(size), ports.udp).catch(() => undefined);
+    }
     await until(() => socket.received.length > before, 'an answer', 50).catch(() => undefined);
     return socket.received.length > 2 * BURST;
   };

@@ -25,12 +25,14 @@ export class Daemon {
     const words = command.map((word) =>
       word.replace('FILE', file).replaceAll('FOLDER', this.#folder),
     );
-    if (container !== undefined)
+    if (container !== undefined) {
       words.unshift('nsenter', `--net=/proc/${container.pid}/ns/net`, '--');
+    }
     const [program = '', ...args] = words;
     this.#process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [this.#process.stdout, this.#process.stderr])
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
+    }
   }
 
   /** What it has printed. */

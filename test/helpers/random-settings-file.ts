@@ -24,8 +24,9 @@ export interface MadeFile {
 /** Half of the files are right. */
 export function makeSettingsFile(random: Random, firstPort: number): MadeFile {
   const parts = makeParts(random, firstPort);
-  if (random.once(2))
+  if (random.once(2)) {
     return { text: spell(random, fileOf(random, parts)), parts, mistakes: [], isJson: true };
+  }
   const spoilt = structuredClone(parts);
   const mistakes: Mistake[] = random.once(3) ? [] : spoilParts(random, spoilt);
   let file = fileOf(random, spoilt);
@@ -50,8 +51,9 @@ function fileOf(random: Random, { defaults, rules }: Parts): Values {
 /** One of the ways to write it. */
 function spell(random: Random, file: Values): string {
   let text = JSON.stringify(file, undefined, random.pick([0, 1, '\t']));
-  if (random.once(2))
+  if (random.once(2)) {
     text = text.replaceAll(/(?<=": ?)\d+(?=[,}\n])/g, (digits) => respell(random, digits));
+  }
   if (random.once(4)) text = escapeKeys(text);
   if (random.once(3)) text = text.replace(/\}$/, '/* }, "deny": [] */ } // the end');
   if (random.once(3)) text = `// { allow: all }\n${text}`;

@@ -77,8 +77,9 @@ export function makeParts(random: Random, firstPort: number): Parts {
   const rules = Array.from({ length: random.below(4) }, () => makeRule(random, firstPort));
   for (const { match, set } of rules) {
     believeSome(random, set, defaults);
-    if (match.protocol === 'udp' && set['sourceAddress'] === 'proxy-v1')
+    if (match.protocol === 'udp' && set['sourceAddress'] === 'proxy-v1') {
       set['sourceAddress'] = 'proxy-v2';
+    }
   }
   return { defaults, rules };
 }
@@ -146,8 +147,9 @@ function makeSettings(random: Random, keys: readonly string[]): Values {
 
 /** Whoever accepts headers names those who are believed. */
 function believeSome(random: Random, own: Values, defaults: Values): void {
-  if (own['acceptProxy'] !== true || { ...defaults, ...own }['trustedProxies'] !== undefined)
+  if (own['acceptProxy'] !== true || { ...defaults, ...own }['trustedProxies'] !== undefined) {
     return;
+  }
   own['trustedProxies'] = makeValue(random, 'trustedProxies');
 }
 

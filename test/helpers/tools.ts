@@ -24,8 +24,9 @@ export function isMissing(tool: Tool, what: string): boolean {
   const lacking = found ? tool.file : tool.command;
   if (lacking === undefined || (found && existsSync(lacking))) return false;
   const reason = `${lacking} is missing: apt-get install ${tool.package}`;
-  if (!['', 'false', undefined].includes(process.env['CI']))
+  if (!['', 'false', undefined].includes(process.env['CI'])) {
     throw new Error(`${what} cannot run: ${reason}`);
+  }
   process.stderr.write(`skipped: ${what}; ${reason}\n`);
   return true;
 }

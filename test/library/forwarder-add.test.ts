@@ -73,8 +73,9 @@ describe('add', () => {
   test('returns snapshots that cannot be changed', async () => {
     await using forwarder = new Forwarder({ netns: container.netns });
     const forward = await forwarder.add(loopback());
-    for (const part of [forward, forward.host, forward.container])
+    for (const part of [forward, forward.host, forward.container]) {
       expect(part).toSatisfy(Object.isFrozen);
+    }
     expect(forwarder.get(forward.id)).toBe(forward);
     expect(forwarder.list()).toEqual([forward]);
     expect(forwarder.get(99)).toBeUndefined();

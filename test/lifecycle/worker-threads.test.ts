@@ -66,8 +66,9 @@ describe('worker threads with a forwarder', () => {
       await api().terminate({ port });
       expect(await isRefused({ port })).toBe(true);
       const endings = await Promise.all(clients.map(({ ended }) => ended));
-      for (const { ended, errorCode } of endings)
+      for (const { ended, errorCode } of endings) {
         expect(ended || errorCode !== undefined).toBe(true);
+      }
       expect(await api().facts()).toEqual(before);
     }
   });

@@ -97,8 +97,9 @@ test.skipIf(missing)(
     await ip(`address delete ${LOST}/24 dev net0`);
     const endings = clients.map((client) => endingOf(client, 5_000));
     await forwarder.retarget(forward.id, {});
-    for (const ending of await Promise.all(endings))
+    for (const ending of await Promise.all(endings)) {
       expect(ending).toEqual({ ended: false, errorCode: 'ECONNRESET' });
+    }
     await until(() => told.length >= clients.length, 'the end of every session');
     expect(new Set(told.map(({ ending }) => ending))).toEqual(new Set(['address-gone']));
   },

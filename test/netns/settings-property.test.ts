@@ -165,9 +165,11 @@ async function judge(made: MadeFile, seed: number, random: Random): Promise<void
   await using run = await HelperRun.start();
   count(`${isRight ? 'right' : 'wrong'}, ${run.failure === undefined ? 'open' : 'closed'}`);
   if (isRight) expect(run).toMatchObject({ failure: undefined, notices: [] });
-  if (made.mistakes.some(({ hidesGate }) => hidesGate))
+  if (made.mistakes.some(({ hidesGate }) => hidesGate)) {
     expect(run.failure?.message).toMatch(/ports do not open without /);
-  else if (made.isJson) expect(run.failure).toBeUndefined();
+  } else if (made.isJson) {
+    expect(run.failure).toBeUndefined();
+  }
   const { forwarder } = run;
   if (run.failure !== undefined || forwarder === undefined) {
     expect(forwarder?.list() ?? []).toEqual([]);

@@ -83,8 +83,9 @@ describePodman('podman run -p of a port that is not available', (host) => {
     }
     const port = await host().sockets.freePorts();
     published.push([`${port}:80`, `127.0.0.1:${port}:80`]);
-    for (const message of await refusals(...published))
+    for (const message of await refusals(...published)) {
       expect(message).toContain('address already in use');
+    }
   });
 
   test('names the sysctl for a privileged port', async () => {

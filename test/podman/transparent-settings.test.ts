@@ -60,8 +60,9 @@ describePodman('the setting for transparent forwards with an unmodified podman',
   }
 
   test('makes httpd and a UDP server log the client’s address, also after reloads', async () => {
-    for (const n of ['1', '2'])
+    for (const n of ['1', '2']) {
       await host().podman('network', 'create', '--subnet', `172.30.${n}.0/24`, `n${n}`);
+    }
     const tcp = await host().sockets.freePorts();
     const udp = await host().sockets.freePorts();
     const network = ['--network', 'n1'];

@@ -39,8 +39,9 @@ export async function bulk({ tcp }: Ports, random: Random): Promise<void> {
 export async function requests({ tcp }: Ports, random: Random): Promise<void> {
   const socket = await connectTcp({ port: tcp });
   try {
-    for (let i = 0; i < REQUESTS; i++)
+    for (let i = 0; i < REQUESTS; i++) {
       await echo(socket, blockOf(random.below(20_000) + 1, random));
+    }
     socket.end();
   } finally {
     socket.destroy();

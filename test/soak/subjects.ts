@@ -92,8 +92,9 @@ export async function helperSubject(containerPid: number, servers: Ports): Promi
       const left = caller.files();
       caller[Symbol.dispose]();
       rmSync(folder, { recursive: true, force: true });
-      if (outcome.code !== 0 || outcome.stderr !== '' || left.join() !== 'rp')
+      if (outcome.code !== 0 || outcome.stderr !== '' || left.join() !== 'rp') {
         throw new Error(`the helper ended with ${JSON.stringify({ ...outcome, left })}`);
+      }
     },
   };
 }
@@ -150,13 +151,15 @@ export async function shortLife(containerPid: number, servers: Ports): Promise<v
   const config = caller.config([mapping], { ChildIP: ADDRESSES[1] });
   await using run = new Run(config);
   await run.ready();
-  if ((await askTcp({ port }, 'hello')) !== 'hello')
+  if ((await askTcp({ port }, 'hello')) !== 'hello') {
     throw new Error('a helper gave another answer');
+  }
   const { code, stdout, stderr } = await run.letGo();
   const left = caller.files();
   caller[Symbol.dispose]();
-  if (code !== 0 || stdout + stderr !== '' || left.join() !== 'rp')
+  if (code !== 0 || stdout + stderr !== '' || left.join() !== 'rp') {
     throw new Error(`a helper ended with ${JSON.stringify({ code, stdout, stderr, left })}`);
+  }
 }
 
 function figuresOf(pid: number): Figures {

@@ -32,9 +32,11 @@ describe('describePortOwner', () => {
     async (has, wanted, isFound) => {
       const port = await listen(has);
       const text = describePortOwner([{ protocol: 'tcp', address: wanted, port }]);
-      if (isFound)
+      if (isFound) {
         expect(text).toMatch(new RegExp(`^Process ${process.pid} uses port ${port}: \\S`));
-      else expect(text).toBeUndefined();
+      } else {
+        expect(text).toBeUndefined();
+      }
     },
   );
 

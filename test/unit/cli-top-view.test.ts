@@ -138,8 +138,9 @@ describe('render', () => {
     const lines = render(rows, { ...state, help: true }, tall).map(({ text }) => text);
     expect(lines).toHaveLength(without.length);
     expect(lines.filter((line) => line.startsWith('7/'))).toEqual([]);
-    for (const key of ['← →', 'r ', 'PgUp', '? ', 'q, Ctrl-C'])
+    for (const key of ['← →', 'r ', 'PgUp', '? ', 'q, Ctrl-C']) {
       expect(lines.slice(2, -1).some((line) => line.includes(key))).toBe(true);
+    }
     expect(render([], { ...state, help: true }, tall).map(({ text }) => text)).not.toContain(
       'No forward of this user is running.',
     );

@@ -31,7 +31,8 @@ describe('a word that is not a command', () => {
   test('of another program stands for a command that exists', () => {
     const program = buildProgram(() => undefined);
     const names = program.commands.map((command) => command.name());
-    for (const word of ['config', 'delete', 'expose', 'fwd', 'publish', 'remove', 'watch'])
+    for (const word of ['config', 'delete', 'expose', 'fwd', 'publish', 'remove', 'watch']) {
       expect(names).toContain(commandMeant(word, names));
+    }
   });
 });

@@ -184,8 +184,9 @@ describe('the metrics', () => {
       ([, family = '']) => family,
     );
     expect(new Set(families).size).toBe(families.length);
-    for (const family of families)
+    for (const family of families) {
       expect(text).toMatch(new RegExp(`^# HELP ${family} [A-Z].*\\.$`, 'm'));
+    }
     for (const name of lines.keys()) {
       const base = name.replace(/\{.*/, '').replace(/(_seconds)_(bucket|sum|count)$/, '$1');
       expect(families).toContain(base);

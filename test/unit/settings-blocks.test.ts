@@ -58,6 +58,7 @@ test('the check of settings accepts the blocks of addresses that the library acc
   expect(known.size).toBeGreaterThan(40);
   const problems = problemsOf(blocks);
   const refused = new Set(problems.map(({ key }) => blocks[Number(/\d+/.exec(key)?.[0])]));
-  for (const block of blocks)
+  for (const block of blocks) {
     expect([block, refused.has(block)]).toEqual([block, !known.has(block)]);
+  }
 });

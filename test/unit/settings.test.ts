@@ -364,7 +364,8 @@ describe('settings and the library’s options', () => {
     expect(defaults).toEqual(Object.fromEntries(set));
     // What has no default is no limit, and no list.
     const unset = own.filter(([key]) => !(key in defaults));
-    for (const [key, value] of unset)
+    for (const [key, value] of unset) {
       expect([key, value]).toEqual([key, Array.isArray(value) ? [] : 0]);
+    }
   });
 });

@@ -76,8 +76,9 @@ describe('failed connects in the log', () => {
 
   test('name only a few forwards if many fail', () => {
     const { counts, troubles } = watched();
-    for (let id = 1; id <= 5; id += 1)
+    for (let id = 1; id <= 5; id += 1) {
       counts.set(id, { connectFailures: 1, connectError: 'ECONNREFUSED' });
+    }
     expect(troubles.rest()?.message).toMatch(/8003 -> [^;]*; and 2 more\)$/);
   });
 

@@ -11,8 +11,9 @@ const WIDTH = Math.max(...Object.keys(colors).map((severity) => severity.length)
 /** Prints what was found, and what mends it; the exit code of an error when there is one. */
 export async function doctor({ json = false }: { readonly json?: boolean }): Promise<ExitCode> {
   const findings = findingsOf(await gatherFacts());
-  if (json) printJson(findings);
-  else {
+  if (json) {
+    printJson(findings);
+  } else {
     for (const { severity, text, fix } of findings) {
       print(`${paint(process.stdout, colors[severity], severity.padEnd(WIDTH))}  ${text}`);
       if (fix !== undefined) print(`${' '.repeat(WIDTH)}  → ${fix}`);

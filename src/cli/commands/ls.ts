@@ -38,17 +38,21 @@ export async function list({ json = false, quiet = false }: ListOptions): Promis
     );
     return;
   }
-  if (listed.length === 0) remark('No forwarder of this user is running.');
-  else
+  if (listed.length === 0) {
+    remark('No forwarder of this user is running.');
+  } else {
     for (const line of tableLines(
       columns,
       listed.flatMap((each) => rowsOf(each, names)),
-    ))
+    )) {
       print(line);
+    }
+  }
   for (const { forwarder, forwards } of listed) {
     const warnings = forwards.flatMap(({ warning }) => warning ?? []);
-    for (const text of new Set([...forwarder.info.notices, ...warnings]))
+    for (const text of new Set([...forwarder.info.notices, ...warnings])) {
       remark(`${forwarder.id}: ${text}`);
+    }
   }
 }
 

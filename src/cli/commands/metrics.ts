@@ -24,8 +24,9 @@ export async function showMetrics(): Promise<void> {
     const name = names.get(info.container?.id ?? '');
     gather(families, texts[index] ?? '', name === undefined ? '' : `container_name="${name}",`);
   });
-  for (const { about, samples } of families.values())
+  for (const { about, samples } of families.values()) {
     for (const line of [...about, ...samples]) print(line);
+  }
 }
 
 /**

@@ -84,8 +84,9 @@ function show(report: Report, user: PodmanUser): void {
   tell(report, user);
   if (report.enabled) return;
   const { user: own, allUsers } = report.files;
-  if (own !== null)
+  if (own !== null) {
     remark(`For this user, the lines belong in ${own}; "spliceport podman enable" writes them.`);
+  }
   remark(
     `For all users, they belong in ${allUsers}; root’s "spliceport podman enable" writes them.`,
   );

@@ -33,8 +33,9 @@ function optionLine({ short, long, description, value }: CompletedOption, when: 
   if (short !== undefined) parts.push(`-s ${short.slice(1)}`);
   parts.push(`-l ${long.slice(2)}`);
   // -x: a value that is not a file; -rF: a value that may be a file.
-  if (value !== undefined)
+  if (value !== undefined) {
     parts.push(value.source === 'netns' ? '-rF' : '-x', values(value.source));
+  }
   parts.push(`-d ${quote(description)}`);
   return parts.filter((part) => part !== '').join(' ');
 }

@@ -94,8 +94,9 @@ function engine({ engineFailure: failure }: Facts): Finding {
 
 function helperNode({ helperNode: node }: Facts): Finding {
   const check = 'helper-node';
-  if (node?.isExecutable === true)
+  if (node?.isExecutable === true) {
     return { check, severity: 'ok', text: `Podman's helper runs on ${node.path}` };
+  }
   const fix = 'npm rebuild spliceport     # with the Node that is to be used';
   if (node === null) {
     const text =
@@ -195,8 +196,9 @@ function podman({ podman: facts, isRoot }: Facts): Finding[] {
 
 function settings({ settings: file }: Facts): Finding {
   const check = 'settings';
-  if (file === undefined)
+  if (file === undefined) {
     return { check, severity: 'ok', text: 'no settings file: defaults apply' };
+  }
   const [first, ...more] = file.problems;
   if (first === undefined) return { check, severity: 'ok', text: `${file.path} is valid` };
   const text = more.length === 0 ? first : `${first} (and ${more.length} more)`;
@@ -205,8 +207,9 @@ function settings({ settings: file }: Facts): Finding {
 
 function controlSocket({ controlFailure: failure }: Facts): Finding {
   const check = 'control-socket';
-  if (failure === undefined)
+  if (failure === undefined) {
     return { check, severity: 'ok', text: 'forwarders can have control sockets' };
+  }
   const fix = 'Set XDG_RUNTIME_DIR, or SPLICEPORT_CONTROL_DIR to a folder of your own.';
   return { check, severity: 'warning', text: failure, fix };
 }

@@ -34,11 +34,12 @@ export class FollowingForwarder extends Forwarder {
    */
   async follow(path: string): Promise<void> {
     const followers = this.list().filter(({ netnsPath }) => netnsPath === this.#netnsPath);
-    if (followers.length > 0)
+    if (followers.length > 0) {
       await this.retarget(
         followers.map(({ id }) => id),
         { netns: { path } },
       );
+    }
     this.#netnsPath = path;
   }
 

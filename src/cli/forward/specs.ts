@@ -17,11 +17,12 @@ export function specsFrom(words: readonly string[], options: ForwardSpecOptions)
   if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
   const specs = texts.map(parseSpec);
   assertDistinct(texts, specs);
-  if (acceptProxy !== (trustedProxy !== undefined))
+  if (acceptProxy !== (trustedProxy !== undefined)) {
     throw usageFailure(
       '--accept-proxy and --trusted-proxy require each other',
       'A trusted client can claim any address: list only your load balancers.',
     );
+  }
   return specs.map((spec) => ({
     ...spec,
     ...(sourceAddress !== undefined && { sourceAddress }),
@@ -61,8 +62,9 @@ function assertDistinct(texts: readonly string[], specs: readonly ForwardSpec[])
     for (let port = host.port; port < host.port + count; port += 1) {
       const key = `${protocol} ${host.address ?? ''} ${port}`;
       const other = textOf.get(key);
-      if (other !== undefined)
+      if (other !== undefined) {
         throw usageFailure(`${protocol} port ${port} is given twice: ${other} and ${text}`);
+      }
       textOf.set(key, text);
     }
   }

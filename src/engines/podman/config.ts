@@ -114,8 +114,9 @@ function decodeMapping(source: JsonSource): Mapping {
     source.kind === 'object' &&
     [...membersOf(source)].some(({ key }) => RANGE_KEYS.has(foldKey(key)));
   if (source.kind === 'null') return singleMapping(new Map());
-  if (source.kind !== 'object')
+  if (source.kind !== 'object') {
     throw mismatch(source, { path: 'Config.Mappings', type: 'types.PortMapping' });
+  }
   if (!isRange) return singleMapping(decode(source, SINGLE_FIELDS));
   const values = decode(source, RANGE_FIELDS);
   return {

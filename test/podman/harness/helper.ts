@@ -39,8 +39,9 @@ export async function installHelper(machine: Machine): Promise<void> {
     });
   };
   mkdirSync(target);
-  for (const entry of ['package.json', 'libexec', 'lib', 'node_modules/node-gyp-build'])
+  for (const entry of ['package.json', 'libexec', 'lib', 'node_modules/node-gyp-build']) {
     copy(entry);
+  }
   if (existsSync(path.join(project, 'prebuilds'))) copy('prebuilds');
   for (const file of readdirSync(path.join(project, 'build/Release'))) {
     if (file.endsWith('.node')) copy(`build/Release/${file}`);

@@ -76,8 +76,9 @@ export class HostSockets {
       const first = await this.#bind(0, 'tcp');
       const ports = Array.from({ length: count }, (_, index) => first + index);
       const free: boolean[] = [];
-      for (const port of ports)
+      for (const port of ports) {
         free.push((await this.isFree(port)) && (await this.isFree(port, 'udp')));
+      }
       if (first + count < 65_536 && free.every(Boolean)) return first;
     }
   }
