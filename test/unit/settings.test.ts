@@ -334,19 +334,20 @@ describe('settings and the library’s options', () => {
     const source = readFileSync(`${root}src/types.ts`, 'utf8');
     const optionsOf = (name: string): string[] => {
       const [, body = ''] =
-        new RegExp(`interface ${name} \\{\\n(.*?)^\\}`, 'ms').exec(source) ?? [];
+        new RegExp(`interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(source) ?? [];
       return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, option = '']) => option);
     };
     const elsewhere = [
       'container',
       'count',
+      'engine',
       'host',
       'netns',
       'onSessionsEnded',
       'protocol',
       'signal',
     ];
-    const options = [...optionsOf('ForwarderOptions'), ...optionsOf('ForwardSpec')];
+    const options = ['EngineOptions', 'ForwarderOptions', 'ForwardSpec'].flatMap(optionsOf);
     const helper = ['controlSocket', 'log', 'reloadSocket'];
     expect(
       Object.keys(known)
@@ -357,9 +358,9 @@ describe('settings and the library’s options', () => {
 
   test('have the same defaults', () => {
     const { controlSocket: _, log: __, ...defaults } = builtInDefaults();
-    const { engine } = resolveOptions({});
+    const { engineOptions } = resolveOptions({});
     const [range] = resolveForwards([spec], undefined);
-    const own = Object.entries({ ...engine, ...range?.settings });
+    const own = Object.entries({ ...engineOptions, ...range?.settings });
     const set = own.filter(([key]) => key in defaults);
     expect(defaults).toEqual(Object.fromEntries(set));
     // What has no default is no limit, and no list.
