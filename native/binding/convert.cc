@@ -91,36 +91,13 @@ Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters) {
   auto stats = Napi::Object::New(env);
   const auto set = [&](const char* name, uint64_t count) { stats.Set(name, ToNumber(env, count)); };
   set("sessionsOpen", counters.SessionsOpen());
-  set("sessionsTotal", counters.sessions_opened.Get());
-  set("connectFailures", counters.connect_failures.Get());
-  set("connectTimeouts", counters.connect_timeouts.Get());
-  set("connectRetries", counters.connect_retries.Get());
-  set("sessionsReset", counters.sessions_reset.Get());
-  set("localFailures", counters.local_failures.Get());
-  set("bytesToContainer", counters.bytes_to_container.Get());
-  set("bytesToHost", counters.bytes_to_host.Get());
-  set("datagramsToContainer", counters.datagrams_to_container.Get());
-  set("datagramsToHost", counters.datagrams_to_host.Get());
-  set("datagramsDropped", counters.datagrams_dropped.Get());
-  set("datagramsLostInKernel", counters.datagrams_lost_in_kernel.Get());
-  set("flowsEvicted", counters.flows_evicted.Get());
-  set("flowsDisplaced", counters.flows_displaced.Get());
-  set("acceptPauses", counters.accept_pauses.Get());
-  set("pipeFallbacks", counters.pipe_fallbacks.Get());
-  set("sessionsDenied", counters.sessions_denied.Get());
-  set("sessionsOverLimit", counters.sessions_over_limit.Get());
-  set("sessionsOverRate", counters.sessions_over_rate.Get());
-  set("proxySourcesUntrusted", counters.proxy_sources_untrusted.Get());
-  set("proxyHeadersMalformed", counters.proxy_headers_malformed.Get());
-  set("proxyHeadersLate", counters.proxy_headers_late.Get());
-  set("sourceAddressFallbacks", counters.source_address_fallbacks.Get());
-  set("sessionLogDropped", counters.session_log_dropped.Get());
+  for (const auto& [member, name] : kSingleCounters)
+    if (name != nullptr) set(name, (counters.*member).Get());
   auto latency = Napi::Array::New(env, counters.connect_latency.size());
   uint32_t index = 0;
   for (const Counter& bucket : counters.connect_latency)
     latency.Set(index++, ToNumber(env, bucket.Get()));
   stats.Set("connectLatency", latency);
-  set("connectMicrosTotal", counters.connect_micros.Get());
   if (const int error = counters.connect_error.Get(); error != 0)
     stats.Set("connectErrno", Napi::Number::New(env, -error));
   return stats;

@@ -37,11 +37,10 @@ bool IsPeersFault(int error);
 
 // When the other end of a silent connection is asked whether it is still there, and how often in vain before it counts
 // as gone. Whole seconds, as the kernel has them: TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT in tcp(7).
-// The times are those of the packaged rootlessport, which has Go's: who vanished is noticed after 15 + 9 * 15 s.
 struct Keepalive {
-  int idle_seconds = 15;  // 0: it is never asked.
-  int interval_seconds = 15;
-  int probes = 9;
+  int idle_seconds = 0;  // 0: it is never asked.
+  int interval_seconds = 0;
+  int probes = 0;
 };
 
 // A socket for clients: bound, and listening when it is TCP. TCP_NODELAY is inherited by what it accepts; UDP gets packet

@@ -11,7 +11,7 @@ namespace spliceport {
 
 struct ProxyTrust {
   CidrList sources;
-  int64_t header_timeout_micros = 3'000'000;
+  int64_t header_timeout_micros = 0;
 };
 // Null where no header is read.
 using ProxyTrustPtr = std::shared_ptr<const ProxyTrust>;

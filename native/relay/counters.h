@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 namespace spliceport {
 
@@ -84,27 +85,49 @@ struct ForwardCounters {
   }
 };
 
-// Every counter but the buckets, in the order in which they are read: an end is never read without its beginning.
-inline constexpr Counter ForwardCounters::*kSingleCounters[] = {
-    &ForwardCounters::sessions_closed,         &ForwardCounters::sessions_opened,
-    &ForwardCounters::connect_failures,        &ForwardCounters::connect_timeouts,
-    &ForwardCounters::connect_retries,         &ForwardCounters::sessions_reset,
-    &ForwardCounters::local_failures,          &ForwardCounters::sessions_moved,
-    &ForwardCounters::bytes_to_container,      &ForwardCounters::bytes_to_host,
-    &ForwardCounters::datagrams_to_container,  &ForwardCounters::datagrams_to_host,
-    &ForwardCounters::datagrams_dropped,       &ForwardCounters::datagrams_lost_in_kernel,
-    &ForwardCounters::flows_evicted,           &ForwardCounters::flows_displaced,
-    &ForwardCounters::accept_pauses,           &ForwardCounters::pipe_fallbacks,
-    &ForwardCounters::connect_micros,          &ForwardCounters::proxy_sources_untrusted,
-    &ForwardCounters::proxy_headers_malformed, &ForwardCounters::proxy_headers_late,
-    &ForwardCounters::sessions_denied,         &ForwardCounters::sessions_over_limit,
-    &ForwardCounters::sessions_over_rate,      &ForwardCounters::source_address_fallbacks,
-    &ForwardCounters::session_log_dropped,
+// A counter, and what JavaScript calls it: src/spec/counters.ts. Null: it is not given that.
+struct NamedCounter {
+  Counter ForwardCounters::*member;
+  const char* name;
 };
 
+// Every counter but the buckets, in the order in which they are read: an end is never read without its beginning.
+inline constexpr NamedCounter kSingleCounters[] = {
+    {&ForwardCounters::sessions_closed, nullptr},
+    {&ForwardCounters::sessions_opened, "sessionsTotal"},
+    {&ForwardCounters::connect_failures, "connectFailures"},
+    {&ForwardCounters::connect_timeouts, "connectTimeouts"},
+    {&ForwardCounters::connect_retries, "connectRetries"},
+    {&ForwardCounters::sessions_reset, "sessionsReset"},
+    {&ForwardCounters::local_failures, "localFailures"},
+    {&ForwardCounters::sessions_moved, nullptr},
+    {&ForwardCounters::bytes_to_container, "bytesToContainer"},
+    {&ForwardCounters::bytes_to_host, "bytesToHost"},
+    {&ForwardCounters::datagrams_to_container, "datagramsToContainer"},
+    {&ForwardCounters::datagrams_to_host, "datagramsToHost"},
+    {&ForwardCounters::datagrams_dropped, "datagramsDropped"},
+    {&ForwardCounters::datagrams_lost_in_kernel, "datagramsLostInKernel"},
+    {&ForwardCounters::flows_evicted, "flowsEvicted"},
+    {&ForwardCounters::flows_displaced, "flowsDisplaced"},
+    {&ForwardCounters::accept_pauses, "acceptPauses"},
+    {&ForwardCounters::pipe_fallbacks, "pipeFallbacks"},
+    {&ForwardCounters::connect_micros, "connectMicrosTotal"},
+    {&ForwardCounters::proxy_sources_untrusted, "proxySourcesUntrusted"},
+    {&ForwardCounters::proxy_headers_malformed, "proxyHeadersMalformed"},
+    {&ForwardCounters::proxy_headers_late, "proxyHeadersLate"},
+    {&ForwardCounters::sessions_denied, "sessionsDenied"},
+    {&ForwardCounters::sessions_over_limit, "sessionsOverLimit"},
+    {&ForwardCounters::sessions_over_rate, "sessionsOverRate"},
+    {&ForwardCounters::source_address_fallbacks, "sourceAddressFallbacks"},
+    {&ForwardCounters::session_log_dropped, "sessionLogDropped"},
+};
+// With the buckets and the latest error, these are all.
+static_assert(sizeof(ForwardCounters) ==
+              sizeof(Counter) * (std::size(kSingleCounters) + kLatencyBucketsMicros.size() + 2));
+
 inline void ForwardCounters::Merge(const ForwardCounters& other) {
-  for (const auto counter : kSingleCounters)
-    (this->*counter).Add((other.*counter).Get());
+  for (const auto& [member, name] : kSingleCounters)
+    (this->*member).Add((other.*member).Get());
   for (size_t i = 0; i < connect_latency.size(); ++i)
     connect_latency[i].Add(other.connect_latency[i].Get());
   // Which worker's was the latest of all is not kept.

@@ -26,15 +26,15 @@
 
 namespace spliceport {
 
-// Everything an engine can be told; src/spec/validate.ts has the defaults and the ranges.
+// Everything an engine can be told. Values of none are no defaults: src/spec/fields.ts has those, and the ranges.
 struct Settings {
-  int workers = 1;
+  int workers = 0;
   // Workers that take the new connections of one forward; 0: half of the processors, at least one.
   size_t acceptors = 0;
   int64_t spin_micros = 0;
-  size_t pipe_capacity_bytes = 1 << 20;
+  size_t pipe_capacity_bytes = 0;
   // A client is near, and bulk to it gets a small send buffer, up to this round trip; 0: no side gets one.
-  uint32_t near_rtt_micros = 500;
+  uint32_t near_rtt_micros = 0;
 };
 
 // Something with work left that gave way to others; its turn comes after the events in hand.

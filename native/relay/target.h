@@ -24,12 +24,13 @@ using TargetPtr = std::shared_ptr<const Target>;
 // Whose address the server sees: src/types.ts.
 enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
 
+// Values of none are no defaults: src/spec/fields.ts has those, and the library gives every one.
 struct Limits {
-  int64_t connect_timeout_micros = 10'000'000;
-  int64_t flow_timeout_micros = 90'000'000;
-  size_t most_flows = 16'384;
+  int64_t connect_timeout_micros = 0;
+  int64_t flow_timeout_micros = 0;
+  size_t most_flows = 0;
   Keepalive keepalive;
-  bool udp_segmentation = true;  // Whether trains of datagrams are received and sent as one.
+  bool udp_segmentation = false;  // Whether trains of datagrams are received and sent as one.
 };
 
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };

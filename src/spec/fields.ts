@@ -125,6 +125,7 @@ export const forwardFields = {
     unit: 'ms',
     text: 'How long a connection to the container may take before the client is reset.',
   },
+  // The times are those of Podman's own helper, which has Go's: who vanished is noticed after 15 + 9 * 15 s.
   keepaliveIdleMs: {
     type: 'integer',
     min: 0,

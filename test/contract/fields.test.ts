@@ -6,9 +6,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
+import { Forwarder } from '../../src/index.js';
 import { addRequest, checked } from '../../src/control/bodies.js';
 import { inDigits } from '../../src/schema/words.js';
 import { settingsFile } from '../../src/settings/schema.js';
+import { counters } from '../../src/spec/counters.js';
 import { engineFields, forwardFields, type Field } from '../../src/spec/fields.js';
 import { resolveForwards, resolveOptions } from '../../src/spec/validate.js';
 
@@ -21,6 +23,13 @@ test('docs/ has what the tables say', () => {
     encoding: 'utf8',
   });
   expect(stale).toBe('');
+});
+
+test('a forwarder has the counters that the table names, and no other', async () => {
+  await using forwarder = new Forwarder();
+  // Nothing has failed to connect, so there is no latest error.
+  const named = Object.keys(counters).filter((name) => name !== 'connectError');
+  expect(Object.keys(forwarder.stats()).sort()).toEqual(named.sort());
 });
 
 /** What goes with a value. */

@@ -4,12 +4,15 @@
 
 #include <functional>
 
+#include "support/usual.h"
+
 namespace spliceport {
 
 namespace {
 
 struct LoneReactor : private Balance, private RouteRegistry, public Reactor {
-  LoneReactor(Epoll poll) : Balance(1), Reactor(std::move(poll), Settings{}, *this, *this, 0) {}
+  LoneReactor(Epoll poll)
+      : Balance(1), Reactor(std::move(poll), UsualSettings{}, *this, *this, 0) {}
 };
 
 LoneReactor NewReactor() {

@@ -6,6 +6,7 @@
 #include <list>
 #include <random>
 
+#include "support/usual.h"
 #include "udp/udp_forward.h"
 
 namespace spliceport {
@@ -21,9 +22,9 @@ TEST_CASE("flows are in the order of their last use, as in a list that is kept b
   REQUIRE(poll.ok());
   Balance balance(1);
   RouteRegistry routes;
-  Reactor reactor(std::move(poll.value()), Settings{}, balance, routes, 0);
+  Reactor reactor(std::move(poll.value()), UsualSettings{}, balance, routes, 0);
   ForwardCounters counters;
-  UdpForward forward(reactor, ForwardConfig{}, counters);
+  UdpForward forward(reactor, UsualForward(nullptr, Protocol::kUdp), counters);
   UdpFlows flows;
   std::list<UdpFlow*> by_use;
   std::mt19937 random(3);
@@ -61,9 +62,9 @@ TEST_CASE("one client has a flow for each address that it sends to") {
   REQUIRE(poll.ok());
   Balance balance(1);
   RouteRegistry routes;
-  Reactor reactor(std::move(poll.value()), Settings{}, balance, routes, 0);
+  Reactor reactor(std::move(poll.value()), UsualSettings{}, balance, routes, 0);
   ForwardCounters counters;
-  UdpForward forward(reactor, ForwardConfig{}, counters);
+  UdpForward forward(reactor, UsualForward(nullptr, Protocol::kUdp), counters);
   UdpFlows flows;
   const FlowKey one{Client(1), *Address::Parse("192.0.2.10", 0)};
   const FlowKey two{Client(1), *Address::Parse("192.0.2.11", 0)};

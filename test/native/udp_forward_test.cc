@@ -87,7 +87,7 @@ TEST_CASE("udp: a flow ends when it was not used for its timeout, and a used one
   Harness harness;
   UdpEcho server(harness.netns());
   const Address host =
-      harness.Add(1, Protocol::kUdp, server.address(), Limits{.flow_timeout_micros = 300'000});
+      harness.Add(1, Protocol::kUdp, server.address(), UsualLimits{.flow_timeout_micros = 300'000});
   const UniqueFd busy = ClientOf(host);
   const UniqueFd idle = ClientOf(host);
   REQUIRE(Ask(idle, "x") == "x");
@@ -105,7 +105,8 @@ TEST_CASE("udp: a flow ends when it was not used for its timeout, and a used one
 TEST_CASE("udp: one flow too many ends the one that was used least recently") {
   Harness harness;
   UdpEcho server(harness.netns());
-  const Address host = harness.Add(1, Protocol::kUdp, server.address(), Limits{.most_flows = 2});
+  const Address host =
+      harness.Add(1, Protocol::kUdp, server.address(), UsualLimits{.most_flows = 2});
   const UniqueFd first = ClientOf(host);
   const UniqueFd second = ClientOf(host);
   const UniqueFd third = ClientOf(host);
@@ -162,7 +163,7 @@ TEST_CASE("udp: runs of datagrams pass the kernel as one, or one by one where th
     Harness harness;
     const UniqueFd server = ServerIn(harness.netns());
     const UdpEnd client(*Address::Parse("127.0.0.1", 0), true);
-    const Limits limits{.udp_segmentation = together};
+    const UsualLimits limits{.udp_segmentation = together};
     const Address host = harness.Add(1, Protocol::kUdp, LocalAddress(server.get()).value(), limits);
     REQUIRE(client.SendTrain(host, run));
     const Arrivals there = ArrivalsAt(server, kCount);

@@ -23,10 +23,7 @@ CidrList ListOf(const std::vector<std::string>& texts) {
 }
 
 ForwardConfig Limited(TargetPtr target, const Given& given, Protocol protocol = Protocol::kTcp) {
-  ForwardConfig config;
-  config.id = 1;
-  config.protocol = protocol;
-  config.target = std::move(target);
+  ForwardConfig config = UsualForward(std::move(target), protocol);
   AdmissionRules rules{ListOf(given.allow), ListOf(given.deny), given.most_sessions,
                        given.most_per_second};
   config.admission =

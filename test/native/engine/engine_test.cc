@@ -76,8 +76,8 @@ TEST_CASE("an Add that fails on one worker leaves nothing: no session, no event,
     // No epoll takes a plain file.
     const auto file = std::make_shared<const UniqueFd>(open("/proc/self/exe", O_RDONLY));
     const TargetPtr target = harness.TargetAt(server.address());
-    const auto added = harness.engine().Add(
-        {{8, Protocol::kTcp, listener, target, {}}, {9, Protocol::kUdp, file, target, {}}});
+    const auto added = harness.engine().Add({{8, Protocol::kTcp, listener, target, UsualLimits()},
+                                             {9, Protocol::kUdp, file, target, UsualLimits()}});
     CHECK_FALSE(added.ok());
     CHECK(Eventually([&] { return !harness.engine().Has(8) && !harness.engine().Has(9); }));
     CHECK(harness.OpenSessions() == 0);
@@ -114,7 +114,8 @@ TEST_CASE(
   Harness harness;
   Server server(harness.netns(), Echo);
   const auto add = [&](int id, int owner) {
-    ForwardConfig config{.id = id, .target = harness.TargetAt(server.address())};
+    ForwardConfig config = UsualForward(harness.TargetAt(server.address()));
+    config.id = id;
     config.owner = owner;
     return harness.Add(std::move(config));
   };
@@ -219,8 +220,9 @@ TEST_CASE("an add that fails leaves nothing behind") {
   // A file cannot be watched by epoll.
   auto file = std::make_shared<const UniqueFd>(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
   const auto added = harness.engine().Add(
-      {{1, Protocol::kTcp, std::make_shared<const UniqueFd>(std::move(good.value())), shared, {}},
-       {2, Protocol::kTcp, file, shared, {}}});
+      {{1, Protocol::kTcp, std::make_shared<const UniqueFd>(std::move(good.value())), shared,
+        UsualLimits()},
+       {2, Protocol::kTcp, file, shared, UsualLimits()}});
   REQUIRE_FALSE(added.ok());
   CHECK(std::string(added.error().syscall) == "epoll_ctl");
   CHECK_FALSE(harness.engine().Has(1));
@@ -253,7 +255,7 @@ TEST_CASE("one engine serves forwards into many namespaces") {
   std::vector<std::unique_ptr<Server>> servers;
   std::vector<Address> hosts;
   for (int id = 1; id <= 8; ++id) {
-    others.push_back(std::make_unique<Harness>(Settings{.workers = 1}));
+    others.push_back(std::make_unique<Harness>(UsualSettings{.workers = 1}));
     const int netns = others.back()->netns();
     servers.push_back(
         std::make_unique<Server>(netns, [id](int fd) { SendAll(fd, std::to_string(id)); }));
@@ -263,13 +265,11 @@ TEST_CASE("one engine serves forwards into many namespaces") {
     REQUIRE(entered.ok());
     auto target =
         std::make_shared<const Target>(Target{entered.value(), servers.back()->address()});
-    REQUIRE(first.engine()
-                .Add({{id,
-                       Protocol::kTcp,
-                       std::make_shared<const UniqueFd>(std::move(socket.value())),
-                       target,
-                       {}}})
-                .ok());
+    REQUIRE(
+        first.engine()
+            .Add({{id, Protocol::kTcp, std::make_shared<const UniqueFd>(std::move(socket.value())),
+                   target, UsualLimits()}})
+            .ok());
   }
   for (int round = 0; round < 3; ++round) {
     for (size_t i = 0; i < hosts.size(); ++i) {
@@ -299,7 +299,8 @@ TEST_CASE("without descriptors the listener pauses, and serves everybody once th
   }
   for (const UniqueFd& client : clients)
     REQUIRE(connect(client.get(), host.bytes(), host.size()) == 0);
-  const bool paused = Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 0; });
+  const bool paused =
+      Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 0; });
   setrlimit(RLIMIT_NOFILE, &limit);
   CHECK(paused);
   for (const UniqueFd& client : clients)

@@ -87,7 +87,7 @@ void MeetAllTypes(const Address& server) {
   (void)ReadToEnd(ConnectTo(harness.AddTo(2, Protocol::kTcp, Here(nobody))).get());
   auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
   auto listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
-  (void)harness.engine().Add({{3, Protocol::kTcp, listener, Here(nobody), {}}}).ok();
+  (void)harness.engine().Add({{3, Protocol::kTcp, listener, Here(nobody), UsualLimits()}}).ok();
   shutdown(listener->get(), SHUT_RDWR);
   (void)Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 4; });
   const std::string block(8 << 20, 'x');
@@ -143,8 +143,9 @@ TEST_CASE(
         findings.Expect(StartConnect(client.get(), host).ok(), "not connected");
         findings.Expect(SendAll(client.get(), "ping"), "not sent");
       }
-      findings.Expect(Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 0; }),
-                      "no pause");
+      findings.Expect(
+          Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 0; }),
+          "no pause");
       const int64_t micros = ProcessorMicrosOfOneSecond();
       findings.Expect(micros < 100'000, std::to_string(micros) + " us spent on waiting");
       taken.GiveBack(5);

@@ -48,8 +48,8 @@ TEST_CASE(
   holds[0].Begin();
   std::thread adder([&] {
     CHECK_FALSE(harness.engine()
-                    .Add({{kRefused, Protocol::kUdp, file, target, {}},
-                          {kTcp, Protocol::kTcp, listener, target, {}}})
+                    .Add({{kRefused, Protocol::kUdp, file, target, UsualLimits()},
+                          {kTcp, Protocol::kTcp, listener, target, UsualLimits()}})
                     .ok());
   });
   const std::vector<UniqueFd> clients = ConnectMany(host, 3);

@@ -16,7 +16,7 @@ namespace spliceport {
 namespace {
 
 // One accepts, so the others get sessions by moves alone.
-constexpr Settings kOneAcceptor{.workers = 3, .acceptors = 1};
+constexpr UsualSettings kOneAcceptor{.workers = 3, .acceptors = 1};
 
 std::string Pattern(size_t size, size_t seed) {
   std::string text(size, '\0');
@@ -168,9 +168,7 @@ TEST_CASE("sessions that have moved give back the places that they were let in t
   Server server(harness.netns(), Echo);
   AdmissionRules rules;
   rules.most_sessions = 6;
-  ForwardConfig config;
-  config.id = 1;
-  config.target = harness.TargetAt(server.address());
+  ForwardConfig config = UsualForward(harness.TargetAt(server.address()));
   config.admission =
       std::make_shared<Admission>(std::make_shared<const AdmissionRules>(std::move(rules)));
   const Address host = harness.Add(config);

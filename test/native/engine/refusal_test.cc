@@ -200,9 +200,10 @@ struct Recovered {
     auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
     REQUIRE(opened.ok());
     listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
-    REQUIRE(harness.engine()
-                .Add({{1, Protocol::kTcp, listener, harness.TargetAt(server.address()), {}}})
-                .ok());
+    REQUIRE(
+        harness.engine()
+            .Add({{1, Protocol::kTcp, listener, harness.TargetAt(server.address()), UsualLimits()}})
+            .ok());
     shutdown(listener->get(), SHUT_RDWR);
     // The next pause takes 320 ms.
     REQUIRE(Eventually([&] { return pauses() >= 5; }));

@@ -24,17 +24,15 @@ class OneWorker : private WorkerPeers {
   OneWorker(Protocol protocol, const Address& target) : balance_(1) {
     // As engines do.
     REQUIRE(DescriptorBudget::OfProcess().Measure().ok());
-    auto started = Worker::Start(0, {.workers = 1}, balance_, routes_, *this);
+    auto started = Worker::Start(0, UsualSettings{.workers = 1}, balance_, routes_, *this);
     REQUIRE(started.ok());
     worker_ = std::move(started.value());
     auto opened = OpenHostSocket(protocol, *Address::Parse("127.0.0.1", 0), false);
     REQUIRE(opened.ok());
     host_ = LocalAddress(opened.value().get()).value();
-    const ForwardConfig config{
-        .id = 1,
-        .protocol = protocol,
-        .host_socket = std::make_shared<const UniqueFd>(std::move(opened.value())),
-        .target = std::make_shared<const Target>(Target{nullptr, target})};
+    ForwardConfig config =
+        UsualForward(std::make_shared<const Target>(Target{nullptr, target}), protocol);
+    config.host_socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
     Result<void> added;
     Run([&] { added = worker_->Add(config, counters_); });
     REQUIRE(added.ok());

@@ -121,7 +121,7 @@ TEST_CASE("session log: an engine counts the ends that find no room, and serves 
   const auto shared = std::make_shared<SessionLog>(1, [] {});
   SessionLog& log = *shared;
   Harness harness({.workers = 1});
-  ForwardConfig config{.id = 1, .target = harness.TargetAt(*Address::Parse("127.0.0.1", 1))};
+  ForwardConfig config = UsualForward(harness.TargetAt(*Address::Parse("127.0.0.1", 1)));
   auto rules = std::make_shared<AdmissionRules>();
   rules->deny = CidrList({*Cidr::Parse("127.0.0.0/8")});
   config.admission = std::make_shared<Admission>(std::move(rules));

@@ -18,7 +18,7 @@ namespace spliceport {
 
 namespace {
 
-constexpr Settings kPolling{.workers = 2, .spin_micros = 50};
+constexpr UsualSettings kPolling{.workers = 2, .spin_micros = 50};
 
 bool Ping(int client) { return SendAll(client, "ping") && ReadUpTo(client, 4) == "ping"; }
 

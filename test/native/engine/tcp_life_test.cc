@@ -160,7 +160,7 @@ TEST_CASE("tcp: both sides ask for their other ends at the times of their forwar
 
 TEST_CASE("tcp: a peer that vanishes without a word is found out, and the client reset") {
   Harness harness;
-  constexpr Limits kImpatient{.keepalive = {1, 1, 2}};
+  constexpr UsualLimits kImpatient{.keepalive = {1, 1, 2}};
   std::latch to_vanish(1);
   Server server(harness.netns(), [&](int fd) {
     for (int i = 0; i < 2; ++i)
@@ -187,7 +187,7 @@ TEST_CASE("tcp: a listener that somebody else has shut down costs nothing") {
     auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
     auto socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
     const auto target = Here(*Address::Parse("127.0.0.1", 1));
-    findings.Expect(harness.engine().Add({{1, Protocol::kTcp, socket, target, {}}}).ok(),
+    findings.Expect(harness.engine().Add({{1, Protocol::kTcp, socket, target, UsualLimits()}}).ok(),
                     "no forward");
     shutdown(socket->get(), SHUT_RDWR);
     std::this_thread::sleep_for(std::chrono::milliseconds(500));

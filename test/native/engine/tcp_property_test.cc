@@ -113,7 +113,7 @@ class Play {
                          : std::make_shared<const Target>(Target{nullptr, relayed_.address()});
     auto socket = std::make_shared<const UniqueFd>(std::move(host));
     REQUIRE(harness.engine()
-                .Add({{id, Protocol::kTcp, std::move(socket), std::move(target), {}}})
+                .Add({{id, Protocol::kTcp, std::move(socket), std::move(target), UsualLimits()}})
                 .ok());
     direct_.Connect(direct_.address());
     relayed_.Connect(address);
@@ -173,7 +173,7 @@ std::string PlayAll(Harness& harness, bool narrow, uint64_t first_seed, uint64_t
   return complaints;
 }
 
-void TestWith(const Settings& settings, bool narrow = false) {
+void TestWith(const UsualSettings& settings, bool narrow = false) {
   const uint64_t count = FromEnvironment("SPLICEPORT_SCRIPTS", 3'000) / 5;
   const uint64_t first_seed = FromEnvironment("SPLICEPORT_SEED", 1);
   Harness harness(settings);

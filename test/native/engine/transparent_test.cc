@@ -34,10 +34,8 @@ Address AddTransparent(Harness& harness, const Address& host, const Address& tar
   auto opened = OpenHostSocket(Protocol::kTcp, host, false);
   REQUIRE(opened.ok());
   const Address bound = LocalAddress(opened.value().get()).value();
-  ForwardConfig config;
-  config.id = 1;
+  ForwardConfig config = UsualForward(harness.TargetAt(target));
   config.host_socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
-  config.target = harness.TargetAt(target);
   config.source_address = SourceAddress::kTransparent;
   REQUIRE(harness.engine().Add({config}).ok());
   return bound;

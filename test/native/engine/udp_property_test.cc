@@ -35,7 +35,7 @@ struct AddressHash {
 };
 
 struct Options {
-  Settings settings;
+  UsualSettings settings;
   bool trains = true;
   // Bytes and datagrams on their way at once; 0: no bound, and small buffers, so that there are losses.
   size_t most_on_their_way = 200;
@@ -161,7 +161,7 @@ class World {
         std::make_shared<const Target>(Target{nullptr, services_.back().server->address()});
     auto socket = std::make_shared<const UniqueFd>(std::move(opened.value()));
     const int id = static_cast<int>(services_.size());
-    REQUIRE(harness_.engine().Add({{id, Protocol::kUdp, socket, target, {}}}).ok());
+    REQUIRE(harness_.engine().Add({{id, Protocol::kUdp, socket, target, UsualLimits()}}).ok());
   }
 
   // Of the last client. The first datagram tells the server, which sees only the relay, whose flow it is.

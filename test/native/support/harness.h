@@ -12,6 +12,7 @@
 
 #include "engine/engine.h"
 #include "support/support.h"
+#include "support/usual.h"
 
 namespace spliceport {
 
@@ -51,7 +52,7 @@ class Harness final : private EngineEvents {
     std::thread remover_;
   };
 
-  explicit Harness(Settings settings = {.workers = 2})
+  explicit Harness(UsualSettings settings = {})
       : workers_(settings.workers), netns_(NewNamespace()) {
     auto created = Engine::Create(settings, *this);
     REQUIRE(created.ok());
@@ -68,10 +69,10 @@ class Harness final : private EngineEvents {
   }
 
   // Adds a forward from a free port of 127.0.0.1; where clients reach it.
-  Address Add(int id, Protocol protocol, const Address& target, Limits limits = {}) {
+  Address Add(int id, Protocol protocol, const Address& target, UsualLimits limits = {}) {
     return AddTo(id, protocol, TargetAt(target), limits);
   }
-  Address AddTo(int id, Protocol protocol, TargetPtr target, Limits limits = {}) {
+  Address AddTo(int id, Protocol protocol, TargetPtr target, UsualLimits limits = {}) {
     auto opened = OpenHostSocket(protocol, *Address::Parse("127.0.0.1", 0), false);
     REQUIRE(opened.ok());
     const Address host = LocalAddress(opened.value().get()).value();

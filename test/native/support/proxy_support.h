@@ -6,16 +6,13 @@
 #include <memory>
 #include <string>
 
-#include "relay/forward.h"
+#include "support/usual.h"
 
 namespace spliceport {
 
 inline ForwardConfig Writing(SourceAddress source_address, TargetPtr target,
                              Protocol protocol = Protocol::kTcp) {
-  ForwardConfig config;
-  config.id = 1;
-  config.protocol = protocol;
-  config.target = std::move(target);
+  ForwardConfig config = UsualForward(std::move(target), protocol);
   config.source_address = source_address;
   return config;
 }
