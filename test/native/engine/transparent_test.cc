@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <thread>
 
 #include "routes/rtnetlink.h"
@@ -12,6 +13,7 @@
 #include "support/proxy_support.h"
 #include "support/server.h"
 #include "support/squatter.h"
+#include "support/stays_true.h"
 
 namespace spliceport {
 
@@ -83,13 +85,14 @@ TEST_CASE("tcp: a server that reads late gets all, although both ends have said 
     constexpr size_t kBytes = 100'000;
     std::atomic<size_t> got = 0;
     std::atomic<bool> done = false;
+    std::latch to_read{1};
     Harness harness({.workers = 1});
     Server server(harness.netns(), [&](int fd) {
       // Its receive window stays full until long after the session has ended.
       const int small = 4'096;
       (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
       ShutdownWrite(fd);
-      std::this_thread::sleep_for(std::chrono::milliseconds(2'500));
+      to_read.wait();
       got = ReadUpTo(fd, kBytes + 1).size();
       done = true;
     });
@@ -97,7 +100,9 @@ TEST_CASE("tcp: a server that reads late gets all, although both ends have said 
     REQUIRE(SendAll(client.get(), std::string(kBytes, 'x')));
     ShutdownWrite(client.get());
     CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
-    CHECK_FALSE(done);
+    CHECK(StaysTrueFor(std::chrono::milliseconds(2'500),
+                       [&] { return harness.OpenSessions() == 0; }));
+    to_read.count_down();
     CHECK(Eventually([&] { return done.load(); }, std::chrono::seconds(10)));
     CHECK(got == kBytes);
     CHECK(harness.Count(&ForwardCounters::source_address_fallbacks) == 0);
