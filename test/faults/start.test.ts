@@ -84,7 +84,7 @@ async function ownCalls(): Promise<Map<string, number[]>> {
     counts.set(call, number);
     // What gives something back never fails for want of it.
     if (isOwn && !line.includes('EPOLL_CTL_DEL')) own.set(call, [...(own.get(call) ?? []), number]);
-    isOwn ||= /^openat\(.*rootlessport\.cjs"/.test(line);
+    isOwn ||= /^openat\(.*podman\.cjs"/.test(line);
     // What comes after it was ready is another table's.
     if (/^write\(\d+, "1", 1\)/.test(line)) break;
   }
