@@ -1,16 +1,19 @@
-// delay-link: a link with a long round trip between two network namespaces, for kernels without netem.
+// delay-link: a link with a long round trip between two network namespaces, for kernels without
+// netem.
 //
 // Usage: delay-link --a NETNS --b NETNS --rtt-ms N [--rate-mbps N] [--queue-mib N]
 //
-// A TUN device called `far0` in either namespace; what one is given leaves the other after half the round trip. It prints a
-// line when both are there; numbering them and setting them up is the caller's work. It ends when standard input does.
+// A TUN device called `far0` in either namespace; what one is given leaves the other after half the
+// round trip. It prints a line when both are there; numbering them and setting them up is the
+// caller's work. It ends when standard input does.
 //
-// Theory of operation. Each direction is a first-in-first-out queue of packets with the time at which each is due.
-// A packet leaves the bottleneck when the one before it has left and its own bytes have been sent at the link's rate,
-// and arrives half a round trip later. Since all wait for equally long, the head of the queue is always the next due.
-// The devices offload segmentation and checksums (virtio_net_hdr), so a packet is up to 64 KiB of one TCP stream with the
-// segment size in its header: one read and one write for dozens of segments, which is what carries gigabits.
-// The queue is bounded by bytes; what does not fit is dropped, as by any router.
+// Theory of operation. Each direction is a first-in-first-out queue of packets with the time at
+// which each is due. A packet leaves the bottleneck when the one before it has left and its own
+// bytes have been sent at the link's rate, and arrives half a round trip later. Since all wait for
+// equally long, the head of the queue is always the next due. The devices offload segmentation and
+// checksums (virtio_net_hdr), so a packet is up to 64 KiB of one TCP stream with the segment size
+// in its header: one read and one write for dozens of segments, which is what carries gigabits. The
+// queue is bounded by bytes; what does not fit is dropped, as by any router.
 
 #include <fcntl.h>
 #include <linux/if.h>

@@ -1,5 +1,6 @@
-// Short connections: N clients, each of which connects, sends a request, takes the response and closes, over and over.
-// The client closes first, so that TIME_WAIT stays on its side. With --from, each connection is from the next address.
+// Short connections: N clients, each of which connects, sends a request, takes the response and
+// closes, over and over. The client closes first, so that TIME_WAIT stays on its side. With --from,
+// each connection is from the next address.
 
 #include <memory>
 #include <vector>
@@ -16,7 +17,8 @@ namespace {
 
 // A client that waits longer than this for its turn is stuck, which is an error.
 constexpr int64_t kStuckNanos = 2 * kNanosPerSecond;
-// From one attempt to the next of a client whose connection failed: a forwarder that is down must not be hammered.
+// From one attempt to the next of a client whose connection failed: a forwarder that is down must
+// not be hammered.
 constexpr int64_t kRestNanos = kNanosPerMilli;
 
 class ShortConnections {

@@ -1,6 +1,6 @@
-// counters.h: what the server has received, in a file that both sides map.
-// A client reads the receiver's count at the very edges of its window, without a message that could be delayed
-// or lost. Relaxed is enough: a count that is a microsecond old is as good.
+// counters.h: what the server has received, in a file that both sides map. A client reads the
+// receiver's count at the very edges of its window, without a message that could be delayed or
+// lost. Relaxed is enough: a count that is a microsecond old is as good.
 #pragma once
 
 #include <stdint.h>

@@ -23,7 +23,8 @@ class Epoll {
   // What is ready, as soon as something is.
   std::span<epoll_event> Wait() { return WaitMillis(-1); }
 
-  // What is ready after at most `timeout_nanos`, rounded up to a millisecond; at once when it is not positive.
+  // What is ready after at most `timeout_nanos`, rounded up to a millisecond; at once when it is
+  // not positive.
   std::span<epoll_event> Wait(int64_t timeout_nanos) {
     const int64_t millis = (timeout_nanos + kNanosPerMilli - 1) / kNanosPerMilli;
     return WaitMillis(static_cast<int>(std::max<int64_t>(millis, 0)));

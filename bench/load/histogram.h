@@ -1,4 +1,5 @@
-// histogram.h: latencies in buckets that are 1/64 as wide as their value, so a percentile is right to 1.6 %.
+// histogram.h: latencies in buckets that are 1/64 as wide as their value, so a percentile is right
+//              to 1.6 %.
 // Unit: nanoseconds, 0 to 2^63. Recording is two shifts and an increment.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Idle connections: opens N, each of which has proved with one exchange that it reaches the server, and holds them
-// until standard input ends. Then it asks each once more.
+// Idle connections: opens N, each of which has proved with one exchange that it reaches the server,
+// and holds them until standard input ends. Then it asks each once more.
 
 #include <poll.h>
 

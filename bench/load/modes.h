@@ -1,4 +1,5 @@
-// modes.h: what the program can do, one function per first argument, and what TCP client and server agree upon.
+// modes.h: what the program can do, one function per first argument, and what TCP client and server
+//          agree upon.
 #pragma once
 
 #include <stdint.h>
@@ -7,8 +8,8 @@
 
 namespace spliceport::bench {
 
-// The first bytes of every TCP connection tell the server what it is for. Both ends run on one machine, so the
-// fields are in its byte order.
+// The first bytes of every TCP connection tell the server what it is for. Both ends run on one
+// machine, so the fields are in its byte order.
 struct Hello {
   enum Kind : uint32_t { kSink = 1, kSource = 2, kAnswer = 3 };
 

@@ -15,7 +15,8 @@ class Options {
   std::string Text(const std::string& name, const std::string& fallback);
   int64_t Integer(const std::string& name, int64_t fallback);
   double Number(const std::string& name, double fallback);
-  // Call when all options have been read: ends the program when one was given that nobody asked for.
+  // Call when all options have been read: ends the program when one was given that nobody asked
+  // for.
   void RefuseOthers() const;
 
  private:

@@ -1,5 +1,5 @@
-// Reloads: tells a rootlessport helper its container's address, again and again, as Podman does after
-// `podman network connect`, until standard input ends.
+// Reloads: tells a rootlessport helper its container's address, again and again, as Podman does
+// after `podman network connect`, until standard input ends.
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
-// report.h: the JSON lines that the runner reads from standard output.
-// `{"event":"begin"}` when the measured window opens, `settle` when it closes (the runner samples the forwarder's
-// processor time at both), and then `end` with the figures.
+// report.h: the JSON lines that the runner reads from standard output. `{"event":"begin"}` when the
+// measured window opens, `settle` when it closes (the runner samples the forwarder's processor time
+// at both), and then `end` with the figures.
 #pragma once
 
 #include <stdint.h>

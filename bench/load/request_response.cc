@@ -1,4 +1,5 @@
-// Request and response over TCP connections that stay open: each has one request under way at any time.
+// Request and response over TCP connections that stay open: each has one request under way at any
+// time.
 
 #include <memory>
 #include <vector>

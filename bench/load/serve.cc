@@ -1,5 +1,6 @@
-// The server: one port for TCP, whose connections say what they want (Hello), and the same port for UDP.
-// One thread with one level-triggered epoll set: it must cost little beside the forwarder that is measured.
+// The server: one port for TCP, whose connections say what they want (Hello), and the same port for
+// UDP. One thread with one level-triggered epoll set: it must cost little beside the forwarder that
+// is measured.
 
 #include <sys/socket.h>
 

@@ -1,5 +1,6 @@
 // socket.h: the sockets of the load generator. All are non-blocking and close-on-exec.
-// Fails: setting up must succeed; only what a forwarder under test can refuse is returned to the caller.
+// Fails: setting up must succeed; only what a forwarder under test can refuse is returned to the
+//        caller.
 #pragma once
 
 #include <netinet/in.h>
@@ -28,7 +29,8 @@ UniqueFd BindUdp(const Address& address);
 // Of IPv4, `count` after `first`, without a port.
 Address AddressAfter(const Address& first, uint32_t count);
 
-// Begins to connect, from `source` if given; completion is reported by epoll. An invalid descriptor when it failed at once.
+// Begins to connect, from `source` if given; completion is reported by epoll. An invalid descriptor
+// when it failed at once.
 UniqueFd StartConnectTcp(const Address& address, const Address* source = nullptr);
 // Waits for the connection; ends the program when it fails.
 UniqueFd ConnectTcp(const Address& address);

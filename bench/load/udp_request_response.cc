@@ -1,6 +1,6 @@
-// Request and response by datagrams: N clients with a socket each, and up to `depth` requests under way per client
-// (more than one makes it a window-driven bulk flow in both directions, as QUIC and WireGuard are).
-// A request that is not answered in time is lost, and another takes its place.
+// Request and response by datagrams: N clients with a socket each, and up to `depth` requests under
+// way per client (more than one makes it a window-driven bulk flow in both directions, as QUIC and
+// WireGuard are). A request that is not answered in time is lost, and another takes its place.
 
 #include <memory>
 #include <vector>
@@ -19,7 +19,8 @@ constexpr int64_t kLostNanos = 200 * kNanosPerMilli;
 constexpr int64_t kSweepNanos = 50 * kNanosPerMilli;
 constexpr size_t kMaxDatagramBytes = 65'507;
 
-// The head of every datagram. `slot` is which of the client's requests this is, `serial` how often it was used.
+// The head of every datagram. `slot` is which of the client's requests this is, `serial` how often
+// it was used.
 struct Head {
   uint32_t slot;
   uint32_t serial;
@@ -83,7 +84,8 @@ class DatagramRun {
     const Head head = {static_cast<uint32_t>(slot), ++request.serial};
     request.asked_at = Now();
     memcpy(buffer_.get(), &head, sizeof(head));
-    // A refusal (of an earlier datagram, or for want of room) is a lost request: the sweep finds it.
+    // A refusal (of an earlier datagram, or for want of room) is a lost request: the sweep finds
+    // it.
     (void)send(client.fd.get(), buffer_.get(), message_bytes_, MSG_NOSIGNAL);
   }
 

@@ -1,6 +1,6 @@
-// Datagrams in one direction: flooded or at a given pace, from one socket or many, one by one or by segmentation
-// offload. What has arrived is counted by the server. The queues between are empty at both edges of the window, so that
-// what was sent and did not arrive was lost.
+// Datagrams in one direction: flooded or at a given pace, from one socket or many, one by one or by
+// segmentation offload. What has arrived is counted by the server. The queues between are empty at
+// both edges of the window, so that what was sent and did not arrive was lost.
 
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -23,7 +23,8 @@ constexpr size_t kMaxDatagramBytes = 65'507;
 constexpr size_t kMaxSegments = 64;  // @see UDP_MAX_SEGMENTS of the kernel
 constexpr int64_t kPaceStepNanos = 100'000;
 constexpr int64_t kSettleNanos = 30 * kNanosPerMilli;
-// New flows are introduced no faster than this, so that the load that is measured is not the making of flows.
+// New flows are introduced no faster than this, so that the load that is measured is not the making
+// of flows.
 constexpr double kIntroductionsPerSecond = 20'000;
 
 void SleepUntil(int64_t time) {
@@ -57,7 +58,8 @@ class Sender {
   uint64_t sent() const { return sent_; }
   uint64_t refused() const { return refused_; }
 
-  // Sends at most kBurst messages from the next socket in turn; each is as many datagrams as there are segments.
+  // Sends at most kBurst messages from the next socket in turn; each is as many datagrams as there
+  // are segments.
   void SendBurst(size_t messages) {
     const int fd = sockets_[next_].get();
     next_ = next_ + 1 == sockets_.size() ? 0 : next_ + 1;

@@ -1,5 +1,5 @@
-// window.h: the measured stretch of a run: warm-up, then the window, then done.
-// The loop calls Update with the present time; Begin and End happen once each, at the first call past their time.
+// window.h: the measured stretch of a run: warm-up, then the window, then done. The loop calls
+// Update with the present time; Begin and End happen once each, at the first call past their time.
 #pragma once
 
 #include <sys/resource.h>
@@ -38,7 +38,8 @@ class Window {
     next_edge_ = begin_ + length_nanos_;
     cpu_begin_ = CpuSeconds();
   }
-  // Lets the runner look at the forwarder before the connections close, which ends processes of some.
+  // Lets the runner look at the forwarder before the connections close, which ends processes of
+  // some.
   void End() {
     seconds_ = static_cast<double>(Now() - begin_) / kNanosPerSecond;
     cpu_seconds_ = CpuSeconds() - cpu_begin_;

@@ -1,4 +1,5 @@
-// backoff.h: how long a level-triggered socket is left alone when a call on it keeps failing: at once it would fail again.
+// backoff.h: how long to leave a level-triggered socket alone when a call on it keeps failing,
+//            since it would fail again at once.
 // Thread: the worker's.
 #pragma once
 
@@ -11,12 +12,12 @@ class Backoff {
  public:
   static constexpr int64_t kShortestPauseMicros = 20'000;
   static constexpr int64_t kLongestPauseMicros = 1'000'000;
-  // More failures in a row are not those of single clients: each of them is over once it is read.
-  static constexpr uint32_t kMostFailuresInARow = 8;
+  // More failures in a row are not failures of single clients, which are over once they are read.
+  static constexpr uint32_t kMaxFailuresInARow = 8;
 
-  // Counts a failure that may be a single client's; whether there have been so many that it is not.
-  bool FailsTooOften() { return ++failures_ > kMostFailuresInARow; }
-  // The pause to make now: each is twice as long as the one before, up to the longest.
+  // Counts a failure that may be a single client's. True if there have been too many for that.
+  bool FailsTooOften() { return ++failures_ > kMaxFailuresInARow; }
+  // The next pause: twice as long as the one before, up to the longest.
   int64_t NextPauseMicros() {
     pause_micros_ = std::clamp(pause_micros_ * 2, kShortestPauseMicros, kLongestPauseMicros);
     return pause_micros_;

@@ -1,5 +1,6 @@
-// check.h: stops the process on a programming fault, with a text that says which.
-// For what callers must have made sure of; what the world can do wrong is a Result.
+// check.h: aborts the process on a programming error, with a message.
+// Thread: any.
+// For what callers must guarantee. What can go wrong at run time is a Result.
 #pragma once
 
 #include <cstdio>

@@ -55,7 +55,7 @@ std::span<const epoll_event> Epoll::Wait(std::span<epoll_event> room, int timeou
   return room.first(count < 0 ? 0 : static_cast<size_t>(count));
 }
 
-void Epoll::HandOut(std::span<const epoll_event> events) {
+void Epoll::Dispatch(std::span<const epoll_event> events) {
   for (const epoll_event& event : events) {
     Slot& slot = slots_[static_cast<uint32_t>(event.data.u64)];
     if (slot.handler == nullptr || slot.generation != event.data.u64 >> 32) continue;

@@ -1,9 +1,11 @@
-// epoll.h: an epoll set whose events go to handlers, and the eventfd by which other threads wake it.
-// Owns:   the epoll descriptor, and the table that leads from an event to its handler. Handlers are borrowed, and call
-//         Forget before they die.
+// epoll.h: an epoll set whose events go to handlers, and the eventfd by which other threads wake
+//          it.
+// Owns:   the epoll descriptor, and the table from events to handlers. Handlers are borrowed, and
+//         call Forget before they are destroyed.
 // Thread: the worker's; Waker::Wake may be called from any.
-// Kernel: closing a descriptor takes it out of the set only with its last copy, and a process that is between fork and
-//         exec has copies. So events may come for what is closed, and must find that nobody is there.
+// Kernel: closing a descriptor removes it from the set only with its last copy, and a process
+//         between fork and exec has copies. So events may come for a closed descriptor, and must
+//         find no handler.
 #pragma once
 
 #include <sys/epoll.h>
@@ -33,15 +35,16 @@ class EventHandler {
 class Epoll {
  public:
   static Result<Epoll> Create();
-  // A handler hears of the descriptor that was added last for it, and of no other.
+  // A handler gets events of the descriptor that was last added for it, and of no other.
   Result<void> Add(int fd, uint32_t events, EventHandler& handler);
   void Remove(int fd);
-  // The handler hears nothing more, whatever is in the set.
+  // The handler gets no more events, whatever is in the set.
   void Forget(EventHandler& handler);
-  // Waits at most `timeout_millis` (-1: for ever). The part of `room` that holds what came, for HandOut.
+  // Waits at most `timeout_millis` (-1: for ever). Returns the part of `room` with the events, for
+  // Dispatch.
   std::span<const epoll_event> Wait(std::span<epoll_event> room, int timeout_millis);
-  void HandOut(std::span<const epoll_event> events);
-  // Handlers that have heard anything since the last call of BeginPeriod.
+  void Dispatch(std::span<const epoll_event> events);
+  // The number of handlers that have had events since the last call of BeginPeriod.
   size_t busy_handlers() const { return busy_handlers_; }
   void BeginPeriod() {
     ++period_;
@@ -51,8 +54,8 @@ class Epoll {
  private:
   struct Slot {
     EventHandler* handler = nullptr;
-    uint32_t generation = 0;  // Of what was added last.
-    uint32_t period = 0;      // In which it heard something last.
+    uint32_t generation = 0;  // Of the descriptor that was last added.
+    uint32_t period = 0;      // The last one in which it had events.
   };
   explicit Epoll(UniqueFd fd) : fd_(std::move(fd)) {}
   uint32_t SlotOf(EventHandler& handler);

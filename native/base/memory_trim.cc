@@ -6,7 +6,7 @@ namespace spliceport {
 
 namespace {
 
-// Fewer are not worth it: a session is some 400 bytes.
+// Fewer are not worth it: a session takes about 400 bytes.
 constexpr size_t kMany = 256;
 constexpr size_t kFewOfMany = 4;
 constexpr int64_t kDelayMicros = 100'000;
@@ -15,7 +15,7 @@ constexpr int64_t kDelayMicros = 100'000;
 
 void MemoryTrim::End() {
   --live_;
-  if (most_live_ < kMany || live_ > most_live_ / kFewOfMany || armed()) return;
+  if (max_live_ < kMany || live_ > max_live_ / kFewOfMany || armed()) return;
   Arm();
 }
 
@@ -26,7 +26,7 @@ void MemoryTrim::Arm() {
 
 void MemoryTrim::OnTimer() {
   if (live_ < live_before_) return Arm();
-  most_live_ = live_;
+  max_live_ = live_;
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif

@@ -1,6 +1,8 @@
-// memory_trim.h: gives memory back to the system after many sessions or flows have ended. The allocator by itself keeps
-//                it, since something is always left above it.
-// Owns:   a timer. Thread: the worker's.
+// memory_trim.h: returns memory to the system after many sessions or flows have ended. The
+//                allocator does not do that by itself, since something in use is always above the
+//                free memory.
+// Owns:   a timer.
+// Thread: the worker's.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +16,9 @@ class MemoryTrim final : private Timer {
   explicit MemoryTrim(TimerQueue& timers) : timers_(timers) {}
   // A session or flow begins.
   void Begin() {
-    if (++live_ > most_live_) most_live_ = live_;
+    if (++live_ > max_live_) max_live_ = live_;
   }
-  // One ends. When few are left of many, memory is given back once no more end.
+  // One ends. If few of many are left, memory is returned once no more end.
   void End();
 
  private:
@@ -25,7 +27,7 @@ class MemoryTrim final : private Timer {
 
   TimerQueue& timers_;
   size_t live_ = 0;
-  size_t most_live_ = 0;    // Since memory was given back last.
+  size_t max_live_ = 0;     // Since memory was last returned.
   size_t live_before_ = 0;  // When the timer was armed.
 };
 

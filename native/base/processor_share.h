@@ -1,6 +1,8 @@
-// processor_share.h: how a worker shares its processor with its peers, its fellow workers and everybody else.
-// Owns:   when its thread last had a rest. Thread: the worker's.
-// Fails:  never: a kernel or sandbox that refuses costs the gain alone.
+// processor_share.h: how a worker shares its CPU with its peers, other workers and all other
+//                    programs.
+// Owns:   the time when its thread last slept.
+// Thread: the worker's.
+// Fails:  never. If the kernel or a sandbox refuses, only the gain is lost.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +13,10 @@ class ProcessorShare {
  public:
   // Once, on the worker's thread, before anything else.
   void Begin();
-  // The thread has just slept, until `now` (NowMicros), long enough for others to have had their turn.
+  // The thread has just slept, until `now` (NowMicros), long enough for others to run.
   void Slept(int64_t now) { awake_since_micros_ = now; }
-  // Between two batches: lets those that wait for this processor run, if they had to wait for long.
-  void GiveWay(int64_t now);
+  // Between two batches: lets threads that wait for this CPU run, if they have waited for long.
+  void YieldSlice(int64_t now);
 
  private:
   int64_t awake_since_micros_ = 0;

@@ -1,5 +1,6 @@
-// result.h: the one failure channel below Node: a value, or which system call failed and why.
-// "Would block" is no failure: see Io in socket.h.
+// result.h: how native code reports failures: a value, or the system call that failed and why.
+//           "Would block" is not a failure: see Io in socket.h.
+// Thread: any; a value.
 #pragma once
 
 #include <cerrno>
@@ -48,6 +49,8 @@ class [[nodiscard]] Result<void> {
 
   bool ok() const { return error_.code == 0; }
   SysError error() const { return error_; }
+  // For a failure that changes nothing for the caller.
+  void Ignore() const {}
 
  private:
   SysError error_{0, ""};

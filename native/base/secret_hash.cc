@@ -10,9 +10,9 @@ namespace {
 
 SecretHash::Key ReadKey() {
   SecretHash::Key key{};
-  // Up to 256 bytes come whole and uninterrupted, getrandom(2).
+  // Up to 256 bytes are returned whole and without interruption, getrandom(2).
   if (getrandom(&key, sizeof(key), 0) == sizeof(key)) return key;
-  // Where the call is forbidden: hard to foresee, at least.
+  // If the call is forbidden: at least hard to predict.
   key.words[0] = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   return key;
 }

@@ -1,5 +1,5 @@
-// secret_hash.h: a hash of words that nobody outside can foresee (SipHash-1-3), so that clients who choose their addresses
-//                cannot make a table of them slow.
+// secret_hash.h: a hash of words that nobody outside the process can predict (SipHash-1-3), so that
+//                clients who choose their addresses cannot make a hash table slow.
 // Thread: any; a value.
 #pragma once
 

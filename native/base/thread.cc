@@ -39,13 +39,4 @@ void Thread::Join() {
   pthread_join(thread_, nullptr);
 }
 
-Result<void> OnOwnThread(const std::function<Result<void>()>& action) {
-  Result<void> outcome;
-  Thread thread;
-  const auto started = thread.Start([&] { outcome = action(); });
-  if (!started.ok()) return started;
-  thread.Join();
-  return outcome;
-}
-
 }  // namespace spliceport

@@ -1,5 +1,6 @@
-// timer.h: the deadlines of one worker, in an indexed binary heap: arm and cancel in O(log n), the next one in O(1).
-// Owns:   nothing. A Timer is a member of what it wakes, and takes itself out when it is destroyed.
+// timer.h: the deadlines of one worker, in an indexed binary heap: arm and cancel in O(log n), the
+//          next one in O(1).
+// Owns:   nothing. A Timer is a member or base of what it wakes, and cancels itself when destroyed.
 // Thread: the worker's.
 #pragma once
 
@@ -37,9 +38,9 @@ class TimerQueue {
   // Moves an armed timer. `deadline` is on NowMicros()'s clock.
   void Arm(Timer& timer, int64_t deadline);
   void Cancel(Timer& timer);
-  // Calls OnTimer of all that are due now; each is disarmed first and may arm itself again.
+  // Calls OnTimer of all timers that are due. Each is disarmed first, and may arm itself again.
   void RunDue();
-  // For epoll_wait: -1 when nothing is armed, else rounded up to a whole millisecond.
+  // For epoll_wait: -1 if no timer is armed, else rounded up to a whole millisecond.
   int MillisUntilNext() const;
 
  private:

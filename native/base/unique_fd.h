@@ -1,5 +1,6 @@
-// unique_fd.h: owns one descriptor, or none (-1). Move-only; closing keeps errno.
-// Kernel: on Linux a descriptor is gone after close(2), also when that says EINTR.
+// unique_fd.h: owns one descriptor, or none (-1). Move-only; closing preserves errno.
+// Thread: any; a value.
+// Kernel: on Linux a descriptor is closed after close(2), even if that returns EINTR.
 #pragma once
 
 #include <unistd.h>

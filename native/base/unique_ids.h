@@ -1,4 +1,4 @@
-// unique_ids.h: names for sessions and flows that no other has, in this process or another.
+// unique_ids.h: ids of sessions and flows that are unique across processes.
 // Thread: one.
 #pragma once
 
@@ -13,7 +13,7 @@ class UniqueIds {
   std::string Next();
 
  private:
-  // Counted up from a place among 2^64 that is random, and taken when the first is asked for.
+  // Counts up from a random 64-bit number, which is drawn with the first id.
   uint64_t next_ = 0;
 };
 

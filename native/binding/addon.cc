@@ -1,5 +1,5 @@
-// addon.cc: what the addon exports; src/engine/binding.ts is its contract. There is no process-wide state: each environment
-// (the main thread, each Worker) gets classes and engines of its own.
+// addon.cc: what the addon exports; src/engine/binding.ts is its contract. There is no process-wide
+// state: each environment (the main thread, each Worker) gets classes and engines of its own.
 
 #include <napi.h>
 

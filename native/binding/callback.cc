@@ -6,7 +6,7 @@ void AfterCallback(Napi::Env env, napi_status outcome) {
   if (outcome != napi_pending_exception) return;
   napi_value thrown = nullptr;
   if (napi_get_and_clear_last_exception(env, &thrown) != napi_ok) return;
-  // Fails where the environment is ending, which nobody needs to know then.
+  // Fails if the environment is ending, when it does not matter.
   (void)napi_fatal_exception(env, thrown);
 }
 

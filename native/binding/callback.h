@@ -1,4 +1,4 @@
-// callback.h: how callbacks of JavaScript may fail.
+// callback.h: what happens when a JavaScript callback throws.
 // Thread: JavaScript's.
 #pragma once
 
@@ -6,8 +6,8 @@
 
 namespace spliceport::binding {
 
-// For the outcome of a call from the event loop, where no JavaScript waits for what the callback throws: it becomes an
-// uncaughtException. Left pending, it would stop every callback that comes after it.
+// For the outcome of a call from the event loop. No JavaScript is there to catch what the callback
+// throws, so it becomes an uncaughtException. Left pending, it would stop every later callback.
 void AfterCallback(Napi::Env env, napi_status outcome);
 
 }  // namespace spliceport::binding

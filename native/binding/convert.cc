@@ -186,19 +186,19 @@ CidrList CidrListAt(const Napi::Object& object, const char* key) {
   return CidrList(blocks);
 }
 
-ProxyTrustPtr ProxyTrustOf(const Napi::Object& object) {
+TrustedProxiesPtr TrustedProxiesOf(const Napi::Object& object) {
   auto sources = CidrListAt(object, "trustedProxies");
   if (sources.empty()) return nullptr;
-  return std::make_shared<const ProxyTrust>(
-      ProxyTrust{std::move(sources), IntegerAt(object, "proxyHeaderTimeoutMs") * 1'000});
+  return std::make_shared<const TrustedProxies>(
+      TrustedProxies{std::move(sources), IntegerAt(object, "proxyHeaderTimeoutMs") * 1'000});
 }
 
 AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object) {
   auto rules = std::make_shared<AdmissionRules>();
   rules->allow = CidrListAt(object, "allow");
   rules->deny = CidrListAt(object, "deny");
-  rules->most_sessions = IntegerAt(object, "maxSessions");
-  rules->most_per_second = IntegerAt(object, "maxSessionsPerSecond");
+  rules->max_sessions = IntegerAt(object, "maxSessions");
+  rules->max_sessions_per_second = IntegerAt(object, "maxSessionsPerSecond");
   if (rules->limits_nothing()) return nullptr;
   return rules;
 }

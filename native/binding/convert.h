@@ -1,5 +1,5 @@
-// convert.h: plain structs to JS values and back. Arguments were checked in TypeScript: a wrong one is a programming
-//            fault and aborts with a text.
+// convert.h: plain structs to JS values and back. TypeScript has checked the arguments: an invalid
+//            one is a programming error, and aborts with a message.
 // Thread: JavaScript's.
 #pragma once
 
@@ -11,11 +11,11 @@
 
 #include "base/result.h"
 #include "net/address.h"
-#include "proxy/proxy_trust.h"
+#include "proxy/trusted_proxies.h"
 #include "relay/admission.h"
 #include "relay/counters.h"
+#include "relay/forward_types.h"
 #include "relay/session_log.h"
-#include "relay/target.h"
 
 namespace spliceport::binding {
 
@@ -32,10 +32,10 @@ bool FlagAt(const Napi::Object& object, const char* key);
 SourceAddress SourceAddressAt(const Napi::Object& object, const char* key);
 Protocol ProtocolAt(const Napi::Object& object, const char* key);
 CidrList CidrListAt(const Napi::Object& object, const char* key);
-// Null where nothing is limited.
+// Null if there are no limits.
 AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object);
-// From its `trustedProxies` and `proxyHeaderTimeoutMs`; null where it trusts none.
-ProxyTrustPtr ProxyTrustOf(const Napi::Object& object);
+// From its `trustedProxies` and `proxyHeaderTimeoutMs`; null if it trusts none.
+TrustedProxiesPtr TrustedProxiesOf(const Napi::Object& object);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);
 std::vector<int> ToIds(const Napi::Value& array);

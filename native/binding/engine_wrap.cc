@@ -16,7 +16,7 @@ Napi::Object NewEvent(Napi::Env env, const char* type) {
   return event;
 }
 
-void Tell(const Napi::Function& on_event, const Napi::Object& event) {
+void CallBack(const Napi::Function& on_event, const Napi::Object& event) {
   const Napi::Env env = event.Env();
   napi_value argument = event;
   napi_value ignored = nullptr;
@@ -72,8 +72,8 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine
   engine_ = std::move(engine.value());
   wake_ =
       Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "spliceport", 0, 1);
-  // After the thread-safe function, whose constructor adds a hook of its own: hooks run last in, first out, and the
-  // workers must have ended before it goes.
+  // After the thread-safe function, whose constructor adds a hook of its own: hooks run last in,
+  // first out, and the workers must have ended before it is released.
   napi_add_env_cleanup_hook(info.Env(), &EngineWrap::OnEnvironmentEnd, this);
   Ref();
 }
@@ -113,12 +113,12 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
   common.id = static_cast<int>(IntegerAt(object, "firstId"));
   common.protocol = ProtocolAt(object, "protocol");
   common.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
-  common.limits.flow_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
+  common.limits.udp_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
   common.limits.keepalive = KeepaliveOf(object);
   common.limits.udp_segmentation = FlagAt(object, "udpSegmentation");
-  common.limits.most_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
+  common.limits.max_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
   common.source_address = SourceAddressAt(object, "sourceAddress");
-  common.accept_proxy = ProxyTrustOf(object);
+  common.trusted_proxies = TrustedProxiesOf(object);
   common.owner = static_cast<int>(IntegerAt(object, "owner"));
   const auto log = session_logs_.find(common.owner);
   if (log != session_logs_.end()) common.session_log = log->second;
@@ -243,7 +243,7 @@ void EngineWrap::OnSessionsEnded(int owner) {
     if (env == nullptr || on_event.IsEmpty()) return;
     auto event = NewEvent(env, "sessions-ended");
     event.Set("owner", Napi::Number::New(env, owner));
-    Tell(on_event, event);
+    CallBack(on_event, event);
   });
 }
 
@@ -257,7 +257,7 @@ void EngineWrap::Report(Napi::Env env, Napi::Function on_event) {
   for (const int id : removed) {
     auto event = NewEvent(env, "removed");
     event.Set("id", Napi::Number::New(env, id));
-    Tell(on_event, event);
+    CallBack(on_event, event);
   }
 }
 

@@ -1,8 +1,9 @@
 // engine_wrap.h: the Engine class of src/engine/binding.ts.
 // Owns:   the engine and the thread-safe function through which its workers reach JavaScript.
-// Thread: JavaScript's, but for OnRemoved and OnSessionsEnded.
-// Life:   keeps itself alive until close() or the end of its environment. Teardown, the same for both and safe to run
-//         twice: join the workers, so that no one calls any more; release the thread-safe function; free the engine.
+// Thread: JavaScript's, except OnRemoved and OnSessionsEnded.
+// Life:   keeps itself alive until close() or the end of its environment. Teardown is the same for
+//         both, and may run twice: join the workers, so that none of them calls any more; release
+//         the thread-safe function; free the engine.
 #pragma once
 
 #include <napi.h>
@@ -39,7 +40,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   void KeepAlive(const Napi::CallbackInfo& info);
   void LetGo(const Napi::CallbackInfo& info);
 
-  // The namespace that the last entry of a batch named: the next one most often names the same.
+  // The namespace that the last entry of a batch named. The next one usually names the same.
   struct KnownNetns {
     int fd = -1;
     NetnsPtr netns;
@@ -48,14 +49,15 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   Result<void> AppendConfigs(const Napi::Object& object, KnownNetns& known,
                              std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
-  // On a worker's thread, once for all sessions that end before somebody takes them.
+  // On a worker's thread, once for all sessions of the owner that end before the next TakeEnded.
   void OnSessionsEnded(int owner);
   void Report(Napi::Env env, Napi::Function on_event);
   static void OnEnvironmentEnd(void* self);
-  // False when it was done before.
+  // False if it has been done before.
   bool TearDown();
 
-  // Of the owners that want to be told of sessions' ends. They outlive the engine, so that the last ends can be taken.
+  // For the owners to whom the ends of sessions are reported. They outlive the engine, so that the
+  // last ends can be taken.
   std::map<int, SessionLogPtr> session_logs_;
   int workers_ = 0;
   int owners_ = 0;

@@ -1,5 +1,5 @@
 // fd_watcher.h: the FdWatcher class of src/engine/binding.ts: a uv_poll_t.
-// Owns:   the libuv handle, which is freed when libuv has let go of it; never the descriptor.
+// Owns:   the libuv handle, which is freed once libuv has closed it; never the descriptor.
 // Thread: JavaScript's.
 #pragma once
 
@@ -10,9 +10,9 @@
 
 namespace spliceport::binding {
 
-// Puts a descriptor into the loop's epoll set before libuv does, which ends the process where there is no watch left
-// (fs.epoll.max_user_watches); finding the descriptor there, it only sets the events. What reads the descriptor must be
-// started before the loop turns again.
+// Adds a descriptor to the loop's epoll set before libuv does, which aborts the process if there is
+// no watch left (fs.epoll.max_user_watches). If libuv finds the descriptor there, it only sets the
+// events. The reader of the descriptor must be started before the next turn of the loop.
 Result<void> TakeWatch(Napi::Env env, int fd);
 
 class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
@@ -24,7 +24,8 @@ class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
   FdWatcher& operator=(const FdWatcher&) = delete;
 
  private:
-  // Outlives the wrap: uv_close is done only in a later turn of the loop, which an ending environment must wait for.
+  // Outlives the wrap: uv_close completes only in a later turn of the loop, for which an ending
+  // environment must wait.
   struct Handle {
     uv_poll_t poll;
     FdWatcher* owner;

@@ -9,11 +9,11 @@ namespace spliceport {
 
 namespace {
 
-// Clients and servers need the processors too. With more than half of them awake for new connections, two threads share
-// what one does with fewer wake-ups.
+// Clients and servers need the CPUs too. With more than half of them awake for new connections, two
+// threads share what one does with fewer wake-ups.
 size_t DefaultAcceptors() { return std::max(std::thread::hardware_concurrency() / 2, 1U); }
 
-// What the host socket is to do for all workers.
+// The limits that belong to the host socket, which all workers share.
 void ApplyLimits(const ForwardConfig& config) {
   const int fd = config.host_socket->get();
   if (config.protocol == Protocol::kTcp) return SetKeepalive(fd, config.limits.keepalive);
@@ -60,7 +60,7 @@ Result<NetnsPtr> Engine::NetnsFor(int borrowed_fd) {
   return NetnsPtr(opened.value());
 }
 
-// Waits until each worker is done, so a task may borrow what is on the caller's stack.
+// Waits until each worker is done, so a task may use the caller's stack.
 void Engine::OnAllWorkers(const std::function<void(size_t, Worker&)>& task) {
   std::latch done(static_cast<ptrdiff_t>(workers_.size()));
   for (size_t index = 0; index < workers_.size(); ++index) {
@@ -73,20 +73,20 @@ void Engine::OnAllWorkers(const std::function<void(size_t, Worker&)>& task) {
   done.wait();
 }
 
-// A listener is shared by all workers; a UDP socket has one, since two would break the order of a flow.
+// All workers share a listener. A UDP socket has one worker: two would break the order of a flow.
 bool Engine::Serves(const ForwardConfig& config, size_t worker) const {
   return config.protocol == Protocol::kTcp ||
          static_cast<size_t>(config.id) % workers_.size() == worker;
 }
 
-// The forward's own worker and those after it, as many as there are acceptors.
+// The forward's own worker and the next ones, as many as there are acceptors.
 bool Engine::Accepts(int id, size_t worker) const {
   const size_t own = static_cast<size_t>(id) % workers_.size();
   return (worker + workers_.size() - own) % workers_.size() < acceptors_;
 }
 
 Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
-  // Better refused than open for nobody.
+  // Rather a failure than an open port that can serve nobody.
   if (!DescriptorBudget::OfProcess().CanServe(configs.size())) return SysError{-EMFILE, "accept"};
   for (const ForwardConfig& config : configs)
     ApplyLimits(config);
@@ -129,8 +129,8 @@ ForwardCounters* Engine::CountersOf(int id, size_t worker) {
   return records_.at(id).counters[worker].get();
 }
 
-// Takes back an Add that failed on the way. A session that is between two workers counts until it has arrived, so the
-// records stay until each worker is done.
+// Undoes an Add that failed halfway. A session that is between two workers counts until it has
+// arrived, so the records stay until each worker is done.
 void Engine::Forget(const std::vector<ForwardConfig>& configs) {
   {
     const std::lock_guard lock(mutex_);
@@ -168,9 +168,9 @@ bool Engine::Has(int id) {
   return records_.contains(id);
 }
 
-void Engine::PostTo(size_t worker, std::function<void(Worker&)> task) {
+void Engine::PostTo(size_t worker, Task<Worker&> task) {
   Worker& receiver = *workers_[worker];
-  receiver.Post([task = std::move(task), &receiver] { task(receiver); });
+  receiver.Post([task = std::move(task), &receiver]() mutable { task(receiver); });
 }
 
 void Engine::PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) {

@@ -1,8 +1,9 @@
 // engine.h: the workers and the forwards they serve. Many engines may live in one process.
 // Owns:   its workers, the counters, one descriptor per network namespace in use.
-// Thread: all calls from one thread, the embedding program's; each waits until the workers have carried it out, which
-//         takes microseconds since they never block. EngineEvents is called on worker threads.
-// Fails:  SysError; nothing half done is left.
+// Thread: all calls are for one thread, the embedding program's. Each waits until the workers are
+//         done, which takes microseconds, because they never block. EngineEvents is called on
+//         worker threads.
+// Fails:  SysError. On failure nothing is left half done.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ namespace spliceport {
 
 class EngineEvents {
  public:
-  // The last session of a removed forward has ended. Called on a worker's thread, once per Remove()d id.
+  // The last session of a removed forward has ended. Called on a worker's thread, once for each id
+  // given to Remove.
   virtual void OnRemoved(int id) = 0;
 
  protected:
@@ -35,38 +37,40 @@ class Engine final : private WorkerPeers {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // The namespace behind `borrowed_fd`; one object for one namespace, -1 for the process's own.
+  // The namespace behind `borrowed_fd`: one object for each namespace, null for -1, the process's
+  // own.
   Result<NetnsPtr> NetnsFor(int borrowed_fd);
 
   // All or none.
   Result<void> Add(const std::vector<ForwardConfig>& configs);
-  // In force when it returns, for all.
+  // In effect for all when it returns.
   void Retarget(const std::vector<std::pair<int, TargetPtr>>& changes);
-  // The host sockets are closed when it returns. Sessions may go on for `drain_micros`; 0: they are closed as well.
+  // The host sockets are closed when it returns. Sessions may continue for `drain_micros`; 0: they
+  // are closed as well.
   void Remove(const std::vector<int>& ids, int64_t drain_micros);
   bool Has(int id);
-  // Adds the counters of one forward, or of all that ever were, to `sum`.
+  // Adds the counters of one forward, or of all that there have been, to `sum`.
   void Sum(std::optional<int> id, ForwardCounters& sum);
-  // The same for all that an owner ever had, until the owner is forgotten.
+  // The same for all forwards that an owner has had, until the owner is forgotten.
   void SumOf(int owner, ForwardCounters& sum);
   // Once its forwards are removed.
   void ForgetOwner(int owner);
-  // Workers serve their clients meanwhile. A session that goes from one to another just then may be missing.
+  // Workers serve their clients meanwhile. A session that moves between workers may be missing.
   std::vector<SessionInfo> Sessions();
-  // How the sessions are spread over the workers.
+  // How sessions are spread over the workers.
   const Balance& balance() const { return balance_; }
-  // Stops the workers and closes all; OnRemoved is not called any more. May be called twice.
+  // Stops the workers and closes everything; OnRemoved is not called any more. May be called twice.
   void Close();
 
  private:
   struct Record {
     void AddTo(ForwardCounters& sum) const;
-    // One per worker that serves the forward, by worker; null where one does not.
+    // By worker; null for a worker that does not serve the forward.
     std::vector<std::unique_ptr<ForwardCounters>> counters;
     int workers_left = 0;
     int owner = 0;
     BudgetPlace listener;
-    // Its Add failed, so nobody knows of it.
+    // Its Add failed, so its end is not reported.
     bool forgotten = false;
   };
 
@@ -76,7 +80,7 @@ class Engine final : private WorkerPeers {
   bool Accepts(int id, size_t worker) const;
   ForwardCounters* CountersOf(int id, size_t worker);
   void OnDone(int id) override;
-  void PostTo(size_t worker, std::function<void(Worker&)> task) override;
+  void PostTo(size_t worker, Task<Worker&> task) override;
   void PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) override;
   void Forget(const std::vector<ForwardConfig>& configs);
 
@@ -85,7 +89,8 @@ class Engine final : private WorkerPeers {
   Balance balance_;
   RouteRegistry routes_;
   std::vector<std::weak_ptr<const Netns>> netns_;
-  // Guards records_, retired_ and retired_of_: workers take a record out when its forward is done.
+  // Guards records_, retired_ and retired_of_: workers remove a record when its forward is done.
+  // The counters of a record are not guarded, and stay where they are until then.
   std::mutex mutex_;
   std::map<int, Record> records_;
   ForwardCounters retired_;

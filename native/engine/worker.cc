@@ -1,12 +1,13 @@
-// The loop: wait for events and hand them out (a task in the inbox is one), run the timers that are due, give the ones
-// that yielded their turn, forget the dead.
+// The loop: wait for events and dispatch them (a wake of the inbox is one), run the timers that are
+// due, give a turn to each that yielded, free what was deleted.
 //
-// Spinning: with Settings::spin_micros the worker polls for that long after the last event before it sleeps, which
-// saves the wake-up of a single chatty connection. It gives that up after kMostFruitlessSpins sleeps that polling did
-// not prevent, and begins again when an event comes so soon after the worker fell asleep that polling would have
-// caught it: an idle or slowly used worker spends nothing. It does not poll either with a session in bulk, nor while more
-// than kMostBusyToSpin sockets had events within one period: that would take the processor from the peers that there is
-// so much to wait for.
+// Spinning: with Settings::spin_micros the worker polls for that long after the last event before
+// it sleeps, which saves the wake-up of a single chatty connection. It stops doing so after
+// kMaxFruitlessSpins sleeps that polling did not prevent. It starts again when an event comes so
+// soon after the worker fell asleep that polling would have caught it, so an idle or slow worker
+// spends nothing. It does not poll either with a session in bulk, or while more than kMaxBusyToSpin
+// sockets had events within one period: polling would take the CPU from the peers that it waits
+// for.
 
 #include "engine/worker.h"
 
@@ -22,11 +23,11 @@ namespace spliceport {
 
 namespace {
 
-constexpr int kMostFruitlessSpins = 4;
-// Both ends of a session count.
-constexpr size_t kMostBusyToSpin = 16;
+constexpr int kMaxFruitlessSpins = 4;
+// Sockets: a session has two.
+constexpr size_t kMaxBusyToSpin = 16;
 constexpr int64_t kPeriodMicros = 10'000;
-// A shorter wait than this was none: events were there, or came before another thread could use the time.
+// A shorter wait does not count as sleep: no other thread could have used the time.
 constexpr int64_t kLeastSleepMicros = 20;
 
 }  // namespace
@@ -43,7 +44,7 @@ Result<std::unique_ptr<Worker>> Worker::Start(size_t index, const Settings& sett
   const auto added = worker->reactor_.epoll.Add(worker->waker_.fd(), EPOLLIN, *worker);
   if (!added.ok()) return added.error();
   worker->reactor_.flow_room.Join([self = worker.get()] {
-    self->Post([self] { (void)self->reactor_.flow_room.EvictHere(); });
+    self->Post([self] { (void)self->reactor_.flow_room.EvictOldestHere(); });
   });
   const auto started = worker->thread_.Start([self = worker.get(), index] {
     pthread_setname_np(pthread_self(), ("spliceport-" + std::to_string(index)).c_str());
@@ -65,7 +66,7 @@ Worker::~Worker() {
   Stop();
 }
 
-void Worker::Post(std::function<void()> task) {
+void Worker::Post(Task<> task) {
   {
     const std::lock_guard lock(inbox_mutex_);
     inbox_.push_back(std::move(task));
@@ -81,7 +82,7 @@ void Worker::Stop() {
 
 void Worker::OnEvents(uint32_t /*events*/) {
   waker_.Drain();
-  std::vector<std::function<void()>> tasks;
+  std::vector<Task<>> tasks;
   {
     const std::lock_guard lock(inbox_mutex_);
     tasks.swap(inbox_);
@@ -94,10 +95,10 @@ void Worker::Loop() {
   share_.Begin();
   while (!stopping_.load(std::memory_order_acquire)) {
     const std::span<const epoll_event> events = Wait();
-    reactor_.epoll.HandOut(events);
+    reactor_.epoll.Dispatch(events);
     reactor_.timers.RunDue();
     reactor_.RunTurns();
-    reactor_.ClearBuried();
+    reactor_.DeletePending();
     if (!events.empty() && settings_.spin_micros > 0) PlanSpin();
   }
   for (auto& [id, entry] : forwards_) {
@@ -105,7 +106,7 @@ void Worker::Loop() {
     entry.forward->CloseAll();
   }
   reactor_.RunTurns();
-  reactor_.ClearBuried();
+  reactor_.DeletePending();
   forwards_.clear();
 }
 
@@ -113,21 +114,21 @@ void Worker::PlanSpin() {
   const int64_t now = NowMicros();
   spin_until_micros_ = now + settings_.spin_micros;
   const bool period_ends = now - period_begun_micros_ >= kPeriodMicros;
-  too_many_talk_ =
-      reactor_.epoll.busy_handlers() > kMostBusyToSpin || (too_many_talk_ && !period_ends);
+  too_many_active_ =
+      reactor_.epoll.busy_handlers() > kMaxBusyToSpin || (too_many_active_ && !period_ends);
   if (!period_ends) return;
   period_begun_micros_ = now;
   reactor_.epoll.BeginPeriod();
 }
 
 bool Worker::MaySpin() const {
-  return settings_.spin_micros > 0 && fruitless_spins_ < kMostFruitlessSpins && !too_many_talk_ &&
-         !reactor_.balance.Has(reactor_.worker, Load::kBulk);
+  return settings_.spin_micros > 0 && fruitless_spins_ < kMaxFruitlessSpins && !too_many_active_ &&
+         !reactor_.balance.Has(reactor_.worker, SessionKind::kBulk);
 }
 
 std::span<const epoll_event> Worker::Wait() {
-  // Bulk, short connections and datagrams lose by it, and wait for no fellow worker.
-  if (reactor_.balance.Has(reactor_.worker, Load::kMessages)) share_.GiveWay(NowMicros());
+  // Only for messages: bulk, short connections and datagrams lose by it, and need no other worker.
+  if (reactor_.balance.Has(reactor_.worker, SessionKind::kMessages)) share_.YieldSlice(NowMicros());
   if (reactor_.HasTurns()) return reactor_.epoll.Wait(events_, 0);
   if (MaySpin()) {
     while (NowMicros() < spin_until_micros_) {
@@ -156,8 +157,7 @@ Result<void> Worker::Add(const ForwardConfig& config, ForwardCounters& counters)
   Result<void> started;
   if (config.protocol == Protocol::kTcp) {
     auto forward =
-        std::make_unique<TcpForward>(reactor_, static_cast<ForwardOwner&>(*this),
-                                     static_cast<ForwardParts&>(*this), config, counters);
+        std::make_unique<TcpForward>(reactor_, static_cast<ForwardHost&>(*this), config, counters);
     started = forward->Start();
     entry.tcp = forward.get();
     entry.forward = std::move(forward);
@@ -175,8 +175,8 @@ void Worker::Retarget(int id, const TargetPtr& target) {
   if (found == forwards_.end()) return;
   const NetnsPtr old_netns = found->second.forward->target()->netns;
   found->second.forward->Retarget(target);
-  // Retargets come with changes of the container's networks.
-  reactor_.client_routes.DoubtAll();
+  // A retarget comes with a change of the container's networks.
+  reactor_.client_routes.MarkAllStale();
   LeaveUnusedNetns(old_netns);
 }
 
@@ -187,7 +187,7 @@ void Worker::Remove(int id, int64_t drain_micros) {
   entry.forward->StopAccepting(drain_micros > 0);
   if (drain_micros == 0) entry.forward->CloseAll();
   if (entry.forward->Done()) return OnForwardDone(id);
-  // With nothing to drain there is only a session that is moving to wait for, and its arrival ends the forward.
+  // With nothing to drain, only a session that is moving can be left. Its arrival ends the forward.
   if (drain_micros == 0) return;
   entry.drain = std::make_unique<DrainTimer>(*this, id);
   reactor_.timers.Arm(*entry.drain, NowMicros() + drain_micros);
@@ -198,32 +198,33 @@ void Worker::OnForwardDone(int id) {
   if (node.empty()) return;
   if (node.mapped().drain) reactor_.timers.Cancel(*node.mapped().drain);
   const NetnsPtr netns = node.mapped().forward->target()->netns;
-  reactor_.Bury(std::move(node.mapped().forward));
+  reactor_.DeleteLater(std::move(node.mapped().forward));
   LeaveUnusedNetns(netns);
   peers_.OnDone(id);
 }
 
-void Worker::ShareCrowd(int id) {
+void Worker::ShareBacklog(int id) {
   peers_.PostToAllBut(reactor_.worker, [id](Worker& other) {
     const auto found = other.forwards_.find(id);
-    if (found != other.forwards_.end()) found->second.tcp->TakeSome();
+    if (found != other.forwards_.end()) found->second.tcp->AcceptBatch();
   });
 }
 
-// Tasks are copied, so what they carry is shared. What is still in an inbox when the engine closes dies with it.
 void Worker::MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) {
-  auto moved = std::make_shared<std::unique_ptr<TcpSession>>(std::move(session));
-  peers_.PostTo(to, [id, from = reactor_.worker, moved](Worker& other) {
-    other.ReceiveSession(id, from, std::move(*moved));
-  });
+  peers_.PostTo(to,
+                [id, from = reactor_.worker, session = std::move(session)](Worker& other) mutable {
+                  other.ReceiveSession(id, from, std::move(session));
+                });
 }
 
 void Worker::ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session) {
-  const auto found = forwards_.find(id);
-  if (found != forwards_.end()) found->second.tcp->Adopt(std::move(session));
-  auto returned = std::make_shared<std::unique_ptr<TcpSession>>(std::move(session));
-  peers_.PostTo(from, [id, returned](Worker& other) {
-    other.forwards_.at(id).tcp->EndMove(std::move(*returned));
+  std::unique_ptr<TcpSession> returned;
+  if (const auto found = forwards_.find(id); found != forwards_.end())
+    found->second.tcp->Adopt(std::move(session));
+  else
+    returned = std::move(session);
+  peers_.PostTo(from, [id, returned = std::move(returned)](Worker& other) mutable {
+    other.forwards_.at(id).tcp->EndMove(std::move(returned));
   });
 }
 
@@ -239,7 +240,7 @@ void Worker::Describe(SessionListing& listing) {
   size_t left = SessionListing::kPiece;
   auto next = forwards_.lower_bound(listing.next_id);
   for (; next != forwards_.end() && left > 0; ++next) {
-    // The one where the last piece ended may be gone.
+    // The forward where the last piece ended may be gone.
     if (std::exchange(listing.next_id, next->first) != next->first) listing.place.reset();
     --left;
     if (!next->second.forward->Describe(listing, left)) return;

@@ -1,7 +1,8 @@
 // worker.h: one native thread with its reactor and its part of every forward.
-// Owns:   the thread, the reactor, the forwards. Thread: Start and Stop are for the engine's owner; Post may be
-//         called on any thread, and what it is given runs on the worker.
-// Fails:  only Start can; after it the loop goes on until Stop.
+// Owns:   the thread, the reactor, the forwards.
+// Thread: Start and Stop are for the engine's owner. Post may be called on any thread, and runs its
+//         task on the worker.
+// Fails:  only Start can fail. After it the loop runs until Stop.
 #pragma once
 
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/processor_share.h"
+#include "base/task.h"
 #include "base/thread.h"
 #include "relay/forward.h"
 #include "relay/reactor.h"
@@ -28,19 +30,19 @@ class Worker;
 // What a worker needs of the engine it is part of; called on the worker's thread.
 class WorkerPeers {
  public:
-  // A removed forward is done here.
+  // A removed forward is done on this worker.
   virtual void OnDone(int id) = 0;
-  // Runs `task` on a worker of the same engine, as Worker::Post.
-  virtual void PostTo(size_t worker, std::function<void(Worker&)> task) = 0;
+  // Runs `task` on a worker of the same engine, as Worker::Post does.
+  virtual void PostTo(size_t worker, Task<Worker&> task) = 0;
   virtual void PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) = 0;
 
  protected:
   ~WorkerPeers() = default;
 };
 
-class Worker final : private EventHandler, private ForwardOwner, private ForwardParts {
+class Worker final : private EventHandler, private ForwardHost {
  public:
-  // `index` is its place among the workers that share `balance` and `routes`.
+  // `index` is its index among the workers that share `balance` and `routes`.
   static Result<std::unique_ptr<Worker>> Start(size_t index, const Settings& settings,
                                                Balance& balance, RouteRegistry& routes,
                                                WorkerPeers& peers);
@@ -48,17 +50,18 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Runs `task` on the worker's thread, soon; the worker never blocks, so that is microseconds.
-  void Post(std::function<void()> task);
-  // Ends the thread; what is open is closed. May be called twice.
+  // Runs `task` on the worker's thread, within microseconds, because the worker never blocks. A
+  // task that is still in the inbox when the worker stops is destroyed, with what it owns.
+  void Post(Task<> task);
+  // Ends the thread, and closes everything that is open. May be called twice.
   void Stop();
 
-  // The rest is for tasks that run on the worker.
+  // What follows is for tasks that run on the worker.
   Result<void> Add(const ForwardConfig& config, ForwardCounters& counters);
   bool Has(int id) const { return forwards_.contains(id); }
   void Retarget(int id, const TargetPtr& target);
   void Remove(int id, int64_t drain_micros);
-  // Adds a piece.
+  // Adds a piece to the list.
   void Describe(SessionListing& listing);
 
  private:
@@ -70,7 +73,7 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   };
   struct Entry {
     std::unique_ptr<Forward> forward;
-    TcpForward* tcp = nullptr;  // The same, if it is one.
+    TcpForward* tcp = nullptr;  // The same object, or null if the forward is UDP.
     std::unique_ptr<DrainTimer> drain;
   };
 
@@ -78,11 +81,13 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
          WorkerPeers& peers, Epoll epoll, Waker waker);
   void OnEvents(uint32_t events) override;
   void OnForwardDone(int id) override;
-  void ShareCrowd(int id) override;
+  void ShareBacklog(int id) override;
   void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) override;
+  // Adopts the session, or returns it to `from` if this worker has no part of the forward any more.
+  // Either way EndMove follows there: that part exists until then, because moving_ keeps it.
   void ReceiveSession(int id, size_t from, std::unique_ptr<TcpSession> session);
   void Loop();
-  // What came, after a sleep if need be.
+  // The next events, after a sleep if necessary.
   std::span<const epoll_event> Wait();
   std::span<const epoll_event> Sleep();
   void PlanSpin();
@@ -93,7 +98,7 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   WorkerPeers& peers_;
   Waker waker_;
   std::mutex inbox_mutex_;
-  std::vector<std::function<void()>> inbox_;
+  std::vector<Task<>> inbox_;
   std::atomic<bool> stopping_{false};
   Reactor reactor_;
   std::map<int, Entry> forwards_;
@@ -102,8 +107,8 @@ class Worker final : private EventHandler, private ForwardOwner, private Forward
   int64_t spin_until_micros_ = 0;
   int fruitless_spins_ = 0;
   int64_t period_begun_micros_ = 0;
-  bool too_many_talk_ = false;
-  // Last: it runs on everything above.
+  bool too_many_active_ = false;
+  // Last: it uses everything above.
   Thread thread_;
 };
 

@@ -44,7 +44,7 @@ bool Address::is_unspecified() const noexcept {
   return is_v6() ? IN6_IS_ADDR_UNSPECIFIED(&v6_.sin6_addr) : v4_.sin_addr.s_addr == INADDR_ANY;
 }
 
-bool Address::IsSomebody() const noexcept { return !Unmapped().is_unspecified() && port() != 0; }
+bool Address::IsAnswerable() const noexcept { return !Unmapped().is_unspecified() && port() != 0; }
 
 uint16_t Address::port() const noexcept { return ntohs(is_v6() ? v6_.sin6_port : v4_.sin_port); }
 

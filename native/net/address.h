@@ -1,5 +1,7 @@
-// address.h: an IPv4 or IPv6 endpoint as a value: parse, print, compare, and the bytes the kernel wants.
-// An IPv4-mapped IPv6 address (::ffff:a.b.c.d) is a form that dual-stack sockets use; Unmapped() undoes it.
+// address.h: an IPv4 or IPv6 endpoint as a value: parse, print, compare, and the bytes for the
+//            kernel. Dual-stack sockets use IPv4-mapped IPv6 addresses (::ffff:a.b.c.d); Unmapped()
+//            undoes that.
+// Thread: any; a value.
 #pragma once
 
 #include <netinet/in.h>
@@ -18,15 +20,16 @@ class Address {
  public:
   // 0.0.0.0, port 0.
   Address() noexcept;
-  // `text` is numeric, IPv6 without brackets, with or without %scope; nothing when it is not an address.
+  // `text` is numeric; IPv6 without brackets, with or without %scope. Empty if it is not an
+  // address.
   static std::optional<Address> Parse(const std::string& text, uint16_t port);
   // `bytes` as accept(2) or recvmsg(2) filled them in; AF_INET or AF_INET6.
   static Address FromKernel(const sockaddr_storage& bytes);
 
   bool is_v6() const noexcept { return any_.sa_family == AF_INET6; }
   bool is_unspecified() const noexcept;
-  // Whether it has an address, in either form, and a port, as who wants an answer must.
-  bool IsSomebody() const noexcept;
+  // Whether a peer with this address can be answered: neither the address nor the port is zero.
+  bool IsAnswerable() const noexcept;
   uint16_t port() const noexcept;
   void set_port(uint16_t port) noexcept;
   Address WithoutPort() const noexcept;

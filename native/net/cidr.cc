@@ -26,12 +26,12 @@ std::optional<Cidr> Cidr::Parse(const std::string& text) {
   const size_t slash = text.find('/');
   const auto network = Address::Parse(text.substr(0, slash), 0);
   if (!network) return {};
-  const int most = network->is_v6() ? kV6Bits : kV4Bits;
-  if (slash == std::string::npos) return Cidr(*network, most);
+  const int max_bits = network->is_v6() ? kV6Bits : kV4Bits;
+  if (slash == std::string::npos) return Cidr(*network, max_bits);
   int bits = -1;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data() + slash + 1, last, bits);
-  if (error != std::errc() || end != last || bits < 0 || bits > most) return {};
+  if (error != std::errc() || end != last || bits < 0 || bits > max_bits) return {};
   return Cidr(*network, bits);
 }
 
@@ -50,8 +50,8 @@ CidrList::CidrList(const std::vector<Cidr>& blocks) {
   for (const Cidr& block : blocks) {
     const Address& network = block.network();
     Range range{BytesOf(network, 0), BytesOf(network, UINT8_MAX)};
-    const int most = network.is_v6() ? kV6Bits : kV4Bits;
-    for (int bit = block.prefix_bits(); bit < most; ++bit) {
+    const int max_bits = network.is_v6() ? kV6Bits : kV4Bits;
+    for (int bit = block.prefix_bits(); bit < max_bits; ++bit) {
       const auto mask = static_cast<uint8_t>(0x80 >> (bit % kByteBits));
       range.first[static_cast<size_t>(bit / kByteBits)] &= static_cast<uint8_t>(~mask);
       range.last[static_cast<size_t>(bit / kByteBits)] |= mask;
@@ -79,7 +79,8 @@ CidrList::Bytes CidrList::BytesOf(const Address& address, uint8_t rest) {
   return bytes;
 }
 
-// Joins what overlaps, so that the range that begins last before an address is the only one that may hold it.
+// Joins what overlaps, so that the range that begins last before an address is the only one that
+// may hold it.
 void CidrList::Sort(std::vector<Range>& ranges) {
   std::ranges::sort(ranges, std::less<>(), [](const Range& range) { return range.first; });
   std::vector<Range> joined;

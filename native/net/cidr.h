@@ -1,5 +1,6 @@
 // cidr.h: blocks of IP addresses, such as 10.0.0.0/8, as values.
-// An IPv4-mapped IPv6 address counts as the IPv4 address that it stands for.
+//         An IPv4-mapped IPv6 address counts as the IPv4 address that it stands for.
+// Thread: any; values.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@ namespace spliceport {
 
 class Cidr {
  public:
-  // An address alone stands for itself; bits behind the prefix are of no account. Nothing when it is not a block.
+  // An address without a prefix is a block of one. Bits after the prefix are ignored. Empty if
+  // `text` is not a block.
   static std::optional<Cidr> Parse(const std::string& text);
   bool Contains(const Address& address) const;
 
@@ -28,8 +30,8 @@ class Cidr {
   int prefix_bits_;
 };
 
-// Many blocks, as sorted ranges of addresses that do not touch each other: the time to find an address grows with the
-// logarithm of their number.
+// Many blocks, as sorted ranges of addresses that do not touch each other, so that a lookup takes
+// time in the logarithm of their number.
 class CidrList {
  public:
   CidrList() = default;

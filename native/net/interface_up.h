@@ -1,5 +1,7 @@
-// link.h: the one thing a fresh network namespace needs before it is of use: its loopback interface up.
-// Kernel: netdevice(7). Acts on the calling thread's namespace.
+// interface_up.h: brings an interface up, as a fresh network namespace needs for its loopback. Only
+//                 for the demo and tests.
+// Thread: any; acts on the calling thread's namespace.
+// Kernel: netdevice(7).
 #pragma once
 
 #include <string>

@@ -28,14 +28,19 @@ Result<void> NetnsCursor::Enter(const NetnsPtr& netns) {
 }
 
 void NetnsCursor::LeaveIfIn(const Netns& netns) {
-  if (current_ && current_->IsSameAs(netns)) (void)Enter(nullptr).ok();
+  if (current_ && current_->IsSameAs(netns)) Enter(nullptr).Ignore();
 }
 
-Result<void> ProbeNetns(int fd) {
-  return OnOwnThread([fd]() -> Result<void> {
-    if (setns(fd, CLONE_NEWNET) != 0) return LastError("setns");
-    return {};
+Result<void> RunIn(int netns_fd, const std::function<Result<void>()>& action) {
+  Result<void> outcome;
+  Thread thread;
+  const auto started = thread.Start([&] {
+    const bool entered = netns_fd < 0 || setns(netns_fd, CLONE_NEWNET) == 0;
+    outcome = entered ? action() : LastError("setns");
   });
+  if (!started.ok()) return started;
+  thread.Join();
+  return outcome;
 }
 
 }  // namespace spliceport

@@ -1,13 +1,17 @@
-// setns.h: network namespaces, and how a worker thread makes a socket inside one: it enters the namespace, makes the
-//          socket, and stays there until it needs another; a socket keeps the namespace that made it.
-// Owns:   a Netns owns its descriptor and is shared by the forwards that use it; a NetnsCursor is its thread's.
-// Kernel: setns(2). A multithreaded process may join another network namespace but not another user namespace, so
-//         rootless use starts inside the container's user namespace, where it has CAP_SYS_ADMIN over this one. There
-//         it has none over the host's and cannot go back: the thread that binds host ports must never enter.
+// setns.h: network namespaces, and how a worker makes a socket inside one: it enters the namespace,
+//          makes the socket, and stays there until it needs another. A socket keeps the namespace
+//          that it was created in.
+// Owns:   a Netns owns its descriptor, and is shared by the forwards that use it.
+// Thread: a Netns may be used on any; a NetnsCursor is its worker's.
+// Kernel: setns(2). A multithreaded process may join another network namespace but not another user
+//         namespace. So rootless use starts inside the container's user namespace, where it has
+//         CAP_SYS_ADMIN over this one. There it has none over the host's and cannot go back: the
+//         thread that binds host ports must never enter.
 #pragma once
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 
 #include "base/result.h"
@@ -33,19 +37,20 @@ class Netns {
   ino_t inode_;
 };
 
-// Null stands for the namespace that the process started in.
+// Null: the namespace that the process started in.
 using NetnsPtr = std::shared_ptr<const Netns>;
 
 inline bool IsSame(const NetnsPtr& one, const NetnsPtr& other) {
   return one == other || (one && other && one->IsSameAs(*other));
 }
 
-// Where the calling thread is.
+// The namespace that the calling thread is in.
 class NetnsCursor {
  public:
-  // Costs nothing when the thread is there already, else about half a microsecond.
+  // Free if the thread is there already, else about half a microsecond.
   Result<void> Enter(const NetnsPtr& netns);
-  // Lets go of a namespace that is no longer needed, where the thread may; else it stays until it enters another.
+  // Leaves a namespace that is no longer needed. If the thread may not, it stays until it enters
+  // another.
   void LeaveIfIn(const Netns& netns);
 
  private:
@@ -53,7 +58,9 @@ class NetnsCursor {
   UniqueFd home_;
 };
 
-// Whether the process may enter, tried on a thread that ends with the attempt.
-Result<void> ProbeNetns(int fd);
+// Runs `action` in a namespace, on a thread that exits with it: a thread that has entered may not
+// be able to return. -1 is the process's own namespace. Returns the outcome of `action`, or why it
+// did not run: no thread (EAGAIN), no permission to enter (EPERM).
+Result<void> RunIn(int netns_fd, const std::function<Result<void>()>& action);
 
 }  // namespace spliceport

@@ -2,15 +2,12 @@
 
 #include <linux/sockios.h>
 #include <linux/tcp.h>
-#include <netinet/udp.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cstddef>
 
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
+#include "base/linux_compat.h"
 
 namespace spliceport {
 
@@ -18,12 +15,13 @@ namespace {
 
 // net.core.somaxconn caps it.
 constexpr int kBacklog = 4'096;
-// What a burst of datagrams may take up while a worker is busy; net.core.[rw]mem_max caps it without CAP_NET_ADMIN.
+// Room for a burst of datagrams while a worker is busy. Without CAP_NET_ADMIN, net.core.[rw]mem_max
+// caps it.
 constexpr int kDatagramBufferBytes = 4 << 20;
 // Linux lets ip_local_port_range begin below only if ip_unprivileged_port_start does.
 constexpr uint16_t kLeastEphemeralPort = 1'024;
 
-// For options whose absence costs speed or comfort, never correctness.
+// For options that affect speed or convenience, never correctness.
 void TryOption(int fd, int level, int name, int value) {
   (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
@@ -67,7 +65,7 @@ bool IsExhaustion(int error) {
   return IsOutOfDescriptors(error) || error == ENOBUFS || error == ENOMEM;
 }
 
-bool IsPeersFault(int error) {
+bool IsPeerError(int error) {
   switch (error) {
     case ECONNRESET:
     case ECONNREFUSED:
@@ -134,7 +132,7 @@ Result<UniqueFd> OpenDatagramSocket(bool v6) {
 }
 
 Result<UniqueFd> OpenConnectedDatagramSocket(const Address& target) {
-  // What is connected to itself is kept until the next has another port.
+  // A socket connected to itself stays open until the next one has another port.
   UniqueFd itself;
   for (int attempt = 0; attempt < 2; ++attempt) {
     auto opened = OpenDatagramSocket(target.is_v6());
@@ -154,11 +152,11 @@ Result<void> StartConnect(int fd, const Address& target) {
 }
 
 bool IsConnectedToItself(int fd, const Address& target) {
-  // A port below is never given to a client that did not ask for it.
+  // The kernel never gives a lower port to a client that did not ask for it.
   if (target.port() < kLeastEphemeralPort) return false;
   auto local = LocalAddress(fd);
   if (!local.ok() || local.value().port() != target.port()) return false;
-  // The target may have been named by another form of the address.
+  // The target may be another form of the same address.
   sockaddr_storage bytes{};
   socklen_t size = sizeof(bytes);
   return getpeername(fd, reinterpret_cast<sockaddr*>(&bytes), &size) == 0 &&
@@ -232,7 +230,7 @@ bool HasReceivedFin(int fd, uint64_t bytes_read) {
   tcp_info info{};
   socklen_t size = sizeof(info);
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
-  // A FIN takes up one place in the sequence, and is counted.
+  // A FIN counts as one byte of the sequence.
   return info.tcpi_bytes_received == bytes_read + 1;
 }
 

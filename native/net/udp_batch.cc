@@ -1,34 +1,31 @@
 // What a refused send means
 //
-//   ECONNREFUSED   An ICMP answer to an *earlier* datagram, reported once in place of this send: repeat.
-//   EINVAL, EIO, EMSGSIZE on a train: the route or the device cannot segment (its MTU is smaller than a segment, it has
-//                  no checksum offload, ...): this flow sends one by one from now on, beginning with this train.
-//   ENETUNREACH, EHOSTUNREACH, ENODEV, EINVAL with a source given: the address is gone, or there is no way out from it:
-//                  the kernel chooses for what is in hand. The next batch tries the source again: addresses come back.
-//   else           (EAGAIN, ENOBUFS, EMSGSIZE of one datagram, EPERM ...) dropped and counted, as any router would.
+//   ECONNREFUSED   An ICMP answer to an *earlier* datagram, reported once instead of this send:
+//                  repeat.
+//   EINVAL, EIO, EMSGSIZE on a train: the route or the device cannot segment (its MTU is smaller
+//                  than a segment, it has no checksum offload, ...): from now on this flow sends
+//                  one by one, starting with this train.
+//   ENETUNREACH, EHOSTUNREACH, ENODEV, EINVAL with a source address: the address is gone, or there
+//                  is no route from it: the kernel chooses for this batch. The next batch tries the
+//                  source again: addresses come back.
+//   else           (EAGAIN, ENOBUFS, EMSGSIZE of one datagram, EPERM ...) dropped and counted, as
+//                  by any router.
 
 #include "net/udp_batch.h"
-
-#include <netinet/udp.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
+#include "base/linux_compat.h"
 
 namespace spliceport {
 
 namespace {
 
-constexpr size_t kMostSegments = 64;        // UDP_MAX_SEGMENTS of kernels before 6.9.
-constexpr size_t kMostTrainBytes = 65'000;  // Headers included it must stay below 64 KiB.
+constexpr size_t kMaxSegments = 64;        // UDP_MAX_SEGMENTS of kernels before 6.9.
+constexpr size_t kMaxTrainBytes = 65'000;  // Headers included it must stay below 64 KiB.
 constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t));
 
 template <typename T>
@@ -80,14 +77,16 @@ void ReadControls(msghdr& header, ReceivedTrain& train) {
   }
 }
 
-// sendmsg(2) only reads what it is given, but shares its structs with recvmsg(2), where nothing is const.
+// sendmsg(2) only reads what it is given, but shares its structs with recvmsg(2), where nothing is
+// const.
 template <typename T>
 T* ForKernel(const T* memory) {
   return const_cast<T*>(memory);  // NOLINT(cppcoreguidelines-pro-type-const-cast): see above.
 }
 
-// No interface is named, since for IPv4 that overrules the routing table: a client that is reached by another way than
-// its datagrams come would hear nothing. A link-local address says nothing without one.
+// Names no interface, since for IPv4 that overrides the routing table: a client whose datagrams
+// arrive on one interface and that is reached through another would get no answer. A link-local
+// address needs one.
 void AppendSource(msghdr& header, const DatagramRoute& route) {
   if (route.peer.is_v6()) {
     in6_pktinfo info{};
@@ -107,7 +106,7 @@ bool WayOutRefused(int error) {
   return error == ENETUNREACH || error == EHOSTUNREACH || error == ENODEV || error == EINVAL;
 }
 
-// For a single one there is the cheaper call.
+// A single message has a cheaper call.
 int ReceiveMessages(int fd, std::span<mmsghdr> headers) {
   if (headers.size() > 1)
     return recvmmsg(fd, headers.data(), static_cast<unsigned>(headers.size()), MSG_DONTWAIT,
@@ -150,9 +149,9 @@ void ReceiveBatch::Prepare(int index, bool connected) {
   header.msg_controllen = sizeof(slot.control);
 }
 
-int ReceiveBatch::Receive(int fd, bool connected, int most) {
+int ReceiveBatch::Receive(int fd, bool connected, int max) {
   const int first = used_;
-  const int end = std::min(kSlots, first + most);
+  const int end = std::min(kSlots, first + max);
   for (int index = first; index < end; ++index)
     Prepare(index, connected);
   int count = 0;
@@ -181,7 +180,7 @@ void ReceiveBatch::Read(int index, bool connected) {
 void SendBatch::Add(DatagramRoute& route, const Train& train) {
   if (train.datagrams() == 1 || (route.segmentation && route.prefix.empty()))
     return AddWhole(route, train);
-  // With a prefix ahead of each, they may make a train again.
+  // Each datagram gets the prefix. Together they may form a train again.
   for (std::span<const char> rest = train.bytes; !rest.empty();) {
     const size_t size = std::min(rest.size(), train.segment_bytes);
     AddWhole(route, {rest.first(size), 0});
@@ -226,7 +225,7 @@ bool SendBatch::Join(DatagramRoute& route, const Train& train) {
   if (last.route != &route || last.closed || size == 0) return false;
   if (segment > last.segment_bytes || (segment < last.segment_bytes && train.segment_bytes != 0))
     return false;
-  if (last.bytes + size > kMostTrainBytes || last.datagrams + train.datagrams() > kMostSegments)
+  if (last.bytes + size > kMaxTrainBytes || last.datagrams + train.datagrams() > kMaxSegments)
     return false;
   AppendPieces(route, train.bytes);
   last.pieces = pieces_.size() - last.first_piece;
@@ -253,7 +252,8 @@ void SendBatch::Head(const Message& message, msghdr& header, char* control) {
   if (header.msg_controllen == 0) header.msg_control = nullptr;
 }
 
-// Addresses in the headers point into pieces_ and controls_, so they are made when both have their final size.
+// Addresses in the headers point into pieces_ and controls_, so they are made when both have their
+// final size.
 void SendBatch::MakeHeaders(size_t first) {
   headers_.resize(messages_.size());
   controls_.resize(messages_.size() * kControlBytes);
@@ -293,7 +293,7 @@ SendOutcome SendBatch::Flush(int fd) {
   return outcome;
 }
 
-// Changes the message so that it may be sent again; false when there is nothing left to try.
+// Changes the message so that it can be sent again. False if there is nothing left to try.
 bool SendBatch::Recover(size_t index, int error) {
   DatagramRoute& route = *messages_[index].route;
   if (messages_[index].datagrams > 1 && SegmentationRefused(error)) {

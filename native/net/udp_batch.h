@@ -1,8 +1,11 @@
-// udp_batch.h: many datagrams per system call: recvmmsg(2) and sendmmsg(2), with segmentation offload on both sides.
-//              With UDP_GRO one read may bring a train of equal datagrams; with UDP_SEGMENT one write sends such a train
-//              (udp(7)). splice(2) is of no use here: a pipe does not keep the boundaries.
-// Owns:   the memory of the datagrams in hand. Thread: the worker's.
-// Fails:  a send that is refused is repeated, split or dropped as udp_batch.cc explains, and the outcome is counted.
+// udp_batch.h: many datagrams per system call: recvmmsg(2) and sendmmsg(2), with segmentation
+//              offload both ways. With UDP_GRO one read may return a train of datagrams of equal
+//              size; with UDP_SEGMENT one write sends such a train (udp(7)). splice(2) is of no use
+//              here: a pipe does not keep the boundaries.
+// Owns:   the memory of the current datagrams.
+// Thread: the worker's.
+// Fails:  a send that is refused is repeated, split or dropped, as udp_batch.cc explains, and
+//         counted.
 #pragma once
 
 #include <netinet/in.h>
@@ -19,7 +22,8 @@
 
 namespace spliceport {
 
-// A datagram, or with segment_bytes > 0 a train of datagrams of that size, of which the last may be shorter.
+// A datagram, or with segment_bytes > 0 a train of datagrams of that size, of which the last may be
+// shorter.
 struct Train {
   std::span<const char> bytes;
   size_t segment_bytes = 0;
@@ -30,10 +34,10 @@ struct Train {
 
 struct ReceivedTrain : Train {
   Address peer;            // Not set on a connected socket.
-  Address local;           // Where the peer sent to; 0.0.0.0 when the kernel did not say. Port 0.
-  uint32_t interface = 0;  // Where it came in.
-  uint32_t kernel_drops =
-      0;  // The socket's count of drops so far, SO_RXQ_OVFL; 0 when there were none.
+  Address local;           // The address that the peer sent to, 0.0.0.0 if unknown. Port 0.
+  uint32_t interface = 0;  // The interface that it arrived on.
+  // The socket's count of drops so far, SO_RXQ_OVFL; 0 if there were none.
+  uint32_t kernel_drops = 0;
 };
 
 class ReceiveBatch {
@@ -41,12 +45,12 @@ class ReceiveBatch {
   static constexpr int kSlots = 32;
 
   ReceiveBatch();
-  // Reads what is there, but not more than `most`, into the slots from `used()` on; the number of trains, 0 for none or
-  // an error.
-  int Receive(int fd, bool connected, int most = kSlots);
-  // Why the last Receive gave none: EAGAIN where there was nothing.
+  // Reads at most `max` trains into the slots from `used()` on. Returns how many; 0 for none or an
+  // error.
+  int Receive(int fd, bool connected, int max = kSlots);
+  // Why the last Receive returned 0: EAGAIN if there was nothing to read.
   int error() const { return error_; }
-  // The i-th train since Clear().
+  // The i-th train since Clear(). Its bytes are valid until Clear().
   const ReceivedTrain& operator[](int index) const { return trains_[index]; }
   int used() const { return used_; }
   bool full() const { return used_ == kSlots; }
@@ -70,15 +74,15 @@ class ReceiveBatch {
   int error_ = 0;
 };
 
-// How datagrams of one flow are to leave. Outlives the Flush of what was added with it.
+// How datagrams of one flow leave. Must outlive the Flush of what was added with it.
 struct DatagramRoute {
   bool connected = true;
-  Address peer;  // When not connected.
-  Address
-      source;  // When not connected: the address to leave from; unspecified: the kernel's choice.
-  uint32_t interface = 0;        // Where `source` is, which matters if it is link-local.
-  bool segmentation = true;      // Turned off for good when the path refuses UDP_SEGMENT.
-  std::span<const char> prefix;  // Ahead of each datagram; not counted in SendOutcome::bytes.
+  // The next two only if not connected.
+  Address peer;
+  Address source;                // The address to leave from; unspecified: the kernel chooses.
+  uint32_t interface = 0;        // The interface of `source`; used if that is link-local.
+  bool segmentation = true;      // Turned off for good if the path refuses UDP_SEGMENT.
+  std::span<const char> prefix;  // Precedes each datagram; not counted in SendOutcome::bytes.
 };
 
 struct SendOutcome {
@@ -89,7 +93,8 @@ struct SendOutcome {
 
 class SendBatch {
  public:
-  // Borrows the bytes, the route and its prefix until Flush. Joins a train to the one before where the two make one.
+  // Borrows the bytes, the route and its prefix until Flush: whoever frees one of them calls Flush
+  // first (UdpForward::EndFlow). Joins a train to the one before if the two make one.
   void Add(DatagramRoute& route, const Train& train);
   bool empty() const { return messages_.empty(); }
   SendOutcome Flush(int fd);
@@ -100,7 +105,7 @@ class SendBatch {
     size_t first_piece = 0;
     size_t pieces = 0;
     size_t bytes = 0;          // With the prefixes.
-    size_t segment_bytes = 0;  // Of the first datagram, also when it is the only one.
+    size_t segment_bytes = 0;  // Of the first datagram, also if it is the only one.
     size_t datagrams = 0;
     bool closed = false;      // Ends with a short datagram, so nothing can follow.
     bool any_source = false;  // The kernel chooses: the route's source has been refused.

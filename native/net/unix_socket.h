@@ -1,5 +1,7 @@
-// unix_socket.h: the few unix-socket calls that Node does not offer: SOCK_SEQPACKET, SOCK_DGRAM, and names in folders whose path
-//                is longer than sun_path allows (bound through /proc/self/fd).
+// unix_socket.h: the few Unix-socket calls that Node does not offer: SOCK_SEQPACKET, SOCK_DGRAM,
+//                and names in folders whose path is longer than sun_path allows (bound through
+//                /proc/self/fd).
+// Thread: any.
 // Kernel: unix(7). Descriptors are CLOEXEC and non-blocking.
 #pragma once
 
@@ -17,17 +19,18 @@ enum class UnixType : uint8_t { kStream, kSeqpacket, kDatagram };
 
 // `name` is relative to the folder that `directory_fd` is a descriptor of.
 Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& name);
-// A datagram socket only sends: it has no name of its own to be answered at.
+// A datagram socket can only send: it has no name to be answered at.
 Result<UniqueFd> ConnectUnix(UnixType type, int directory_fd, const std::string& name);
 Io AcceptUnix(int listener, UniqueFd& connection);
-// Who connected: as of connect(2), in the caller's user namespace. SO_PEERCRED in unix(7).
+// The credentials of the peer as of connect(2), in the caller's user namespace. SO_PEERCRED in
+// unix(7).
 struct PeerCredentials {
   int pid;
   unsigned uid;
   unsigned gid;
 };
 Result<PeerCredentials> CredentialsOfPeer(int fd);
-// All or nothing; a peer that does not read is a failure, EAGAIN.
+// All or nothing. Fails with EAGAIN if the peer does not read.
 Result<void> SendWhole(int fd, std::span<const char> bytes);
 
 }  // namespace spliceport

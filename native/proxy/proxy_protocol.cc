@@ -1,7 +1,8 @@
-// Version 1 is a line:      PROXY TCP4 192.0.2.1 198.51.100.7 51000 443\r\n
-//                           with TCP6, or UNKNOWN and whatever the sender likes, up to 107 bytes in all.
-// Version 2 is binary:      12 bytes signature, version and command, family and transport, 2 bytes length of the rest;
-//                           then both addresses, both ports, and records of type, 2 bytes length, value.
+// Version 1 is a line:      PROXY TCP4 192.0.2.1 198.51.100.7 51000 443\r\n with TCP6, or UNKNOWN
+//                           and whatever the sender likes, up to 107 bytes in all.
+// Version 2 is binary:      12 bytes signature, version and command, family and transport, 2 bytes
+//                           length of the rest; then both addresses, both ports, and records of
+//                           type, 2 bytes length, value.
 
 #include "proxy/proxy_protocol.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 constexpr std::string_view kSignature1 = "PROXY ";
 constexpr std::string_view kUnknown1 = "PROXY UNKNOWN";
-constexpr size_t kMostBytes1 = 107;
+constexpr size_t kMaxBytes1 = 107;
 constexpr size_t kWords1 = 6;
 
 constexpr std::string_view kSignature2{"\r\n\r\n\0\r\nQUIT\n", 12};
@@ -27,13 +28,13 @@ constexpr uint8_t kVersion2 = 2;
 enum Command2 : uint8_t { kLocal = 0, kProxy = 1 };
 enum Family2 : uint8_t { kUnspecified = 0, kInet = 1, kInet6 = 2, kUnix = 3 };
 enum Transport2 : uint8_t { kAnyTransport = 0, kStream = 1, kDatagram = 2 };
-// What the two ends take up, by family.
+// The size of both ends, by family.
 constexpr std::array<size_t, 4> kEndsBytes2 = {0, 12, 36, 216};
 constexpr size_t kRecordHeadBytes = 3;
 constexpr uint8_t kCrc32cRecord = 0x03;
 constexpr size_t kCrc32cBytes = 4;
 constexpr uint8_t kUniqueIdRecord = 0x05;
-constexpr size_t kMostUniqueIdBytes = 128;
+constexpr size_t kMaxUniqueIdBytes = 128;
 
 // Bytes in network order.
 uint32_t ReadNumber(std::string_view bytes) {
@@ -53,7 +54,7 @@ bool BeginsLike(std::string_view text, std::string_view signature) {
   return text.substr(0, common) == signature.substr(0, common);
 }
 
-// Nobody is at 0.0.0.0: no client has that address.
+// No client has the address 0.0.0.0.
 ProxyReading Whole(size_t size, ProxyHeader header) {
   if (header.ends && header.ends->client.Unmapped().is_unspecified()) return {};
   return {ProxyVerdict::kWhole, size, std::move(header)};
@@ -81,10 +82,10 @@ std::optional<Address> ReadEnd(std::string_view word, std::string_view port_word
 }
 
 ProxyReading ReadVersion1(std::string_view text) {
-  text = text.substr(0, kMostBytes1);
+  text = text.substr(0, kMaxBytes1);
   const size_t end = text.find_first_of("\r\n");
   if (end == std::string_view::npos || (text[end] == '\r' && end + 1 == text.size())) {
-    const bool full = text.size() == kMostBytes1;
+    const bool full = text.size() == kMaxBytes1;
     return {full ? ProxyVerdict::kMalformed : ProxyVerdict::kIncomplete, 0, {}};
   }
   if (text.substr(end, 2) != "\r\n") return {};
@@ -95,7 +96,7 @@ ProxyReading ReadVersion1(std::string_view text) {
   std::array<std::string_view, kWords1> words;
   for (size_t i = 0; i < kWords1; ++i) {
     const size_t space = line.find(' ');
-    // The last word is what is left, and the others end in a space.
+    // The last word is the remainder; the others end with a space.
     if ((space == std::string_view::npos) != (i == kWords1 - 1)) return {};
     words[i] = line.substr(0, space);
     line.remove_prefix(std::min(space, line.size() - 1) + 1);
@@ -136,7 +137,7 @@ constexpr std::array<uint32_t, 256> MakeCrc32cTable() {
 }
 constexpr auto kCrc32cTable = MakeCrc32cTable();
 
-// Of the header with its checksum, whose place is given, taken for zeros.
+// Over the header, with the bytes of the checksum at the given offset taken as zero.
 uint32_t Crc32cOf(std::string_view header, size_t checksum_at) {
   uint32_t crc = UINT32_MAX;
   for (size_t i = 0; i < header.size(); ++i) {
@@ -158,7 +159,7 @@ Address ReadAddress2(std::string_view bytes, std::string_view port, bool v6) {
   return address;
 }
 
-// False when a record does not fit, or the checksum is wrong.
+// False if a record does not fit, or the checksum is wrong.
 bool ReadRecords(std::string_view header, size_t at, std::string& unique_id) {
   while (at < header.size()) {
     if (header.size() - at < kRecordHeadBytes) return false;
@@ -168,7 +169,7 @@ bool ReadRecords(std::string_view header, size_t at, std::string& unique_id) {
     if (header.size() - at < size) return false;
     const std::string_view value = header.substr(at, size);
     if (type == kUniqueIdRecord) {
-      if (size > kMostUniqueIdBytes) return false;
+      if (size > kMaxUniqueIdBytes) return false;
       unique_id = value;
     } else if (type == kCrc32cRecord) {
       if (size != kCrc32cBytes || ReadNumber(value) != Crc32cOf(header, at)) return false;
@@ -184,9 +185,9 @@ ProxyReading ReadVersion2(std::string_view text, Protocol protocol) {
   const auto lower = [&](size_t at) { return static_cast<uint8_t>(text[at]) & 0xf; };
   const int command = lower(12);
   const size_t size = kFixedBytes2 + ReadNumber(text.substr(14, 2));
-  if (upper(12) != kVersion2 || command > kProxy || size > kMostProxyHeaderBytes) return {};
+  if (upper(12) != kVersion2 || command > kProxy || size > kMaxProxyHeaderBytes) return {};
   if (text.size() < size) return {ProxyVerdict::kIncomplete, 0, {}};
-  // The rest of what a load balancer says of itself, to test its servers for instance, is of no account.
+  // Whatever else a load balancer says about itself, for example in a health check, is ignored.
   if (command == kLocal) return Whole(size, {});
   const std::string_view header = text.substr(0, size);
   const int family = upper(13);
@@ -218,7 +219,7 @@ std::string WriteVersion2(Protocol protocol, const std::optional<ProxyEnds>& end
                           std::string_view unique_id) {
   const int family = !ends ? kUnspecified : (ends->client.is_v6() ? kInet6 : kInet);
   const int transport = !ends ? kAnyTransport : (protocol == Protocol::kTcp ? kStream : kDatagram);
-  unique_id = unique_id.substr(0, kMostUniqueIdBytes);
+  unique_id = unique_id.substr(0, kMaxUniqueIdBytes);
   const size_t id_bytes = unique_id.empty() ? 0 : kRecordHeadBytes + unique_id.size();
   std::string bytes(kSignature2);
   bytes.reserve(kFixedBytes2 + kEndsBytes2[family] + id_bytes);

@@ -11,31 +11,31 @@ constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
 }  // namespace
 
-std::optional<SessionEnding> Admission::Enter(int64_t now_micros, ForwardCounters& counters,
-                                              uint64_t refused) {
+std::optional<SessionEnding> Admission::TryEnter(int64_t now_micros, ForwardCounters& counters,
+                                                 uint64_t rejected) {
   if (!TakePlace()) {
-    counters.sessions_over_limit.Add(refused);
+    counters.sessions_over_limit.Add(rejected);
     return SessionEnding::kOverLimit;
   }
   if (TakeToken(now_micros * kNanosPerMicro)) return {};
   Leave();
-  counters.sessions_over_rate.Add(refused);
+  counters.sessions_over_rate.Add(rejected);
   return SessionEnding::kOverRate;
 }
 
-// Counts up only where there is room, so that no worker ever sees more than there may be.
+// Counts up only if there is room, so that no worker ever sees more than there may be.
 bool Admission::TakePlace() {
-  const int64_t most = rules_->most_sessions;
+  const int64_t max = rules_->max_sessions;
   int64_t sessions = sessions_.load(std::memory_order_relaxed);
   do {
-    if (most > 0 && sessions >= most) return false;
+    if (max > 0 && sessions >= max) return false;
   } while (!sessions_.compare_exchange_weak(sessions, sessions + 1, std::memory_order_relaxed));
   return true;
 }
 
 bool Admission::TakeToken(int64_t now_nanos) {
-  if (rules_->most_per_second == 0) return true;
-  const int64_t token_nanos = kNanosPerSecond / rules_->most_per_second;
+  if (rules_->max_sessions_per_second == 0) return true;
+  const int64_t token_nanos = kNanosPerSecond / rules_->max_sessions_per_second;
   int64_t full_at = full_at_nanos_.load(std::memory_order_relaxed);
   int64_t next = 0;
   do {

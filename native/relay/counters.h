@@ -1,5 +1,5 @@
 // counters.h: what one forward did on one worker. The unit is in each name.
-// Thread: written by its worker alone, read by any; relaxed, since each figure stands for itself.
+// Thread: written by its worker only, read by any; relaxed, since the figures are independent.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// The latest errno of its kind; 0: there was none.
+// The latest errno of its kind; 0: none so far.
 class LatestError {
  public:
   void Set(int error) { value_.store(error, std::memory_order_relaxed); }
@@ -30,13 +30,13 @@ class LatestError {
   std::atomic<int> value_{0};
 };
 
-// Upper bounds of the connect-latency buckets, CONNECT_LATENCY_BUCKETS_MICROS in src/types.ts; one more bucket
-// takes the rest.
+// Upper bounds of the connect-latency buckets, CONNECT_LATENCY_BUCKETS_MICROS in src/types.ts. One
+// more bucket takes the rest.
 inline constexpr std::array<uint32_t, 13> kLatencyBucketsMicros = {
     50, 100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
 
 struct ForwardCounters {
-  Counter sessions_opened;
+  Counter sessions_total;
   Counter sessions_closed;
   Counter connect_failures;
   Counter connect_timeouts;
@@ -64,14 +64,14 @@ struct ForwardCounters {
   Counter session_log_dropped;
   Counter connect_micros;
   std::array<Counter, kLatencyBucketsMicros.size() + 1> connect_latency;
-  LatestError
-      connect_error;  // Of the latest connection that could not be had, unless it had no answer in time.
+  // Of the latest connection that failed, except those that had no answer in time.
+  LatestError connect_error;
 
   void Merge(const ForwardCounters& other);
 
-  // Never below none: of a session that another worker has ended meanwhile, the end alone may have been read.
+  // Never negative: if another worker ends a session meanwhile, only its end may have been read.
   uint64_t SessionsOpen() const {
-    const uint64_t opened = sessions_opened.Get();
+    const uint64_t opened = sessions_total.Get();
     const uint64_t closed = sessions_closed.Get();
     return opened > closed ? opened - closed : 0;
   }
@@ -85,16 +85,18 @@ struct ForwardCounters {
   }
 };
 
-// A counter, and what JavaScript calls it: src/spec/counters.ts. Null: it is not given that.
+// A counter, and its name in JavaScript (src/spec/counters.ts); null: it is not passed on by
+// itself.
 struct NamedCounter {
   Counter ForwardCounters::*member;
   const char* name;
 };
 
-// Every counter but the buckets, in the order in which they are read: an end is never read without its beginning.
+// Every counter but the buckets, in the order in which they are read: an end is never read without
+// its beginning.
 inline constexpr NamedCounter kSingleCounters[] = {
     {&ForwardCounters::sessions_closed, nullptr},
-    {&ForwardCounters::sessions_opened, "sessionsTotal"},
+    {&ForwardCounters::sessions_total, "sessionsTotal"},
     {&ForwardCounters::connect_failures, "connectFailures"},
     {&ForwardCounters::connect_timeouts, "connectTimeouts"},
     {&ForwardCounters::connect_retries, "connectRetries"},
@@ -130,7 +132,7 @@ inline void ForwardCounters::Merge(const ForwardCounters& other) {
     (this->*member).Add((other.*member).Get());
   for (size_t i = 0; i < connect_latency.size(); ++i)
     connect_latency[i].Add(other.connect_latency[i].Get());
-  // Which worker's was the latest of all is not kept.
+  // It is not known which worker's was the latest of all.
   if (const int error = other.connect_error.Get(); error != 0) connect_error.Set(error);
 }
 

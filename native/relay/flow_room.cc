@@ -8,8 +8,8 @@
 
 namespace spliceport {
 
-// All workers of the process that may have flows. The lock is taken when a worker comes or goes, and when a flow begins
-// for which there is no room.
+// All workers of the process that may have flows. The lock is taken when a worker starts or stops,
+// and when a flow begins for which there is no room.
 class FlowRooms {
  public:
   static FlowRooms& OfProcess() {
@@ -27,7 +27,7 @@ class FlowRooms {
     const std::lock_guard lock(mutex_);
     std::erase(rooms_, &room);
   }
-  // Whether `asking` has most flows itself; otherwise, has who does end one.
+  // Whether `asking` has most flows itself. If not, the worker that does ends one.
   bool IsHeaviest(const FlowRoom& asking) {
     const std::lock_guard lock(mutex_);
     const auto heaviest = std::ranges::max_element(rooms_, {}, FlowsOf);
@@ -64,20 +64,20 @@ void FlowRoom::End() {
   FlowRooms::OfProcess().flows.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void FlowRoom::Make() {
+void FlowRoom::MakeRoom() {
   FlowRooms& rooms = FlowRooms::OfProcess();
-  if (rooms.flows.load(std::memory_order_relaxed) < DescriptorBudget::OfProcess().MostFlows())
+  if (rooms.flows.load(std::memory_order_relaxed) < DescriptorBudget::OfProcess().MaxFlows())
     return;
-  if (rooms.IsHeaviest(*this)) (void)EvictHere();
+  if (rooms.IsHeaviest(*this)) (void)EvictOldestHere();
 }
 
 bool FlowRoom::EvictOldest() {
-  if (EvictHere()) return true;
+  if (EvictOldestHere()) return true;
   (void)FlowRooms::OfProcess().IsHeaviest(*this);
   return false;
 }
 
-bool FlowRoom::EvictHere() {
+bool FlowRoom::EvictOldestHere() {
   constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
   const auto by_use = [](const EvictableFlows* forward) { return forward->OldestUseMicros(); };
   const auto oldest = std::ranges::min_element(forwards_, {}, by_use);

@@ -13,22 +13,21 @@ namespace {
 // Below this splice moves less per call than a copy does.
 constexpr size_t kUsefulBytes = 64 << 10;
 // Directions give their pipe back whenever it is empty, so few are in use at a time.
-constexpr size_t kMostIdle = 4;
+constexpr size_t kMaxIdle = 4;
 constexpr int64_t kAttemptIntervalMicros = 100'000;
 
 }  // namespace
 
-Result<std::unique_ptr<Pipe>> Pipe::Create(size_t capacity_bytes) {
+Result<std::unique_ptr<Pipe>> Pipe::Create(size_t capacity_bytes, BudgetPlace place) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return LastError("pipe2");
-  auto pipe = std::make_unique<Pipe>();
-  pipe->read_end.Reset(ends[0]);
-  pipe->write_end.Reset(ends[1]);
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
   (void)fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(capacity_bytes));
   const int capacity = fcntl(ends[1], F_GETPIPE_SZ);
   if (capacity < 0) return LastError("fcntl");
-  pipe->capacity_bytes = static_cast<size_t>(capacity);
-  return pipe;
+  return std::unique_ptr<Pipe>(new Pipe(std::move(read_end), std::move(write_end),
+                                        static_cast<size_t>(capacity), std::move(place)));
 }
 
 std::unique_ptr<Pipe> PipePool::Take() {
@@ -40,24 +39,23 @@ std::unique_ptr<Pipe> PipePool::Take() {
   if (next_attempt_micros_ != 0 && NowMicros() < next_attempt_micros_) return nullptr;
   BudgetPlace place = DescriptorBudget::OfProcess().TakePipe(capacity_bytes_);
   if (!place.held()) return nullptr;
-  auto pipe = New();
+  auto pipe = New(std::move(place));
   if (!pipe) {
     Pause();
     return nullptr;
   }
   next_attempt_micros_ = 0;
-  pipe->place = std::move(place);
   return pipe;
 }
 
-// Null where it would be of no use, or take a descriptor that is kept for clients and for control.
-std::unique_ptr<Pipe> PipePool::New() const {
-  auto created = Pipe::Create(capacity_bytes_);
+// Null if it would be too small to be useful, or take a descriptor reserved for clients and
+// control.
+std::unique_ptr<Pipe> PipePool::New(BudgetPlace place) const {
+  auto created = Pipe::Create(capacity_bytes_, std::move(place));
   if (!created.ok()) return nullptr;
   std::unique_ptr<Pipe> pipe = std::move(created.value());
-  if (pipe->capacity_bytes < std::min(kUsefulBytes, capacity_bytes_)) return nullptr;
-  const int last = std::max(pipe->read_end.get(), pipe->write_end.get());
-  if (!DescriptorBudget::OfProcess().HasRoomForPipe(last)) pipe.reset();
+  if (pipe->capacity_bytes() < std::min(kUsefulBytes, capacity_bytes_)) return nullptr;
+  if (!DescriptorBudget::OfProcess().HasRoomForPipe(pipe->highest_fd())) pipe.reset();
   return pipe;
 }
 
@@ -67,7 +65,7 @@ void PipePool::Pause() {
 }
 
 void PipePool::Give(std::unique_ptr<Pipe> pipe) {
-  if (pipe->buffered_bytes > 0 || idle_.size() >= kMostIdle) return;
+  if (pipe->buffered_bytes() > 0 || idle_.size() >= kMaxIdle) return;
   // Another worker has better use for it.
   if (DescriptorBudget::OfProcess().IsShortOfPipes(capacity_bytes_)) return;
   idle_.push_back(std::move(pipe));

@@ -1,16 +1,19 @@
-// Two ways to move bytes, and when to change over
+// Two ways to move bytes, and when to switch
 //
-//   copy    recv(2) into the worker's scratch memory, send(2) out of it. Two calls per message, no pipe.
-//   splice  splice(2) into a pipe of the worker's pool, splice(2) out of it. Half the processor time per byte in bulk,
-//           no gain below some 16 KiB.
+//   copy    recv(2) into the worker's scratch memory, send(2) out of it. Two calls per message, no
+//           pipe.
+//   splice  splice(2) into a pipe of the worker's pool, splice(2) out of it. Half the CPU time per
+//           byte in bulk, no gain below about 16 KiB.
 //
-// A direction starts with copy. A read that fills kCopyBytes makes it bulk. It stays in bulk over EAGAIN and ends only
-// after kSmallReadsToLeave reads in a row below kSmallReadBytes: a sender of 32 KiB messages reads empty between any
-// two of them, and changing over each time is the worst of both (docs/architecture.md has the figures).
+// A direction starts with copy. A read that fills kCopyBytes makes it bulk. It stays in bulk across
+// EAGAIN, and leaves it only after kSmallReadsToLeave reads in a row below kSmallReadBytes: between
+// two messages of 32 KiB a read finds nothing, and switching each time is the worst of both
+// (docs/architecture.md has the figures).
 //
-// A pipe is with the pump only while bytes are in it. When none is to be had, bulk is copied through all of the
-// scratch memory, and the pool is asked again with each read. The same holds where splice(2) is refused or fails for a
-// reason of this machine's: what is in the pipe already is read back and sent as a copy.
+// The pump has a pipe only while bytes are in it. If there is none, bulk is copied through all of
+// the scratch memory, and the pool is asked again at each read. The same happens if splice(2) is
+// refused, or fails for a reason of this machine: what is in the pipe is read back and sent as a
+// copy.
 
 #include "relay/pump.h"
 
@@ -25,13 +28,14 @@ namespace {
 constexpr size_t kCopyBytes = 16 << 10;
 constexpr size_t kSmallReadBytes = 8 << 10;
 constexpr uint8_t kSmallReadsToLeave = 8;
-// Reads in one turn, so that a session that always has more does not keep the others waiting.
+// Reads per turn, so that a session that always has more does not delay the others.
 constexpr int kReadsPerTurn = 4;
-// The least MSS in use on IPv4: a first segment below it leaves at once, with or without TCP_NODELAY.
+// The least MSS in use on IPv4: a first segment below it leaves at once, with or without
+// TCP_NODELAY.
 constexpr size_t kOneSegmentBytes = 536;
 
-// Nagle's algorithm holds a short segment back only while another is unacknowledged, so the first short one needs no
-// option, and a connection that sends just one saves the calls.
+// Nagle's algorithm holds a short segment back only while another is unacknowledged, so the first
+// short one needs no option, and a connection that sends just one saves the calls.
 void TuneBeforeSend(StreamEnd& sink, size_t count) {
   if (!sink.tuned && (sink.sent_once || count > kOneSegmentBytes)) {
     SetNoDelay(sink.fd.get());
@@ -48,7 +52,7 @@ PumpState Pump::Begin(Reactor& reactor, StreamEnd& source, StreamEnd& sink,
   const std::span<char> room = all.subspan(prefix.size());
   std::copy(prefix.begin(), prefix.end(), all.begin());
   const Io in = Receive(source.fd.get(), room);
-  // At its end: the prefix is sent all the same.
+  // At the end of the source the prefix is still sent.
   if (!in.moved()) {
     const PumpState end = EndOfRead(in, source);
     if (in.failed()) return end;
@@ -125,12 +129,13 @@ PumpState Pump::Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
   const Io in = FillPipe(source.fd.get(), *pipe_);
   if (!in.moved()) {
     reactor.pipes.Give(std::move(pipe_));
-    if (in.failed() && !IsPeersFault(in.error)) {
+    if (in.failed() && !IsPeerError(in.error)) {
       reactor.pipes.Pause();
       ++fallbacks_;
       return Copy(reactor, source, sink);
     }
-    // At an urgent mark splice(2) finds nothing, or the end if there is a FIN somewhere behind; recv(2) passes over it.
+    // At an urgent mark splice(2) finds nothing, or the end if there is a FIN somewhere behind;
+    // recv(2) passes over it.
     if (in.at_end() || (in.would_block() && source.urgent)) return Copy(reactor, source, sink);
     return EndOfRead(in, source);
   }
@@ -142,11 +147,11 @@ PumpState Pump::Splice(Reactor& reactor, StreamEnd& source, StreamEnd& sink) {
 }
 
 PumpState Pump::EmptyInto(Reactor& reactor, StreamEnd& sink) {
-  while (pipe_->buffered_bytes > 0) {
+  while (pipe_->buffered_bytes() > 0) {
     const Io out = EmptyPipe(*pipe_, sink.fd.get());
     if (out.failed()) {
-      if (IsPeersFault(out.error)) return PumpState::kSinkFailed;
-      return TakeBack(reactor) ? SendBacklog(sink) : PumpState::kBroken;
+      if (IsPeerError(out.error)) return PumpState::kSinkFailed;
+      return ReadBackPipe(reactor) ? SendBacklog(sink) : PumpState::kBroken;
     }
     if (out.moved()) continue;
     sink.writable = false;
@@ -156,10 +161,10 @@ PumpState Pump::EmptyInto(Reactor& reactor, StreamEnd& sink) {
   return PumpState::kIdle;
 }
 
-// What is in the pipe becomes the backlog of a copy; false when it cannot be had.
-bool Pump::TakeBack(Reactor& reactor) {
+// What is in the pipe becomes the backlog of a copy. False if it cannot be read.
+bool Pump::ReadBackPipe(Reactor& reactor) {
   ++fallbacks_;
-  backlog_size_ = static_cast<uint32_t>(pipe_->buffered_bytes);
+  backlog_size_ = static_cast<uint32_t>(pipe_->buffered_bytes());
   backlog_sent_ = 0;
   backlog_ = std::make_unique_for_overwrite<char[]>(backlog_size_);
   const bool whole = ReadPipe(*pipe_, {backlog_.get(), backlog_size_});

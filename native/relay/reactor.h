@@ -1,5 +1,5 @@
-// reactor.h: what a worker lends to the forwards, sessions and flows that it runs.
-// Owns:   the epoll set, timers, pipes, scratch memory and its thread's place among the namespaces.
+// reactor.h: what a worker lends to its forwards, sessions and flows.
+// Owns:   the epoll set, timers, pipes, scratch memory and the namespace that its thread is in.
 // Thread: the worker's, for everything here.
 #pragma once
 
@@ -22,22 +22,12 @@
 #include "relay/flow_room.h"
 #include "relay/pipe.h"
 #include "relay/session_log.h"
+#include "relay/settings.h"
 #include "routes/client_routes.h"
 
 namespace spliceport {
 
-// Everything an engine can be told. Values of none are no defaults: src/spec/fields.ts has those, and the ranges.
-struct Settings {
-  int workers = 0;
-  // Workers that take the new connections of one forward; 0: half of the processors, at least one.
-  size_t acceptors = 0;
-  int64_t spin_micros = 0;
-  size_t pipe_capacity_bytes = 0;
-  // A client is near, and bulk to it gets a small send buffer, up to this round trip; 0: no side gets one.
-  uint32_t near_rtt_micros = 0;
-};
-
-// Something with work left that gave way to others; its turn comes after the events in hand.
+// Something that has more work but yielded to others. Its turn comes after the current events.
 class Runnable {
  public:
   virtual void OnTurn() = 0;
@@ -50,8 +40,9 @@ class Runnable {
   bool queued_ = false;
 };
 
-// Replies on their way from many flows to one host socket: sent together after the events in hand, since the flows'
-// events are many and the socket is one. Who wants to add to it while another's replies are in it, has them sent first.
+// A forward whose replies wait in DatagramMemory, to be sent together after the current events:
+// many flows have events, but they share one host socket. A forward flushes another forward's
+// replies before it adds its own.
 class ReplySink {
  public:
   virtual void SendReplies() = 0;
@@ -65,18 +56,19 @@ struct DatagramMemory {
   ReceiveBatch from_container;
   SendBatch to_container;
   SendBatch to_clients;
-  ReplySink* replies_of = nullptr;
+  ReplySink* replies_of = nullptr;  // Null when from_container and to_clients are empty.
 };
 
-// Base of what may be named by events or turns of the batch in hand, and so dies only after it.
-class Mortal {
+// Base of objects that events or turns of the current batch may still point to; DeleteLater frees
+// them after the batch.
+class Deletable {
  public:
-  virtual ~Mortal() = default;
+  virtual ~Deletable() = default;
 };
 
 class Reactor {
  public:
-  // `worker_index` is the worker's place among those that share `spread` and `routes`.
+  // `worker_index` is the worker's index among those that share `spread` and `routes`.
   Reactor(Epoll poll, const Settings& settings, Balance& spread, RouteRegistry& routes,
           size_t worker_index)
       : epoll(std::move(poll)),
@@ -90,16 +82,16 @@ class Reactor {
     if (std::exchange(runnable.queued_, true)) return;
     turns_.push_back(&runnable);
   }
-  // For a runnable that is about to be buried: the turn it asked for may come after its burial.
+  // For a runnable that is about to be deleted: its turn could come after that.
   void CancelTurn(Runnable& runnable) {
     if (std::exchange(runnable.queued_, false)) std::erase(turns_, &runnable);
   }
   // Does nothing without a log.
-  void Tell(SessionLog* log, const EndedSession& ended, ForwardCounters& counters) const {
+  void LogEnded(SessionLog* log, const EndedSession& ended, ForwardCounters& counters) const {
     if (log && !log->Add(worker, ended)) counters.session_log_dropped.Add();
   }
   bool HasTurns() const { return !turns_.empty(); }
-  // One turn for each that is queued now; who queues itself again waits for the next round.
+  // One turn for each that is queued now. One that queues itself again waits for the next round.
   void RunTurns() {
     running_.swap(turns_);
     for (Runnable* runnable : running_) {
@@ -109,17 +101,19 @@ class Reactor {
     running_.clear();
   }
 
-  void Bury(std::unique_ptr<Mortal> mortal) { buried_.push_back(std::move(mortal)); }
-  // Between batches, when neither an event nor a turn can name the dead.
-  void ClearBuried() { buried_.clear(); }
+  void DeleteLater(std::unique_ptr<Deletable> object) {
+    pending_delete_.push_back(std::move(object));
+  }
+  // Between batches, when no event or turn can point to them.
+  void DeletePending() { pending_delete_.clear(); }
 
-  // Memory for one call: whoever uses it must be done with it before it returns to the loop.
+  // Memory for the current call: its contents must not be needed after the return to the loop.
   std::span<char> Scratch() {
     if (!scratch_) scratch_ = std::make_unique_for_overwrite<char[]>(kScratchBytes);
     return {scratch_.get(), kScratchBytes};
   }
 
-  // Made with the first datagram: a worker without UDP does not pay for it.
+  // Allocated with the first datagram: a worker without UDP does not pay for it.
   DatagramMemory& Datagrams() {
     if (!datagrams_) datagrams_ = std::make_unique<DatagramMemory>();
     return *datagrams_;
@@ -142,7 +136,7 @@ class Reactor {
  private:
   std::vector<Runnable*> turns_;
   std::vector<Runnable*> running_;
-  std::vector<std::unique_ptr<Mortal>> buried_;
+  std::vector<std::unique_ptr<Deletable>> pending_delete_;
   std::unique_ptr<char[]> scratch_;
   std::unique_ptr<DatagramMemory> datagrams_;
 };

@@ -1,11 +1,12 @@
-// session_ending.h: the ways in which a session or flow ends, also one that never began.
+// session_ending.h: why a session or flow ended, or was rejected.
+// Thread: any; values.
 #pragma once
 
 #include <cstdint>
 
 namespace spliceport {
 
-// What src/types.ts says of each.
+// src/types.ts documents each.
 enum class SessionEnding : uint8_t {
   kFin,
   kClientReset,

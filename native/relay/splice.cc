@@ -19,24 +19,24 @@ Io Splice(int from, int to, size_t count) {
 }  // namespace
 
 Io FillPipe(int socket, Pipe& pipe) {
-  const Io io = Splice(socket, pipe.write_end.get(), pipe.capacity_bytes);
-  pipe.buffered_bytes += io.count;
+  const Io io = Splice(socket, pipe.write_end_.get(), pipe.capacity_bytes_);
+  pipe.buffered_bytes_ += io.count;
   return io;
 }
 
 Io EmptyPipe(Pipe& pipe, int socket) {
-  const Io io = Splice(pipe.read_end.get(), socket, pipe.buffered_bytes);
-  pipe.buffered_bytes -= io.count;
+  const Io io = Splice(pipe.read_end_.get(), socket, pipe.buffered_bytes_);
+  pipe.buffered_bytes_ -= io.count;
   return io;
 }
 
 bool ReadPipe(Pipe& pipe, std::span<char> bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = read(pipe.read_end.get(), bytes.data(), bytes.size());
+    const ssize_t count = read(pipe.read_end_.get(), bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return false;
     bytes = bytes.subspan(static_cast<size_t>(count));
-    pipe.buffered_bytes -= static_cast<size_t>(count);
+    pipe.buffered_bytes_ -= static_cast<size_t>(count);
   }
   return true;
 }

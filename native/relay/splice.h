@@ -1,7 +1,8 @@
-// splice.h: move bytes socket -> pipe -> socket without copying them through user space.
-// Owns:   nothing. Borrows a socket and a Pipe, whose buffered_bytes it keeps right.
-// Kernel: splice(2). EAGAIN from FillPipe means "socket empty" or "pipe full"; Pipe::buffered_bytes tells which.
-//         Not for datagrams, whose boundaries a pipe does not keep: see udp_batch.h.
+// splice.h: moves bytes socket -> pipe -> socket without copying them through user space.
+// Owns:   nothing. Borrows a socket and a Pipe, whose buffered_bytes it updates.
+// Thread: the worker's.
+// Kernel: splice(2). EAGAIN from FillPipe means "socket empty" or "pipe full"; buffered_bytes tells
+//         which. Not for datagrams, whose boundaries a pipe does not keep: see udp_batch.h.
 #pragma once
 
 #include "net/socket.h"
@@ -11,7 +12,7 @@ namespace spliceport {
 
 Io FillPipe(int socket, Pipe& pipe);
 Io EmptyPipe(Pipe& pipe, int socket);
-// Copies out all that is in the pipe, which is as much as `bytes` has room for; whether it could.
+// Copies everything out of the pipe; `bytes` has exactly that size. False if a read fails.
 bool ReadPipe(Pipe& pipe, std::span<char> bytes);
 
 }  // namespace spliceport

@@ -4,7 +4,7 @@ namespace spliceport {
 
 bool AddressCheck::IsGone(const NetnsPtr& netns, const Address& address) {
   const Address host = address.Unmapped().WithoutPort();
-  // Of what belongs to one link the kernel says nothing without the link.
+  // The kernel does not answer for a link-local address without its link.
   const bool is_of_a_link = host.is_v6() && IN6_IS_ADDR_LINKLOCAL(&host.v6());
   if (is_of_a_link || host.is_unspecified()) return false;
   for (const Known& known : known_) {

@@ -1,7 +1,8 @@
-// address_check.h: which addresses a namespace still has, asked of the kernel once for each.
-// Owns:   what it was told; it is made for one look and thrown away, since addresses come and go.
-// Thread: the worker's, which ends up in the last namespace that it asked.
-// Fails:  never: an address that the kernel says nothing of counts as there, so that no session ends for want of an answer.
+// address_check.h: which addresses a namespace still has. Asks the kernel once for each.
+// Owns:   the answers. Made for one look and thrown away, since addresses come and go.
+// Thread: the worker's, which is then in the last namespace that was asked.
+// Fails:  never. An address that the kernel gives no answer for counts as present, so that no
+//         session ends because of a lack of an answer.
 #pragma once
 
 #include <vector>
@@ -15,7 +16,8 @@ namespace spliceport {
 class AddressCheck {
  public:
   explicit AddressCheck(NetnsCursor& cursor) : cursor_(cursor) {}
-  // Whether a socket of `netns` with this address can neither send nor receive any more. The port does not matter.
+  // Whether a socket of `netns` with this address can no longer send or receive. The port is
+  // ignored.
   bool IsGone(const NetnsPtr& netns, const Address& address);
 
  private:

@@ -12,7 +12,7 @@ constexpr int64_t kAcknowledgeMicros = 120'000'000;
 
 }  // namespace
 
-void ClientLease::LetGoOfSource() { registry_.LetGoOfSource(holding_); }
+void ClientLease::ReleaseSource() { registry_.ReleaseSource(holding_); }
 
 ClientLease::~ClientLease() {
   registry_.Release(holding_);

@@ -1,6 +1,6 @@
-// client_routes.h: a worker's share in the engine's routes to live clients.
-// Owns:   sockets whose sessions have ended before the server had acknowledged everything.
-// Thread: the worker's; destroyed after it.
+// client_routes.h: a worker's share of the engine's routes to live clients.
+// Owns:   sockets whose sessions have ended before the server has acknowledged everything.
+// Thread: the worker's; destroyed after the worker has stopped.
 // Fails:  as RouteRegistry::Acquire.
 #pragma once
 
@@ -14,7 +14,8 @@ namespace spliceport {
 
 class ClientRoutes;
 
-// While it lives, what the server sends to the client's address comes to this namespace.
+// As long as it exists, what the server sends to the client's address is delivered to this
+// namespace.
 class ClientLease {
  public:
   ClientLease(RouteRegistry& registry, ClientRoutes& owner, const RouteHolding& holding,
@@ -23,12 +24,13 @@ class ClientLease {
   ~ClientLease();
   ClientLease(const ClientLease&) = delete;
   ClientLease& operator=(const ClientLease&) = delete;
-  // Who looks after what it leaves; null while its session moves between workers, where nobody can.
-  void BelongTo(ClientRoutes* owner) { owner_ = owner; }
-  // Where the client is led: of its own family, as the forward's target need not be.
+  // Whose timer removes the route later; null while its session moves between workers.
+  void AttachTo(ClientRoutes* owner) { owner_ = owner; }
+  // The address that the client is led to. It has the client's family; the forward's target may
+  // not.
   const Address& server() const { return server_; }
-  // For a flow that is about to move: others may have the route's source changed.
-  void LetGoOfSource();
+  // For a flow that is about to move: others may change the route's source.
+  void ReleaseSource();
 
  private:
   RouteRegistry& registry_;
@@ -45,13 +47,14 @@ class ClientRoutes final : private Timer {
 
   // As RouteRegistry::CounterpartOf.
   Result<Address> CounterpartOf(const NetnsPtr& netns, const Address& target);
-  // For a connection of `client` to `target`, both IPv4 or both IPv6. The calling thread is in the namespace.
+  // For a connection of `client` to `target`, both IPv4 or both IPv6. The calling thread is in the
+  // namespace.
   Result<ClientLeasePtr> Acquire(const NetnsPtr& netns, Protocol protocol, const Address& client,
                                  const Address& target);
-  // Closes the socket when the server has acknowledged all, or does not for long.
+  // Closes the socket when the server has acknowledged everything, or nothing for two minutes.
   void KeepUntilAcknowledged(UniqueFd socket, ClientLeasePtr lease);
   // The namespaces' addresses may have changed.
-  void DoubtAll() { registry_.DoubtAll(); }
+  void MarkAllStale() { registry_.MarkAllStale(); }
 
  private:
   friend class ClientLease;

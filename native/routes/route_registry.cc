@@ -1,18 +1,22 @@
 // Theory of operation
 //
-//   what      A transparent socket in the container's namespace is bound to the client's address and port. What the
-//             server sends there must come back to it, and nothing else may change. So a rule sends what leaves from the
-//             server's port through a table of ours, which has a `local` route to each live client and nothing more: all
-//             that is not for a live client falls through to the namespace's own rules.
-//   counting  A connection holds its client's route and its port's rule. When the last one goes they linger for
-//             kLingerMicros, so that a client which comes back costs no call, and then go in batches, routes before
-//             rules: wherever there is a route there is a rule of the same table.
-//   source    A server on UDP that is bound to every address lets the route say which it answers from. A client with flows
-//             to two addresses of a namespace would need two routes: the second goes the ordinary way.
-//   families  A client of another family than its target's is led to the address of its own that the same interface has. The
-//             list of addresses is read again after kLingerMicros: an address that is new cannot be used for a second or two.
-//   near      A client on a network that the namespace is on may be spoken to directly as well, and keeps the way there is.
-//             The answer to that question lingers as a route does.
+//   what      A transparent socket in the container's namespace is bound to the client's address
+//             and port. What the server sends there must come back to it, and nothing else may
+//             change. So a rule looks up packets from the server's port in a table of ours, which
+//             has only a `local` route to each live client. All other packets fall through to the
+//             namespace's own rules.
+//   counting  A connection holds its client's route and its port's rule. Without holders they
+//             linger for kLingerMicros, so that a client which comes back costs no call. Then they
+//             are removed in batches, routes before rules: wherever there is a route there is a
+//             rule of the same table.
+//   source    A UDP server that is bound to every address answers from the source address of the
+//             route. A client with flows to two addresses of a namespace would need two routes: the
+//             second flow is not transparent.
+//   families  A client of another family than its target's is led to the address of its own family
+//             at the same interface. The list of addresses is read again after kLingerMicros, so a
+//             new address cannot be used for a second or two.
+//   near      A client on a network of the namespace may also be a peer of its own, so its route is
+//             left alone. The answer to that question lingers as a route does.
 //   tables    Each engine has a table of its own in each namespace: route_tables.h.
 
 #include "routes/route_registry.h"
@@ -30,8 +34,8 @@ namespace spliceport {
 
 namespace {
 
-// Removals at once: some hundreds of microseconds.
-constexpr size_t kMostRemovals = 256;
+// Removals per call: some hundreds of microseconds.
+constexpr size_t kMaxRemovals = 256;
 constexpr int64_t kNextRemovalMicros = 1'000;
 // A namespace that refuses is not asked again for this long.
 constexpr int64_t kRefusalMicros = 10'000'000;
@@ -51,13 +55,13 @@ struct Counted {
   uint32_t holders = 0;
   int64_t idle_since = 0;
   bool listed_as_idle = false;
-  // Perhaps the kernel does not have it: it is asked for again with the next holder.
-  bool doubtful = false;
+  // The kernel may not have it any more: it is added again with the next holder.
+  bool stale = false;
 };
 
 struct CountedRoute : Counted {
   LocalRoute value;
-  // Holders whose server may leave the choice of the source to the route.
+  // Holders whose server may leave the choice of its source address to the route.
   uint32_t source_holders = 0;
   Reach reach = Reach::kBeyond;
 };
@@ -66,7 +70,11 @@ struct CountedRule : Counted {
   SourceRule value;
 };
 
-// The part of one namespace.
+// The routes and rules of one namespace.
+//
+// Pointers into routes_ and rules_ (RouteHolding, idle_routes_, idle_rules_) stay valid because an
+// unordered_map does not move its elements, and because only RemoveIdle erases one: without
+// holders, and after it has left the list of idle ones, where listed_as_idle keeps it at most once.
 class NamespaceRoutes {
  public:
   explicit NamespaceRoutes(NetnsPtr netns) : netns_(std::move(netns)) {}
@@ -88,11 +96,11 @@ class NamespaceRoutes {
   Result<Address> CounterpartOf(const Address& target);
   Result<RouteHolding> Acquire(Protocol protocol, const Address& client, const Address& target);
   void Release(const RouteHolding& holding);
-  // Of what has been idle since `since` or longer; whether some of that is left.
+  // Removes some of what has been idle since `since` or longer. True if some of that is left.
   bool RemoveIdle(int64_t since);
-  // Whether time alone will change something.
+  // Whether something will have to be done later.
   bool waits() const { return !idle_routes_.empty() || !idle_rules_.empty() || refuses(); }
-  void DoubtAll();
+  void MarkAllStale();
 
  private:
   SysError Refuse(SysError error);
@@ -122,7 +130,7 @@ Result<void> NamespaceRoutes::Open() {
   if (!socket.ok()) return Refuse(socket.error());
   auto claim = ClaimTable();
   if (!claim.ok()) return Refuse(claim.error());
-  const auto cleared = ClearTheDead(socket.value(), claim.value().table);
+  const auto cleared = RemoveLeftovers(socket.value(), claim.value().table);
   if (!cleared.ok()) return Refuse(cleared.error());
   claim_ = std::move(claim.value());
   socket_ = std::move(socket.value());
@@ -131,7 +139,7 @@ Result<void> NamespaceRoutes::Open() {
 
 SysError NamespaceRoutes::Refuse(SysError error) {
   refusal_ = error;
-  // What has run out now may be there for the next.
+  // Resources that have run out may be available for the next client.
   refused_until_ = IsExhaustion(-error.code) ? 0 : NowMicros() + kRefusalMicros;
   return error;
 }
@@ -171,7 +179,7 @@ Result<RouteHolding> NamespaceRoutes::Acquire(Protocol protocol, const Address& 
   const RouteHolding holding{this, route.value(), &rule, holds_source};
   if (batch.size() == 0) return holding;
   const auto committed = socket_->Commit(batch);
-  route.value()->doubtful = rule.doubtful = !committed.ok();
+  route.value()->stale = rule.stale = !committed.ok();
   if (committed.ok()) return holding;
   Release(holding);
   const int error = committed.error().code;
@@ -186,7 +194,7 @@ Result<CountedRoute*> NamespaceRoutes::RouteTo(const Address& client, const Addr
   if (is_new) {
     route.value = {client, source, claim_.table};
     auto reach = socket_->ReachOf(client);
-    // Not known is not near: what refuses now refuses the route as well.
+    // If the question fails, adding the route will too.
     route.reach = reach.ok() ? reach.value() : Reach::kBeyond;
     MakeIdle(route, idle_routes_, NowMicros());
     if (route.reach == Reach::kBeyond) batch.Put(route.value);
@@ -194,14 +202,15 @@ Result<CountedRoute*> NamespaceRoutes::RouteTo(const Address& client, const Addr
   if (route.reach != Reach::kBeyond) return SysError{-EHOSTUNREACH, "connect"};
   if (is_new) return &route;
   if (route.value.source == source) {
-    if (route.doubtful) batch.Put(route.value);
+    if (route.stale) batch.Put(route.value);
     return &route;
   }
   if (route.source_holders == 0)
     route.value.source = source;
   else if (wants_source)
     return SysError{-EADDRNOTAVAIL, "connect"};
-  // Also where it stays as it was: the kernel drops routes whose source is no longer an address of the namespace.
+  // Also where it stays as it was: the kernel drops routes whose source is no longer an address of
+  // the namespace.
   batch.Put(route.value);
   return &route;
 }
@@ -209,14 +218,14 @@ Result<CountedRoute*> NamespaceRoutes::RouteTo(const Address& client, const Addr
 CountedRule& NamespaceRoutes::RuleFor(const SourceRule& wanted, RouteBatch& batch) {
   const auto [found, is_new] = rules_.try_emplace(KeyOf(wanted));
   if (is_new) found->second.value = wanted;
-  if (is_new || found->second.doubtful) batch.Add(wanted);
+  if (is_new || found->second.stale) batch.Add(wanted);
   return found->second;
 }
 
-void NamespaceRoutes::DoubtAll() {
+void NamespaceRoutes::MarkAllStale() {
   addresses_read_ = 0;
   for (auto& [client, route] : routes_)
-    route.doubtful = true;
+    route.stale = true;
 }
 
 void NamespaceRoutes::Release(const RouteHolding& holding) {
@@ -241,9 +250,9 @@ void NamespaceRoutes::MakeIdle(T& counted, std::deque<T*>& idle, int64_t now) {
 bool NamespaceRoutes::RemoveIdle(int64_t since) {
   RouteBatch batch;
   bool more = false;
-  // One that was used since it was listed is listed again, or is in use.
+  // One that has been used since is idle for a shorter time now, or in use.
   const auto sweep = [&](auto& idle, auto&& remove) {
-    for (size_t left = std::min(idle.size(), kMostRemovals); left > 0; --left) {
+    for (size_t left = std::min(idle.size(), kMaxRemovals); left > 0; --left) {
       auto* counted = idle.front();
       idle.pop_front();
       counted->listed_as_idle = false;
@@ -269,13 +278,13 @@ bool NamespaceRoutes::RemoveIdle(int64_t since) {
       rules_.erase(KeyOf(value));
     });
   }
-  if (batch.size() > 0) (void)socket_->Commit(batch).ok();
+  if (batch.size() > 0) socket_->Commit(batch).Ignore();
   return more;
 }
 
 RouteRegistry::RouteRegistry() = default;
 
-// Nobody holds anything any more.
+// There are no holders any more.
 RouteRegistry::~RouteRegistry() = default;
 
 Result<NamespaceRoutes*> RouteRegistry::RoutesIn(const NetnsPtr& netns) {
@@ -312,7 +321,7 @@ void RouteRegistry::Release(const RouteHolding& holding) {
   holding.routes->Release(holding);
 }
 
-void RouteRegistry::LetGoOfSource(RouteHolding& holding) {
+void RouteRegistry::ReleaseSource(RouteHolding& holding) {
   const std::lock_guard lock(mutex_);
   if (std::exchange(holding.holds_source, false)) --holding.route->source_holders;
 }
@@ -338,10 +347,10 @@ void RouteRegistry::RemoveIdle() {
   std::erase_if(namespaces_, [](const auto& routes) { return routes->size() == 0; });
 }
 
-void RouteRegistry::DoubtAll() {
+void RouteRegistry::MarkAllStale() {
   const std::lock_guard lock(mutex_);
   for (const auto& routes : namespaces_)
-    routes->DoubtAll();
+    routes->MarkAllStale();
 }
 
 size_t RouteRegistry::size() {

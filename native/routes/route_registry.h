@@ -1,10 +1,14 @@
-// route_registry.h: the routes and rules that an engine has in the containers' namespaces, so that sockets there may bear
-//                   the addresses of live clients: for each client a counted host route, for each port of a server a
-//                   counted rule, in a table of the engine's own.
-// Owns:   per namespace in use a netlink socket and the claim to a table; both are let go of when the last client is.
-// Thread: any; locked. The lock is held over calls to the kernel, which has one lock for all routes itself.
-// Fails:  SysError with EHOSTUNREACH for a client that the namespace itself can reach, EADDRNOTAVAIL for one with flows
-//         to another address of it, and what the kernel says where it refuses. Theory of operation: route_registry.cc.
+// route_registry.h: an engine's routes and rules in the containers' namespaces, so that sockets
+//                   there may have the addresses of live clients: a counted host route for each
+//                   client, a counted rule for each port of a server, in a table of the engine's
+//                   own.
+// Owns:   for each namespace in use a netlink socket and the claim to a table, until its last
+//         client is gone.
+// Thread: any; locked. The lock is held during calls to the kernel, which has one lock for all
+//         routes.
+// Fails:  SysError with EHOSTUNREACH for a client that the namespace can reach itself,
+//         EADDRNOTAVAIL for one with flows to another address of it, and whatever the kernel
+//         refuses with. The theory of operation is at the top of route_registry.cc.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +26,13 @@ class NamespaceRoutes;
 struct CountedRoute;
 struct CountedRule;
 
-// What one connection holds.
+// What one connection holds. The pointers stay valid until Release: an entry with holders is not
+// removed, and the tables that they are in do not move their entries.
 struct RouteHolding {
   NamespaceRoutes* routes = nullptr;
   CountedRoute* route = nullptr;
   CountedRule* rule = nullptr;
-  // Its server may leave the choice of the source to the route.
+  // The server may leave the choice of its source address to the route.
   bool holds_source = false;
 };
 
@@ -38,22 +43,24 @@ class RouteRegistry {
   RouteRegistry(const RouteRegistry&) = delete;
   RouteRegistry& operator=(const RouteRegistry&) = delete;
 
-  // The address of the other family at the interface that has `target`, with its port; EAFNOSUPPORT when there is none.
-  // What is said may be kLingerMicros old. The calling thread is in the namespace.
+  // The address of the other family at the interface that has `target`, with its port; EAFNOSUPPORT
+  // if there is none. It may be kLingerMicros out of date. The calling thread is in the namespace.
   Result<Address> CounterpartOf(const NetnsPtr& netns, const Address& target);
-  // For a connection of `client` to `target`, both IPv4 or both IPv6. The calling thread is in the namespace.
+  // For a connection of `client` to `target`, both IPv4 or both IPv6. The calling thread is in the
+  // namespace.
   Result<RouteHolding> Acquire(const NetnsPtr& netns, Protocol protocol, const Address& client,
                                const Address& target);
   void Release(const RouteHolding& holding);
-  // For a flow that is about to move: others may have the route's source changed.
-  void LetGoOfSource(RouteHolding& holding);
-  // Takes away some of what nobody has held for kLingerMicros; when there is more to do, 0 for never.
+  // For a flow that is about to move: others may change the route's source.
+  void ReleaseSource(RouteHolding& holding);
+  // Removes some of what has had no holder for kLingerMicros. Returns when to call it again; 0:
+  // never.
   int64_t Sweep(int64_t now);
-  // The same for all that nobody holds, at once.
+  // The same for everything without a holder, at once.
   void RemoveIdle();
   // The namespaces' addresses may have changed: the kernel drops routes with a source that is gone.
-  void DoubtAll();
-  // The routes and rules there are, those that linger among them.
+  void MarkAllStale();
+  // The number of routes and rules, including those that linger.
   size_t size();
 
   static constexpr int64_t kLingerMicros = 1'000'000;

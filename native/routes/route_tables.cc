@@ -1,18 +1,22 @@
 // Theory of operation
 //
-//   tables   Several forwarders may serve one namespace at the same time, and none may disturb another; but what one leaves
-//            behind that was killed must not stay for ever. So each engine that is at work in a namespace has a table of
-//            its own there, whose number it has claimed. Rules with this project's mark that lead to a table which nobody
-//            claims are what a dead process has left: whoever gets hold of the claim takes them away, with the table's
-//            routes. Rules lead there, because wherever there is such a route there is a rule for its table.
-//   claims   A claim must be exclusive, end with its process however that ends, and be out of reach for whoever may not
-//            change routes: else any program in the container could keep tables from us. A name or a lock would be
-//            anybody's in the namespace. So it is a connection that no packet has made (TCP_REPAIR, which takes
-//            CAP_NET_ADMIN), from an address that is nobody's. The kernel gives the same two ends to one socket alone. To
-//            connect from a foreign address takes CAP_NET_ADMIN or CAP_NET_RAW over the namespace (IP_TRANSPARENT in
-//            ip(7)). Anybody may be bound to one (IP_FREEBIND), but that does not stop a socket in repair. Nothing is sent
-//            when it is closed either.
-//   numbers  The first that is free: the kernel keeps a table, although empty, for as long as the namespace lives.
+//   tables   Several forwarders may serve one namespace at the same time, and must not disturb each
+//            other. But what a killed one leaves behind must not stay for ever. So each engine that
+//            is active in a namespace claims a table of its own there. Rules with this project's
+//            mark that lead to a table which nobody claims were left by a dead process. Whoever
+//            gets that claim removes them, with the table's routes. The rules show which tables to
+//            look at, because wherever there is such a route there is a rule for its table.
+//   claims   A claim must be exclusive, end with its process however that ends, and be out of reach
+//            of anyone who may not change routes. Otherwise any program in the container could keep
+//            tables from us, as it could with a name or a lock, which anyone in the namespace may
+//            take. So a claim is a connection that no packet has made (TCP_REPAIR, which requires
+//            CAP_NET_ADMIN), from an address that no host has. The kernel gives the same pair of
+//            ends to only one socket. To connect from a foreign address requires CAP_NET_ADMIN or
+//            CAP_NET_RAW over the namespace (IP_TRANSPARENT in ip(7)). Anyone may bind to one
+//            (IP_FREEBIND), but that does not stop a socket in repair mode. Closing it sends
+//            nothing either.
+//   numbers  The first free one: the kernel keeps a table, even if empty, as long as the namespace
+//            exists.
 
 #include "routes/route_tables.h"
 
@@ -35,7 +39,7 @@ constexpr uint32_t kTables = 1'024;
 
 bool IsOurs(uint32_t table) { return table - kFirstTable < kTables; }
 
-// RFC 7600: for those who have no address. Nothing is ever sent to it.
+// RFC 7600: for hosts without an address. Nothing is ever sent to it.
 constexpr const char* kNobody = "192.0.0.8";
 constexpr uint16_t kClaimPort = 0x7370;
 
@@ -57,7 +61,7 @@ Result<UniqueFd> Claim(uint32_t table) {
   return connected.error();
 }
 
-// Takes away all of a table that the caller has claimed.
+// Removes everything in a table that the caller has claimed.
 Result<void> Clear(RouteSocket& socket, uint32_t table, const std::vector<SourceRule>& rules) {
   auto routes = socket.Routes(table);
   if (!routes.ok()) return routes.error();
@@ -72,7 +76,7 @@ Result<void> Clear(RouteSocket& socket, uint32_t table, const std::vector<Source
 
 }  // namespace
 
-Result<void> ClearTheDead(RouteSocket& socket, uint32_t own_table) {
+Result<void> RemoveLeftovers(RouteSocket& socket, uint32_t own_table) {
   auto rules = socket.Rules();
   if (!rules.ok()) return rules.error();
   std::vector<uint32_t> tables;
@@ -101,7 +105,8 @@ Result<TableClaim> ClaimTable() {
 Result<void> PrepareRoutes() {
   auto socket = RouteSocket::Open();
   if (!socket.ok()) return socket.error();
-  // Removals of what is not there: whoever may not add is refused, and so is all of it where the kernel has no rules.
+  // Removes what does not exist: that fails if the caller may not add either, or if the kernel does
+  // not support rules.
   RouteBatch batch;
   batch.Remove(SourceRule{false, Protocol::kTcp, 1, kFirstTable + kTables});
   batch.Remove(LocalRoute{*Address::Parse("192.0.2.1", 0), {}, kFirstTable + kTables});
@@ -109,7 +114,7 @@ Result<void> PrepareRoutes() {
   if (!allowed.ok()) return allowed;
   auto claim = ClaimTable();
   if (!claim.ok()) return claim.error();
-  return ClearTheDead(socket.value(), claim.value().table);
+  return RemoveLeftovers(socket.value(), claim.value().table);
 }
 
 }  // namespace spliceport

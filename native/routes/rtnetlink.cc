@@ -5,22 +5,18 @@
 #include <algorithm>
 #include <cstring>
 
-#ifndef NETLINK_CAP_ACK
-#define NETLINK_CAP_ACK 10
-#endif
-#ifndef RTM_F_FIB_MATCH
-#define RTM_F_FIB_MATCH 0x2000
-#endif
+#include "base/linux_compat.h"
 
 namespace spliceport {
 
 namespace {
 
-// Right behind the rule of the kernel's own local table: all that is sent is to reach the live clients' routes before any
-// other rule of the namespace.
+// Directly after the rule for the kernel's own local table, so that packets reach the live clients'
+// routes before any other rule of the namespace.
 constexpr uint32_t kRulePriority = 1;
-// Requests per sendmsg: their answers, an error each at worst, fit into the socket's receive buffer.
-constexpr size_t kMostPerSend = 128;
+// Requests per sendmsg: their answers, at worst an error for each, fit into the socket's receive
+// buffer.
+constexpr size_t kMaxPerSend = 128;
 constexpr size_t kAnswerBytes = 32 << 10;
 
 uint8_t NumberOf(Protocol protocol) {
@@ -41,7 +37,7 @@ Reach ReachFrom(const rtmsg& route, const RouteAttributes& attributes) {
     default:
       return Reach::kBeyond;
   }
-  // A default route without a gateway is a tunnel's.
+  // A default route without a gateway belongs to a tunnel.
   const bool has_gateway = attributes.Has(RTA_GATEWAY) || attributes.Has(RTA_VIA) ||
                            attributes.Has(RTA_MULTIPATH) || attributes.Has(RTA_NH_ID);
   return has_gateway || route.rtm_dst_len == 0 ? Reach::kBeyond : Reach::kNear;
@@ -64,7 +60,7 @@ void RouteBatch::Begin(uint16_t type, uint16_t flags) {
   bytes_.insert(bytes_.end(), begin, begin + NLMSG_HDRLEN);
 }
 
-// Appends to the message begun last.
+// Appends to the last message.
 void RouteBatch::Body(const void* body, size_t size) {
   const auto* begin = static_cast<const char*>(body);
   bytes_.insert(bytes_.end(), begin, begin + size);
@@ -134,7 +130,8 @@ Result<RouteSocket> RouteSocket::Open() {
   UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   if (!fd.valid()) return LastError("socket");
   const int on = 1;
-  // Short error messages, and dumps of the one table that is asked for; without them all works the same, at more cost.
+  // Short error messages, and dumps of only the requested table. Without them everything works the
+  // same, at a higher cost.
   (void)setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
   return RouteSocket(std::move(fd));
 }
@@ -154,22 +151,23 @@ Result<size_t> RouteSocket::Read() {
     const ssize_t count = recvfrom(fd_.get(), answers_.data(), answers_.size(), 0,
                                    reinterpret_cast<sockaddr*>(&sender), &size);
     if (count < 0 && errno != EINTR) return LastError("recvfrom");
-    // The administrator of the namespace may write here as well; the kernel's number is 0.
+    // The namespace's administrator can send here too; the kernel has port 0.
     if (count >= 0 && sender.nl_pid == 0) return static_cast<size_t>(count);
   }
 }
 
 Result<void> RouteSocket::Commit(const RouteBatch& batch) {
   Result<void> outcome;
-  for (size_t first = 0; first < batch.size(); first += kMostPerSend) {
-    const size_t count = std::min(kMostPerSend, batch.size() - first);
+  for (size_t first = 0; first < batch.size(); first += kMaxPerSend) {
+    const size_t count = std::min(kMaxPerSend, batch.size() - first);
     const auto committed = CommitSome(batch, first, count);
     if (outcome.ok()) outcome = committed;
   }
   return outcome;
 }
 
-// The last one is acknowledged in any case, so that its answer is the last; the others speak up if they fail.
+// The last request is always acknowledged, so that its answer comes last. The others are answered
+// if they fail.
 Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size_t count) {
   const size_t begin = batch.starts_[first];
   const size_t end =
@@ -187,7 +185,7 @@ Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size
   }
   Result<void> outcome;
   const auto answered = Converse(bytes, [&](const nlmsghdr& head, const char* body, size_t size) {
-    // What was asked before, and not read for a failure, may be answered here.
+    // Answers to an earlier request that failed halfway may come here.
     if (head.nlmsg_type != NLMSG_ERROR || head.nlmsg_seq - before - 1 >= count) return true;
     const int error = ErrorIn(body, size);
     if (error != 0 && !WasSoAlready(error) && outcome.ok()) outcome = SysError{error, "rtnetlink"};

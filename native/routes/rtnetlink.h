@@ -1,9 +1,10 @@
-// rtnetlink.h: the routing table of one network namespace, as far as transparent forwarding changes it: rules that pick
-//              a table by protocol and source port, and host routes in such a table.
+// rtnetlink.h: the routing table of one network namespace, as far as transparent forwarding changes
+//              it: rules that select a table by protocol and source port, and host routes in such a
+//              table.
 // Owns:   its netlink socket, which keeps the namespace of the thread that opened it.
 // Thread: one at a time.
-// Kernel: rtnetlink(7). A request is carried out before sendmsg(2) returns, and its answer waits to be read: no call here
-//         waits for anything but the kernel's own lock. Rules by port need Linux 4.17.
+// Kernel: rtnetlink(7). A request is carried out before sendmsg(2) returns, and its answer waits to
+//         be read, so calls wait only for the kernel's own lock. Rules by port need Linux 4.17.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,7 @@
 
 namespace spliceport {
 
-// What is sent from `port` is looked up in `table`.
+// Packets from `port` are looked up in `table`.
 struct SourceRule {
   bool v6 = false;
   Protocol protocol = Protocol::kTcp;
@@ -26,10 +27,10 @@ struct SourceRule {
   uint32_t table = 0;
 };
 
-// What is sent to the address of `client` is delivered to this namespace itself.
+// Packets to the address of `client` are delivered to this namespace itself.
 struct LocalRoute {
   Address client;
-  // Where it is sent from, unless its socket says so; unspecified when only `client` and `table` matter.
+  // The source address, unless the socket has one; unspecified if only `client` and `table` matter.
   Address source;
   uint32_t table = 0;
 };
@@ -38,7 +39,7 @@ struct LocalRoute {
 struct InterfaceAddress {
   uint32_t interface = 0;
   Address address;
-  // Others reach it by this one: it has passed every check, is meant to last, and is not of one link alone.
+  // Others can use it: it has passed every check, is meant to last, and is not link-local.
   bool is_for_others = false;
 };
 
@@ -69,34 +70,35 @@ class RouteBatch {
 // How a namespace would reach an address.
 enum class Reach : uint8_t {
   kBeyond,  // By a gateway, by the default route, or not at all.
-  kNear,    // On a network that it is on.
-  kOwn,     // It is its own, or no host's.
+  kNear,    // On a network that the namespace is on.
+  kOwn,     // An address of the namespace itself, or of no host.
 };
 
 class RouteSocket {
  public:
   // In the calling thread's namespace.
   static Result<RouteSocket> Open();
-  // Of a socket that answers as the kernel does.
+  // For a socket that answers as the kernel does.
   explicit RouteSocket(UniqueFd fd);
 
-  // Carries out all, also after a failure; the first failure, but for what was so already.
+  // Carries out all requests, also after a failure. Returns the first failure, unless it means that
+  // a request changed nothing.
   Result<void> Commit(const RouteBatch& batch);
   Result<Reach> ReachOf(const Address& address);
-  // Those that bear this project's mark, of both families.
+  // Those with this project's mark, of both families.
   Result<std::vector<SourceRule>> Rules();
-  // Of both families, but for the loopback interface.
+  // Of both families, without the loopback interface.
   Result<std::vector<InterfaceAddress>> Addresses();
   // Of one table, with this project's mark.
   Result<std::vector<LocalRoute>> Routes(uint32_t table);
 
  private:
   Result<void> Send(const char* bytes, size_t size);
-  // The next bunch of messages; their number of bytes.
+  // Reads the next messages. Returns their number of bytes.
   Result<size_t> Read();
   template <typename Visit>
   Result<void> Converse(const std::vector<char>& bytes, Visit visit);
-  // Whether nothing changed meanwhile.
+  // False if something changed meanwhile.
   template <typename Visit>
   Result<bool> DumpOnce(bool v6, uint16_t type, Visit visit);
   template <typename Record, typename Parse>

@@ -9,8 +9,8 @@ namespace spliceport {
 
 namespace {
 
-// Where rules or routes change all the time, the caller may as well try again later.
-constexpr int kMostDumps = 8;
+// If rules or routes change all the time, the caller can try again later.
+constexpr int kMaxDumps = 8;
 static_assert(sizeof(rtmsg) == sizeof(fib_rule_hdr));
 
 template <size_t kTypes>
@@ -57,10 +57,11 @@ Result<bool> RouteSocket::DumpOnce(bool v6, uint16_t type, Visit visit) {
   return whole;
 }
 
-// What changes while it is told of may be told of twice or not at all, and the kernel says so; then it is asked again.
+// Entries that change during a dump may be listed twice or not at all. The kernel reports that, and
+// the dump is repeated.
 template <typename Record, typename Parse>
 Result<std::vector<Record>> RouteSocket::Dump(bool v6, uint16_t type, Parse parse) {
-  for (int attempt = 0; attempt < kMostDumps; ++attempt) {
+  for (int attempt = 0; attempt < kMaxDumps; ++attempt) {
     std::vector<Record> records;
     auto whole = DumpOnce(v6, type, [&](const char* body, size_t size) {
       std::optional<Record> record = parse(body, size);
@@ -72,7 +73,7 @@ Result<std::vector<Record>> RouteSocket::Dump(bool v6, uint16_t type, Parse pars
   return SysError{-EAGAIN, "rtnetlink"};
 }
 
-// Of both families. A kernel without IPv6 has nothing of it.
+// Of both families. A kernel without IPv6 lists none of that.
 template <typename Record, typename Parse>
 Result<std::vector<Record>> RouteSocket::DumpBoth(uint16_t type, Parse parse) {
   auto all = Dump<Record>(false, type,
@@ -108,7 +109,7 @@ Result<std::vector<InterfaceAddress>> RouteSocket::Addresses() {
         const AddressAttributes attributes(body + skip, size - skip);
         constexpr uint8_t kNotYetOrNotLong =
             IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TEMPORARY;
-        // Where a link has two ends, IFA_ADDRESS is the other one's.
+        // On a point-to-point link, IFA_ADDRESS is the address of the peer.
         const size_t type = attributes.Has(IFA_LOCAL) ? IFA_LOCAL : IFA_ADDRESS;
         return InterfaceAddress{
             head.ifa_index, AddressFrom(v6, attributes, type),

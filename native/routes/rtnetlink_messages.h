@@ -1,4 +1,6 @@
-// rtnetlink_messages.h: the form of what is said to the kernel and answered by it. Only for rtnetlink's own files.
+// rtnetlink_messages.h: the format of requests to the kernel and of its answers. Only for the files
+//                       of rtnetlink.h.
+// Thread: as RouteSocket.
 #pragma once
 
 #include <linux/fib_rules.h>
@@ -13,7 +15,8 @@
 
 namespace spliceport {
 
-// The mark of what this project has made, RTA_PROTOCOL and FRA_PROTOCOL; no routing daemon is registered with it.
+// Marks what this project has made, as RTA_PROTOCOL and FRA_PROTOCOL. No routing daemon is
+// registered with this number.
 inline constexpr uint8_t kMark = 115;
 
 // As linux/fib_rules.h has them since 4.17.
@@ -47,7 +50,7 @@ class Attributes {
     }
   }
   bool Has(size_t type) const { return values_[type].data() != nullptr; }
-  // Zero when it is absent or too short.
+  // Zero if it is absent or too short.
   template <typename T>
   T Get(size_t type) const {
     T value{};
@@ -62,7 +65,7 @@ using RouteAttributes = Attributes<RTA_MAX + 1>;
 using AddressAttributes = Attributes<IFA_MAX + 1>;
 using RuleAttributes = Attributes<kRuleSourcePorts + 1>;
 
-// Calls `visit` with each message and its body, until that gives false.
+// Calls `visit` with each message and its body, until that returns false.
 template <typename Visit>
 void ForEachMessage(const char* bytes, size_t size, Visit visit) {
   while (size >= sizeof(nlmsghdr)) {
@@ -83,7 +86,7 @@ inline int ErrorIn(const char* body, size_t size) {
   return error;
 }
 
-// Sends, and reads answers until `visit` has had the last and says false.
+// Sends, and reads answers until `visit` returns false after the last.
 template <typename Visit>
 Result<void> RouteSocket::Converse(const std::vector<char>& bytes, Visit visit) {
   auto sent = Send(bytes.data(), bytes.size());

@@ -1,10 +1,9 @@
 #include "routes/transparent.h"
 
 #include <netinet/in.h>
-#include <sched.h>
 
 #include "base/descriptor_budget.h"
-#include "base/thread.h"
+#include "net/setns.h"
 #include "routes/route_tables.h"
 
 namespace spliceport {
@@ -16,7 +15,8 @@ Result<void> MakeTransparent(int fd, bool v6) {
             : SetOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 }
 
-// Whether a host on a network may have this address. A load balancer can name any, and the container would get a route to it.
+// Whether a host on a network may have this address. A load balancer can name any address, and the
+// container would get a route to it.
 bool IsOfAHost(const Address& address) {
   if (address.is_v6())
     return !IN6_IS_ADDR_LOOPBACK(&address.v6()) && !IN6_IS_ADDR_MULTICAST(&address.v6());
@@ -29,7 +29,8 @@ bool IsOfAHost(const Address& address) {
 Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
   const auto transparent = MakeTransparent(fd, client.is_v6());
   if (!transparent.ok()) return transparent;
-  // A client may use one port for connections to several. On UDP nothing would tell two such flows apart.
+  // A client may use one port for several connections. Over UDP two such flows could not be
+  // distinguished.
   if (protocol == Protocol::kTcp) (void)SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (bind(fd, client.bytes(), client.size()) != 0) return LastError("bind");
   return {};
@@ -40,7 +41,7 @@ Result<void> BindTo(int fd, Protocol protocol, const Address& client) {
 Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns, Protocol protocol,
                                      const Address& client, const Address& target,
                                      Counterpart counterpart) {
-  if (!client.IsSomebody() || !IsOfAHost(client)) return SysError{-EHOSTUNREACH, "connect"};
+  if (!client.IsAnswerable() || !IsOfAHost(client)) return SysError{-EHOSTUNREACH, "connect"};
   Result<Address> server = target;
   if (client.is_v6() != target.is_v6()) {
     if (counterpart == Counterpart::kAvoided) return SysError{-EAFNOSUPPORT, "connect"};
@@ -62,8 +63,7 @@ Result<ClientSocket> ConnectAsClient(ClientRoutes& routes, const NetnsPtr& netns
 }
 
 Result<void> PrepareTransparency(int netns_fd) {
-  return OnOwnThread([netns_fd]() -> Result<void> {
-    if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) return LastError("setns");
+  return RunIn(netns_fd, []() -> Result<void> {
     auto opened = OpenStreamSocket(false);
     if (!opened.ok()) return opened.error();
     const auto transparent = MakeTransparent(opened.value().get(), false);

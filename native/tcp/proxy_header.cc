@@ -2,8 +2,8 @@
 
 namespace spliceport {
 
-ProxyReading TakeProxyHeader(Reactor& reactor, StreamEnd& client) {
-  const std::span<char> room = reactor.Scratch().first(kMostProxyHeaderBytes);
+ProxyReading ReceiveProxyHeader(Reactor& reactor, StreamEnd& client) {
+  const std::span<char> room = reactor.Scratch().first(kMaxProxyHeaderBytes);
   const Io seen = Peek(client.fd.get(), room);
   if (seen.would_block()) return {ProxyVerdict::kIncomplete, 0, {}};
   if (!seen.moved()) return {};

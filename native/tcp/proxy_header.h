@@ -1,7 +1,8 @@
-// proxy_header.h: how the PROXY header of a connection is taken from its stream.
-// Owns:   nothing. Borrows the client's socket. Thread: the worker that owns the session.
-// Fails:  kMalformed, also when the stream ends or dies before its header is whole.
-// Kernel: MSG_PEEK in recv(2): what is behind the header stays in the socket for the pump.
+// proxy_header.h: receives the PROXY header of a connection.
+// Owns:   nothing. Borrows the client's socket.
+// Thread: the worker that owns the session.
+// Fails:  kMalformed, also if the stream ends or dies before its header is complete.
+// Kernel: MSG_PEEK in recv(2): what follows the header stays in the socket for the pump.
 #pragma once
 
 #include "proxy/proxy_protocol.h"
@@ -9,7 +10,7 @@
 
 namespace spliceport {
 
-// kIncomplete: an edge on the socket goes on.
-ProxyReading TakeProxyHeader(Reactor& reactor, StreamEnd& client);
+// kIncomplete: call it again after an edge on the socket.
+ProxyReading ReceiveProxyHeader(Reactor& reactor, StreamEnd& client);
 
 }  // namespace spliceport

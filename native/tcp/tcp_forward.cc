@@ -9,58 +9,53 @@ namespace spliceport {
 
 namespace {
 
-constexpr int kMostAcceptsPerWake = 256;
-// From this many on in one wake, all workers take some.
-constexpr int kCrowd = 64;
-// Wakes' worth of clients that are still taken in when a forward is to drain: more than any backlog holds.
-constexpr int kMostDrainWakes = 1'024;
+constexpr int kMaxAcceptsPerWake = 256;
+// From this many clients in one wake on, all workers accept some.
+constexpr int kBacklogToShare = 64;
+// Batches of clients that a forward which drains still accepts: more than any backlog holds.
+constexpr int kMaxDrainWakes = 1'024;
 
 }  // namespace
 
-TcpForward::TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& parts,
-                       const ForwardConfig& config, ForwardCounters& counters)
+TcpForward::TcpForward(Reactor& reactor, ForwardHost& host, ForwardConfig config,
+                       ForwardCounters& counters)
     : reactor_(reactor),
-      owner_(owner),
-      parts_(parts),
+      host_(host),
       counters_(counters),
-      id_(config.id),
-      limits_(config.limits),
-      accept_proxy_(config.accept_proxy),
-      admission_(config.admission),
-      session_log_(config.session_log),
-      source_address_(config.source_address),
-      accepts_(config.accepts),
-      listener_(config.host_socket),
-      target_(config.target) {}
+      listener_(std::move(config.host_socket)),
+      target_(std::move(config.target)),
+      config_(std::move(config)) {}
 
 Result<void> TcpForward::Start() {
-  if (!accepts_) return {};
+  if (!config_.accepts) return {};
   return Watch();
 }
 
-// Level-triggered: what a wake leaves in the queue wakes again. Exclusive: a client wakes one worker, not all.
+// Level-triggered: clients left in the queue wake a worker again. Exclusive: a client wakes one
+// worker.
 Result<void> TcpForward::Watch() {
   return reactor_.epoll.Add(listener_->get(), EPOLLIN | EPOLLEXCLUSIVE, *this);
 }
 
-// Asks for one more client only after a wake that found as many as it asked for, so that a single client costs a
-// single accept4 and a crowd is taken in few wakes. Large crowds are shared among all workers, lest the queue overflow.
+// Asks for more clients only after a wake that found as many as it asked for, so a single client
+// costs a single accept4, and a crowd is accepted in few wakes. All workers share a long backlog,
+// to avoid that the queue overflows.
 void TcpForward::OnEvents(uint32_t /*events*/) {
   if (!listener_ || armed()) return;
-  const int accepted = AcceptSome(accepts_per_wake_);
+  const int accepted = AcceptUpTo(accepts_per_wake_);
   accepts_per_wake_ = accepted == accepts_per_wake_
-                          ? std::min(accepts_per_wake_ * 2, kMostAcceptsPerWake)
+                          ? std::min(accepts_per_wake_ * 2, kMaxAcceptsPerWake)
                           : std::max(accepted, 1);
-  if (accepted >= kCrowd) parts_.ShareCrowd(id_);
+  if (accepted >= kBacklogToShare) host_.ShareBacklog(config_.id);
 }
 
-void TcpForward::TakeSome() {
-  if (listener_ && !armed()) AcceptSome(kMostAcceptsPerWake);
+void TcpForward::AcceptBatch() {
+  if (listener_ && !armed()) AcceptUpTo(kMaxAcceptsPerWake);
 }
 
-int TcpForward::AcceptSome(int most) {
+int TcpForward::AcceptUpTo(int max) {
   DescriptorBudget& descriptors = DescriptorBudget::OfProcess();
-  for (int accepted = 0; accepted < most; ++accepted) {
+  for (int accepted = 0; accepted < max; ++accepted) {
     if (!descriptors.MayAccept()) {
       PauseAccepting();
       return accepted;
@@ -70,30 +65,30 @@ int TcpForward::AcceptSome(int most) {
     const Io io = Accept(listener_->get(), connection, client);
     if (io.would_block()) return accepted;
     if (io.error != 0) {
-      if (GoesOnAfter(io.error)) continue;
+      if (ContinuesAfter(io.error)) continue;
       return accepted;
     }
     backoff_.Reset();
     descriptors.NoteAccepted(connection.get());
-    if (const auto refusal = RefusalOf(client)) {
-      Refuse(connection.get(), client, *refusal);
+    if (const auto rejection = AcceptClient(client)) {
+      Reject(connection.get(), client, *rejection);
       continue;
     }
     auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
     TcpSession& started = *session;
     started.retargets = retargets_;
     Insert(std::move(session));
-    counters_.sessions_opened.Add();
+    counters_.sessions_total.Add();
     started.Start();
     if (armed()) return accepted + 1;
   }
-  return most;
+  return max;
 }
 
-// What is wrong with one connection (ECONNABORTED and the like) is over with it. All else would come again at once, and may
-// last: accept(2) is forbidden here, or another owner has shut the listener down.
-bool TcpForward::GoesOnAfter(int error) {
-  if (IsPeersFault(error) && !backoff_.FailsTooOften()) return true;
+// A failure of one connection, such as ECONNABORTED, is over with it. Any other would recur at
+// once, and may last: accept(2) is forbidden, or another owner of the listener has shut it down.
+bool TcpForward::ContinuesAfter(int error) {
+  if (IsPeerError(error) && !backoff_.FailsTooOften()) return true;
   if (IsExhaustion(error)) {
     PauseAccepting();
   } else {
@@ -102,51 +97,51 @@ bool TcpForward::GoesOnAfter(int error) {
   return false;
 }
 
-std::optional<SessionEnding> TcpForward::RefusalOf(const Address& client) {
-  if (accept_proxy_) {
-    if (!accept_proxy_->sources.Contains(client)) {
+std::optional<SessionEnding> TcpForward::AcceptClient(const Address& client) {
+  if (config_.trusted_proxies) {
+    if (!config_.trusted_proxies->sources.Contains(client)) {
       counters_.proxy_sources_untrusted.Add();
       return SessionEnding::kProxyUntrusted;
     }
-    // Who the client is, its session learns from the header.
-  } else if (!Permits(client)) {
+    // The session reads the client's address from the header, and checks it then.
+  } else if (!IsAllowed(client)) {
     return SessionEnding::kDenied;
   }
-  if (!admission_) return {};
-  return admission_->Enter(NowMicros(), counters_);
+  if (!config_.admission) return {};
+  return config_.admission->TryEnter(NowMicros(), counters_);
 }
 
-void TcpForward::Refuse(int fd, const Address& client, SessionEnding why) {
+void TcpForward::Reject(int fd, const Address& client, SessionEnding why) {
   ResetOnClose(fd);
-  if (!session_log_) return;
-  reactor_.Tell(session_log_.get(),
-                {.forward_id = id_,
-                 .protocol = Protocol::kTcp,
-                 .ending = why,
-                 .client = client.Unmapped(),
-                 .target = target_->address},
-                counters_);
+  if (!config_.session_log) return;
+  reactor_.LogEnded(config_.session_log.get(),
+                    {.forward_id = config_.id,
+                     .protocol = Protocol::kTcp,
+                     .ending = why,
+                     .client = client.Unmapped(),
+                     .target = target_->address},
+                    counters_);
 }
 
-bool TcpForward::Permits(const Address& client) {
-  if (!admission_ || admission_->Permits(client)) return true;
+bool TcpForward::IsAllowed(const Address& client) {
+  if (!config_.admission || config_.admission->IsAllowed(client)) return true;
   counters_.sessions_denied.Add();
   return false;
 }
 
-void TcpForward::CountOut() {
-  // First, so that who sees it counted finds its place free.
-  if (admission_) admission_->Leave();
+void TcpForward::CountClosed() {
+  // First, so that its place is free for anyone who sees it counted.
+  if (config_.admission) config_.admission->Leave();
   counters_.sessions_closed.Add();
 }
 
-std::string TcpForward::IntroductionOf(const Address& client, int fd, const ProxyHeader* told) {
+std::string TcpForward::ProxyHeaderFor(const Address& client, int fd, const ProxyHeader* upstream) {
   ProxyHeader header;
-  if (told != nullptr) header = *told;
+  if (upstream != nullptr) header = *upstream;
   auto destination = LocalAddress(fd);
   if (!header.ends && destination.ok()) header.ends = {client, destination.value()};
   if (header.unique_id.empty()) header.unique_id = reactor_.unique_ids.Next();
-  const bool v1 = source_address_ == SourceAddress::kProxyV1;
+  const bool v1 = config_.source_address == SourceAddress::kProxyV1;
   return WriteProxyHeader(v1 ? ProxyVersion::k1 : ProxyVersion::k2, Protocol::kTcp, header);
 }
 
@@ -166,14 +161,14 @@ void TcpForward::EndPause() {
 }
 
 void TcpForward::OnTimer() {
-  if (accepts_ && !Watch().ok())
+  if (config_.accepts && !Watch().ok())
     reactor_.timers.Arm(*this, NowMicros() + Backoff::kShortestPauseMicros);
 }
 
 void TcpForward::Release(TcpSession& session) {
-  CountOut();
-  reactor_.Bury(TakeOut(session));
-  if (Done() && !closing_all_) owner_.OnForwardDone(id_);
+  CountClosed();
+  reactor_.DeleteLater(Extract(session));
+  if (Done() && !closing_all_) host_.OnForwardDone(config_.id);
 }
 
 void TcpForward::Insert(std::unique_ptr<TcpSession> session) {
@@ -182,7 +177,7 @@ void TcpForward::Insert(std::unique_ptr<TcpSession> session) {
   sessions_.push_back(std::move(session));
 }
 
-std::unique_ptr<TcpSession> TcpForward::TakeOut(TcpSession& session) {
+std::unique_ptr<TcpSession> TcpForward::Extract(TcpSession& session) {
   reactor_.memory.End();
   const size_t index = session.index;
   std::unique_ptr<TcpSession> taken = std::move(sessions_[index]);
@@ -197,16 +192,16 @@ std::unique_ptr<TcpSession> TcpForward::TakeOut(TcpSession& session) {
 void TcpForward::Move(TcpSession& session, size_t to) {
   ++moving_;
   counters_.sessions_moved.Add();
-  parts_.MoveSession(id_, to, TakeOut(session));
+  host_.MoveSession(config_.id, to, Extract(session));
 }
 
 void TcpForward::Adopt(std::unique_ptr<TcpSession> session) {
-  session->BelongTo(*this);
-  if (closing_all_) return CutOff(std::move(session));
+  session->AttachTo(*this);
+  if (closing_all_) return Abort(std::move(session));
   TcpSession& adopted = *session;
   Insert(std::move(session));
   adopted.Resume();
-  // It was on its way when its forward's parts were told.
+  // A retarget may have come while it was on its way.
   AddressCheck addresses(reactor_.netns);
   Follow(adopted, addresses);
 }
@@ -214,7 +209,7 @@ void TcpForward::Adopt(std::unique_ptr<TcpSession> session) {
 void TcpForward::EndMove(std::unique_ptr<TcpSession> returned) {
   --moving_;
   if (returned) Adopt(std::move(returned));
-  if (Done()) owner_.OnForwardDone(id_);
+  if (Done()) host_.OnForwardDone(config_.id);
 }
 
 void TcpForward::Retarget(TargetPtr target) {
@@ -224,7 +219,7 @@ void TcpForward::Retarget(TargetPtr target) {
   if (followers_left_ > 0) reactor_.QueueTurn(*this);
 }
 
-// From the end, so that one that ends, whose place the last one takes, leaves none out.
+// From the end: the last session takes the index of one that ends, so none is left out.
 void TcpForward::OnTurn() {
   AddressCheck addresses(reactor_.netns);
   const size_t from = std::min(followers_left_, sessions_.size());
@@ -233,8 +228,8 @@ void TcpForward::OnTurn() {
     Follow(*sessions_[place - 1], addresses);
   followers_left_ = to;
   if (to > 0) return reactor_.QueueTurn(*this);
-  // Nothing else might lead this thread out of a namespace that is asked for the last time.
-  (void)reactor_.netns.Enter(target_->netns).ok();
+  // This thread may be in a namespace that is needed no more, and nothing else would make it leave.
+  reactor_.netns.Enter(target_->netns).Ignore();
 }
 
 void TcpForward::Follow(TcpSession& session, AddressCheck& addresses) {
@@ -245,8 +240,8 @@ void TcpForward::StopAccepting(bool drain) {
   if (!listener_) return;
   if (drain) {
     if (armed()) EndPause();
-    for (int wakes = 0; wakes < kMostDrainWakes && !armed(); ++wakes) {
-      if (AcceptSome(kMostAcceptsPerWake) < kMostAcceptsPerWake) break;
+    for (int wakes = 0; wakes < kMaxDrainWakes && !armed(); ++wakes) {
+      if (AcceptUpTo(kMaxAcceptsPerWake) < kMaxAcceptsPerWake) break;
     }
   }
   if (!armed()) reactor_.epoll.Remove(listener_->get());
@@ -259,18 +254,19 @@ void TcpForward::CloseAll() {
   closing_all_ = true;
   for (auto& session : sessions_) {
     reactor_.memory.End();
-    CutOff(std::move(session));
+    Abort(std::move(session));
   }
   sessions_.clear();
 }
 
-void TcpForward::CutOff(std::unique_ptr<TcpSession> session) {
-  session->Cut(SessionEnding::kRemoved);
-  CountOut();
-  reactor_.Bury(std::move(session));
+void TcpForward::Abort(std::unique_ptr<TcpSession> session) {
+  session->Abort(SessionEnding::kRemoved);
+  CountClosed();
+  reactor_.DeleteLater(std::move(session));
 }
 
-// From the end: the last one takes the place of one that has ended, so none is left out. What comes twice is known.
+// From the end: the last session takes the index of one that ends, so none is left out. `listing`
+// tells which are in the list already.
 bool TcpForward::Describe(SessionListing& listing, size_t& left) {
   size_t place = std::min(listing.place.value_or(sessions_.size()), sessions_.size());
   for (; place > 0 && left > 0; --left) {

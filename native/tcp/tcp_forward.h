@@ -1,8 +1,10 @@
-// tcp_forward.h: one worker's part in a TCP forward: accepts clients from the shared listener, owns their sessions.
+// tcp_forward.h: one worker's part of a TCP forward: accepts clients from the shared listener and
+//                owns their sessions.
 // Owns:   its sessions; a share of the listener.
 // Thread: the worker's.
-// Fails:  an accept that fails for want of descriptors or memory, or for a reason that lasts, makes the listener pause for a
-//         moment, and so does the process's budget of descriptors when it is used up; the clients wait in its queue, and nothing else can close it but StopAccepting.
+// Fails:  if accept(2) fails because descriptors or memory have run out, or for a reason that
+//         lasts, or if the process's budget of descriptors is used up, the listener pauses for a
+//         moment. Clients wait in its queue. Only StopAccepting closes it.
 #pragma once
 
 #include <memory>
@@ -16,22 +18,23 @@
 
 namespace spliceport {
 
-// What the parts of a forward on different workers do for each other.
-class ForwardParts {
+// What a forward's part on one worker needs of that worker, and of the parts on others.
+class ForwardHost {
  public:
-  // Has the other parts call TakeSome.
-  virtual void ShareCrowd(int id) = 0;
-  // Comes to Adopt of the other part, and is answered by EndMove of this one.
+  // A forward that has stopped accepting is done.
+  virtual void OnForwardDone(int id) = 0;
+  // Has the other parts call AcceptBatch.
+  virtual void ShareBacklog(int id) = 0;
+  // Has the part on worker `to` adopt the session. EndMove of this part is called afterwards.
   virtual void MoveSession(int id, size_t to, std::unique_ptr<TcpSession> session) = 0;
 
  protected:
-  ~ForwardParts() = default;
+  ~ForwardHost() = default;
 };
 
 class TcpForward final : public Forward, private EventHandler, private Timer, private Runnable {
  public:
-  TcpForward(Reactor& reactor, ForwardOwner& owner, ForwardParts& parts,
-             const ForwardConfig& config, ForwardCounters& counters);
+  TcpForward(Reactor& reactor, ForwardHost& host, ForwardConfig config, ForwardCounters& counters);
   ~TcpForward() override { reactor_.CancelTurn(*this); }
   TcpForward(const TcpForward&) = delete;
   TcpForward& operator=(const TcpForward&) = delete;
@@ -47,73 +50,75 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   // For its sessions.
   Reactor& reactor() { return reactor_; }
   ForwardCounters& counters() { return counters_; }
-  const Limits& limits() const { return limits_; }
-  int id() const { return id_; }
+  // Without host_socket and target, which change.
+  const ForwardConfig& config() const { return config_; }
   bool WritesProxyHeaders() const {
-    return source_address_ == SourceAddress::kProxyV1 || source_address_ == SourceAddress::kProxyV2;
+    return config_.source_address == SourceAddress::kProxyV1 ||
+           config_.source_address == SourceAddress::kProxyV2;
   }
-  // The header for a client's connection `fd`, of which a load balancer may have told more.
-  std::string IntroductionOf(const Address& client, int fd, const ProxyHeader* told);
-  // By its address; counts it where it may not.
-  bool Permits(const Address& client);
-  const ProxyTrust* accept_proxy() const { return accept_proxy_.get(); }
-  SourceAddress source_address() const { return source_address_; }
-  SessionLog* session_log() const { return session_log_.get(); }
-  // Stops accepting for a moment, because something has run out.
+  // The header for a client's connection `fd`. `upstream` is what a load balancer said, or null.
+  std::string ProxyHeaderFor(const Address& client, int fd, const ProxyHeader* upstream);
+  // By its address. Counts a client that is not allowed.
+  bool IsAllowed(const Address& client);
+  // For a moment, because descriptors or memory have run out.
   void PauseAccepting();
+  // Takes a session that has ended out of the list, counts it, and frees it after the batch.
   void Release(TcpSession& session);
-  // Takes in some of a crowd that is more than the accepting workers can keep up with.
-  void TakeSome();
-  // Gives a session to another worker. This part is not done until it is known to be there.
+  // Accepts part of a backlog that is too long for the accepting workers.
+  void AcceptBatch();
+  // Gives a session to another worker. This part is not done until the other has it.
   void Move(TcpSession& session, size_t to);
-  // Takes a session in that another worker had.
+  // Takes in a session that another worker had.
   void Adopt(std::unique_ptr<TcpSession> session);
-  // A session that was given away has arrived, or comes back because the other worker's part is gone.
+  // A move has ended: null if the session has arrived. Otherwise it comes back, because the other
+  // worker's part is gone.
   void EndMove(std::unique_ptr<TcpSession> returned);
 
  private:
   void OnEvents(uint32_t events) override;
+  // The end of a pause.
   void OnTimer() override;
   // Has some sessions follow the last retarget.
   void OnTurn() override;
   void Follow(TcpSession& session, AddressCheck& addresses);
-  // The number accepted, at most `most`.
-  int AcceptSome(int most);
-  // Whether to try the next client at once; if not, the listener pauses.
-  bool GoesOnAfter(int error);
+  // Accepts at most `max` clients; returns how many. The listener is open and does not pause.
+  int AcceptUpTo(int max);
+  // Whether to try the next client at once. If not, the listener pauses.
+  bool ContinuesAfter(int error);
   void PauseFor(int64_t micros);
+  // While it pauses.
   void EndPause();
   void Insert(std::unique_ptr<TcpSession> session);
-  std::unique_ptr<TcpSession> TakeOut(TcpSession& session);
-  void CutOff(std::unique_ptr<TcpSession> session);
+  std::unique_ptr<TcpSession> Extract(TcpSession& session);
+  // Ends a session that is no longer in the list.
+  void Abort(std::unique_ptr<TcpSession> session);
   Result<void> Watch();
-  // Takes a place for the client, or says why it has none.
-  std::optional<SessionEnding> RefusalOf(const Address& client);
-  void Refuse(int fd, const Address& client, SessionEnding why);
-  // Of a session that has ended.
-  void CountOut();
+  // Checks every gate, and takes a place for the client. Returns why the client is rejected, if it
+  // is.
+  std::optional<SessionEnding> AcceptClient(const Address& client);
+  void Reject(int fd, const Address& client, SessionEnding why);
+  // A session has ended: gives back its place, and counts it.
+  void CountClosed();
 
   Reactor& reactor_;
-  ForwardOwner& owner_;
-  ForwardParts& parts_;
+  ForwardHost& host_;
   ForwardCounters& counters_;
-  const int id_;
-  const Limits limits_;
-  const ProxyTrustPtr accept_proxy_;
-  const AdmissionPtr admission_;
-  const SessionLogPtr session_log_;
-  const SourceAddress source_address_;
-  const bool accepts_;
-  SharedFd listener_;
+  SharedFd listener_;  // Null after StopAccepting.
   TargetPtr target_;
+  const ForwardConfig config_;
   int accepts_per_wake_ = 1;
   Backoff backoff_;
   bool closing_all_ = false;
-  int moving_ = 0;
+  int moving_ = 0;  // Calls of Move without their EndMove.
   uint32_t retargets_ = 0;
-  // Those before it have yet to follow the last one.
+  // The sessions before this index have yet to follow the last retarget.
   size_t followers_left_ = 0;
+  // sessions_[i]->index == i.
   std::vector<std::unique_ptr<TcpSession>> sessions_;
 };
+
+inline Reactor& TcpSession::reactor() const { return forward_->reactor(); }
+inline ForwardCounters& TcpSession::counters() const { return forward_->counters(); }
+inline const ForwardConfig& TcpSession::config() const { return forward_->config(); }
 
 }  // namespace spliceport

@@ -1,24 +1,29 @@
 // Theory of operation
 //
-//   to container  The host socket is read in batches. Each train finds its flow by the client's address and the address
-//                 it was sent to; what is consecutive in the batch and of one flow leaves by one call on the flow's own
-//                 socket, which is connected to the target in the container's namespace.
-//                 Where PROXY headers are read, the client is the one that a datagram's header names, and the header
-//                 stays behind; where they are written, a flow has one, which goes ahead of each of its datagrams.
-//   to host       A flow's socket is read into memory that all of the worker's flows share, and the replies of all flows
-//                 that had any leave together, by one call on the host socket, each from the address that its client
-//                 had sent to: when the events in hand are done, or earlier if that memory is full.
-//   life          A flow begins with its first datagram and ends when neither direction has used it for the flow
-//                 timeout; flows are in order of use, so one timer for the oldest serves all. Above most_flows the
-//                 oldest ends early; without descriptors for another, or with too many in the process
-//                 (descriptor_budget.cc), the oldest of all forwards does; what admission limits, refuses the newest. What
-//                 the container's ICMP says (ECONNREFUSED) ends nothing.
-//   failure       A host socket that keeps failing is left alone for up to a second at a time: it is level-triggered and
-//                 would take a whole processor. A flow whose own socket does ends; its client begins another.
-//   retarget      A flow whose socket is connected to another target than the forward's is given a new one with its next
-//                 datagram.
+//   to container  The host socket is read in batches. Each train finds its flow by the client's
+//                 address and the address that it was sent to. Consecutive trains of one flow leave
+//                 by one call on the flow's own socket, which is connected to the target in the
+//                 container's namespace. If PROXY headers are read, the client is the one that a
+//                 datagram's header names, and the header is removed. If they are written, a flow
+//                 has one, which precedes each of its datagrams.
+//   to host       A flow's socket is read into memory that all flows of the worker share. The
+//                 replies of all flows leave together, by one call on the host socket, each from
+//                 the address that its client had sent to: after the current events, or earlier if
+//                 that memory is full.
+//   life          A flow begins with its first datagram, and ends when neither direction has used
+//                 it for the UDP timeout. Flows are in order of use, so one timer for the oldest
+//                 serves all. Beyond max_flows the oldest ends early. Without a descriptor for
+//                 another flow, or with too many flows in the process (descriptor_budget.cc), the
+//                 oldest of all forwards ends. The limits of admission reject the newest instead.
+//                 An ICMP error of the container (ECONNREFUSED) ends nothing.
+//   failure       A host socket that keeps failing pauses for up to a second at a time: it is
+//                 level-triggered and would take a whole CPU. A flow whose own socket keeps failing
+//                 ends; its client starts another.
+//   retarget      A flow whose socket is connected to an earlier target gets a new socket with its
+//                 next datagram.
 //
-// All sockets are level-triggered: an error that recvmmsg(2) keeps back for the next call would be lost with edges.
+// All sockets are level-triggered: an error that recvmmsg(2) keeps for the next call would be lost
+// with edges.
 
 #include "udp/udp_forward.h"
 
@@ -33,9 +38,10 @@ namespace spliceport {
 
 namespace {
 
-// Batches read from the host socket before others' turn.
+// Batches read from the host socket before it is the turn of others.
 constexpr int kBatchesPerWake = 4;
-// Where a server has one answer for each request, a read for more finds nothing, and costs as much as half a read.
+// If a server sends one answer for each request, a read for more finds nothing, and costs half as
+// much as a read that finds something.
 constexpr uint32_t kLoneAnswersToProbe = 8;
 
 bool IsOutOfDescriptors(const Result<void>& result) {
@@ -46,21 +52,16 @@ bool IsOutOfDescriptors(const Result<void>& result) {
 
 void UdpFlow::OnEvents(uint32_t /*events*/) { forward.OnFlowReadable(*this); }
 
-UdpForward::UdpForward(Reactor& reactor, const ForwardConfig& config, ForwardCounters& counters)
+UdpForward::UdpForward(Reactor& reactor, ForwardConfig config, ForwardCounters& counters)
     : reactor_(reactor),
       counters_(counters),
-      id_(config.id),
-      limits_(config.limits),
-      accept_proxy_(config.accept_proxy),
-      admission_(config.admission),
-      session_log_(config.session_log),
-      host_socket_(config.host_socket),
-      target_(config.target),
-      source_address_(config.source_address),
+      host_socket_(std::move(config.host_socket)),
+      target_(std::move(config.target)),
+      config_(std::move(config)),
       pause_(*this) {}
 
 Result<void> UdpForward::Start() {
-  if (source_address_ == SourceAddress::kProxyV2) {
+  if (config_.source_address == SourceAddress::kProxyV2) {
     auto local = LocalAddress(host_socket_->get());
     if (!local.ok()) return local.error();
     host_port_ = local.value().port();
@@ -96,7 +97,7 @@ void UdpForward::OnEvents(uint32_t /*events*/) {
     UdpFlow* current = nullptr;
     for (int i = 0; i < count; ++i) {
       const ReceivedTrain& train = batch[i];
-      if (accept_proxy_) {
+      if (config_.trusted_proxies) {
         RelayProxied({train, now}, current);
       } else {
         Relay({train.peer, train.local}, train, {train, now}, current);
@@ -115,32 +116,32 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
   if (current == nullptr || !(current->key == key)) {
     if (current != nullptr) SendToContainer(*current);
     current = nullptr;
-    const bool is_limited = admission_ && flows_.Find(key) == nullptr;
+    const bool is_limited = config_.admission && flows_.Find(key) == nullptr;
     if (is_limited) {
-      const auto refusal = RefusalOf(key, datagrams.datagrams(), arrival);
-      if (refusal) return TellOfRefusal(key.client, *refusal, 0, arrival.now);
+      const auto rejection = AcceptClient(key, datagrams.datagrams(), arrival);
+      if (rejection) return LogRejection(key.client, *rejection, 0, arrival.now);
     }
     current = FlowFor(key, arrival);
     if (current == nullptr) {
-      if (is_limited) admission_->Leave();
+      if (is_limited) config_.admission->Leave();
       counters_.datagrams_dropped.Add(datagrams.datagrams());
       return;
     }
     flows_.Touch(*current, arrival.now);
     current->failed_reads = 0;
   }
-  // A load balancer may have sent it elsewhere than the one before.
+  // A load balancer may have sent it to another address than the one before.
   current->to_client.source = arrival.train.local;
   current->to_client.interface = arrival.train.interface;
   reactor_.Datagrams().to_container.Add(current->to_container, datagrams);
 }
 
-// A train of a load balancer's may be of many clients.
+// A train from a load balancer may belong to many clients.
 void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
   const ReceivedTrain& train = arrival.train;
-  if (!accept_proxy_->sources.Contains(train.peer)) {
+  if (!config_.trusted_proxies->sources.Contains(train.peer)) {
     counters_.proxy_sources_untrusted.Add(train.datagrams());
-    return TellOfRefusal(train.peer, SessionEnding::kProxyUntrusted, 0, arrival.now);
+    return LogRejection(train.peer, SessionEnding::kProxyUntrusted, 0, arrival.now);
   }
   std::span<const char> rest = train.bytes;
   for (size_t left = train.datagrams(); left > 0; --left) {
@@ -149,7 +150,7 @@ void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
     const ProxyReading reading = ReadProxyHeader(datagram, Protocol::kUdp);
     if (reading.verdict != ProxyVerdict::kWhole) {
       counters_.proxy_headers_malformed.Add();
-      TellOfRefusal(train.peer, SessionEnding::kProxyMalformed, 0, arrival.now);
+      LogRejection(train.peer, SessionEnding::kProxyMalformed, 0, arrival.now);
       continue;
     }
     const auto& ends = reading.header.ends;
@@ -158,15 +159,15 @@ void UdpForward::RelayProxied(const Arrival& arrival, UdpFlow*& current) {
   }
 }
 
-std::optional<SessionEnding> UdpForward::RefusalOf(const FlowKey& key, uint64_t datagrams,
-                                                   const Arrival& arrival) {
-  // A load balancer that speaks for itself is trusted already.
-  const bool is_known = arrival.told == nullptr || arrival.told->ends;
-  if (is_known && !admission_->Permits(key.client)) {
+std::optional<SessionEnding> UdpForward::AcceptClient(const FlowKey& key, uint64_t datagrams,
+                                                      const Arrival& arrival) {
+  // A load balancer that speaks for itself is trusted.
+  const bool is_known = arrival.upstream == nullptr || arrival.upstream->ends;
+  if (is_known && !config_.admission->IsAllowed(key.client)) {
     counters_.sessions_denied.Add(datagrams);
     return SessionEnding::kDenied;
   }
-  return admission_->Enter(arrival.now, counters_, datagrams);
+  return config_.admission->TryEnter(arrival.now, counters_, datagrams);
 }
 
 UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
@@ -177,26 +178,27 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
     return goes_on ? found : nullptr;
   }
   auto flow = std::make_unique<UdpFlow>(*this, key);
-  if (source_address_ == SourceAddress::kProxyV2) flow->introduction = IntroductionOf(key, arrival);
+  if (config_.source_address == SourceAddress::kProxyV2)
+    flow->proxy_header = ProxyHeaderFor(key, arrival);
   auto connected = Connect(*flow);
   if (IsOutOfDescriptors(connected) && reactor_.flow_room.EvictOldest()) connected = Connect(*flow);
   if (!connected.ok()) {
     const int error = -connected.error().code;
-    TellOfRefusal(key.client, SessionEnding::kConnectFailed, error, arrival.now);
+    LogRejection(key.client, SessionEnding::kConnectFailed, error, arrival.now);
     return nullptr;
   }
-  if (flows_.size() >= limits_.most_flows) {
+  if (flows_.size() >= config_.limits.max_flows) {
     counters_.flows_evicted.Add();
     EndFlow(*flows_.oldest(), SessionEnding::kEvicted);
   } else {
-    reactor_.flow_room.Make();
+    reactor_.flow_room.MakeRoom();
   }
   flow->to_client.connected = false;
-  flow->to_client.segmentation = limits_.udp_segmentation;
+  flow->to_client.segmentation = config_.limits.udp_segmentation;
   flow->to_client.peer = train.peer;
-  flow->is_answered = train.peer.IsSomebody();
+  flow->is_answered = train.peer.IsAnswerable();
   flow->begun_micros = flow->used_micros = arrival.now;
-  counters_.sessions_opened.Add();
+  counters_.sessions_total.Add();
   reactor_.memory.Begin();
   reactor_.flow_room.Begin();
   UdpFlow& inserted = flows_.Insert(std::move(flow));
@@ -204,9 +206,9 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   return &inserted;
 }
 
-std::string UdpForward::IntroductionOf(const FlowKey& key, const Arrival& arrival) {
+std::string UdpForward::ProxyHeaderFor(const FlowKey& key, const Arrival& arrival) {
   ProxyHeader header;
-  if (arrival.told != nullptr) header = *arrival.told;
+  if (arrival.upstream != nullptr) header = *arrival.upstream;
   if (!header.ends) {
     Address destination = arrival.train.local;
     destination.set_port(host_port_);
@@ -218,14 +220,15 @@ std::string UdpForward::IntroductionOf(const FlowKey& key, const Arrival& arriva
 
 bool UdpForward::Reconnect(UdpFlow& flow) {
   if (flow.fd.valid()) {
-    // What waits at the socket that is given up. It may end the flow.
+    // What still waits at the old socket. This may end the flow.
     OnFlowReadable(flow);
     if (!flow.fd.valid()) return false;
     // So that its descriptor is free for the new one.
     CloseContainerSide(flow);
   }
   const auto connected = Connect(flow);
-  // It might wait for a descriptor for ever; the client's next datagram begins a flow that takes an older one's.
+  // It could wait for a descriptor for ever. The client's next datagram starts a flow, which may
+  // take the descriptor of an older one.
   if (IsOutOfDescriptors(connected)) EndFlow(flow, SessionEnding::kLocalFailure);
   return connected.ok();
 }
@@ -241,18 +244,19 @@ Result<void> UdpForward::Connect(UdpFlow& flow) {
   if (!watched.ok()) return watched;
   flow.fd = std::move(opened.value());
   flow.target = target_;
-  if (!limits_.udp_segmentation) SetReceiveOffload(flow.fd.get(), false);
-  flow.to_container = {.segmentation = limits_.udp_segmentation, .prefix = flow.introduction};
+  if (!config_.limits.udp_segmentation) SetReceiveOffload(flow.fd.get(), false);
+  flow.to_container = {.segmentation = config_.limits.udp_segmentation,
+                       .prefix = flow.proxy_header};
   flow.kernel_drops = 0;
   return {};
 }
 
 Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
-  if (source_address_ == SourceAddress::kTransparent) {
-    // A flow that moves to another target cannot have the client's port twice.
+  if (config_.source_address == SourceAddress::kTransparent) {
+    // A flow that moves to another target cannot bind the client's port twice.
     CloseContainerSide(flow);
     flow.lease.reset();
-    // Whether a server listens elsewhere than at the target, it need not say over UDP.
+    // Over UDP there is no way to find out whether a server listens at the counterpart.
     auto as_client =
         ConnectAsClient(reactor_.client_routes, target_->netns, Protocol::kUdp,
                         flow.key.client.Unmapped(), target_->address, Counterpart::kAvoided);
@@ -267,11 +271,11 @@ Result<UniqueFd> UdpForward::OpenContainerSide(UdpFlow& flow) {
 }
 
 void UdpForward::Retarget(TargetPtr target) {
-  // What a container engine tells of every change of its network may be what holds already.
+  // A container engine reports every change of its networks, also those that change nothing here.
   if (target->IsSameAs(*target_)) return;
   target_ = std::move(target);
   for (UdpFlow* flow = flows_.oldest(); flow != nullptr; flow = flow->newer) {
-    if (flow->lease) flow->lease->LetGoOfSource();
+    if (flow->lease) flow->lease->ReleaseSource();
   }
 }
 
@@ -292,11 +296,11 @@ void UdpForward::OnFlowReadable(UdpFlow& flow) {
     reactor_.QueueTurn(*this);
   }
   const int first = memory.from_container.used();
-  const int most = flow.lone_answers % kLoneAnswersToProbe == 0 ? ReceiveBatch::kSlots : 1;
-  const int count = memory.from_container.Receive(flow.fd.get(), true, most);
+  const int max = flow.lone_answers % kLoneAnswersToProbe == 0 ? ReceiveBatch::kSlots : 1;
+  const int count = memory.from_container.Receive(flow.fd.get(), true, max);
   if (count == 0) {
     if (memory.from_container.error() == EAGAIN ||
-        ++flow.failed_reads <= Backoff::kMostFailuresInARow)
+        ++flow.failed_reads <= Backoff::kMaxFailuresInARow)
       return;
     counters_.local_failures.Add();
     EndFlow(flow, SessionEnding::kLocalFailure);
@@ -333,7 +337,7 @@ void UdpForward::SendReplies() {
 }
 
 void UdpForward::OnTimer() {
-  const int64_t oldest_to_keep = NowMicros() - limits_.flow_timeout_micros;
+  const int64_t oldest_to_keep = NowMicros() - config_.limits.udp_timeout_micros;
   while (flows_.oldest() != nullptr && flows_.oldest()->used_micros <= oldest_to_keep)
     EndFlow(*flows_.oldest(), SessionEnding::kIdleTimeout);
   ArmForOldest();
@@ -341,7 +345,7 @@ void UdpForward::OnTimer() {
 
 void UdpForward::ArmForOldest() {
   if (flows_.oldest() == nullptr) return;
-  reactor_.timers.Arm(*this, flows_.oldest()->used_micros + limits_.flow_timeout_micros);
+  reactor_.timers.Arm(*this, flows_.oldest()->used_micros + config_.limits.udp_timeout_micros);
 }
 
 int64_t UdpForward::OldestUseMicros() const {
@@ -354,28 +358,8 @@ void UdpForward::EvictOldest() {
   EndFlow(*flows_.oldest(), SessionEnding::kEvicted);
 }
 
-void UdpForward::StopAccepting(bool /*drain*/) {
-  // The host socket is also the way back, so there is nothing to drain: flows have no end to wait for.
-  CloseAll();
-}
-
-void UdpForward::CloseAll() {
-  if (!host_socket_) return;
-  while (flows_.oldest() != nullptr)
-    EndFlow(*flows_.oldest(), SessionEnding::kRemoved);
-  reactor_.timers.Cancel(*this);
-  reactor_.flow_room.Remove(*this);
-  if (reactor_.Datagrams().replies_of == this) SendReplies();
-  if (pause_.armed())
-    reactor_.timers.Cancel(pause_);
-  else
-    reactor_.epoll.Remove(host_socket_->get());
-  reactor_.epoll.Forget(*this);
-  host_socket_.reset();
-}
-
-// Bucket by bucket, since flows change their order whenever they are used. A table that has grown is begun anew; what comes
-// twice is known.
+// Bucket by bucket, since flows change their order whenever they are used. If the table has grown,
+// it is visited again from the start; `listing` tells which are in the list already.
 bool UdpForward::Describe(SessionListing& listing, size_t& left) {
   const int64_t now = NowMicros();
   size_t bucket = listing.places == flows_.buckets() ? listing.place.value_or(0) : 0;
@@ -383,9 +367,10 @@ bool UdpForward::Describe(SessionListing& listing, size_t& left) {
   const auto describe = [&](UdpFlow& flow) {
     left -= std::min<size_t>(left, 1);
     if (std::exchange(flow.listing, listing.number) == listing.number) return;
-    listing.sessions.push_back(
-        {id_, Protocol::kUdp, SessionState::kOpen, flow.key.client.Unmapped(), flow.target->address,
-         SourceOf(flow.fd), flow.bytes_to_container, flow.bytes_to_host, now - flow.begun_micros});
+    listing.sessions.push_back({config_.id, Protocol::kUdp, SessionState::kOpen,
+                                flow.key.client.Unmapped(), flow.target->address, SourceOf(flow.fd),
+                                flow.bytes_to_container, flow.bytes_to_host,
+                                now - flow.begun_micros});
   };
   for (; bucket < listing.places && left > 0; ++bucket) {
     --left;

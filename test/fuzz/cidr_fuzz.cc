@@ -1,5 +1,5 @@
-// What a settings file may have as blocks of addresses: each line of the input is one. So that not all of them are found
-// by luck, each 18 bytes are one as well.
+// What a settings file may have as blocks of addresses: each line of the input is one. So that not
+// all of them are found by luck, each 18 bytes are one as well.
 
 #include "net/cidr.h"
 
@@ -15,7 +15,7 @@ namespace spliceport {
 
 namespace {
 
-constexpr size_t kMostBlocks = 64;
+constexpr size_t kMaxBlocks = 64;
 constexpr size_t kBytesOfOne = 18;
 
 void Expect(bool condition) {
@@ -51,7 +51,8 @@ bool IsIn(const Cidr& block, const Address& address) {
   return true;
 }
 
-// Addresses at which a mistake of one bit shows: its own, and those that differ from it in the bits around the prefix.
+// Addresses at which a mistake of one bit shows: its own, and those that differ from it in the bits
+// around the prefix.
 std::vector<Address> Around(const Cidr& block) {
   const bool v6 = block.network().is_v6();
   std::vector<Address> addresses{block.network(), block.network().MappedToV6()};
@@ -84,10 +85,10 @@ Cidr MadeOf(std::string_view bytes) {
 
 std::vector<Cidr> BlocksOf(std::string_view text) {
   std::vector<Cidr> blocks;
-  for (size_t at = 0; at + kBytesOfOne <= text.size() && blocks.size() < kMostBlocks / 2;
+  for (size_t at = 0; at + kBytesOfOne <= text.size() && blocks.size() < kMaxBlocks / 2;
        at += kBytesOfOne)
     blocks.push_back(MadeOf(text.substr(at, kBytesOfOne)));
-  while (!text.empty() && blocks.size() < kMostBlocks) {
+  while (!text.empty() && blocks.size() < kMaxBlocks) {
     const size_t end = std::min(text.find('\n'), text.size());
     const auto block = Cidr::Parse(std::string(text.substr(0, end)));
     text.remove_prefix(std::min(end + 1, text.size()));

@@ -12,7 +12,8 @@ void Expect(bool condition) {
   if (!condition) std::abort();
 }
 
-// What is written is read whole, and written again the same. What was read may have had more than one form.
+// What is written is read whole, and written again the same. What was read may have had more than
+// one form.
 void ExpectSame(ProxyVersion version, Protocol protocol, const ProxyHeader& header) {
   const std::string written = WriteProxyHeader(version, protocol, header);
   const ProxyReading again = ReadProxyHeader(written, protocol);

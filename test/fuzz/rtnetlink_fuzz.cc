@@ -1,5 +1,6 @@
-// What the kernel may answer about routes, whatever it is. A byte chooses the question. Each answer has two bytes for its
-// size; its messages are given the number of the question at one of the places where that is awaited, or none.
+// What the kernel may answer about routes, whatever it is. A byte chooses the question. Each answer
+// has two bytes for its size; its messages are given the number of the question at one of the
+// places where that is awaited, or none.
 
 #include <sys/socket.h>
 
@@ -14,7 +15,7 @@ namespace spliceport {
 
 namespace {
 
-constexpr size_t kMostAnswers = 12;
+constexpr size_t kMaxAnswers = 12;
 constexpr uint32_t kTable = 7;
 
 void Expect(bool condition) {
@@ -27,7 +28,8 @@ std::span<const uint8_t> Take(std::span<const uint8_t>& rest, size_t size) {
   return taken;
 }
 
-// Attributes lie within the bytes that they are of. These have just the room that they take, so that a read outside shows.
+// Attributes lie within the bytes that they are of. These have just the room that they take, so
+// that a read outside shows.
 void CheckAttributes(std::span<const uint8_t> bytes) {
   const std::vector<char> copy(bytes.begin(), bytes.end());
   const RouteAttributes attributes(copy.data(), copy.size());
@@ -46,7 +48,8 @@ void CheckAttributes(std::span<const uint8_t> bytes) {
   Expect(seen <= copy.size() / NLMSG_HDRLEN);
 }
 
-// Puts the number of a question that is awaited, from 1 on, where 1 to 16 is; the fuzzer need not find four bytes.
+// Puts the number of a question that is awaited, from 1 on, where 1 to 16 is; the fuzzer need not
+// find four bytes.
 std::vector<char> AsAnswer(std::span<const uint8_t> bytes) {
   std::vector<char> answer(bytes.begin(), bytes.end());
   for (size_t at = 0; at + sizeof(nlmsghdr) <= answer.size();) {
@@ -99,7 +102,7 @@ void Try(std::span<const uint8_t> bytes) {
   Expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
   const UniqueFd kernel(fds[0]);
   RouteSocket socket{UniqueFd(fds[1])};
-  for (size_t count = 0; count < kMostAnswers && bytes.size() > 2; ++count) {
+  for (size_t count = 0; count < kMaxAnswers && bytes.size() > 2; ++count) {
     const auto size = Take(bytes, 2);
     const std::vector<char> answer = AsAnswer(Take(bytes, size[0] | (size[1] & 1) << 8));
     (void)send(kernel.get(), answer.data(), answer.size(), 0);

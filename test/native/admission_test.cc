@@ -12,9 +12,9 @@ namespace {
 constexpr int64_t kSecond = 1'000'000;
 constexpr int64_t kNow = 5 * kSecond;
 
-Admission WithRate(int64_t most_per_second) {
+Admission WithRate(int64_t max_sessions_per_second) {
   AdmissionRules rules;
-  rules.most_per_second = most_per_second;
+  rules.max_sessions_per_second = max_sessions_per_second;
   return Admission(std::make_shared<const AdmissionRules>(std::move(rules)));
 }
 
@@ -23,14 +23,14 @@ int Enter(Admission& admission, int tries, int64_t now_micros) {
   ForwardCounters counters;
   int entered = 0;
   for (int i = 0; i < tries; ++i)
-    entered += admission.Enter(now_micros, counters) ? 0 : 1;
+    entered += admission.TryEnter(now_micros, counters) ? 0 : 1;
   CHECK(counters.sessions_over_rate.Get() + counters.sessions_over_limit.Get() ==
         static_cast<uint64_t>(tries - entered));
   return entered;
 }
 
-bool Permits(const std::vector<std::string>& allow, const std::vector<std::string>& deny,
-             const std::string& client) {
+bool IsAllowed(const std::vector<std::string>& allow, const std::vector<std::string>& deny,
+               const std::string& client) {
   const auto list = [](const std::vector<std::string>& texts) {
     std::vector<Cidr> blocks;
     for (const std::string& text : texts)
@@ -41,27 +41,27 @@ bool Permits(const std::vector<std::string>& allow, const std::vector<std::strin
   rules.allow = list(allow);
   rules.deny = list(deny);
   const Admission admission(std::make_shared<const AdmissionRules>(std::move(rules)));
-  return admission.Permits(*Address::Parse(client, 1));
+  return admission.IsAllowed(*Address::Parse(client, 1));
 }
 
 }  // namespace
 
 TEST_CASE("admission: what is denied stays out, also of what is allowed") {
-  CHECK(Permits({}, {}, "192.0.2.1"));
-  CHECK(Permits({"192.0.2.0/24"}, {}, "192.0.2.1"));
-  CHECK_FALSE(Permits({"192.0.2.0/24"}, {}, "192.0.3.1"));
-  CHECK_FALSE(Permits({"192.0.2.0/24"}, {}, "2001:db8::1"));
-  CHECK(Permits({}, {"192.0.2.0/24"}, "192.0.3.1"));
-  CHECK_FALSE(Permits({}, {"192.0.2.0/24"}, "192.0.2.1"));
-  CHECK_FALSE(Permits({"192.0.2.0/24"}, {"192.0.2.1"}, "192.0.2.1"));
-  CHECK_FALSE(Permits({"192.0.2.1"}, {"192.0.2.0/24"}, "192.0.2.1"));
-  CHECK(Permits({"192.0.2.0/24"}, {}, "::ffff:192.0.2.1"));
-  CHECK_FALSE(Permits({}, {"192.0.2.0/24"}, "::ffff:192.0.2.1"));
+  CHECK(IsAllowed({}, {}, "192.0.2.1"));
+  CHECK(IsAllowed({"192.0.2.0/24"}, {}, "192.0.2.1"));
+  CHECK_FALSE(IsAllowed({"192.0.2.0/24"}, {}, "192.0.3.1"));
+  CHECK_FALSE(IsAllowed({"192.0.2.0/24"}, {}, "2001:db8::1"));
+  CHECK(IsAllowed({}, {"192.0.2.0/24"}, "192.0.3.1"));
+  CHECK_FALSE(IsAllowed({}, {"192.0.2.0/24"}, "192.0.2.1"));
+  CHECK_FALSE(IsAllowed({"192.0.2.0/24"}, {"192.0.2.1"}, "192.0.2.1"));
+  CHECK_FALSE(IsAllowed({"192.0.2.1"}, {"192.0.2.0/24"}, "192.0.2.1"));
+  CHECK(IsAllowed({"192.0.2.0/24"}, {}, "::ffff:192.0.2.1"));
+  CHECK_FALSE(IsAllowed({}, {"192.0.2.0/24"}, "::ffff:192.0.2.1"));
 }
 
 TEST_CASE("admission: a place is taken until it is given back") {
   AdmissionRules rules;
-  rules.most_sessions = 3;
+  rules.max_sessions = 3;
   Admission admission(std::make_shared<const AdmissionRules>(std::move(rules)));
   CHECK(Enter(admission, 5, kNow) == 3);
   admission.Leave();
@@ -90,8 +90,8 @@ TEST_CASE(
     "admission: who comes too fast takes no place, and who has no place takes nothing of the "
     "rate") {
   AdmissionRules rules;
-  rules.most_sessions = 2;
-  rules.most_per_second = 3;
+  rules.max_sessions = 2;
+  rules.max_sessions_per_second = 3;
   Admission admission(std::make_shared<const AdmissionRules>(std::move(rules)));
   CHECK(Enter(admission, 9, kNow) == 2);
   admission.Leave();
@@ -104,8 +104,8 @@ TEST_CASE(
 TEST_CASE("admission: workers that ask at the same time are never given more together") {
   constexpr int kWorkers = 4;
   AdmissionRules rules;
-  rules.most_sessions = 1'000;
-  rules.most_per_second = 500;
+  rules.max_sessions = 1'000;
+  rules.max_sessions_per_second = 500;
   Admission admission(std::make_shared<const AdmissionRules>(std::move(rules)));
   std::atomic<int> entered{0};
   const auto all_enter = [&](int64_t now) {
@@ -114,7 +114,7 @@ TEST_CASE("admission: workers that ask at the same time are never given more tog
       workers.emplace_back([&] {
         ForwardCounters counters;
         for (int tries = 0; tries < 1'000; ++tries) {
-          if (!admission.Enter(now, counters)) ++entered;
+          if (!admission.TryEnter(now, counters)) ++entered;
         }
       });
     }

@@ -100,7 +100,7 @@ TEST_CASE("a UDP client has one source at a time, unless its flows let go of it"
     REQUIRE(flow.ok());
     CHECK(acquire(Protocol::kUdp, "127.0.0.2").error().code == -EADDRNOTAVAIL);
     CHECK(acquire(Protocol::kTcp, "127.0.0.2").ok());
-    flow.value()->LetGoOfSource();
+    flow.value()->ReleaseSource();
     CHECK(acquire(Protocol::kUdp, "127.0.0.2").ok());
     CHECK(Look(socket) == Traces{2, 1});
   });
@@ -119,7 +119,7 @@ TEST_CASE("a route that the kernel has dropped is made again after doubts") {
     REQUIRE(socket.Commit(dropping).ok());
     CHECK(routes.Acquire(nullptr, Protocol::kTcp, At("192.0.2.1"), kServer).ok());
     CHECK(Look(socket).routes == 0);
-    routes.DoubtAll();
+    routes.MarkAllStale();
     CHECK(routes.Acquire(nullptr, Protocol::kTcp, At("192.0.2.1"), kServer).ok());
     CHECK(Look(socket).routes == 1);
   });
@@ -218,7 +218,8 @@ TEST_CASE("10,000 clients cost little each") {
     CHECK(Look(socket) == Traces{0, 0});
     const double each = static_cast<double>((added - begun) + (removed - releasing)) / kClients;
     MESSAGE("added and removed in ", each, " us");
-    // Far above what is measured, since the machine may be busy and the build slow; the bench has the figure.
+    // Far above what is measured, since the machine may be busy and the build slow; the bench has
+    // the figure.
     CHECK(each < 300);
   });
 }

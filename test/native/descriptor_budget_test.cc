@@ -89,7 +89,7 @@ TEST_CASE("descriptors: a worker without flows gets the descriptor of another's"
 
 TEST_CASE("descriptors: all pools of a process have so many pipes, and get back those that end") {
   const std::string wrong = InChild([](Findings& findings) {
-    constexpr size_t kMost = kLimit / 16;
+    constexpr size_t kMax = kLimit / 16;
     SetLimit();
     findings.Expect(DescriptorBudget::OfProcess().Measure().ok(), "the limits cannot be read");
     PipePool one(4'096);
@@ -97,7 +97,7 @@ TEST_CASE("descriptors: all pools of a process have so many pipes, and get back 
     std::vector<std::unique_ptr<Pipe>> pipes;
     while (auto pipe = (pipes.size() % 2 == 0 ? one : two).Take())
       pipes.push_back(std::move(pipe));
-    findings.Expect(pipes.size() == kMost, std::to_string(pipes.size()) + " pipes");
+    findings.Expect(pipes.size() == kMax, std::to_string(pipes.size()) + " pipes");
     findings.Expect(!one.Take() && !two.Take(), "more than there may be");
     one.Give(std::move(pipes.back()));
     pipes.pop_back();

@@ -29,7 +29,7 @@ Epoll NewEpoll() {
 size_t Dispatch(Epoll& poll, int timeout_millis) {
   std::array<epoll_event, 4> room{};
   const std::span<const epoll_event> events = poll.Wait(room, timeout_millis);
-  poll.HandOut(events);
+  poll.Dispatch(events);
   return events.size();
 }
 

@@ -36,7 +36,7 @@ int64_t MicrosOfATurn() {
   ProcessorShare share;
   share.Begin();
   for (int64_t now = NowMicros(), end = now + 200'000; now < end; now = NowMicros())
-    share.GiveWay(now);
+    share.YieldSlice(now);
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
   return ProcessorMicrosOf(usage) / (1 + usage.ru_nivcsw + usage.ru_nvcsw);

@@ -21,7 +21,7 @@ LoneReactor NewReactor() {
   return LoneReactor(std::move(poll.value()));
 }
 
-class Task final : public Runnable, public Mortal {
+class Task final : public Runnable, public Deletable {
  public:
   explicit Task(std::function<void()> action) : action_(std::move(action)) {}
   void OnTurn() override { action_(); }
@@ -60,11 +60,11 @@ TEST_CASE("who asks for a turn during its turn, and is then buried, gets none") 
     ++turns;
     reactor.QueueTurn(*task);
     reactor.CancelTurn(*task);
-    reactor.Bury(std::move(task));
+    reactor.DeleteLater(std::move(task));
   });
   reactor.QueueTurn(*task);
   reactor.RunTurns();
-  reactor.ClearBuried();
+  reactor.DeletePending();
   CHECK_FALSE(reactor.HasTurns());
   reactor.RunTurns();
   CHECK(turns == 1);
@@ -75,12 +75,12 @@ TEST_CASE("the dead of a round live until its end") {
   int turns = 0;
   auto second = std::make_unique<Task>([&] { ++turns; });
   Task* dead = second.get();
-  Task first([&] { reactor.Bury(std::move(second)); });
+  Task first([&] { reactor.DeleteLater(std::move(second)); });
   reactor.QueueTurn(first);
   reactor.QueueTurn(*dead);
   reactor.RunTurns();
   CHECK(turns == 1);
-  reactor.ClearBuried();
+  reactor.DeletePending();
 }
 
 }  // namespace spliceport

@@ -46,14 +46,14 @@ TEST_CASE("a table has one owner, until that lets go of it") {
       CHECK(other.value().table == kFirstTable + 1);
       CHECK(SourceOf(one.value().socket) == *Address::Parse("192.0.0.8", 29'552));
       LeaveInFirstTable(socket);
-      REQUIRE(ClearTheDead(socket, other.value().table).ok());
+      REQUIRE(RemoveLeftovers(socket, other.value().table).ok());
       CHECK(RulesIn(socket) == 1);
       CHECK(socket.Routes(kFirstTable).value().size() == 1);
     }
     auto next = ClaimTable();
     REQUIRE(next.ok());
     CHECK(next.value().table == kFirstTable);
-    REQUIRE(ClearTheDead(socket, kFirstTable).ok());
+    REQUIRE(RemoveLeftovers(socket, kFirstTable).ok());
     CHECK(RulesIn(socket) == 0);
   });
 }
@@ -85,7 +85,7 @@ TEST_CASE("a process without capabilities does not keep what the dead have left"
   InOwnNamespace([](int netns, RouteSocket& socket) {
     LeaveInFirstTable(socket);
     const Squatter squatter(netns);
-    REQUIRE(ClearTheDead(socket, kFirstTable + 1).ok());
+    REQUIRE(RemoveLeftovers(socket, kFirstTable + 1).ok());
     CHECK(RulesIn(socket) == 0);
     CHECK(socket.Routes(kFirstTable).value().empty());
   });

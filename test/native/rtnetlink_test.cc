@@ -88,7 +88,8 @@ std::string InterfaceAddressMessage(uint32_t interface, const char* address, uin
                  std::string(reinterpret_cast<const char*>(&body), sizeof(body)));
 }
 
-// The test's end of a RouteSocket whose kernel it plays: what it is going to answer waits there beforehand.
+// The test's end of a RouteSocket whose kernel it plays: what it is going to answer waits there
+// beforehand.
 class PlayedKernel {
  public:
   PlayedKernel() {

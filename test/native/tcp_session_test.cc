@@ -41,7 +41,7 @@ TEST_CASE("tcp: bytes come back exact, for every size from nothing to bulk") {
     CHECK(reply.error == 0);
     CHECK_MESSAGE(reply.bytes == request, size);
   }
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 5);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 5);
   CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
   CHECK(harness.Count(&ForwardCounters::bytes_to_container) ==
         harness.Count(&ForwardCounters::bytes_to_host));

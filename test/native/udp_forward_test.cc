@@ -63,7 +63,7 @@ TEST_CASE("udp: datagrams of every size are answered whole, the empty one includ
   const UniqueFd client = ClientOf(harness.Add(1, Protocol::kUdp, server.address()));
   for (const size_t size : {0, 1, 1'400, 9'000, 65'507})
     CHECK(Ask(client, std::string(size, 'u')).size() == size);
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 1);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 1);
   CHECK(harness.Count(&ForwardCounters::datagrams_to_container) == 5);
   CHECK(Eventually([&] { return harness.Count(&ForwardCounters::datagrams_to_host) == 5; }));
 }
@@ -87,7 +87,7 @@ TEST_CASE("udp: a flow ends when it was not used for its timeout, and a used one
   Harness harness;
   UdpEcho server(harness.netns());
   const Address host =
-      harness.Add(1, Protocol::kUdp, server.address(), UsualLimits{.flow_timeout_micros = 300'000});
+      harness.Add(1, Protocol::kUdp, server.address(), UsualLimits{.udp_timeout_micros = 300'000});
   const UniqueFd busy = ClientOf(host);
   const UniqueFd idle = ClientOf(host);
   REQUIRE(Ask(idle, "x") == "x");
@@ -97,7 +97,7 @@ TEST_CASE("udp: a flow ends when it was not used for its timeout, and a used one
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   CHECK(harness.OpenSessions() == 1);
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 2);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 2);
   CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
   CHECK(Ask(idle, "again") == "again");
 }
@@ -106,7 +106,7 @@ TEST_CASE("udp: one flow too many ends the one that was used least recently") {
   Harness harness;
   UdpEcho server(harness.netns());
   const Address host =
-      harness.Add(1, Protocol::kUdp, server.address(), UsualLimits{.most_flows = 2});
+      harness.Add(1, Protocol::kUdp, server.address(), UsualLimits{.max_flows = 2});
   const UniqueFd first = ClientOf(host);
   const UniqueFd second = ClientOf(host);
   const UniqueFd third = ClientOf(host);
@@ -138,7 +138,7 @@ TEST_CASE("udp: a container that refuses ends no flow, and is heard as soon as i
     CHECK(Ask(client, "anybody?", 20) == "-");
   UdpEcho server(harness.netns(), port);
   CHECK(Ask(client, "now") == "now");
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 1);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 1);
 }
 
 TEST_CASE("udp: a new target is in force for the next datagram of a live flow") {

@@ -11,8 +11,8 @@ namespace {
 struct Given {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
-  int64_t most_sessions = 0;
-  int64_t most_per_second = 0;
+  int64_t max_sessions = 0;
+  int64_t max_sessions_per_second = 0;
 };
 
 CidrList ListOf(const std::vector<std::string>& texts) {
@@ -24,8 +24,8 @@ CidrList ListOf(const std::vector<std::string>& texts) {
 
 ForwardConfig Limited(TargetPtr target, const Given& given, Protocol protocol = Protocol::kTcp) {
   ForwardConfig config = UsualForward(std::move(target), protocol);
-  AdmissionRules rules{ListOf(given.allow), ListOf(given.deny), given.most_sessions,
-                       given.most_per_second};
+  AdmissionRules rules{ListOf(given.allow), ListOf(given.deny), given.max_sessions,
+                       given.max_sessions_per_second};
   config.admission =
       std::make_shared<Admission>(std::make_shared<const AdmissionRules>(std::move(rules)));
   return config;
@@ -48,14 +48,14 @@ TEST_CASE("tcp: one more than there may be is reset, whichever worker it comes t
   Harness harness({.workers = 4});
   Server server(harness.netns(), Echo);
   const Address host =
-      harness.Add(Limited(harness.TargetAt(server.address()), {.most_sessions = 8}));
+      harness.Add(Limited(harness.TargetAt(server.address()), {.max_sessions = 8}));
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 8; ++i)
     clients.push_back(OpenSession(host));
   for (int i = 0; i < 16; ++i)
     CHECK(IsReset(ConnectTo(host)));
   CHECK(harness.Count(&ForwardCounters::sessions_over_limit) == 16);
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 8);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 8);
   clients.erase(clients.begin(), clients.begin() + 3);
   CHECK(Eventually([&] { return harness.OpenSessions() == 5; }));
   for (int i = 0; i < 3; ++i)
@@ -66,7 +66,7 @@ TEST_CASE("tcp: one more than there may be is reset, whichever worker it comes t
 TEST_CASE("tcp: a session whose target is not there gives its place back") {
   Harness harness({.workers = 1});
   const Address host =
-      harness.Add(Limited(harness.TargetAt(*Address::Parse("127.0.0.1", 1)), {.most_sessions = 1}));
+      harness.Add(Limited(harness.TargetAt(*Address::Parse("127.0.0.1", 1)), {.max_sessions = 1}));
   for (int i = 0; i < 3; ++i)
     CHECK(IsReset(ConnectTo(host)));
   CHECK(harness.Count(&ForwardCounters::connect_failures) == 3);
@@ -80,7 +80,7 @@ TEST_CASE("tcp: a client is judged by its address") {
   const Address denied = harness.Add(Limited(target, {.deny = {"127.0.0.0/8"}}));
   CHECK(IsReset(ConnectTo(denied)));
   CHECK(harness.Count(&ForwardCounters::sessions_denied) == 1);
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 0);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 0);
   ForwardConfig other = Limited(target, {.allow = {"127.0.0.1"}, .deny = {"10.0.0.0/8"}});
   other.id = 2;
   CHECK(OpenSession(harness.Add(other)).valid());
@@ -90,26 +90,26 @@ TEST_CASE("tcp: who comes faster than is allowed is reset") {
   Harness harness;
   Server server(harness.netns(), Echo);
   const Address host =
-      harness.Add(Limited(harness.TargetAt(server.address()), {.most_per_second = 2}));
+      harness.Add(Limited(harness.TargetAt(server.address()), {.max_sessions_per_second = 2}));
   const int64_t began = NowMicros();
   constexpr int kClients = 20;
   const std::vector<UniqueFd> clients = ConnectMany(host, kClients);
   CHECK(Eventually([&] {
-    return harness.Count(&ForwardCounters::sessions_opened) +
+    return harness.Count(&ForwardCounters::sessions_total) +
                harness.Count(&ForwardCounters::sessions_over_rate) ==
            kClients;
   }));
   const auto most = static_cast<uint64_t>(2 + 2 * (NowMicros() - began) / 1'000'000 + 1);
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) >= 2);
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) <= most);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) >= 2);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) <= most);
 }
 
 TEST_CASE("tcp: behind a load balancer it is the client whom the header names that is judged") {
   Harness harness;
   Server server(harness.netns(), Echo);
   ForwardConfig config = Limited(harness.TargetAt(server.address()), {.deny = {"203.0.113.0/24"}});
-  config.accept_proxy =
-      std::make_shared<const ProxyTrust>(ProxyTrust{ListOf({"127.0.0.1"}), 3'000'000});
+  config.trusted_proxies =
+      std::make_shared<const TrustedProxies>(TrustedProxies{ListOf({"127.0.0.1"}), 3'000'000});
   const Address host = harness.Add(config);
   const auto answer = [&](const std::string& client) {
     const UniqueFd balancer = ConnectTo(host);
@@ -129,7 +129,7 @@ TEST_CASE("udp: a flow too many, or of the wrong client, is dropped and counted 
   std::unique_ptr<UdpEnd> server;
   InNamespace(harness.netns(), [&] { server = std::make_unique<UdpEnd>(kAny, false); });
   const auto target = harness.TargetAt(server->address());
-  const Address host = harness.Add(Limited(target, {.most_sessions = 1}, Protocol::kUdp));
+  const Address host = harness.Add(Limited(target, {.max_sessions = 1}, Protocol::kUdp));
   std::vector<std::string> arrived;
   const auto next = [&](size_t count) {
     return Eventually([&] {
@@ -161,14 +161,14 @@ TEST_CASE("udp: a flow that ends gives its place back") {
   std::unique_ptr<UdpEnd> server;
   InNamespace(harness.netns(), [&] { server = std::make_unique<UdpEnd>(kAny, false); });
   ForwardConfig config =
-      Limited(harness.TargetAt(server->address()), {.most_sessions = 1}, Protocol::kUdp);
-  config.limits.flow_timeout_micros = 50'000;
+      Limited(harness.TargetAt(server->address()), {.max_sessions = 1}, Protocol::kUdp);
+  config.limits.udp_timeout_micros = 50'000;
   const Address host = harness.Add(config);
   for (int i = 0; i < 3; ++i) {
     const UdpEnd client(kAny, false);
     REQUIRE(client.Send(host, "x"));
     CHECK(Eventually([&] {
-      return harness.Count(&ForwardCounters::sessions_opened) == static_cast<uint64_t>(i + 1);
+      return harness.Count(&ForwardCounters::sessions_total) == static_cast<uint64_t>(i + 1);
     }));
     CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
   }

@@ -89,7 +89,7 @@ TEST_CASE("no session is open where more ends than beginnings were read") {
   ForwardCounters counters;
   counters.sessions_closed.Add(2);
   CHECK(counters.SessionsOpen() == 0);
-  counters.sessions_opened.Add(5);
+  counters.sessions_total.Add(5);
   CHECK(counters.SessionsOpen() == 3);
 }
 
@@ -102,7 +102,7 @@ TEST_CASE("the counters of one forward are its own alone") {
   const auto opened = [&](int id) {
     ForwardCounters sum;
     harness.engine().Sum(id, sum);
-    return sum.sessions_opened.Get();
+    return sum.sessions_total.Get();
   };
   CHECK(opened(7) == 1);
   CHECK(opened(8) == 0);
@@ -122,7 +122,7 @@ TEST_CASE(
   const auto opened = [&](int owner) {
     ForwardCounters sum;
     harness.engine().SumOf(owner, sum);
-    return sum.sessions_opened.Get();
+    return sum.sessions_total.Get();
   };
   for (const Address& host : {add(1, 5), add(2, 5), add(3, 6)}) {
     const UniqueFd client = ConnectTo(host);
@@ -138,7 +138,7 @@ TEST_CASE(
   CHECK(opened(6) == 1);
   ForwardCounters all;
   harness.engine().Sum({}, all);
-  CHECK(all.sessions_opened.Get() == 3);
+  CHECK(all.sessions_total.Get() == 3);
 }
 
 // Whoever asks for each of many forwards, as for metrics, holds up the thread that asks.

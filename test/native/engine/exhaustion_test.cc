@@ -1,5 +1,5 @@
-// What happens when descriptors, pipes or memory run out: nothing is lost, nothing spins, and all is well afterwards.
-// In child processes, whose limits are their own.
+// What happens when descriptors, pipes or memory run out: nothing is lost, nothing spins, and all
+// is well afterwards. In child processes, whose limits are their own.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -77,9 +77,9 @@ bool Bounce(const UniqueFd& client, const std::string& block) {
   return whole;
 }
 
-// UndefinedBehaviorSanitizer looks at an object through a pipe when it meets its type for the first time, so all that
-// will have a turn without descriptors has one before: sessions in bulk that move, the timers of one that is refused and of a
-// listener that pauses, the thread of Bounce.
+// UndefinedBehaviorSanitizer looks at an object through a pipe when it meets its type for the first
+// time, so all that will have a turn without descriptors has one before: sessions in bulk that
+// move, the timers of one that is refused and of a listener that pauses, the thread of Bounce.
 void MeetAllTypes(const Address& server) {
   Harness harness({.workers = 2, .acceptors = 1});
   const Address nobody = *Address::Parse("127.0.0.1", 1);
@@ -87,7 +87,7 @@ void MeetAllTypes(const Address& server) {
   (void)ReadToEnd(ConnectTo(harness.AddTo(2, Protocol::kTcp, Here(nobody))).get());
   auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
   auto listener = std::make_shared<const UniqueFd>(std::move(opened.value()));
-  (void)harness.engine().Add({{3, Protocol::kTcp, listener, Here(nobody), UsualLimits()}}).ok();
+  harness.engine().Add({{3, Protocol::kTcp, listener, Here(nobody), UsualLimits()}}).Ignore();
   shutdown(listener->get(), SHUT_RDWR);
   (void)Eventually([&] { return harness.Count(&ForwardCounters::accept_pauses) > 4; });
   const std::string block(8 << 20, 'x');
@@ -120,7 +120,7 @@ std::vector<std::unique_ptr<Pipe>> AllPipes() {
   std::vector<std::unique_ptr<Pipe>> pipes;
   for (int i = 0; i < 2'000; ++i) {
     auto pipe = Pipe::Create(1 << 20);
-    if (!pipe.ok() || pipe.value()->capacity_bytes < 64 << 10) break;
+    if (!pipe.ok() || pipe.value()->capacity_bytes() < 64 << 10) break;
     pipes.push_back(std::move(pipe.value()));
   }
   return pipes;
@@ -128,7 +128,8 @@ std::vector<std::unique_ptr<Pipe>> AllPipes() {
 
 }  // namespace
 
-// With no descriptor at all accept(2) fails, with an odd number socket(2) for the container's side does.
+// With no descriptor at all accept(2) fails, with an odd number socket(2) for the container's side
+// does.
 TEST_CASE(
     "without descriptors a listener pauses and does not spin; a few serve all who wait, in turn") {
   for (const int spare : {0, 1, 3}) {
@@ -201,9 +202,9 @@ TEST_CASE(
 
 // Sanitizers keep several bytes beside each.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr size_t kMostStuckKiB = 1'500;
+constexpr size_t kMaxStuckKiB = 1'500;
 #else
-constexpr size_t kMostStuckKiB = 300;
+constexpr size_t kMaxStuckKiB = 300;
 #endif
 
 TEST_CASE("peers that never read hold little memory, and hinder nobody") {
@@ -235,8 +236,9 @@ TEST_CASE("peers that never read hold little memory, and hinder nobody") {
                     "it never stopped");
     findings.Expect(harness.OpenSessions() == kStuck + 1, "sessions lost");
     const size_t grown = ResidentKiB() - before;
-    findings.Expect(grown < kStuck * kMostStuckKiB, std::to_string(grown) + " KiB");
-    // A busy machine keeps a client waiting now and then; those that are stuck would do so each time.
+    findings.Expect(grown < kStuck * kMaxStuckKiB, std::to_string(grown) + " KiB");
+    // A busy machine keeps a client waiting now and then; those that are stuck would do so each
+    // time.
     int64_t shortest = INT64_MAX;
     for (int i = 0; i < 10; ++i) {
       const int64_t asked = NowMicros();

@@ -23,15 +23,15 @@ bool Ping(const UniqueFd& client) {
 }
 
 // A client that was cut off, read or not.
-bool IsCutOff(const UniqueFd& client) {
+bool HasLostAddress(const UniqueFd& client) {
   pollfd wanted{client.get(), POLLRDHUP, 0};
   return poll(&wanted, 1, 0) == 1;
 }
 
 }  // namespace
 
-// Which worker does what, and in which order, is told by holding them: worker 2 accepts, worker 1 refuses, and worker 0
-// keeps the Add from failing for as long as sessions take to move.
+// Which worker does what, and in which order, is told by holding them: worker 2 accepts, worker 1
+// refuses, and worker 0 keeps the Add from failing for as long as sessions take to move.
 TEST_CASE(
     "a session that is between two workers when its forward's Add fails is counted to its end") {
   Harness harness({.workers = 3, .acceptors = 1});
@@ -62,14 +62,15 @@ TEST_CASE(
     CHECK(send(client.get(), bulk.data(), bulk.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0);
   REQUIRE(Eventually([&] { return harness.Count(&ForwardCounters::sessions_moved) == 2; }));
   holds[0].End();
-  // The one that stayed is cut off, so the worker that accepts has forgotten the forward, but for the session on its way.
-  REQUIRE(Eventually([&] { return std::ranges::any_of(clients, IsCutOff); }));
+  // The one that stayed is cut off, so the worker that accepts has forgotten the forward, but for
+  // the session on its way.
+  REQUIRE(Eventually([&] { return std::ranges::any_of(clients, HasLostAddress); }));
   holds[2].Begin();
   holds[1].End();
   adder.join();
   holds[2].End();
   CHECK(Eventually([&] { return !harness.engine().Has(kTcp); }));
-  CHECK(harness.Count(&ForwardCounters::sessions_opened) == 3);
+  CHECK(harness.Count(&ForwardCounters::sessions_total) == 3);
   CHECK(harness.Count(&ForwardCounters::sessions_closed) == 3);
   CHECK(harness.Removals(kTcp) + harness.Removals(kRefused) == 0);
 }

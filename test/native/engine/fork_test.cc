@@ -1,5 +1,6 @@
-// Until a forked process has executed its program, it holds a copy of every descriptor, close-on-exec or not. A socket
-// that is closed meanwhile lives on in the epoll set, and so do its events.
+// Until a forked process has executed its program, it holds a copy of every descriptor,
+// close-on-exec or not. A socket that is closed meanwhile lives on in the epoll set, and so do its
+// events.
 
 #include <doctest/doctest.h>
 
@@ -39,7 +40,7 @@ TEST_CASE("a flow that ended hears nothing more, also while a forked process hol
     if (opened.ok()) server = std::move(opened.value());
   });
   const Address target = LocalAddress(server.get()).value();
-  const Address host = harness.Add(1, Protocol::kUdp, target, {.flow_timeout_micros = 200'000});
+  const Address host = harness.Add(1, Protocol::kUdp, target, {.udp_timeout_micros = 200'000});
   auto client = OpenConnectedDatagramSocket(host);
   REQUIRE(client.ok());
   REQUIRE(send(client.value().get(), "x", 1, 0) == 1);

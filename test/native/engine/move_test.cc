@@ -59,7 +59,8 @@ std::vector<Outcome> ExchangeAtOnce(
   return outcomes;
 }
 
-// Clients that are all there before the first asks, and then ask in turn; whether each had its own words back each time.
+// Clients that are all there before the first asks, and then ask in turn; whether each had its own
+// words back each time.
 bool AskInTurn(const Address& host, size_t clients, size_t questions) {
   const std::vector<UniqueFd> connections = ConnectMany(host, clients);
   for (size_t question = 0; question < questions; ++question) {
@@ -90,7 +91,8 @@ TEST_CASE("sessions that last are spread over the workers, and lose nothing on t
         (Balance::kMessagesKeptTogether + 8) * 200 * 100);
 }
 
-// Each client ends a little after the event with which its session counts as one that lasts, so some end on their way.
+// Each client ends a little after the event with which its session counts as one that lasts, so
+// some end on their way.
 TEST_CASE("sessions that end while they are spread end as they should") {
   constexpr size_t kClients = 48;
   Harness harness(kOneAcceptor);
@@ -167,7 +169,7 @@ TEST_CASE("sessions that have moved give back the places that they were let in t
   Harness harness(kOneAcceptor);
   Server server(harness.netns(), Echo);
   AdmissionRules rules;
-  rules.most_sessions = 6;
+  rules.max_sessions = 6;
   ForwardConfig config = UsualForward(harness.TargetAt(server.address()));
   config.admission =
       std::make_shared<Admission>(std::make_shared<const AdmissionRules>(std::move(rules)));
@@ -224,7 +226,8 @@ TEST_CASE("a forward that is removed at once takes sessions that move with it, a
   }
 }
 
-// A session that comes back, because the part that it was sent to has gone, is its first worker's again.
+// A session that comes back, because the part that it was sent to has gone, is its first worker's
+// again.
 TEST_CASE("no worker counts a session that is gone, whatever was removed while it moved") {
   Harness harness(kOneAcceptor);
   Server server(harness.netns(), Echo);
@@ -242,8 +245,8 @@ TEST_CASE("no worker counts a session that is gone, whatever was removed while i
   }
   CHECK(harness.OpenSessions() == 0);
   for (size_t worker = 0; worker < 3; ++worker) {
-    CHECK(harness.engine().balance().At(worker, Load::kMessages) == 0);
-    CHECK(harness.engine().balance().At(worker, Load::kBulk) == 0);
+    CHECK(harness.engine().balance().At(worker, SessionKind::kMessages) == 0);
+    CHECK(harness.engine().balance().At(worker, SessionKind::kBulk) == 0);
   }
 }
 

@@ -1,5 +1,5 @@
-// Calls that fail for a reason of this machine's: what is cut off never passes for whole, and bulk goes on as a copy.
-// In child processes, since a refusal is for good.
+// Calls that fail for a reason of this machine's: what is cut off never passes for whole, and bulk
+// goes on as a copy. In child processes, since a refusal is for good.
 
 #include <doctest/doctest.h>
 
@@ -153,7 +153,8 @@ TEST_CASE("where accept(2) keeps failing, a listener pauses longer and longer, a
       const int64_t micros = ProcessorMicrosOfOneSecond();
       findings.Expect(micros < 50'000, std::to_string(micros) + " us spent on nothing");
       const uint64_t pauses = harness.Count(&ForwardCounters::accept_pauses);
-      // 20, 40, 80, 160, 320 and 640 ms, and some for a busy machine. Without growth it would be 50.
+      // 20, 40, 80, 160, 320 and 640 ms, and some for a busy machine. Without growth it would be
+      // 50.
       findings.Expect(pauses > 0 && pauses <= 10, std::to_string(pauses) + " pauses");
     });
     CHECK_MESSAGE(wrong == "", error);
@@ -190,7 +191,8 @@ TEST_CASE(
   }
 }
 
-// A forward whose listener another owner shuts down, until it pauses for long, and then has listen again.
+// A forward whose listener another owner shuts down, until it pauses for long, and then has listen
+// again.
 struct Recovered {
   Harness harness{{.workers = 1}};
   Server server{harness.netns(), Echo};
@@ -222,7 +224,8 @@ TEST_CASE("a listener that has failed for long serves within a pause of its reco
   CHECK(ReadUpTo(client.get(), 4) == "ping");
   const uint64_t before = forward.pauses();
   shutdown(forward.listener->get(), SHUT_RDWR);
-  // From the shortest pause on: the third begins after 60 ms, and not after the 1,640 ms of longer ones.
+  // From the shortest pause on: the third begins after 60 ms, and not after the 1,640 ms of longer
+  // ones.
   CHECK(
       Eventually([&] { return forward.pauses() >= before + 3; }, std::chrono::milliseconds(1'200)));
 }

@@ -51,12 +51,12 @@ class OneWorker : private WorkerPeers {
   }
 
   const Address& host() const { return host_; }
-  uint64_t opened() const { return counters_.sessions_opened.Get(); }
+  uint64_t opened() const { return counters_.sessions_total.Get(); }
   uint64_t closed() const { return counters_.sessions_closed.Get(); }
 
  private:
   void OnDone(int /*id*/) override {}
-  void PostTo(size_t /*worker*/, std::function<void(Worker&)> /*task*/) override {}
+  void PostTo(size_t /*worker*/, Task<Worker&> /*task*/) override {}
   void PostToAllBut(size_t /*worker*/, const std::function<void(Worker&)>& /*task*/) override {}
 
   void Run(const std::function<void()>& task) {

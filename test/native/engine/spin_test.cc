@@ -1,5 +1,5 @@
-// What polling costs where it brings nothing. The bounds are shares of a processor, far from both outcomes: a worker that
-// polled all the time would take a whole one.
+// What polling costs where it brings nothing. The bounds are shares of a processor, far from both
+// outcomes: a worker that polled all the time would take a whole one.
 
 #include <doctest/doctest.h>
 
@@ -35,8 +35,9 @@ int64_t MicrosOfWorkers() {
   return nanos / 1'000;
 }
 
-// What the talk of so many sessions takes of the workers: each says a word, all at once, every 80 ms. The pause is long
-// beside the talk, also on a busy machine and under a sanitizer, so it is what polling shows in.
+// What the talk of so many sessions takes of the workers: each says a word, all at once, every 80
+// ms. The pause is long beside the talk, also on a busy machine and under a sanitizer, so it is
+// what polling shows in.
 int64_t MicrosOfTalk(size_t sessions) {
   Harness harness({.workers = 2, .acceptors = 1, .spin_micros = 200'000});
   Server server(harness.netns(), Echo);

@@ -1,4 +1,5 @@
-// The way to the container: targets that refuse, that are silent, and forwards that are removed while clients queue.
+// The way to the container: targets that refuse, that are silent, and forwards that are removed
+// while clients queue.
 
 #include <doctest/doctest.h>
 #include <poll.h>

@@ -133,7 +133,8 @@ TEST_CASE("tcp: a FIN and a RST that come together are passed on as both") {
   }
 }
 
-// A RST that comes before the relay has seen the connection made is none of a port where nobody listens.
+// A RST that comes before the relay has seen the connection made is none of a port where nobody
+// listens.
 TEST_CASE("tcp: a server that resets what it accepts is connected to once per client") {
   Harness harness({.workers = 1});
   std::atomic<int> accepted = 0;

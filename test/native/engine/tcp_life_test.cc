@@ -20,7 +20,8 @@ TargetPtr Here(const Address& address) {
   return std::make_shared<const Target>(Target{nullptr, address});
 }
 
-// A client that says something, perhaps hears some of it, and is reset or closed at any point of that.
+// A client that says something, perhaps hears some of it, and is reset or closed at any point of
+// that.
 class ShortLife {
  public:
   ShortLife(const Address& host, std::mt19937& random)
@@ -80,7 +81,7 @@ std::vector<int> KeepaliveOf(int fd) {
 TEST_CASE("tcp: ten thousand connections that end at any point leave nothing") {
   constexpr size_t kLives = 10'000;
   constexpr size_t kAtOnce = 150;
-  constexpr size_t kMostQueued = 3'000;
+  constexpr size_t kMaxQueued = 3'000;
   const EchoProcess server;
   Harness harness;
   const Address host = harness.AddTo(1, Protocol::kTcp, Here(server.address()));
@@ -89,8 +90,8 @@ TEST_CASE("tcp: ten thousand connections that end at any point leave nothing") {
   std::vector<ShortLife> lives;
   for (size_t begun = 0; begun < kLives || !lives.empty();) {
     // No more than the listener's queue holds, or the kernel drops some.
-    const uint64_t queued = begun - harness.Count(&ForwardCounters::sessions_opened);
-    while (begun < kLives && lives.size() < kAtOnce && queued < kMostQueued) {
+    const uint64_t queued = begun - harness.Count(&ForwardCounters::sessions_total);
+    while (begun < kLives && lives.size() < kAtOnce && queued < kMaxQueued) {
       lives.emplace_back(host, random);
       ++begun;
     }
@@ -98,7 +99,7 @@ TEST_CASE("tcp: ten thousand connections that end at any point leave nothing") {
   }
   CHECK(Eventually(
       [&] {
-        return harness.Count(&ForwardCounters::sessions_opened) == kLives &&
+        return harness.Count(&ForwardCounters::sessions_total) == kLives &&
                harness.OpenSessions() == 0;
       },
       std::chrono::seconds(20)));

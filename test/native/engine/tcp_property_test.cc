@@ -1,6 +1,6 @@
-// Random scripts, each played on a direct connection and through the relay, both of which must keep what TCP promises.
-//   SPLICEPORT_SCRIPTS  how many (default 3,000)
-//   SPLICEPORT_SEED     the first one's seed (default 1); the others follow. A failure names its own.
+// Random scripts, each played on a direct connection and through the relay, both of which must keep
+//   what TCP promises. SPLICEPORT_SCRIPTS  how many (default 3,000) SPLICEPORT_SEED     the first
+//   one's seed (default 1); the others follow. A failure names its own.
 
 #include <doctest/doctest.h>
 #include <poll.h>
@@ -182,7 +182,8 @@ void TestWith(const UsualSettings& settings, bool narrow = false) {
   const std::string complaints = PlayAll(harness, narrow, first_seed, count);
   CHECK_MESSAGE(complaints.empty(), complaints);
   CHECK(Eventually([&] { return harness.OpenSessions() == 0; }, std::chrono::seconds(10)));
-  // Pipes stay in the pools. A forward lets go of its namespace a moment after its last session has ended.
+  // Pipes stay in the pools. A forward lets go of its namespace a moment after its last session has
+  // ended.
   CHECK(Eventually([&] { return OpenDescriptors() <= descriptors + 8 * settings.workers; }));
 }
 

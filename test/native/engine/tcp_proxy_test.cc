@@ -165,7 +165,7 @@ TEST_CASE("tcp: who is not trusted, malformed or late is reset and counted, and 
   ForwardConfig config = Believing(harness.TargetAt(server.address()));
   const Address host = harness.Add(config);
   config.id = 2;
-  config.accept_proxy = Believing(nullptr, Protocol::kTcp, "10.0.0.0/8").accept_proxy;
+  config.trusted_proxies = Believing(nullptr, Protocol::kTcp, "10.0.0.0/8").trusted_proxies;
   const Address closed = harness.Add(config);
   CHECK(ReadToEnd(ConnectTo(closed).get()).error == ECONNRESET);
   CHECK(harness.Count(&ForwardCounters::proxy_sources_untrusted) == 1);

@@ -1,5 +1,6 @@
-// A read stops at the urgent mark, however much there is behind it (tcp(7)), so a short read does not mean that the
-// socket is empty. The urgent byte itself is out of the stream for whoever does not ask for it, and is not passed on.
+// A read stops at the urgent mark, however much there is behind it (tcp(7)), so a short read does
+// not mean that the socket is empty. The urgent byte itself is out of the stream for whoever does
+// not ask for it, and is not passed on.
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,5 @@
-// Transparent forwarding on the engine: what the tests with whole networks in test/netns/ cannot time.
+// Transparent forwarding on the engine: what the tests with whole networks in test/netns/ cannot
+// time.
 
 #include <doctest/doctest.h>
 
@@ -147,7 +148,8 @@ TEST_CASE("tcp: who is said to have an address that no host can have is shown as
   });
 }
 
-// It comes back to its first worker, where its forward is closed by then and nobody has a timer for routes any more.
+// It comes back to its first worker, where its forward is closed by then and nobody has a timer for
+// routes any more.
 TEST_CASE("tcp: a session that is between two workers when its forward ends leaves no route") {
   const UniqueFd host_netns = NewNamespace();
   InNamespace(host_netns.get(), [] {

@@ -50,7 +50,8 @@ Address FlowOf(const UdpEnd& server, const std::string& text) {
   return received.peer;
 }
 
-// Puts a datagram onto the loopback interface as if it had come by a wire: a broadcast from `source`.
+// Puts a datagram onto the loopback interface as if it had come by a wire: a broadcast from
+// `source`.
 void Broadcast(const Address& source, uint16_t port, std::string_view text) {
   struct {
     iphdr ip{};
@@ -133,7 +134,7 @@ TEST_CASE("udp: a flow is never connected to itself, and leaves the server its p
       const UdpEnd client(kAny, false);
       REQUIRE(
           client.Send(harness.Add(static_cast<int>(id), Protocol::kUdp, target), "my own words"));
-      CHECK(Eventually([&] { return harness.Count(&ForwardCounters::sessions_opened) == id; }));
+      CHECK(Eventually([&] { return harness.Count(&ForwardCounters::sessions_total) == id; }));
       CHECK(Next(client, std::chrono::milliseconds(1)).datagrams.empty());
       InNamespace(harness.netns(), [&] { UdpEnd(target, false); });
       harness.engine().Remove({static_cast<int>(id)}, 0);
@@ -162,8 +163,7 @@ TEST_CASE("udp: a flow lives on while the container alone uses it") {
   const auto server = EndIn(harness.netns());
   const UdpEnd client(kAny, false);
   REQUIRE(client.Send(
-      harness.Add(1, Protocol::kUdp, server->address(), {.flow_timeout_micros = 200'000}),
-      "hello"));
+      harness.Add(1, Protocol::kUdp, server->address(), {.udp_timeout_micros = 200'000}), "hello"));
   const Address flow = FlowOf(*server, "hello");
   for (int i = 0; i < 25; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -17,7 +17,8 @@ TEST_CASE("udp: what the kernel drops at a flow's socket, while the worker is bu
   REQUIRE(Eventually([&] {
     return server->Receive([&](const Address& peer, std::string_view) { flow = peer; }) > 0;
   }));
-  // Far more than a socket has room for, and one more when there is room again, which brings the count.
+  // Far more than a socket has room for, and one more when there is room again, which brings the
+  // count.
   const std::string block(60'000, 'x');
   size_t sent = 0;
   harness.WhileHeld([&] {

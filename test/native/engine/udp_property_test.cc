@@ -1,5 +1,6 @@
-// Random datagrams of many clients, through three forwards and back: nothing may be doubled, altered, out of its flow's
-// order or in another flow, every answer comes from where its client had sent to, and what is lost is in a counter.
+// Random datagrams of many clients, through three forwards and back: nothing may be doubled,
+// altered, out of its flow's order or in another flow, every answer comes from where its client had
+// sent to, and what is lost is in a counter.
 //   SPLICEPORT_DATAGRAMS  how many in each run (default 20,000)
 //   SPLICEPORT_SEED       of the first run (default 1)
 
@@ -37,8 +38,9 @@ struct AddressHash {
 struct Options {
   UsualSettings settings;
   bool trains = true;
-  // Bytes and datagrams on their way at once; 0: no bound, and small buffers, so that there are losses.
-  size_t most_on_their_way = 200;
+  // Bytes and datagrams on their way at once; 0: no bound, and small buffers, so that there are
+  // losses.
+  size_t max_in_flight = 200;
 };
 
 class World {
@@ -60,14 +62,14 @@ class World {
 
   void Run(size_t datagrams) {
     while (sent_ < datagrams) {
-      if (options_.most_on_their_way == 0 || OnTheirWay() < options_.most_on_their_way) Act();
-      if (options_.most_on_their_way != 0 || Below(20) == 0) Poll();
+      if (options_.max_in_flight == 0 || OnTheirWay() < options_.max_in_flight) Act();
+      if (options_.max_in_flight != 0 || Below(20) == 0) Poll();
     }
-    if (options_.most_on_their_way != 0) Settle();
+    if (options_.max_in_flight != 0) HandlePumpState();
   }
 
-  // Sends more than the sockets of two forwards have room for while their worker does not read them: without a hold it
-  // depends on who is faster whether there is a loss.
+  // Sends more than the sockets of two forwards have room for while their worker does not read
+  // them: without a hold it depends on who is faster whether there is a loss.
   void Overflow() {
     constexpr int kWorkerOfOddIds = 1;
     Harness::Hold hold(harness_, kWorkerOfOddIds);
@@ -97,7 +99,8 @@ class World {
     probing_ = false;
   }
 
-  // Waits until what has not arrived and what is counted as lost fit, as they do when nothing is on its way any more.
+  // Waits until what has not arrived and what is counted as lost fit, as they do when nothing is on
+  // its way any more.
   void SettleUntil(const std::function<bool(size_t lost, size_t counted)>& fit) {
     (void)Eventually([&] {
       Poll();
@@ -153,7 +156,7 @@ class World {
     auto opened = OpenHostSocket(Protocol::kUdp, At(host), false);
     REQUIRE(opened.ok());
     const int small = 200'000;
-    if (options_.most_on_their_way == 0)
+    if (options_.max_in_flight == 0)
       setsockopt(opened.value().get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     const uint16_t port = LocalAddress(opened.value().get()).value().port();
     services_.push_back({std::make_unique<UdpEnd>(At(server), TakesTrains()), port});
@@ -164,7 +167,8 @@ class World {
     REQUIRE(harness_.engine().Add({{id, Protocol::kUdp, socket, target, UsualLimits()}}).ok());
   }
 
-  // Of the last client. The first datagram tells the server, which sees only the relay, whose flow it is.
+  // Of the last client. The first datagram tells the server, which sees only the relay, whose flow
+  // it is.
   void AddFlow(size_t service, const std::string& via) {
     const uint64_t id = flows_.size();
     flows_.push_back({clients_.size() - 1, service, At(via, services_[service].host_port),
@@ -283,7 +287,7 @@ class World {
   }
 
   // Until everything has arrived, or nothing more comes.
-  void Settle() {
+  void HandlePumpState() {
     int64_t quiet_since = NowMicros();
     constexpr int64_t kPatienceMicros = 5'000'000;
     while (OnTheirWay() > 0 && NowMicros() - quiet_since < kPatienceMicros) {
@@ -319,13 +323,13 @@ TEST_CASE(
     CHECK(world.Faults() == "");
     CHECK(world.Lost() == 0);
     CHECK(world.LostByEngine() == 0);
-    CHECK(world.harness().Count(&ForwardCounters::sessions_opened) == world.flows());
+    CHECK(world.harness().Count(&ForwardCounters::sessions_total) == world.flows());
   }
 }
 
 TEST_CASE("udp: what a flood loses is counted, to the datagram") {
   INFO("seed ", kSeed);
-  World world({.settings = {.workers = 2}, .trains = false, .most_on_their_way = 0}, kSeed);
+  World world({.settings = {.workers = 2}, .trains = false, .max_in_flight = 0}, kSeed);
   world.Overflow();
   world.Run(kDatagrams);
   world.Probe();
@@ -337,7 +341,7 @@ TEST_CASE("udp: what a flood loses is counted, to the datagram") {
 
 TEST_CASE("udp: what a flood of trains loses is counted, if only by the train") {
   INFO("seed ", kSeed);
-  World world({.settings = {.workers = 2}, .most_on_their_way = 0}, kSeed);
+  World world({.settings = {.workers = 2}, .max_in_flight = 0}, kSeed);
   world.Overflow();
   world.Run(kDatagrams);
   world.Probe();

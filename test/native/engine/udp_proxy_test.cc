@@ -121,7 +121,7 @@ TEST_CASE("udp: a datagram without a right header, or of a stranger, is dropped 
   ForwardConfig config = Believing(harness.TargetAt(server.address()), Protocol::kUdp);
   const Address host = harness.Add(config);
   config.id = 2;
-  config.accept_proxy = Believing(nullptr, Protocol::kUdp, "10.0.0.0/8").accept_proxy;
+  config.trusted_proxies = Believing(nullptr, Protocol::kUdp, "10.0.0.0/8").trusted_proxies;
   const Address closed = harness.Add(config);
   const std::string header = HeaderFrom("203.0.113.9", ProxyVersion::k2, Protocol::kUdp);
   SendDatagrams(ClientOf(closed).get(), {header, header});

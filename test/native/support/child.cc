@@ -100,7 +100,7 @@ ForkedHolder::~ForkedHolder() {
 
 namespace {
 
-constexpr size_t kMostConnections = 1'024;
+constexpr size_t kMaxConnections = 1'024;
 constexpr size_t kEchoBytes = 64 << 10;
 
 struct Connection {
@@ -115,8 +115,8 @@ constexpr int kHold = 4;
 constexpr nfds_t kFirst = 2;
 
 // The two, then the connections. Static, since a copy of a program with threads must not allocate.
-pollfd pollers[kFirst + kMostConnections];
-Connection connections[kFirst + kMostConnections];
+pollfd pollers[kFirst + kMaxConnections];
+Connection connections[kFirst + kMaxConnections];
 
 // Whether the connection goes on.
 bool EchoSome(pollfd& poller, Connection& connection) {
@@ -139,7 +139,7 @@ void ServeUntilReleased() {
   pollers[0] = {kListener, POLLIN, 0};
   pollers[1] = {kHold, POLLIN, 0};
   while (pollers[1].revents == 0) {
-    pollers[0].events = used < kFirst + kMostConnections ? POLLIN : 0;
+    pollers[0].events = used < kFirst + kMaxConnections ? POLLIN : 0;
     poll(pollers, used, -1);
     for (nfds_t i = used - 1; i >= kFirst; --i) {
       if (pollers[i].revents == 0 || EchoSome(pollers[i], connections[i])) continue;
@@ -174,8 +174,8 @@ EchoProcess::EchoProcess(int netns) {
     return;
   }
   BecomeOrdinary();
-  // Of what this copy has, only these two: the sockets of others must be able to end. Above them first, lest one be in
-  // the place of the other.
+  // Of what this copy has, only these two: the sockets of others must be able to end. Above them
+  // first, lest one be in the place of the other.
   const int listens = fcntl(listener.get(), F_DUPFD, kHold + 1);
   const int holds = fcntl(out.get(), F_DUPFD, kHold + 1);
   dup2(listens, kListener);

@@ -23,8 +23,9 @@ class Findings {
   std::string text_;
 };
 
-// Runs `body` in a forked process, for what changes a process for good: limits and users. What it found wrong, or how
-// the process died; "" is success. The caller has no other thread, so that `body` may start some.
+// Runs `body` in a forked process, for what changes a process for good: limits and users. What it
+// found wrong, or how the process died; "" is success. The caller has no other thread, so that
+// `body` may start some.
 std::string InChild(const std::function<void(Findings&)>& body);
 
 // A process between fork and exec, for as long as this lives: it has a copy of every descriptor.
@@ -40,8 +41,9 @@ class ForkedHolder {
   pid_t pid_;
 };
 
-// A TCP server in a process of its own, so that limits and figures of the test program concern the relay alone. It
-// sends back what it gets, and listens on 127.0.0.1 in the given namespace, or with -1 in the caller's.
+// A TCP server in a process of its own, so that limits and figures of the test program concern the
+// relay alone. It sends back what it gets, and listens on 127.0.0.1 in the given namespace, or with
+// -1 in the caller's.
 class EchoProcess {
  public:
   explicit EchoProcess(int netns = -1);

@@ -1,4 +1,5 @@
-// harness.h: an engine with one container namespace, for tests that look at it as its embedder does.
+// harness.h: an engine with one container namespace, for tests that look at it as its embedder
+//            does.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -101,8 +102,8 @@ class Harness final : private EngineEvents {
     engine_->Sum({}, sum);
     return sum.SessionsOpen();
   }
-  // Keeps the worker of a harness that has only one from everything else while `action` runs. Then, before all else, it
-  // removes `ids`.
+  // Keeps the worker of a harness that has only one from everything else while `action` runs. Then,
+  // before all else, it removes `ids`.
   void WhileHeld(const std::function<void()>& action, std::vector<int> ids = {},
                  int64_t drain_micros = 0) {
     Hold hold(*this, 0);

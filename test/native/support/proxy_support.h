@@ -21,10 +21,10 @@ inline ForwardConfig Writing(SourceAddress source_address, TargetPtr target,
 inline ForwardConfig Believing(TargetPtr target, Protocol protocol = Protocol::kTcp,
                                const std::string& trusted = "127.0.0.0/8") {
   ForwardConfig config = Writing(SourceAddress::kProxyV2, std::move(target), protocol);
-  auto trust = std::make_shared<ProxyTrust>();
+  auto trust = std::make_shared<TrustedProxies>();
   trust->sources = CidrList({*Cidr::Parse(trusted)});
   trust->header_timeout_micros = 300'000;
-  config.accept_proxy = trust;
+  config.trusted_proxies = trust;
   return config;
 }
 

@@ -13,8 +13,9 @@
 
 namespace spliceport {
 
-// From now on, on every thread of the process and for good: `call` fails with `error` whenever its argument number
-// `argument` is `value`. Whether that could be arranged; for use in a child process.
+// From now on, on every thread of the process and for good: `call` fails with `error` whenever its
+// argument number `argument` is `value`. Whether that could be arranged; for use in a child
+// process.
 inline bool Refuse(unsigned call, int error, unsigned argument, uint32_t value) {
   const auto argument_offset = static_cast<unsigned>(offsetof(seccomp_data, args)) + argument * 8;
   std::array<sock_filter, 6> program{{

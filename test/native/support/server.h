@@ -24,7 +24,8 @@ struct Ending {
 };
 Ending ReadToEnd(int fd);
 
-// Listens on 127.0.0.1 in the namespace, and gives each connection to `handler` on a thread of its own.
+// Listens on 127.0.0.1 in the namespace, and gives each connection to `handler` on a thread of its
+// own.
 class Server {
  public:
   Server(int netns, std::function<void(int)> handler);

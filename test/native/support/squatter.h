@@ -1,4 +1,5 @@
-// squatter.h: a program in a namespace that has no capability there, and takes all it can get of what forwarders claim.
+// squatter.h: a program in a namespace that has no capability there, and takes all it can get of
+//             what forwarders claim.
 #pragma once
 
 #include <vector>

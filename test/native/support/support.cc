@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "net/interface_up.h"
+#include "net/setns.h"
 
 namespace spliceport {
 
@@ -41,12 +42,10 @@ UniqueFd NewNamespace() {
 }
 
 void InNamespace(int netns, const std::function<void()>& action) {
-  bool entered = false;
-  std::thread([&] {
-    entered = setns(netns, CLONE_NEWNET) == 0;
-    if (entered) action();
-  }).join();
-  REQUIRE(entered);
+  REQUIRE(RunIn(netns, [&] {
+            action();
+            return Result<void>();
+          }).ok());
 }
 
 bool Eventually(const std::function<bool()>& condition, std::chrono::milliseconds deadline) {

@@ -1,4 +1,5 @@
-// support.h: what several native tests need: connected sockets, network namespaces, waiting for a condition.
+// support.h: what several native tests need: connected sockets, network namespaces, waiting for a
+//            condition.
 #pragma once
 
 #include <chrono>
@@ -28,7 +29,8 @@ void InNamespace(int netns, const std::function<void()>& action);
 bool Eventually(const std::function<bool()>& condition,
                 std::chrono::milliseconds deadline = std::chrono::seconds(5));
 
-// Reads until the end or `size` bytes, waiting for what is on its way; what came, which is less when time runs out.
+// Reads until the end or `size` bytes, waiting for what is on its way; what came, which is less
+// when time runs out.
 std::string ReadUpTo(int fd, size_t size);
 
 // How many descriptors the process has open.

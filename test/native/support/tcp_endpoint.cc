@@ -62,7 +62,8 @@ void TcpEndpoint::CheckBytes(std::string_view bytes) {
   }
 }
 
-// The error of a connection is told once: when a write has had it, the read that follows says "end".
+// The error of a connection is told once: when a write has had it, the read that follows says
+// "end".
 void TcpEndpoint::NoteEnd(int error) {
   if (error == 0 && write_error_ == ECONNRESET) error = write_error_;
   end_ = error == 0 ? End::kFin : End::kReset;

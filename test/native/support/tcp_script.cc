@@ -1,12 +1,15 @@
-// A script is a sequence of steps, drawn at random, each of one side. A side waits only for what the other does earlier
-// in the sequence, and nobody stops reading for ever, so that no script can hang.
+// A script is a sequence of steps, drawn at random, each of one side. A side waits only for what
+// the other does earlier in the sequence, and nobody stops reading for ever, so that no script can
+// hang.
 //
-// What TCP promises about an ending, and so what may be asserted:
-//   FIN            All that was written before it arrives, before it.
-//   RST            What the other side's kernel had received stays readable (Linux keeps the receive queue); what was
-//                  still in the sender's queue is lost. So a side sees some beginning of what the quitter wrote, and
-//                  all of it if the quitter waited until everything was acknowledged.
-//   FIN, then RST  Both are seen if the FIN was acknowledged before; else the RST may have come in its place.
+// What TCP promises about an ending, and so what may be asserted: FIN            All that was
+//   written before it arrives, before it. RST            What the other side's kernel had received
+//   stays readable (Linux keeps the receive queue); what was
+//                  still in the sender's queue is lost. So a side sees some beginning of what the
+//                  quitter wrote, and all of it if the quitter waited until everything was
+//                  acknowledged.
+//   FIN, then RST  Both are seen if the FIN was acknowledged before; else the RST may have come in
+//                  its place.
 //   close(2)       A FIN, and a RST in answer to whatever comes later.
 
 #include "support/tcp_script.h"
@@ -174,10 +177,10 @@ std::string Script::Text() const {
   return text;
 }
 
-std::string_view StreamBytes(uint64_t seed, size_t side, size_t offset, size_t most) {
+std::string_view StreamBytes(uint64_t seed, size_t side, size_t offset, size_t max) {
   static const std::string kText = RandomText();
   const size_t start = (seed * 7'919 + side * 500'009 + offset) % kText.size();
-  return std::string_view(kText).substr(start, most);
+  return std::string_view(kText).substr(start, max);
 }
 
 }  // namespace spliceport

@@ -1,4 +1,5 @@
-// tcp_script.h: what the two ends of one TCP connection do, chosen at random, and what must come of it.
+// tcp_script.h: what the two ends of one TCP connection do, chosen at random, and what must come of
+//               it.
 #pragma once
 
 #include <array>
@@ -40,7 +41,8 @@ struct Part {
   size_t bytes_per_read = 0;
   int receive_buffer_bytes = 0;  // 0: the kernel's choice.
   int64_t begins_after_micros = 0;
-  // What the side must see: one of the endings (none named: any), and at least so many of the other's bytes.
+  // What the side must see: one of the endings (none named: any), and at least so many of the
+  // other's bytes.
   std::vector<End> endings;
   size_t least_bytes = 0;
 };
@@ -55,6 +57,6 @@ struct Script {
 };
 
 // The bytes that a side of a script writes, from `offset` on; at least one, at most `most`.
-std::string_view StreamBytes(uint64_t seed, size_t side, size_t offset, size_t most);
+std::string_view StreamBytes(uint64_t seed, size_t side, size_t offset, size_t max);
 
 }  // namespace spliceport

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <linux/sock_diag.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,12 +9,7 @@
 #include <cstring>
 #include <random>
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
+#include "base/linux_compat.h"
 
 namespace spliceport {
 

@@ -1,5 +1,5 @@
-// udp_ends.h: datagram sockets that send and receive one by one or in trains, and the record of what a direction of a
-// flow was given and has brought. Independent of the engine's own batches.
+// udp_ends.h: datagram sockets that send and receive one by one or in trains, and the record of
+// what a direction of a flow was given and has brought. Independent of the engine's own batches.
 #pragma once
 
 #include <cstddef>

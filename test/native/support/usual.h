@@ -1,10 +1,10 @@
-// usual.h: what engines and forwards of tests have where a test does not say otherwise. The engine itself has no defaults:
-// the library gives it everything, by src/spec/fields.ts.
+// usual.h: what engines and forwards of tests have where a test does not say otherwise. The engine
+// itself has no defaults: the library gives it everything, by src/spec/fields.ts.
 #pragma once
 
 #include "relay/forward.h"
+#include "relay/forward_types.h"
 #include "relay/reactor.h"
-#include "relay/target.h"
 
 namespace spliceport {
 
@@ -23,14 +23,14 @@ struct UsualSettings {
 
 struct UsualLimits {
   int64_t connect_timeout_micros = 10'000'000;
-  int64_t flow_timeout_micros = 90'000'000;
-  size_t most_flows = 16'384;
+  int64_t udp_timeout_micros = 90'000'000;
+  size_t max_flows = 16'384;
   Keepalive keepalive{15, 15, 9};
   bool udp_segmentation = true;
 
   // NOLINTNEXTLINE(google-explicit-constructor): stands for one everywhere.
   constexpr operator Limits() const {
-    return {connect_timeout_micros, flow_timeout_micros, most_flows, keepalive, udp_segmentation};
+    return {connect_timeout_micros, udp_timeout_micros, max_flows, keepalive, udp_segmentation};
   }
 };
 

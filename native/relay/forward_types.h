@@ -1,4 +1,6 @@
-// target.h: where a forward leads, and what is told about the sessions and flows that went there. Plain values.
+// forward_types.h: the target and limits of a forward, and what is reported about its sessions and
+//                  flows. Plain values.
+// Thread: any.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +12,26 @@
 
 namespace spliceport {
 
-// Shared by a forward and its sessions; never changed, only replaced.
+// Shared by a forward and its sessions. Never changed, only replaced.
 struct Target {
   NetnsPtr netns;
   Address address;
-  // The same place, whoever told of it.
   bool IsSameAs(const Target& other) const {
     return address == other.address && IsSame(netns, other.netns);
   }
 };
 using TargetPtr = std::shared_ptr<const Target>;
 
-// Whose address the server sees: src/types.ts.
+// Whose address the server sees; src/types.ts documents each.
 enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
 
-// Values of none are no defaults: src/spec/fields.ts has those, and the library gives every one.
+
 struct Limits {
   int64_t connect_timeout_micros = 0;
-  int64_t flow_timeout_micros = 0;
-  size_t most_flows = 0;
+  int64_t udp_timeout_micros = 0;
+  size_t max_flows = 0;
   Keepalive keepalive;
-  bool udp_segmentation = false;  // Whether trains of datagrams are received and sent as one.
+  bool udp_segmentation = false;  // Trains of datagrams are received and sent as one.
 };
 
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };
@@ -41,7 +42,7 @@ struct SessionInfo {
   SessionState state = SessionState::kOpen;
   Address client;
   Address target;
-  // Where the server sees it come from; unspecified before it is connected.
+  // The address that the server sees; unspecified before it is connected.
   Address source;
   uint64_t bytes_to_container = 0;
   uint64_t bytes_to_host = 0;
