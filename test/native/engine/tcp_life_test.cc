@@ -151,12 +151,15 @@ TEST_CASE("tcp: both sides ask for their other ends at the times of their forwar
   for (const Case& each : {Case{{7, 3, 2}, {7, 3, 2}}, Case{{0, 3, 2}, {}}}) {
     const Address host =
         harness.Add(++id, Protocol::kTcp, server.address(), {.keepalive = each.keepalive});
-    const UniqueFd client = ConnectTo(host);
+    UniqueFd client = ConnectTo(host);
     REQUIRE(SendAll(client.get(), "ping"));
     REQUIRE(ReadUpTo(client.get(), 4) == "ping");
     CHECK(KeepaliveOf(Accepted(client)) == each.expected);
     const int fd = DescriptorTo(server.address());
     CHECK(Eventually([&] { return KeepaliveOf(fd) == each.expected; }));
+    // The next case must not find this session's descriptors.
+    client.Reset();
+    REQUIRE(Eventually([&] { return harness.OpenSessions() == 0; }));
   }
 }
 
