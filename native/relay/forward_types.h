@@ -25,7 +25,7 @@ using TargetPtr = std::shared_ptr<const Target>;
 // Whose address the server sees; src/types.ts documents each.
 enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
 
-
+// The values are no defaults: src/spec/fields.ts has those, and the library always sets all.
 struct Limits {
   int64_t connect_timeout_micros = 0;
   int64_t udp_timeout_micros = 0;
