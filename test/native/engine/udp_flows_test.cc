@@ -114,9 +114,8 @@ class Unanswered {
  private:
   Harness harness_;
   std::unique_ptr<UdpEnd> server_ = EndIn(harness_.netns());
-  Address host_ = harness_.Add(
-      {.id = 1, .protocol = Protocol::kUdp, .target = harness_.TargetAt(server_->address())},
-      "0.0.0.0");
+  Address host_ =
+      harness_.Add(UsualForward(harness_.TargetAt(server_->address()), Protocol::kUdp), "0.0.0.0");
 };
 
 }  // namespace
