@@ -2,36 +2,18 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Context } from '../../src/control/context.js';
 import { Metrics } from '../../src/control/metrics.js';
 import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../../src/index.js';
+import { counters } from '../../src/spec/counters.js';
 
 /** Every counter has a figure of its own, so that none can stand for another. */
 function distinctStats(first: number): Stats {
-  let next = first;
+  const figures = Object.entries(counters)
+    .filter(([, row]) => !('type' in row))
+    .map(([name], index) => [name, first + index] as const);
+  const { connectFailures, ...rest } = Object.fromEntries(figures) as unknown as Stats;
   return {
-    sessionsOpen: next++,
-    sessionsTotal: next++,
-    connectFailures: 100 + next++,
-    connectTimeouts: next++,
-    connectRetries: next++,
-    sessionsReset: next++,
-    localFailures: next++,
-    bytesToContainer: next++,
-    bytesToHost: next++,
-    datagramsToContainer: next++,
-    datagramsToHost: next++,
-    datagramsDropped: next++,
-    datagramsLostInKernel: next++,
-    flowsEvicted: next++,
-    flowsDisplaced: next++,
-    acceptPauses: next++,
-    pipeFallbacks: next++,
-    sessionsDenied: next++,
-    sessionsOverLimit: next++,
-    sessionsOverRate: next++,
-    sourceAddressFallbacks: next++,
-    sessionLogDropped: next++,
-    proxySourcesUntrusted: next++,
-    proxyHeadersMalformed: next++,
-    proxyHeadersLate: next++,
+    ...rest,
+    // Those that timed out are among them.
+    connectFailures: 100 + connectFailures,
     connectLatency: [...CONNECT_LATENCY_BUCKETS_MICROS, 0].map((_, index) => (index % 3) + 1),
     connectMicrosTotal: 2_500_000,
   };

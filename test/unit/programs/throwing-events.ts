@@ -2,26 +2,13 @@
 
 import { closeSync, openSync } from 'node:fs';
 import { binding, isNativeFailure, startEngine } from '../../../src/engine/binding.js';
+import { resolveSingle } from '../../../src/spec/validate.js';
 import { serve } from '../../helpers/rpc.js';
 import { until } from '../../helpers/wait.js';
 
-const options = {
-  workers: 2,
-  spinMicros: 0,
-  pipeCapacityBytes: 1 << 20,
-  nearRttMicros: 500,
-};
-const limits = {
-  connectTimeoutMs: 1_000,
-  keepaliveIdleMs: 0,
-  keepaliveIntervalMs: 1_000,
-  keepaliveProbes: 1,
-  udpTimeoutMs: 1_000,
-  udpSegmentation: true,
-  maxFlows: 10,
-};
-const admission = { allow: [], deny: [], maxSessions: 0, maxSessionsPerSecond: 0 };
-const proxies = { trustedProxies: [], proxyHeaderTimeoutMs: 1_000 };
+const netns = '/proc/self/ns/net';
+const options = { workers: 2, spinMicros: 0, pipeCapacityBytes: 1 << 20, nearRttMicros: 500 };
+const { settings } = resolveSingle('0:1', netns);
 
 const handlers = {
   /** Removes three forwards at once, throws at each event but the last; what was caught, and whose events came. */
@@ -37,11 +24,11 @@ const handlers = {
     const host = { protocol: 'tcp', address: '127.0.0.1', port: 0 } as const;
     const sockets = binding.openHostSockets([{ ...host, count: 4, ipv6Only: false }]);
     if (isNativeFailure(sockets)) throw new Error(`${sockets.syscall} failed`);
-    const netnsFd = openSync('/proc/self/ns/net', 'r');
+    const netnsFd = openSync(netns, 'r');
     const target = { netnsFd, address: '127.0.0.1', port: 1 };
     const owner = engine.openOwner(false);
     const own = { owner, firstId: 1, protocol: 'tcp', hostFds: sockets.fds, target } as const;
-    engine.add([{ ...own, ...limits, ...admission, ...proxies, sourceAddress: 'container' }]);
+    engine.add([{ ...own, ...settings }]);
     closeSync(netnsFd);
     engine.remove([1, 2, 3], 0);
     await until(() => caught.length === 3, 'three exceptions');
