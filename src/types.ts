@@ -239,6 +239,8 @@ export interface Stats {
   readonly sessionsReset: number;
   /** Sessions that ended because a system call failed on this machine; with TCP, both ends were reset. */
   readonly localFailures: number;
+  /** How often a session moved to another worker, to spread the load. */
+  readonly sessionsMoved: number;
   /** Bytes relayed to servers. */
   readonly bytesToContainer: number;
   /** Bytes relayed to clients. */

@@ -102,7 +102,7 @@ inline constexpr NamedCounter kSingleCounters[] = {
     {&ForwardCounters::connect_retries, "connectRetries"},
     {&ForwardCounters::sessions_reset, "sessionsReset"},
     {&ForwardCounters::local_failures, "localFailures"},
-    {&ForwardCounters::sessions_moved, nullptr},
+    {&ForwardCounters::sessions_moved, "sessionsMoved"},
     {&ForwardCounters::bytes_to_container, "bytesToContainer"},
     {&ForwardCounters::bytes_to_host, "bytesToHost"},
     {&ForwardCounters::datagrams_to_container, "datagramsToContainer"},

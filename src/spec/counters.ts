@@ -29,6 +29,10 @@ export const counters = {
   localFailures: {
     text: 'Sessions and flows that ended because a system call failed on this machine (memory, a security rule). With TCP, both ends were reset.',
   },
+  sessionsMoved: {
+    text: 'How often a session moved to another worker, to spread bulk transfers and lasting sessions over the CPUs.',
+    see: 'architecture.md#which-worker',
+  },
   bytesToContainer: { text: 'Bytes relayed to servers.' },
   bytesToHost: { text: 'Bytes relayed to clients.' },
   datagramsToContainer: { text: 'Datagrams relayed to servers.' },
@@ -211,6 +215,14 @@ export const metrics: readonly Metric[] = [
     help: 'Time that connects to the target took.',
     more: "From a client's connection to the connection with the target, failed attempts included; 50 µs to 1 s in 13 buckets.",
     figures: [],
+  },
+  {
+    name: 'spliceport_sessions_moved_total',
+    kind: 'counter',
+    protocol: 'tcp',
+    unit: 'moves',
+    help: 'How often a session moved to another worker.',
+    figures: [{ counter: 'sessionsMoved' }],
   },
   {
     name: 'spliceport_connect_retries_total',

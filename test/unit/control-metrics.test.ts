@@ -81,6 +81,7 @@ describe('the metrics', () => {
     ],
     [`spliceport_sessions_reset_total{${ofTcp}}`, tcp.sessionsReset],
     [`spliceport_local_failures_total{${ofTcp}}`, tcp.localFailures],
+    [`spliceport_sessions_moved_total{${ofTcp}}`, tcp.sessionsMoved],
     [`spliceport_connect_retries_total{${ofTcp}}`, tcp.connectRetries],
     [`spliceport_accept_pauses_total{${ofTcp}}`, tcp.acceptPauses],
     [`spliceport_pipe_fallbacks_total{${ofTcp}}`, tcp.pipeFallbacks],
