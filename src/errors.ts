@@ -19,7 +19,8 @@ export type SpliceportErrorCode =
   | 'ERR_SPLICEPORT_NETNS_GONE'
   | 'ERR_SPLICEPORT_NO_SUCH_FORWARD'
   | 'ERR_SPLICEPORT_OUT_OF_RANGE'
-  | 'ERR_SPLICEPORT_UNSAFE_FOLDER';
+  | 'ERR_SPLICEPORT_UNSAFE_FOLDER'
+  | 'ERR_SPLICEPORT_UNSUITABLE_SOCKET';
 
 /** The argument errors: a `TypeError` or a `RangeError` with a {@link SpliceportErrorCode}. */
 export interface SpliceportArgumentError extends Error {

@@ -3,17 +3,23 @@
 
 import { closeSync } from 'node:fs';
 import { binding } from './engine/binding.js';
-import { linksOf, refuseCircles, refuseNewCircles, refuseTaken } from './engine/collisions.js';
-import { freezeForward, freezeStats } from './engine/snapshots.js';
+import {
+  linksOf,
+  refuseCircles,
+  refuseNewCircles,
+  refuseTaken,
+  refuseTakenSockets,
+} from './engine/collisions.js';
+import { forwardsOf, freezeForward, freezeStats } from './engine/snapshots.js';
 import { ForwardTable, type Entry } from './engine/forward-table.js';
 import { closedError, SpliceportSystemError } from './errors.js';
 import { hostSocketHint, netnsHint } from './hints.js';
-import { keyOf, openHostSockets, type OpenedRange } from './engine/host-sockets.js';
+import { keyOf, takeHostSockets, type OpenedRange } from './engine/host-sockets.js';
 import { showByFacts } from './engine/inspect.js';
 import { useEngine, type EngineUse } from './engine/engine.js';
 import { Listeners } from './engine/listeners.js';
 import { nativeForwards } from './engine/native-forwards.js';
-import { NetnsTable, type Netns } from './spec/netns.js';
+import { NetnsTable, shownNetnsPath, type Netns } from './spec/netns.js';
 import { SessionEnds } from './engine/session-ends.js';
 import { Transparency } from './engine/transparency.js';
 import type {
@@ -23,6 +29,7 @@ import type {
   ForwarderOptions,
   ForwardSpec,
   Session,
+  SocketForwardSpec,
   SourceAddress,
   Stats,
   TargetChange,
@@ -96,10 +103,10 @@ export class Forwarder {
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`; a range of ports needs {@link Forwarder.addAll}
    * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`, `ERR_SPLICEPORT_LEADS_TO_ITSELF`, `ERR_SPLICEPORT_NETNS_GONE`,
-   * `ERR_SPLICEPORT_CLOSED`
+   * `ERR_SPLICEPORT_UNSUITABLE_SOCKET`, `ERR_SPLICEPORT_CLOSED`
    * @throws SpliceportSystemError such as `EADDRINUSE` or `EACCES` with side `host`, `EPERM` with side `container`
    */
-  async add(spec: ForwardSpec | string): Promise<Forward> {
+  async add(spec: ForwardSpec | SocketForwardSpec | string): Promise<Forward> {
     this.#assertOpen();
     return at(this.#addAll([resolveSingle(spec, this.#defaultNetnsPath)]), 0);
   }
@@ -109,7 +116,7 @@ export class Forwarder {
    * @returns One forward for each port, in the order asked for.
    * @throws The same as {@link Forwarder.add}
    */
-  async addAll(specs: readonly (ForwardSpec | string)[]): Promise<Forward[]> {
+  async addAll(specs: readonly (ForwardSpec | SocketForwardSpec | string)[]): Promise<Forward[]> {
     this.#assertOpen();
     return this.#addAll(resolveForwards(specs, this.#defaultNetnsPath));
   }
@@ -153,7 +160,7 @@ export class Forwarder {
     const changes = entries.map((entry, index) => {
       const { container, warning: _, ...forward } = entry.forward;
       const netns = acquired[index] ?? entry.netns;
-      const path = netnsPath ?? forward.netnsPath;
+      const path = netnsPath === undefined ? forward.netnsPath : shownNetnsPath(netnsPath);
       return {
         entry,
         before: entry.forward,
@@ -271,9 +278,10 @@ export class Forwarder {
   /** Works on ranges as long as it can: a container engine waits for the helper, which may have a thousand ports. */
   #addAll(wanted: readonly ResolvedRange[]): Forward[] {
     refuseTaken(wanted, this.#engine.nextId(), this.#table.idAt);
-    const hosts = openHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
+    const hosts = takeHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
     const namespaces = this.#acquire(wanted, hosts);
     let nextId = this.#startAll(wanted, hosts, namespaces);
+    for (const { givenFd } of hosts) if (givenFd !== undefined) closeSync(givenFd);
     const forwards = wanted.flatMap((range, index) => {
       const firstId = nextId;
       nextId += range.count;
@@ -288,6 +296,7 @@ export class Forwarder {
   #acquire(wanted: readonly ResolvedRange[], hosts: readonly OpenedRange[]): Netns[] {
     let namespaces: Netns[] = [];
     try {
+      refuseTakenSockets(hosts, this.#engine.nextId(), this.#table.idAt);
       namespaces = this.#namespaces.acquire(wanted.map(({ netnsPath }) => netnsPath));
       refuseCircles(linksOf(wanted, hosts, namespaces), this.#table.linkAt);
       return namespaces;
@@ -319,27 +328,14 @@ export class Forwarder {
 
   /** Takes note of a range that runs: each port is a forward of its own from here on. */
   #record(firstId: number, range: ResolvedRange, opened: OpenedRange, netns: Netns): Forward[] {
-    const { container, count, netnsPath, settings } = range;
-    const { sourceAddress } = settings;
-    const { protocol, address, dualStack, ports } = opened;
-    this.#namespaces.share(netns, count - 1);
-    return ports.map((port, offset) => {
-      const id = firstId + offset;
-      const host = { address, port, dualStack };
-      const target = { address: container.address, port: container.port + offset };
-      const forward = freezeForward({
-        id,
-        protocol,
-        host,
-        container: target,
-        netnsPath,
-        sourceAddress,
-        ...this.#warningFor(sourceAddress, netns, netnsPath),
-      });
-      const hostKey = keyOf(protocol, host);
-      this.#table.add({ forward, netns, hostKey });
-      return forward;
-    });
+    this.#namespaces.share(netns, range.count - 1);
+    const { sourceAddress } = range.settings;
+    const warning = this.#warningFor(sourceAddress, netns, shownNetnsPath(range.netnsPath));
+    const forwards = forwardsOf(firstId, range, opened, warning);
+    for (const forward of forwards) {
+      this.#table.add({ forward, netns, hostKey: keyOf(forward.protocol, forward.host) });
+    }
+    return forwards;
   }
 
   #warningFor(sourceAddress: SourceAddress, netns: Netns, path: string): { warning?: string } {

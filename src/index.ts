@@ -28,6 +28,7 @@ export {
   type SessionEnding,
   type SessionState,
   type Side,
+  type SocketForwardSpec,
   type SourceAddress,
   type Stats,
   type TargetChange,

@@ -22,10 +22,11 @@ export interface Endpoint {
 export type SourceAddress = 'container' | 'transparent' | 'proxy-v1' | 'proxy-v2';
 
 /**
- * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process in it.
+ * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process in it. `own` is the
+ * one that this process started in, which takes no privilege to use.
  * @see network_namespaces(7)
  */
-export type NetnsReference = { readonly path: string } | { readonly pid: number };
+export type NetnsReference = { readonly path: string } | { readonly pid: number } | 'own';
 
 /** An {@link Engine}, as the forwarders that share it see it. */
 export interface EngineHandle {
@@ -89,6 +90,16 @@ export interface ForwarderEvents {
   readonly retargeted: readonly [forward: Forward, before: Forward];
   /** A forward was added or retargeted, but cannot do everything that was requested: {@link Forward.warning}. */
   readonly warning: readonly [forward: Forward, message: string];
+}
+
+/** A forward of a socket that is open already, such as one that systemd has passed. */
+export interface SocketForwardSpec extends Omit<ForwardSpec, 'host' | 'count'> {
+  /**
+   * Descriptor of a listening TCP socket, or of a bound UDP socket. The forwarder takes it over when `add` succeeds, and
+   * leaves it to the caller otherwise. {@link Forward.host} has its address and port.
+   */
+  readonly host: { readonly fd: number };
+  readonly count?: 1;
 }
 
 /** What {@link Forwarder.add} and {@link Forwarder.addAll} take. */

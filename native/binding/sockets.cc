@@ -1,6 +1,7 @@
 #include "binding/sockets.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -166,6 +167,30 @@ Napi::Value ToFd(Napi::Env env, Result<UniqueFd> opened) {
   return Napi::Number::New(env, opened.value().Release());
 }
 
+Napi::Value Describe(const Napi::CallbackInfo& info) {
+  auto described = DescribeSocket(ToInt(info[0]));
+  if (!described.ok()) return ToFailure(info.Env(), described.error());
+  const SocketFacts& facts = described.value();
+  const bool is_ip = facts.family == AF_INET || facts.family == AF_INET6;
+  auto result = Napi::Object::New(info.Env());
+  result.Set("isStream", Napi::Boolean::New(info.Env(), facts.type == SOCK_STREAM));
+  result.Set("isDatagram", Napi::Boolean::New(info.Env(), facts.type == SOCK_DGRAM));
+  result.Set("isIp", Napi::Boolean::New(info.Env(), is_ip));
+  result.Set("isListening", Napi::Boolean::New(info.Env(), facts.is_listening));
+  result.Set("isConnected", Napi::Boolean::New(info.Env(), facts.is_connected));
+  result.Set("ipv6Only", Napi::Boolean::New(info.Env(), facts.is_ipv6_only));
+  result.Set("address", is_ip ? facts.local.Text() : std::string());
+  result.Set("port", Napi::Number::New(info.Env(), is_ip ? facts.local.port() : 0));
+  return result;
+}
+
+Napi::Value Adopt(const Napi::CallbackInfo& info) {
+  const auto request = info[0].As<Napi::Object>();
+  return ToFd(info.Env(),
+              AdoptHostSocket(ProtocolAt(request, "protocol"),
+                              static_cast<int>(IntegerAt(request, "fd")), FlagAt(request, "v6")));
+}
+
 Napi::Value Listen(const Napi::CallbackInfo& info) {
   return ToFd(info.Env(), ListenUnix(TypeFrom(info[0]), ToInt(info[1]),
                                      info[2].As<Napi::String>().Utf8Value()));
@@ -222,6 +247,8 @@ void DefineSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("setInterfaceUp", Napi::Function::New<InterfaceUp>(env));
   exports.Set("replaceFd", Napi::Function::New<ReplaceFd>(env));
   exports.Set("raiseFileLimit", Napi::Function::New<RaiseFileLimit>(env));
+  exports.Set("describeSocket", Napi::Function::New<Describe>(env));
+  exports.Set("adoptHostSocket", Napi::Function::New<Adopt>(env));
   exports.Set("listenUnix", Napi::Function::New<Listen>(env));
   exports.Set("connectUnix", Napi::Function::New<Connect>(env));
   exports.Set("acceptUnix", Napi::Function::New<AcceptNext>(env));

@@ -1,11 +1,13 @@
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <tuple>
 
 #include "base/linux_compat.h"
 
@@ -99,6 +101,43 @@ Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool 
   if (!prepared.ok()) return prepared.error();
   if (bind(fd.get(), address.bytes(), address.size()) != 0) return LastError("bind");
   if (protocol == Protocol::kTcp && listen(fd.get(), kBacklog) != 0) return LastError("listen");
+  return fd;
+}
+
+Result<SocketFacts> DescribeSocket(int fd) {
+  SocketFacts facts;
+  int listening = 0;
+  int ipv6_only = 0;
+  const std::tuple<int, int, int*> options[] = {{SOL_SOCKET, SO_DOMAIN, &facts.family},
+                                                {SOL_SOCKET, SO_TYPE, &facts.type},
+                                                {SOL_SOCKET, SO_PROTOCOL, &facts.protocol},
+                                                {SOL_SOCKET, SO_ACCEPTCONN, &listening}};
+  for (const auto& [level, name, value] : options) {
+    socklen_t size = sizeof(int);
+    if (getsockopt(fd, level, name, value, &size) != 0) return LastError("getsockopt");
+  }
+  facts.is_listening = listening != 0;
+  if (facts.family != AF_INET && facts.family != AF_INET6) return facts;
+  socklen_t size = sizeof(ipv6_only);
+  if (facts.family == AF_INET6 && getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, &size) != 0)
+    return LastError("getsockopt");
+  facts.is_ipv6_only = ipv6_only != 0;
+  sockaddr_storage peer{};
+  socklen_t peer_size = sizeof(peer);
+  facts.is_connected = getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0;
+  auto local = LocalAddress(fd);
+  if (!local.ok()) return local.error();
+  facts.local = local.value();
+  return facts;
+}
+
+Result<UniqueFd> AdoptHostSocket(Protocol protocol, int borrowed_fd, bool v6) {
+  UniqueFd fd(fcntl(borrowed_fd, F_DUPFD_CLOEXEC, 0));
+  if (!fd.valid()) return LastError("fcntl");
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return LastError("fcntl");
+  const auto prepared = PrepareHostSocket(fd.get(), protocol, v6);
+  if (!prepared.ok()) return prepared.error();
   return fd;
 }
 

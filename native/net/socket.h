@@ -49,6 +49,22 @@ struct Keepalive {
 // gets packet info, UDP_GRO and the kernel's drop count.
 Result<UniqueFd> OpenHostSocket(Protocol protocol, const Address& address, bool ipv6_only);
 Result<Address> LocalAddress(int fd);
+
+// What a descriptor is, which somebody else has made.
+struct SocketFacts {
+  int family = 0;    // AF_INET, or another.
+  int type = 0;      // SOCK_STREAM, or another.
+  int protocol = 0;  // IPPROTO_TCP, or another.
+  bool is_listening = false;
+  bool is_connected = false;
+  bool is_ipv6_only = false;
+  // Unspecified for sockets of other families than IPv4 and IPv6.
+  Address local;
+};
+// ENOTSOCK if it is no socket, EBADF if it is not open.
+Result<SocketFacts> DescribeSocket(int fd);
+// A copy of a socket as OpenHostSocket makes them. The original shares its being non-blocking.
+Result<UniqueFd> AdoptHostSocket(Protocol protocol, int borrowed_fd, bool v6);
 // The address that the other end sees; unspecified before there is one.
 Address SourceOf(const UniqueFd& fd);
 

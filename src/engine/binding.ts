@@ -120,6 +120,20 @@ export interface NativeEngine {
   unref(): void;
 }
 
+/** What a descriptor is that somebody else has opened. */
+export interface SocketFacts {
+  readonly isStream: boolean;
+  readonly isDatagram: boolean;
+  /** Of IPv4 or IPv6. */
+  readonly isIp: boolean;
+  readonly isListening: boolean;
+  readonly isConnected: boolean;
+  readonly ipv6Only: boolean;
+  /** What it is bound to; empty where it is not of IPv4 or IPv6. */
+  readonly address: string;
+  readonly port: number;
+}
+
 /** Calls back on this thread when a descriptor is readable (or at its end); level-triggered, as poll(2). */
 export interface FdWatcher {
   /** Ends the watch; the descriptor stays open. May be called twice. */
@@ -145,6 +159,14 @@ export interface Binding {
   readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
   /** Binds, and listens for TCP. All or nothing; `index` says which socket failed. */
   openHostSockets(requests: readonly HostSocketRequest[]): HostSockets | NativeFailure;
+  /** Fails with EBADF for a descriptor that is not open, ENOTSOCK for one of something else. */
+  describeSocket(fd: number): SocketFacts | NativeFailure;
+  /** A copy of a socket, prepared as those of {@link Binding.openHostSockets} are. */
+  adoptHostSocket(request: {
+    readonly protocol: Protocol;
+    readonly fd: number;
+    readonly v6: boolean;
+  }): number | NativeFailure;
   /** Enters the namespace on a thread of its own, to find out whether it can be entered. */
   probeNetns(fd: number): NativeFailure | undefined;
   /**

@@ -5,6 +5,7 @@ import { keyOf, type OpenedRange } from './host-sockets.js';
 import { hostNetnsIdentity, type Netns } from '../spec/netns.js';
 import type { Endpoint, Forward, Protocol } from '../types.js';
 import type { ResolvedRange } from '../spec/validate.js';
+import { at } from '../util.js';
 
 /** From where to where a forward leads. */
 export interface Link {
@@ -34,13 +35,37 @@ export function refuseTaken(
       if (host.port === 0) continue;
       const hostKey = keyOf(host.protocol, { ...host, port: host.port + offset });
       const forwardId = ownerOf(hostKey) ?? claimed.get(hostKey);
-      if (forwardId !== undefined) {
-        const message = `Forward ${forwardId} has ${hostKey} already`;
-        throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, { forwardId });
-      }
+      if (forwardId !== undefined) throw alreadyForwarded(hostKey, forwardId);
       claimed.set(hostKey, id);
     }
   }
+}
+
+/**
+ * The same for sockets that callers have opened, of which it is known only now where they listen.
+ * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`
+ */
+export function refuseTakenSockets(
+  hosts: readonly OpenedRange[],
+  nextId: number,
+  ownerOf: (hostKey: string) => number | undefined,
+): void {
+  const claimed = new Map<string, number>();
+  let id = nextId;
+  for (const { protocol, address, dualStack, ports, givenFd } of hosts) {
+    if (givenFd !== undefined) {
+      const hostKey = keyOf(protocol, { address, port: at(ports, 0), dualStack });
+      const forwardId = ownerOf(hostKey) ?? claimed.get(hostKey);
+      if (forwardId !== undefined) throw alreadyForwarded(hostKey, forwardId);
+      claimed.set(hostKey, id);
+    }
+    id += ports.length;
+  }
+}
+
+function alreadyForwarded(hostKey: string, forwardId: number): SpliceportError {
+  const message = `Forward ${forwardId} has ${hostKey} already`;
+  return new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, { forwardId });
 }
 
 /** The links of ranges that have their host sockets, as far as they lead to the host's own namespace. */

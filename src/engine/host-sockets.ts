@@ -1,13 +1,15 @@
 // host-sockets.ts: opens the sockets that clients come to, on the host side and before the engine has them.
 
+import { closeSync } from 'node:fs';
 import {
   binding,
   isNativeFailure,
   type HostSockets,
   type HostSocketRequest,
   type NativeFailure,
+  type SocketFacts,
 } from './binding.js';
-import { SpliceportSystemError } from '../errors.js';
+import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { hostSocketHint } from '../hints.js';
 import type { Protocol } from '../types.js';
 import type { HostRequest } from '../spec/validate.js';
@@ -24,11 +26,67 @@ export interface OpenedRange {
   readonly dualStack: boolean;
   readonly fds: readonly number[];
   readonly ports: readonly number[];
+  /** The caller's own descriptor of the only socket, which is a copy of it. */
+  readonly givenFd?: number;
 }
 
 type OpenHostSockets = (requests: readonly HostSocketRequest[]) => HostSockets | NativeFailure;
 
+/** EBADF. */
+const BAD_DESCRIPTOR = -9;
 const NO_IPV6_CODES: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
+
+/**
+ * Opens sockets, and takes copies of those that are open already; all or none.
+ * @throws SpliceportError `ERR_SPLICEPORT_UNSUITABLE_SOCKET`
+ * @throws SpliceportSystemError
+ */
+export function takeHostSockets(wanted: readonly HostRange[]): OpenedRange[] {
+  const given: OpenedRange[] = [];
+  try {
+    for (const { protocol, fd } of wanted) if (fd !== undefined) given.push(adopt(protocol, fd));
+    const opened = openHostSockets(wanted.filter(({ fd }) => fd === undefined)).values();
+    const adopted = given.values();
+    return wanted.map(({ fd }) => next(fd === undefined ? opened : adopted));
+  } catch (error) {
+    for (const { fds } of given) for (const fd of fds) closeSync(fd);
+    throw error;
+  }
+}
+
+function next<T>(values: Iterator<T>): T {
+  return values.next().value as T;
+}
+
+function adopt(protocol: Protocol, fd: number): OpenedRange {
+  const facts = binding.describeSocket(fd);
+  const problem = isNativeFailure(facts) ? notASocket(facts) : problemOf(protocol, facts);
+  if (isNativeFailure(facts) || problem !== undefined) {
+    const message = `Descriptor ${fd} ${problem ?? ''}`;
+    throw new SpliceportError('ERR_SPLICEPORT_UNSUITABLE_SOCKET', message);
+  }
+  const { address, port, ipv6Only } = facts;
+  const copy = binding.adoptHostSocket({ protocol, fd, v6: address.includes(':') });
+  if (isNativeFailure(copy)) throw toError(copy, { protocol, address, port, dualStack: false });
+  const dualStack = address === '::' && !ipv6Only;
+  return { protocol, address, dualStack, fds: [copy], ports: [port], givenFd: fd };
+}
+
+function notASocket({ errno }: NativeFailure): string {
+  return errno === BAD_DESCRIPTOR ? 'is not open' : 'is not a socket';
+}
+
+/** Why clients cannot come to a socket; undefined when they can. */
+function problemOf(protocol: Protocol, facts: SocketFacts): string | undefined {
+  if (!facts.isIp) return 'is a socket of another family than IPv4 and IPv6';
+  if (protocol === 'tcp') {
+    if (!facts.isStream) return 'is not a TCP socket';
+    return facts.isListening ? undefined : 'is a TCP socket that does not listen';
+  }
+  if (!facts.isDatagram) return 'is not a UDP socket';
+  if (facts.isConnected) return 'is a UDP socket that is connected to one client';
+  return facts.port === 0 ? 'is a UDP socket that is not bound' : undefined;
+}
 
 /**
  * Opens all of them or none. What should have been dual-stack is IPv4 alone where the host has no IPv6.

@@ -9,6 +9,7 @@ import type {
   ForwarderOptions,
   ForwardSpec,
   NetnsReference,
+  SocketForwardSpec,
   TargetChange,
 } from '../types.js';
 
@@ -18,10 +19,12 @@ type KeyOfEach<T> = T extends unknown ? keyof T : never;
 
 export const endpointFields: FieldsOf<Endpoint> = { address: true, port: true };
 
-export const netnsFields: Readonly<Record<KeyOfEach<NetnsReference>, true>> = {
+export const netnsFields: Readonly<Record<KeyOfEach<Exclude<NetnsReference, string>>, true>> = {
   path: true,
   pid: true,
 };
+
+export const socketFields: FieldsOf<SocketForwardSpec['host']> = { fd: true };
 
 export const closeFields: FieldsOf<CloseOptions> = { drainMs: true };
 

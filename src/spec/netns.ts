@@ -8,6 +8,7 @@ import { fileIdentity } from '../util.js';
 
 /** A network namespace that is held open, however many forwards lead to it. */
 export interface Netns {
+  /** -1 for the process's own. */
   readonly fd: number;
   /** Device and inode: the same for every path that leads to one namespace. */
   readonly identity: string;
@@ -18,9 +19,20 @@ export type ProbeNetns = (
   fd: number,
 ) => { readonly errno: number; readonly syscall: string } | undefined;
 
-/** The file that stands for the namespace. */
+/** Stands for the namespace that the process started in; no path has this byte. */
+const OWN_NETNS = '\0';
+const OWN_FD = -1;
+const OWN_NETNS_PATH = '/proc/self/ns/net';
+
+/** The file that stands for the namespace, for {@link NetnsTable.acquire}. */
 export function netnsPath(reference: NetnsReference): string {
+  if (reference === 'own') return OWN_NETNS;
   return 'path' in reference ? reference.path : `/proc/${reference.pid}/ns/net`;
+}
+
+/** The same for people. */
+export function shownNetnsPath(path: string): string {
+  return path === OWN_NETNS ? OWN_NETNS_PATH : path;
 }
 
 /** {@link Netns.identity} of the namespace that clients connect to; undefined if it is unknown. */
@@ -75,16 +87,19 @@ export class NetnsTable {
     const entry = this.#held.get(netns.identity);
     if (entry === undefined || --entry.users > 0) return;
     this.#held.delete(netns.identity);
-    closeSync(netns.fd);
+    if (netns.fd !== OWN_FD) closeSync(netns.fd);
   }
 
   /** Closes all of them. */
   close(): void {
-    for (const { netns } of this.#held.values()) closeSync(netns.fd);
+    for (const { netns } of this.#held.values()) if (netns.fd !== OWN_FD) closeSync(netns.fd);
     this.#held.clear();
   }
 
   #open(path: string): Netns {
+    if (path === OWN_NETNS) {
+      return this.#hold({ fd: OWN_FD, identity: hostNetnsIdentity() ?? OWN_NETNS });
+    }
     const fd = openNetns(path);
     const identity = fileIdentity(fstatSync(fd));
     const known = this.#held.get(identity);
@@ -102,9 +117,14 @@ export class NetnsTable {
         hint: netnsHint(failure),
       });
     }
-    const netns = { fd, identity };
-    this.#held.set(identity, { netns, users: 1 });
-    return netns;
+    return this.#hold({ fd, identity });
+  }
+
+  #hold(netns: Netns): Netns {
+    const known = this.#held.get(netns.identity);
+    if (known === undefined) this.#held.set(netns.identity, { netns, users: 1 });
+    else known.users++;
+    return known?.netns ?? netns;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   netnsFields,
   optionFields,
   requireKnownFields,
+  socketFields,
   specFields,
 } from './known-fields.js';
 import { parsePortSpec } from './port-spec.js';
@@ -23,12 +24,17 @@ import type {
   ForwardSpec,
   NetnsReference,
   Protocol,
+  SocketForwardSpec,
   TargetChange,
 } from '../types.js';
 
 const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
 const MAX_DRAIN_MS = 86_400_000;
 const MAX_PORT = 65_535;
+const MAX_FD = 2 ** 31 - 1;
+
+/** What `add` takes. */
+type AnySpec = ForwardSpec | SocketForwardSpec | string;
 
 /** {@link ForwarderOptions} with every default filled in. */
 export interface ResolvedOptions {
@@ -50,6 +56,8 @@ export interface HostRequest {
   readonly address: string;
   readonly port: number;
   readonly dualStack: boolean;
+  /** An open socket; then the rest but for the protocol says nothing. */
+  readonly fd?: number;
 }
 
 /** Settings of a forward. A limit of 0 is none, and an empty list of those who are allowed is anybody. */
@@ -123,22 +131,19 @@ export function resolveDrainMs(options: { readonly drainMs?: number }): number {
 
 /** Checks a list of specifications. */
 export function resolveForwards(
-  specs: readonly (ForwardSpec | string)[],
+  specs: readonly AnySpec[],
   defaultNetnsPath: string | undefined,
 ): ResolvedRange[] {
   if (!Array.isArray(specs)) {
     throw invalidArgType('specs', 'an array of port specifications', specs);
   }
-  return specs.map((spec: ForwardSpec | string, index) =>
+  return specs.map((spec: AnySpec, index) =>
     resolveRange(`specs[${index}]`, spec, defaultNetnsPath),
   );
 }
 
 /** Checks the specification of a single port. */
-export function resolveSingle(
-  spec: ForwardSpec | string,
-  defaultNetnsPath: string | undefined,
-): ResolvedRange {
+export function resolveSingle(spec: AnySpec, defaultNetnsPath: string | undefined): ResolvedRange {
   const range = resolveRange('spec', spec, defaultNetnsPath);
   if (range.count > 1) throw outOfRange('spec.count', '1 (addAll takes ranges)', range.count);
   return range;
@@ -146,35 +151,31 @@ export function resolveSingle(
 
 function resolveRange(
   name: string,
-  given: ForwardSpec | string,
+  given: AnySpec,
   defaultNetnsPath: string | undefined,
 ): ResolvedRange {
-  const spec = typeof given === 'string' ? parsePortSpec(given) : given;
+  const spec: ForwardSpec | SocketForwardSpec =
+    typeof given === 'string' ? parsePortSpec(given) : given;
   requireObject(name, spec, specFields, 'a string or an object');
-  requireObject(`${name}.host`, spec.host, endpointFields);
+  requireObject(`${name}.host`, spec.host, hasSocket(spec) ? socketFields : endpointFields);
   requireObject(`${name}.container`, spec.container, endpointFields);
 
-  const count = integer(`${name}.count`, spec.count ?? 1, 1, MAX_PORT);
+  const count = integer(`${name}.count`, spec.count ?? 1, 1, hasSocket(spec) ? 1 : MAX_PORT);
   const protocol = resolveProtocol(`${name}.protocol`, spec.protocol ?? 'tcp');
-  const hostPort = firstPort(`${name}.host.port`, spec.host.port, 0, count);
+  const host = resolveHost(`${name}.host`, spec, protocol, count);
   const containerPort = firstPort(`${name}.container.port`, spec.container.port, 1, count);
-  const hostAddress =
-    spec.host.address === undefined
-      ? undefined
-      : resolveAddress(`${name}.host.address`, spec.host.address);
   const netnsPath =
     spec.netns === undefined ? defaultNetnsPath : resolveNetns(`${name}.netns`, spec.netns);
   if (netnsPath === undefined) {
     const places = `${name}.netns, or for netns in the options of the forwarder,`;
     throw invalidArgType(places, 'a network namespace', undefined);
   }
-  const dualStack = hostAddress === undefined;
   const containerAddress = resolveAddress(
     `${name}.container.address`,
     spec.container.address ?? DEFAULT_CONTAINER_ADDRESS,
   );
   return {
-    host: { protocol, address: hostAddress ?? '::', port: hostPort, dualStack },
+    host,
     container: { address: containerAddress, port: containerPort },
     count,
     netnsPath,
@@ -182,8 +183,38 @@ function resolveRange(
   };
 }
 
+function hasSocket(spec: ForwardSpec | SocketForwardSpec): spec is SocketForwardSpec {
+  return (
+    typeof spec.host === 'object' && (spec.host as object | null) !== null && 'fd' in spec.host
+  );
+}
+
+/** Where to listen, or the socket that does. */
+function resolveHost(
+  name: string,
+  spec: ForwardSpec | SocketForwardSpec,
+  protocol: Protocol,
+  count: number,
+): HostRequest {
+  if (hasSocket(spec)) {
+    const fd = integer(`${name}.fd`, spec.host.fd, 0, MAX_FD);
+    return { protocol, address: '::', port: 0, dualStack: true, fd };
+  }
+  const { address, port } = spec.host;
+  return {
+    protocol,
+    address: address === undefined ? '::' : resolveAddress(`${name}.address`, address),
+    port: firstPort(`${name}.port`, port, 0, count),
+    dualStack: address === undefined,
+  };
+}
+
 /** Each setting by itself, and then what does not go together. */
-function resolveSettings(name: string, spec: ForwardSpec, protocol: Protocol): ForwardSettings {
+function resolveSettings(
+  name: string,
+  spec: ForwardSpec | SocketForwardSpec,
+  protocol: Protocol,
+): ForwardSettings {
   const settings: ForwardSettings = resolveFields(forwardFields, name, spec);
   const { sourceAddress, acceptProxy } = settings;
   if (sourceAddress === 'proxy-v1' && protocol === 'udp') {
@@ -265,6 +296,7 @@ function resolveAddress(name: string, value: unknown): string {
 }
 
 function resolveNetns(name: string, value: NetnsReference): string {
+  if (value === 'own') return netnsPath(value);
   requireObject(name, value, netnsFields, 'an object with a path or a pid');
   const { path, pid } = value as { readonly path?: unknown; readonly pid?: unknown };
   if ((path === undefined) === (pid === undefined)) {
