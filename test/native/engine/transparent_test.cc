@@ -100,7 +100,9 @@ TEST_CASE("tcp: a server that reads late gets all, although both ends have said 
     const UniqueFd client = ConnectTo(AddTransparent(harness, own, server.address()));
     REQUIRE(SendAll(client.get(), std::string(kBytes, 'x')));
     ShutdownWrite(client.get());
-    CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
+    CHECK(Eventually([&] {
+      return harness.Count(&ForwardCounters::sessions_total) == 1 && harness.OpenSessions() == 0;
+    }));
     CHECK(StaysTrueFor(std::chrono::milliseconds(2'500),
                        [&] { return harness.OpenSessions() == 0; }));
     to_read.count_down();
