@@ -98,7 +98,9 @@ describe('docs/api.md', () => {
   /** The fields of an interface, those within others included. */
   function fieldsOf(name: string): string[] {
     const body =
-      new RegExp(`export interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(types)?.[1] ?? '';
+      new RegExp(`export interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(
+        types,
+      )?.[1] ?? '';
     return [...body.matchAll(/^ +readonly (\w+)\??:/gm)].map(([, field = '']) => field);
   }
 

@@ -115,7 +115,9 @@ describePodman('spliceport under podman', (host) => {
 
     const taken = await spliceport('forward', `${port}:80`, '--container', 'web');
     expect(taken.code).toBe(5);
-    expect(taken.stderr).toMatch(new RegExp(`Process \\d+ uses port ${port}: .*lib/engines/podman`));
+    expect(taken.stderr).toMatch(
+      new RegExp(`Process \\d+ uses port ${port}: .*lib/engines/podman`),
+    );
     const privileged = await spliceport('forward', '80:80', '--container', 'web');
     expect(privileged.code).toBe(4);
     expect(privileged.stderr).toContain('Use port 1024 or higher');
