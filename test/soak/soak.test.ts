@@ -25,12 +25,12 @@ const roundMs = (minutes * 60_000) / ROUNDS;
 const seed = Number(process.env['SPLICEPORT_SOAK_SEED'] ?? Date.now() % 1_000_000);
 
 /**
- * What a figure may grow by in all measured rounds, and still be called noise. Where a collection can be asked for, that is
- * a few bytes for each of some ten thousand connections; Node's heap in the helper swings by more.
+ * What a figure may grow by in all measured rounds, and still be called noise: a few bytes for each
+ * of some ten thousand connections. The helper's heap is collected when V8 likes.
  */
 const ALLOWED: Readonly<Record<string, Readonly<Record<keyof Figures, number>>>> = {
-  library: { memoryKiB: 1_536, descriptors: 4, threads: 0, heapKiB: 256 },
-  helper: { memoryKiB: 16_384, descriptors: 4, threads: 0, heapKiB: 0 },
+  library: { memoryKiB: 2_048, descriptors: 4, threads: 0, heapKiB: 256 },
+  helper: { memoryKiB: 4_096, descriptors: 4, threads: 0, heapKiB: 0 },
 };
 /** By chance once in a hundred. */
 const SIGNIFICANT = 2.33;
@@ -105,7 +105,7 @@ function growths(name: string, series: readonly Figures[]): string[] {
   });
 }
 
-test('a forwarder under mixed load loses nothing and does not grow', async () => {
+test('a forwarder under mixed load loses nothing and does not grow', { retry: 0 }, async () => {
   console.log(`${minutes} minutes in ${ROUNDS} rounds, seed ${seed}`);
   const series = new Map<string, Figures[]>(subjects.map(({ name }) => [name, []]));
   for (let number = 0; number < ROUNDS && failures.length === 0; number++) {
