@@ -7,7 +7,8 @@
 
 namespace spliceport {
 
-// Whether `condition` holds each time that it is asked for so long. Seldom, so that asking takes next to no CPU time.
+// Whether `condition` holds each time that it is asked for so long. Seldom, so that asking takes
+// next to no CPU time.
 inline bool StaysTrueFor(std::chrono::milliseconds time, const std::function<bool()>& condition) {
   constexpr std::chrono::milliseconds kPause(10);
   const auto end = std::chrono::steady_clock::now() + time;
