@@ -1,7 +1,7 @@
 // The Debian package: made here, installed in a root of a newer Debian, used, and removed.
 
 import { execFileSync, spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,9 @@ let mounted: string;
 
 /** Runs a line of the shell inside the root, which has this machine's network. */
 function inside(line: string): SpawnSyncReturns<string> {
-  const env = { PATH: '/usr/sbin:/usr/bin', HOME: '/root', DEBIAN_FRONTEND: 'noninteractive' };
+  const proxies = Object.entries(process.env).filter(([name]) => /_proxy$/i.test(name));
+  const own = { PATH: '/usr/sbin:/usr/bin', HOME: '/root', DEBIAN_FRONTEND: 'noninteractive' };
+  const env = { ...Object.fromEntries(proxies), ...own };
   return spawnSync(
     'unshare',
     [
@@ -59,7 +61,10 @@ beforeAll(() => {
   const layers = `lowerdir=${debianRoot},upperdir=${folder}/upper,workdir=${folder}/work`;
   execFileSync('mount', ['-t', 'overlay', 'spliceport-package', '-o', layers, mounted]);
   execFileSync(process.execPath, [join(root, 'scripts/deb.mjs'), join(mounted, 'tmp')]);
-  output('apt-get update && apt-get install -y --no-install-recommends nodejs');
+  // The root may be older than this machine's network.
+  copyFileSync('/etc/resolv.conf', join(mounted, 'etc/resolv.conf'));
+  const apt = 'apt-get -q -o Acquire::Retries=5';
+  output(`${apt} update && ${apt} install -y --no-install-recommends nodejs`);
 });
 afterAll(() => {
   for (const path of [mounted, folder]) execFileSync('umount', [path]);
