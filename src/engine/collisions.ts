@@ -18,6 +18,8 @@ export interface Link {
 
 type LinkAt = (hostKey: string) => Link | undefined;
 
+type OwnerOf = (hostKey: string) => number | undefined;
+
 /**
  * The system would refuse a port that is forwarded already, too; but it does not know by which forward.
  * @param nextId - What the first of them would be called.
@@ -26,17 +28,14 @@ type LinkAt = (hostKey: string) => Link | undefined;
 export function refuseTaken(
   wanted: readonly ResolvedRange[],
   nextId: number,
-  ownerOf: (hostKey: string) => number | undefined,
+  ownerOf: OwnerOf,
 ): void {
-  const claimed = new Map<string, number>();
+  const claim = claims(ownerOf);
   let id = nextId;
   for (const { host, count } of wanted) {
     for (let offset = 0; offset < count; offset++, id++) {
       if (host.port === 0) continue;
-      const hostKey = keyOf(host.protocol, { ...host, port: host.port + offset });
-      const forwardId = ownerOf(hostKey) ?? claimed.get(hostKey);
-      if (forwardId !== undefined) throw alreadyForwarded(hostKey, forwardId);
-      claimed.set(hostKey, id);
+      claim(keyOf(host.protocol, { ...host, port: host.port + offset }), id);
     }
   }
 }
@@ -48,24 +47,29 @@ export function refuseTaken(
 export function refuseTakenSockets(
   hosts: readonly OpenedRange[],
   nextId: number,
-  ownerOf: (hostKey: string) => number | undefined,
+  ownerOf: OwnerOf,
 ): void {
-  const claimed = new Map<string, number>();
+  const claim = claims(ownerOf);
   let id = nextId;
   for (const { protocol, address, dualStack, ports, givenFd } of hosts) {
     if (givenFd !== undefined) {
-      const hostKey = keyOf(protocol, { address, port: at(ports, 0), dualStack });
-      const forwardId = ownerOf(hostKey) ?? claimed.get(hostKey);
-      if (forwardId !== undefined) throw alreadyForwarded(hostKey, forwardId);
-      claimed.set(hostKey, id);
+      claim(keyOf(protocol, { address, port: at(ports, 0), dualStack }), id);
     }
     id += ports.length;
   }
 }
 
-function alreadyForwarded(hostKey: string, forwardId: number): SpliceportError {
-  const message = `Forward ${forwardId} has ${hostKey} already`;
-  return new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, { forwardId });
+/** Claims host endpoints for forwards; each can be had once, and none that a forward has already. */
+function claims(ownerOf: OwnerOf): (hostKey: string, id: number) => void {
+  const claimed = new Map<string, number>();
+  return (hostKey, id) => {
+    const forwardId = ownerOf(hostKey) ?? claimed.get(hostKey);
+    if (forwardId !== undefined) {
+      const message = `Forward ${forwardId} has ${hostKey} already`;
+      throw new SpliceportError('ERR_SPLICEPORT_ALREADY_FORWARDED', message, { forwardId });
+    }
+    claimed.set(hostKey, id);
+  };
 }
 
 /** The links of ranges that have their host sockets, as far as they lead to the host's own namespace. */

@@ -1,7 +1,8 @@
 // listeners.ts: calls those who listen to a forwarder's events. Node's own EventEmitter would need Node's types in the
 // public ones, and would pass on what a listener throws to the call that caused the event.
 
-import { invalidArgType, outOfRange } from '../errors.js';
+import { invalidArgType } from '../errors.js';
+import { choice } from '../spec/check.js';
 import type { Forward, ForwarderEvents } from '../types.js';
 
 type Listener = (...args: readonly never[]) => unknown;
@@ -54,12 +55,9 @@ export class Listeners {
   }
 
   #of(event: unknown, listener: unknown): Set<Listener> {
-    const events = Object.keys(this.#byEvent);
-    const expected = events.map((name) => `"${name}"`).join(' or ');
-    if (typeof event !== 'string') throw invalidArgType('event', expected, event);
-    if (!events.includes(event)) throw outOfRange('event', expected, event);
+    const name = choice('event', event, Object.keys(this.#byEvent));
     if (typeof listener !== 'function') throw invalidArgType('listener', 'a function', listener);
-    return this.#byEvent[event as keyof ForwarderEvents];
+    return this.#byEvent[name as keyof ForwarderEvents];
   }
 }
 

@@ -1,7 +1,8 @@
 // forwarder-log.ts: the log of a forwarder that runs by itself. In the helper a bundle of its own, loaded where the settings
 // ask for a log.
 
-import type { Forward, Forwarder, ForwarderOptions } from '../index.js';
+import type { Forwarder, ForwarderOptions } from '../index.js';
+import { followChanges } from './changes.js';
 import { Journal } from './journal.js';
 import { makeLog } from './log.js';
 import { describeEnded, tellsOfSessions } from './session-lines.js';
@@ -89,38 +90,29 @@ function openSink(
 
 /** Logs what happens to a forwarder. It does not keep the process alive. */
 class Watch {
-  readonly #forwarder: Forwarder;
   readonly #log: Log;
   readonly #troubles: Troubles;
   readonly #timer: NodeJS.Timeout;
+  readonly #leave: () => void;
 
   constructor(forwarder: Forwarder, log: Log, summaryIntervalMs: number) {
-    this.#forwarder = forwarder;
     this.#log = log;
     this.#troubles = new Troubles(forwarder, summaryIntervalMs);
-    forwarder.on('added', this.#added).on('removed', this.#removed);
-    forwarder.on('retargeted', this.#retargeted);
+    this.#leave = followChanges(forwarder, (event, forward) =>
+      log.info({ event, forward }, `${event} ${pathOf(forward)}`),
+    );
     const lookIntervalMs = Math.min(MAX_LOOK_INTERVAL_MS, summaryIntervalMs);
     this.#timer = setInterval(() => this.#lookForTrouble(), lookIntervalMs).unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#forwarder.off('added', this.#added).off('removed', this.#removed);
-    this.#forwarder.off('retargeted', this.#retargeted);
+    this.#leave();
   }
-
-  readonly #added = (forward: Forward): void => this.#tell('added', forward);
-  readonly #removed = (forward: Forward): void => this.#tell('removed', forward);
-  readonly #retargeted = (forward: Forward): void => this.#tell('retargeted', forward);
 
   #lookForTrouble(): void {
     const trouble = this.#troubles.due(performance.now());
     if (trouble === undefined) return;
     this.#log.warn({ event: 'troubles', ...trouble.facts }, trouble.message);
-  }
-
-  #tell(event: 'added' | 'removed' | 'retargeted', forward: Forward): void {
-    this.#log.info({ event, forward }, `${event} ${pathOf(forward)}`);
   }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { PodmanReport } from '../../src/cli/commands/podman.js';
 import { cli, program, type CliOutcome } from './helpers/cli.js';
 
 const libexec = fileURLToPath(new URL('../../libexec', import.meta.url));
@@ -19,15 +20,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-interface Report {
-  readonly folder: string;
-  readonly helper: string | null;
-  readonly enabled: boolean;
-  readonly setBy: string | null;
-  readonly files: { readonly user: string | null; readonly allUsers: string };
-  readonly lines: string;
-}
-
 /** In a user namespace without a map nobody is root, and root's files can be written all the same. */
 const asNobody = ['unshare', '--user', process.execPath];
 
@@ -39,10 +31,10 @@ function podman(action: string, env: NodeJS.ProcessEnv = {}): Promise<CliOutcome
   });
 }
 
-async function report(action = 'show', env: NodeJS.ProcessEnv = {}): Promise<Report> {
+async function report(action = 'show', env: NodeJS.ProcessEnv = {}): Promise<PodmanReport> {
   const { code, stdout } = await podman(`${action} --json`, env);
   expect(code).toBe(0);
-  return JSON.parse(stdout) as Report;
+  return JSON.parse(stdout) as PodmanReport;
 }
 
 /** Writes a file of Podman's configuration. */

@@ -30,7 +30,7 @@ const MARK =
   '# Written by "spliceport podman enable"; "spliceport podman disable" removes this file.';
 
 /** Whether Podman uses spliceport, and how to make it. */
-interface Report {
+export interface PodmanReport {
   /** Where the helper is. */
   readonly folder: string;
   /** The helper that Podman starts; null if it finds none. */
@@ -56,7 +56,7 @@ export function podman(action: string, { json = false }: PodmanOptions): void {
   else tell(report, user);
 }
 
-function reportOf(user: PodmanUser): Report {
+function reportOf(user: PodmanUser): PodmanReport {
   const own = dropIn(user);
   const search = helperSearch(user);
   const helper = helperOf(search, user);
@@ -78,7 +78,7 @@ function linesFor(user: PodmanUser): string {
   return `[engine]\nhelper_binaries_dir = [\n${list}]\n`;
 }
 
-function show(report: Report, user: PodmanUser): void {
+function show(report: PodmanReport, user: PodmanUser): void {
   process.stdout.write(report.lines);
   remark('');
   tell(report, user);
@@ -92,7 +92,7 @@ function show(report: Report, user: PodmanUser): void {
   );
 }
 
-function tell({ helper, enabled, setBy }: Report, { isRoot }: PodmanUser): void {
+function tell({ helper, enabled, setBy }: PodmanReport, { isRoot }: PodmanUser): void {
   const whose = isRoot ? 'Rootless Podman' : 'Podman of this user';
   if (helper === null) remark(`${whose} finds no helper.`);
   else if (enabled) remark(`${whose} starts ${helper}, which belongs to this spliceport.`);

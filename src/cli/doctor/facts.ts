@@ -2,7 +2,6 @@
 
 import { execFile, spawnSync } from 'node:child_process';
 import {
-  accessSync,
   closeSync,
   constants,
   existsSync,
@@ -16,7 +15,8 @@ import { fileURLToPath } from 'node:url';
 import { controlFolders, openFolder } from '../../control/folder.js';
 import { findSettingsFile } from '../../settings/find.js';
 import { describeProblem, loadSettings } from '../../settings/load.js';
-import { helperOf, helperSearch } from '../running/helper-search.js';
+import { readSysctl, unprivilegedPortStart } from '../../sysctl.js';
+import { helperOf, helperSearch, isExecutable } from '../running/helper-search.js';
 import type { Facts, PodmanFacts } from './findings.js';
 
 const PODMAN_TIMEOUT_MS = 15_000;
@@ -36,14 +36,14 @@ export async function gatherFacts(): Promise<Facts> {
     ...(engineFailure !== undefined && { engineFailure }),
     helperNode: helperNode(),
     ...(userNamespaceFailure !== undefined && { userNamespaceFailure }),
-    maxUserNamespaces: numberIn('/proc/sys/user/max_user_namespaces'),
-    appArmorRestricts: numberIn('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === 1,
+    maxUserNamespaces: readSysctl('user.max_user_namespaces'),
+    appArmorRestricts: readSysctl('kernel.apparmor_restrict_unprivileged_userns') === 1,
     hasTun: canOpen('/dev/net/tun'),
-    unprivilegedPortStart: numberIn('/proc/sys/net/ipv4/ip_unprivileged_port_start'),
+    unprivilegedPortStart: unprivilegedPortStart(),
     maxOpenFiles: maxOpenFiles(),
-    pipePages: numberIn('/proc/sys/fs/pipe-user-pages-soft'),
-    maxPipeBytes: numberIn('/proc/sys/fs/pipe-max-size'),
-    isSelinuxEnforcing: numberIn('/sys/fs/selinux/enforce') === 1,
+    pipePages: readSysctl('fs.pipe-user-pages-soft'),
+    maxPipeBytes: readSysctl('fs.pipe-max-size'),
+    isSelinuxEnforcing: isSelinuxEnforcing(),
     ...(podman !== undefined && { podman }),
     ...(settings !== undefined && { settings }),
     ...(controlFailure !== undefined && { controlFailure }),
@@ -122,26 +122,17 @@ function maxOpenFiles(): number {
   return hard === 'unlimited' ? Infinity : Number(hard);
 }
 
-function numberIn(path: string): number | undefined {
+function isSelinuxEnforcing(): boolean {
   try {
-    return Number(readFileSync(path, 'utf8'));
+    return Number(readFileSync('/sys/fs/selinux/enforce', 'utf8')) === 1;
   } catch {
-    return undefined;
+    return false; // Without SELinux there is no such file.
   }
 }
 
 function canOpen(path: string): boolean {
   try {
     closeSync(openSync(path, constants.O_RDWR));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
     return true;
   } catch {
     return false;

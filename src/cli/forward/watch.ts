@@ -1,7 +1,8 @@
 // watch.ts: reports what happens to a forwarder: changes at once, problems and traffic at
 // intervals.
 
-import type { Forward, Forwarder } from '../../index.js';
+import type { Forwarder } from '../../index.js';
+import { followChanges } from '../../log/changes.js';
 import { Troubles, type Trouble } from '../../log/troubles.js';
 import type { Report } from './reports.js';
 import { TrafficMeter } from './traffic.js';
@@ -29,6 +30,7 @@ export class ForwardWatch {
   readonly #troubles: Troubles;
   readonly #meter = new TrafficMeter();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #leave: () => void;
   #lastReported: string | undefined;
 
   constructor(forwarder: Forwarder, options: WatchOptions) {
@@ -36,8 +38,7 @@ export class ForwardWatch {
     this.#report = options.report;
     this.#isLive = options.isLive;
     this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? SUMMARY_INTERVAL_MS);
-    forwarder.on('added', this.#added).on('removed', this.#removed);
-    forwarder.on('retargeted', this.#retargeted);
+    this.#leave = followChanges(forwarder, (event, forward) => options.report({ event, forward }));
     this.#every(LOOK_INTERVAL_MS, () => {
       this.#tellTroubles(this.#troubles.due(performance.now()));
     });
@@ -73,15 +74,6 @@ export class ForwardWatch {
   [Symbol.dispose](): void {
     this.#leave();
     this.#stop();
-  }
-
-  readonly #added = (forward: Forward): void => this.#report({ event: 'added', forward });
-  readonly #removed = (forward: Forward): void => this.#report({ event: 'removed', forward });
-  readonly #retargeted = (forward: Forward): void => this.#report({ event: 'retargeted', forward });
-
-  #leave(): void {
-    this.#forwarder.off('added', this.#added).off('removed', this.#removed);
-    this.#forwarder.off('retargeted', this.#retargeted);
   }
 
   #traffic(): void {

@@ -126,7 +126,8 @@ function read(basic: string): string {
   }
 }
 
-function isExecutable(file: string): boolean {
+/** Whether this user may run a file. */
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return true;
