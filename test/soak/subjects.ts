@@ -1,6 +1,6 @@
 // subjects.ts: the processes that a soak watches, each with its ports, and what is done to it besides traffic.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ControlClient } from '../../src/control/index.js';
@@ -65,7 +65,10 @@ export async function helperSubject(containerPid: number, servers: Ports): Promi
     SPLICEPORT_CONFIG: settings,
   };
   const run = await new Run(config, { env }).ready();
-  const client = new ControlClient(join(folder, `${run.pid}.sock`));
+  const controlSocket = join(folder, `${run.pid}.sock`);
+  // It comes after the helper is ready.
+  await until(() => existsSync(controlSocket), 'a control socket');
+  const client = new ControlClient(controlSocket);
   const reload = async (random: Random): Promise<void> => {
     const socket = join(caller.folder, 'rp/c0ffee');
     const reply = await requestReload('seqpacket', socket, JSON.stringify(random.pick(ADDRESSES)));
