@@ -41,6 +41,9 @@ export function openForwarderLog(settings: LogSettings, facts: Facts): Forwarder
     write: (record) => {
       for (const each of sinks) each.write(record);
     },
+    close: () => {
+      for (const each of sinks) each.close?.();
+    },
   };
   const log = makeLog({ level, facts, sink });
   return {

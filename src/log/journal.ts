@@ -39,6 +39,11 @@ export class Journal implements RecordSink {
     }
   }
 
+  close(): void {
+    closeSync(this.#fd);
+    if (this.rawFd !== undefined) closeSync(this.rawFd);
+  }
+
   #sendAnew(datagram: Buffer): void {
     try {
       const fd = connect('dgram', this.#path);
@@ -69,8 +74,13 @@ function openStream(path: string): number | undefined {
   const header = `spliceport\n\n${priorities['error']}\n0\n0\n0\n0\n`;
   try {
     const fd = connect('stream', join(dirname(path), 'stdout'));
-    writeSync(fd, header);
-    return fd;
+    try {
+      writeSync(fd, header);
+      return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   } catch {
     return undefined;
   }

@@ -16,6 +16,7 @@ export interface LogOptions {
 
 /** Makes a log. Each line of JSON has `level`, `time`, `message` and the facts. */
 export function makeLog({ level, facts, sink }: LogOptions): Log {
+  const stream = new RecordStream(facts, sink);
   const logger = pino(
     {
       level,
@@ -24,7 +25,7 @@ export function makeLog({ level, facts, sink }: LogOptions): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    new RecordStream(facts, sink),
+    stream,
   );
   // pino would write a key that a line has already a second time, which strict readers of JSON reject.
   const taken = new Set(['level', 'time', 'message', ...Object.keys(facts)]);
@@ -33,6 +34,7 @@ export function makeLog({ level, facts, sink }: LogOptions): Log {
     info: (own, message) => logger.info(without(own, taken), message),
     warn: (own, message) => logger.warn(without(own, taken), message),
     error: (own, message) => logger.error(without(own, taken), message),
+    close: () => stream.close(),
   };
 }
 
@@ -46,6 +48,7 @@ class RecordStream {
   lastObj: object = {};
   readonly #facts: Facts;
   readonly #sink: RecordSink;
+  #isOpen = true;
 
   constructor(facts: Facts, sink: RecordSink) {
     this.#facts = facts;
@@ -53,6 +56,8 @@ class RecordStream {
   }
 
   write(json: string): void {
+    // The number of a closed descriptor may soon be that of another file.
+    if (!this.#isOpen) return;
     const record: LogRecord = {
       level: pino.levels.labels[this.lastLevel] ?? '',
       time: this.lastTime.slice(1, -1),
@@ -61,6 +66,12 @@ class RecordStream {
       json,
     };
     this.#sink.write(record);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#sink.close?.();
   }
 }
 

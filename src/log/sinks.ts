@@ -1,6 +1,6 @@
 // sinks.ts: where log lines go, other than the journal, and how they are written.
 
-import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import type { LineSink, LogFormat, LogRecord, RecordSink } from './types.js';
 
 /** A file that lines are added to; what else it holds stays. */
@@ -15,11 +15,14 @@ export class LogFile implements LineSink {
     const { O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
     // Not waiting: it may be a pipe that nobody reads.
     this.rawFd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o600);
-    if (fstatSync(this.rawFd).isDirectory()) throw new Error(`${path} is a folder`);
   }
 
   write(line: string): void {
     writeOrLose(this.rawFd, line);
+  }
+
+  close(): void {
+    closeSync(this.rawFd);
   }
 }
 
@@ -31,7 +34,11 @@ export const standardError: LineSink = {
 /** Writes records as lines: JSON for programs, or text for people. */
 export function asLines(sink: LineSink, format: LogFormat): RecordSink {
   const lineOf = format === 'text' ? textOf : ({ json }: LogRecord) => json;
-  return { rawFd: sink.rawFd, write: (record) => sink.write(lineOf(record)) };
+  return {
+    rawFd: sink.rawFd,
+    write: (record) => sink.write(lineOf(record)),
+    close: () => sink.close?.(),
+  };
 }
 
 /** `2026-03-01T12:00:00.000Z warn 3 connects failed` */

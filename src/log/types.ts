@@ -21,6 +21,8 @@ export interface Log {
   info(facts: object, message: string): void;
   warn(facts: object, message: string): void;
   error(facts: object, message: string): void;
+  /** Closes the log's descriptors; what is logged afterwards is lost. May be called twice. */
+  close(): void;
 }
 
 /** One entry of a log. */
@@ -38,6 +40,8 @@ export interface LogRecord {
 /** A place for text. Never throws and never waits. */
 export interface LineSink {
   write(line: string): void;
+  /** Closes its descriptors. Nothing may be written afterwards. */
+  close?(): void;
   /** A descriptor that leads to the same place, for what the runtime writes when it aborts. */
   readonly rawFd?: number | undefined;
 }
@@ -45,6 +49,8 @@ export interface LineSink {
 /** A place for records. Never throws and never waits. */
 export interface RecordSink {
   write(record: LogRecord): void;
+  /** As for {@link LineSink}. */
+  close?(): void;
   /** As for {@link LineSink}. */
   readonly rawFd?: number | undefined;
 }
