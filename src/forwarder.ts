@@ -18,6 +18,7 @@ import { keyOf, takeHostSockets, type OpenedRange } from './engine/host-sockets.
 import { showByFacts } from './engine/inspect.js';
 import { useEngine, type EngineUse } from './engine/engine.js';
 import { Listeners } from './engine/listeners.js';
+import type { ForwarderOperations } from './operations.js';
 import { nativeForwards } from './engine/native-forwards.js';
 import { NetnsTable, shownNetnsPath, type Netns } from './spec/netns.js';
 import { SessionEnds } from './engine/session-ends.js';
@@ -56,7 +57,7 @@ import { at } from './util.js';
  * await using forwarder = new Forwarder({ netns: { pid } })
  * const { host } = await forwarder.add('8080:80')
  */
-export class Forwarder {
+export class Forwarder implements ForwarderOperations {
   static {
     showByFacts(this, (forwarder) => ({ closed: forwarder.closed, forwards: forwarder.list() }));
   }

@@ -1,11 +1,11 @@
 // context.ts: what the answers of the control API are made from.
 
-import type { Forwarder } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 import type { ContainerInfo } from './types.js';
 
 /** A forwarder, and what its process told when it opened the control socket. */
 export interface Context {
-  readonly forwarder: Forwarder;
+  readonly forwarder: ForwarderOperations;
   /** Of spliceport. */
   readonly version: string;
   readonly program: string;

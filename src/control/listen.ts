@@ -3,7 +3,7 @@
 
 import { closeSync, linkSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Forwarder } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 import { listenUnix } from '../system.js';
 import { identityOf, removeOwnFile, UnixListener } from '../unix-listener.js';
 import {
@@ -52,7 +52,7 @@ export interface ControlSocket extends Disposable {
  * @throws SpliceportSystemError and Node's own errors, such as `ENOENT` or `EROFS`
  */
 export function openControlSocket(
-  forwarder: Forwarder,
+  forwarder: ForwarderOperations,
   options: ControlOptions = {},
 ): ControlSocket {
   return new Listener(forwarder, options);
@@ -60,7 +60,7 @@ export function openControlSocket(
 
 class Listener implements ControlSocket {
   readonly path: string;
-  readonly #forwarder: Forwarder;
+  readonly #forwarder: ForwarderOperations;
   readonly #options: ControlOptions;
   readonly #openedAtMs = performance.now();
   readonly #folder: string;
@@ -69,7 +69,7 @@ class Listener implements ControlSocket {
   #server: Promise<ControlServer> | undefined;
   #isOpen = true;
 
-  constructor(forwarder: Forwarder, options: ControlOptions) {
+  constructor(forwarder: ForwarderOperations, options: ControlOptions) {
     this.#forwarder = forwarder;
     this.#options = options;
     this.#folder = resolve(options.folder ?? controlFolder(options.fallbackFolder));

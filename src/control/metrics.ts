@@ -2,12 +2,8 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { formatEndpoint } from '../address.js';
-import {
-  CONNECT_LATENCY_BUCKETS_MICROS,
-  type Forward,
-  type Forwarder,
-  type Stats,
-} from '../index.js';
+import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 import { forwarderMetrics, metrics, type Metric } from '../spec/counters.js';
 import type { Context } from './context.js';
 
@@ -21,7 +17,7 @@ interface Sample {
 
 /** The metrics of one forwarder. */
 export class Metrics {
-  readonly #forwarder: Forwarder;
+  readonly #forwarder: ForwarderOperations;
   readonly #registry = new Registry();
   /** Of the scrape in progress. */
   #samples: readonly Sample[] = [];
@@ -64,11 +60,12 @@ export class Metrics {
 
   /** All of them, in Prometheus's text format. */
   async read(): Promise<{ readonly type: string; readonly content: string }> {
-    this.#samples = this.#forwarder.list().map((forward): Sample => {
+    const samples = this.#forwarder.list().map(async (forward): Promise<Sample> => {
       const { id, protocol, host } = forward;
       const labels = { forward: String(id), protocol, host: formatEndpoint(host) };
-      return { forward, labels, stats: this.#forwarder.stats(id) };
+      return { forward, labels, stats: await this.#forwarder.stats(id) };
     });
+    this.#samples = await Promise.all(samples);
     // Every metric collects its figures before the first of them waits, so scrapes do not mix.
     const content = await this.#registry.metrics();
     // A forwarder with thousands of ports does not keep their figures until the next scrape.

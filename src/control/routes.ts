@@ -1,6 +1,7 @@
 // routes.ts: what can be asked of the control API, and what each answer is made of.
 
-import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Forwarder } from '../index.js';
+import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 import {
   addRequest,
   checked,
@@ -117,20 +118,23 @@ function activityRoutes({ forwarder }: Context): Route[] {
     {
       method: 'GET',
       path: '/v1/sessions',
-      answer: ({ query }) => {
+      answer: async ({ query }) => {
         const { forwardId } = checked(sessionsQuery, query, 'query');
-        if (forwardId === undefined) return ok(forwarder.sessions());
+        if (forwardId === undefined) return ok(await forwarder.sessions());
         requireForward(forwarder, forwardId);
-        return ok(forwarder.sessions().filter((session) => session.forwardId === forwardId));
+        const sessions = await forwarder.sessions();
+        return ok(sessions.filter((session) => session.forwardId === forwardId));
       },
     },
     {
       method: 'GET',
       path: '/v1/stats',
-      answer: () => {
-        const forwards = forwarder.list().map(({ id }) => ({ id, stats: forwarder.stats(id) }));
+      answer: async () => {
+        const each = forwarder
+          .list()
+          .map(async ({ id }) => ({ id, stats: await forwarder.stats(id) }));
+        const [total, forwards] = await Promise.all([forwarder.stats(), Promise.all(each)]);
         const connectLatencyBucketsMicros = CONNECT_LATENCY_BUCKETS_MICROS;
-        const total = forwarder.stats();
         return ok({ total, forwards, connectLatencyBucketsMicros } satisfies StatsReport);
       },
     },
@@ -186,13 +190,13 @@ function stateRoutes(context: Context): Route[] {
 async function drain({ forwarder }: Context, drainMs: number): Promise<DrainReport> {
   const startedAt = performance.now();
   const ids = forwarder.list().map(({ id }) => id);
-  const sessions = forwarder.stats().sessionsOpen;
+  const { sessionsOpen: sessions } = await forwarder.stats();
   await forwarder.remove(ids, { drainMs });
   return { forwards: ids.length, sessions, tookMs: Math.round(performance.now() - startedAt) };
 }
 
 /** The forward with this id. @throws Problem with status 404 */
-function requireForward(forwarder: Forwarder, id: number): Forward {
+function requireForward(forwarder: ForwarderOperations, id: number): Forward {
   const forward = forwarder.get(id);
   if (forward === undefined) throw new Problem(404, `unknown id: ${id}`);
   return forward;

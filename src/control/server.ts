@@ -7,8 +7,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
-import type { Forwarder } from '../index.js';
 import type { Context } from './context.js';
+import type { ForwarderOperations } from '../operations.js';
 import { takeWatch } from '../system.js';
 import { failureOf, Problem, statusOf } from './problem.js';
 import { rawAnswer, refuse } from './refusal.js';
@@ -27,7 +27,7 @@ const RESPONSE_TIMEOUT_MS = 30_000;
 
 /** What a control socket was opened with. */
 export interface ServerOptions {
-  readonly forwarder: Forwarder;
+  readonly forwarder: ForwarderOperations;
   readonly socketPath: string;
   readonly openedAtMs: number;
   readonly program?: string;

@@ -1,13 +1,14 @@
 // changes.ts: what those report who report what happens to the forwards of a forwarder.
 
-import type { Forward, Forwarder } from '../index.js';
+import type { Forward } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 
 /** What can happen to a forward. */
 export type ChangeEvent = 'added' | 'removed' | 'retargeted';
 
 /** Calls back at each change; what it returns ends that, and may be called twice. */
 export function followChanges(
-  forwarder: Forwarder,
+  forwarder: Pick<ForwarderOperations, 'off' | 'on'>,
   tell: (event: ChangeEvent, forward: Forward) => void,
 ): () => void {
   const added = (forward: Forward): void => tell('added', forward);

@@ -1,7 +1,8 @@
 // forwarder-log.ts: the log of a forwarder that runs by itself. In the helper a bundle of its own, loaded where the settings
 // ask for a log.
 
-import type { Forwarder, ForwarderOptions } from '../index.js';
+import type { ForwarderOptions } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 import { followChanges } from './changes.js';
 import { Journal } from './journal.js';
 import { makeLog } from './log.js';
@@ -24,7 +25,7 @@ export interface ForwarderLog extends Log {
   /** Ends the lines on standard error; those elsewhere go on. */
   leaveStandardError(): void;
   /** Tells of forwards that come and go, and of what goes wrong, until the watch is closed. */
-  watch(forwarder: Forwarder): { close(): void };
+  watch(forwarder: ForwarderOperations): { close(): void };
 }
 
 /**
@@ -97,15 +98,16 @@ class Watch {
   readonly #troubles: Troubles;
   readonly #timer: NodeJS.Timeout;
   readonly #leave: () => void;
+  #isLooking = false;
 
-  constructor(forwarder: Forwarder, log: Log, summaryIntervalMs: number) {
+  constructor(forwarder: ForwarderOperations, log: Log, summaryIntervalMs: number) {
     this.#log = log;
     this.#troubles = new Troubles(forwarder, summaryIntervalMs);
     this.#leave = followChanges(forwarder, (event, forward) =>
       log.info({ event, forward }, `${event} ${pathOf(forward)}`),
     );
     const lookIntervalMs = Math.min(MAX_LOOK_INTERVAL_MS, summaryIntervalMs);
-    this.#timer = setInterval(() => this.#lookForTrouble(), lookIntervalMs).unref();
+    this.#timer = setInterval(() => void this.#look(), lookIntervalMs).unref();
   }
 
   close(): void {
@@ -113,9 +115,19 @@ class Watch {
     this.#leave();
   }
 
-  #lookForTrouble(): void {
-    const trouble = this.#troubles.due(performance.now());
-    if (trouble === undefined) return;
-    this.#log.warn({ event: 'troubles', ...trouble.facts }, trouble.message);
+  /** If the counters cannot be had, the next look has them. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      const trouble = await this.#troubles.due(performance.now());
+      if (trouble !== undefined) {
+        this.#log.warn({ event: 'troubles', ...trouble.facts }, trouble.message);
+      }
+    } catch {
+      return;
+    } finally {
+      this.#isLooking = false;
+    }
   }
 }

@@ -2,7 +2,8 @@
 
 import { getSystemErrorMap } from 'node:util';
 import { formatEndpoint } from '../address.js';
-import type { Endpoint, Forward, Forwarder, Protocol, Stats } from '../index.js';
+import type { Endpoint, Forward, Protocol, Stats } from '../index.js';
+import type { ForwarderOperations } from '../operations.js';
 
 /** What is told of, and in which words: of one, and of several. */
 const counted = {
@@ -72,41 +73,46 @@ export interface Trouble {
   readonly message: string;
 }
 
+/** What is needed of a forwarder. */
+type Counted = Pick<ForwarderOperations, 'list' | 'stats'>;
+
 /** Compares a forwarder's counters with those of the time before. */
 export class Troubles {
-  readonly #forwarder: Pick<Forwarder, 'list' | 'stats'>;
+  readonly #forwarder: Counted;
   readonly #intervalMs: number;
   #failuresBefore: ReadonlyMap<number, Stats> = new Map();
   #before: Pick<Stats, Counter> | undefined;
   #quietUntilMs = 0;
 
   /** @param intervalMs - How long news are gathered after some were told. */
-  constructor(forwarder: Pick<Forwarder, 'list' | 'stats'>, intervalMs: number) {
+  constructor(forwarder: Counted, intervalMs: number) {
     this.#forwarder = forwarder;
     this.#intervalMs = intervalMs;
   }
 
   /**
-   * What is to be told now: the first trouble at once, and what follows once per interval.
+   * What is to be told now: the first trouble at once, and what follows once per interval. One call at a time.
    * @param nowMs - Of a clock that never goes back.
    */
-  due(nowMs: number): Trouble | undefined {
+  async due(nowMs: number): Promise<Trouble | undefined> {
     if (nowMs < this.#quietUntilMs) return undefined;
-    const trouble = this.rest();
+    const trouble = await this.rest();
     if (trouble !== undefined) this.#quietUntilMs = nowMs + this.#intervalMs;
     return trouble;
   }
 
   /** What has gone wrong since the time before, told or not; undefined when nothing has. */
-  rest(): Trouble | undefined {
-    const stats = this.#forwarder.stats();
+  async rest(): Promise<Trouble | undefined> {
+    const stats = await this.#forwarder.stats();
     const before = this.#before;
     this.#before = stats;
     const news = (Object.keys(counted) as Counter[])
       .map((key) => [key, stats[key] - (before?.[key] ?? 0)] as const)
       .filter(([, count]) => count > 0);
     if (news.length === 0) return undefined;
-    const failed = news.some(([key]) => key === 'connectFailures') ? this.#failedForwards() : [];
+    const failed = news.some(([key]) => key === 'connectFailures')
+      ? await this.#failedForwards()
+      : [];
     return {
       facts: {
         ...Object.fromEntries(news),
@@ -122,9 +128,10 @@ export class Troubles {
   }
 
   /** Each forward is asked only when a connection has failed. */
-  #failedForwards() {
+  async #failedForwards() {
     const forwards = this.#forwarder.list();
-    const now = new Map(forwards.map(({ id }) => [id, this.#forwarder.stats(id)]));
+    const each = forwards.map(async ({ id }) => [id, await this.#forwarder.stats(id)] as const);
+    const now = new Map(await Promise.all(each));
     const allBefore = this.#failuresBefore;
     this.#failuresBefore = now;
     return forwards.flatMap((forward) => {

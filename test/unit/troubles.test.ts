@@ -38,25 +38,25 @@ function watched() {
 }
 
 describe('failed connects in the log', () => {
-  test('are reported at once, then summed up for an interval', () => {
+  test('are reported at once, then summed up for an interval', async () => {
     const { counts, troubles } = watched();
-    expect(troubles.due(1_000)).toBeUndefined();
+    expect(await troubles.due(1_000)).toBeUndefined();
     counts.set(1, { connectFailures: 1, connectError: 'ECONNREFUSED' });
-    expect(troubles.due(2_000)?.message).toBe(
+    expect((await troubles.due(2_000))?.message).toBe(
       '1 connection to the container failed (tcp 127.0.0.1:8001 -> [::1]:1: connection refused (ECONNREFUSED))',
     );
     counts.set(1, { connectFailures: 3 });
-    expect(troubles.due(2_000 + INTERVAL_MS - 1)).toBeUndefined();
-    expect(troubles.due(2_000 + INTERVAL_MS)?.message).toMatch(/^2 connections /);
-    expect(troubles.due(2_000 + 3 * INTERVAL_MS)).toBeUndefined();
+    expect(await troubles.due(2_000 + INTERVAL_MS - 1)).toBeUndefined();
+    expect((await troubles.due(2_000 + INTERVAL_MS))?.message).toMatch(/^2 connections /);
+    expect(await troubles.due(2_000 + 3 * INTERVAL_MS)).toBeUndefined();
   });
 
-  test('name the forwards that failed since the last report, and why', () => {
+  test('name the forwards that failed since the last report, and why', async () => {
     const { counts, troubles } = watched();
     counts.set(1, { connectFailures: 1, connectTimeouts: 1 }).set(2, { connectFailures: 0 });
-    expect(troubles.rest()?.message).toMatch(/8001 -> \[::1\]:1: no answer in time\)$/);
+    expect((await troubles.rest())?.message).toMatch(/8001 -> \[::1\]:1: no answer in time\)$/);
     counts.set(2, { connectFailures: 2, connectTimeouts: 1, connectError: 'ENETUNREACH' });
-    const trouble = troubles.rest();
+    const trouble = await troubles.rest();
     expect(trouble?.message).toMatch(
       /\(tcp \S+8002 -> .*: network is unreachable \(ENETUNREACH\), or no answer in time\)$/,
     );
@@ -66,26 +66,26 @@ describe('failed connects in the log', () => {
     });
   });
 
-  test('name a cause once, not again if there are only timeouts', () => {
+  test('name a cause once, not again if there are only timeouts', async () => {
     const { counts, troubles } = watched();
     counts.set(1, { connectFailures: 1, connectError: 'ECONNREFUSED' });
-    expect(troubles.rest()?.message).toMatch(/ECONNREFUSED/);
+    expect((await troubles.rest())?.message).toMatch(/ECONNREFUSED/);
     counts.set(1, { connectFailures: 2, connectTimeouts: 1, connectError: 'ECONNREFUSED' });
-    expect(troubles.rest()?.message).toMatch(/::1]:1: no answer in time\)$/);
+    expect((await troubles.rest())?.message).toMatch(/::1]:1: no answer in time\)$/);
   });
 
-  test('name only a few forwards if many fail', () => {
+  test('name only a few forwards if many fail', async () => {
     const { counts, troubles } = watched();
     for (let id = 1; id <= 5; id += 1) {
       counts.set(id, { connectFailures: 1, connectError: 'ECONNREFUSED' });
     }
-    expect(troubles.rest()?.message).toMatch(/8003 -> [^;]*; and 2 more\)$/);
+    expect((await troubles.rest())?.message).toMatch(/8003 -> [^;]*; and 2 more\)$/);
   });
 
-  test('name no forward if none failed', () => {
+  test('name no forward if none failed', async () => {
     const { counts, troubles } = watched();
     counts.set(1, { sessionsDenied: 1, datagramsDropped: 2 });
-    expect(troubles.rest()).toEqual({
+    expect(await troubles.rest()).toEqual({
       facts: { datagramsDropped: 2, sessionsDenied: 1 },
       message: '2 datagrams dropped, 1 client rejected by allow and deny',
     });

@@ -117,7 +117,7 @@ async function serve(
   using follower = followed(target, options, { forwarder, control, report });
   await Promise.race([requests.next(), control.drained]);
   follower?.[Symbol.dispose]();
-  watch.finish();
+  await watch.finish();
   await close(forwarder, options.drain * 1_000, { requests, watch });
   report({ event: 'closed', stats: forwarder.stats() });
 }

@@ -40,7 +40,7 @@ export class ForwardWatch {
     this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? SUMMARY_INTERVAL_MS);
     this.#leave = followChanges(forwarder, (event, forward) => options.report({ event, forward }));
     this.#every(LOOK_INTERVAL_MS, () => {
-      this.#tellTroubles(this.#troubles.due(performance.now()));
+      void this.#troubles.due(performance.now()).then(this.#tellTroubles);
     });
     if (options.intervalSeconds <= 0) return;
     this.#traffic();
@@ -48,14 +48,14 @@ export class ForwardWatch {
   }
 
   /** Reports problems that were not reported yet, if any, and then no more changes. */
-  finish(): void {
+  async finish(): Promise<void> {
     this.#leave();
-    this.#tellTroubles(this.#troubles.rest());
+    this.#tellTroubles(await this.#troubles.rest());
   }
 
-  #tellTroubles(trouble: Trouble | undefined): void {
+  readonly #tellTroubles = (trouble: Trouble | undefined): void => {
     if (trouble !== undefined) this.#report({ event: 'troubles', ...trouble });
-  }
+  };
 
   /** Reports how the forwarder drains, instead of its traffic. */
   drains(drainMs: number): void {

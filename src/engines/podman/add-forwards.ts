@@ -1,12 +1,13 @@
 // add-forwards.ts: adds the forwards of a container with what the settings file says of them.
 
 import { SpliceportError, SpliceportSystemError } from '../../index.js';
-import type { Forwarder, ForwardSpec } from '../../index.js';
+import type { ForwardSpec } from '../../index.js';
+import type { ForwarderOperations } from '../../operations.js';
 import type { HelperSettings } from './settings.js';
 
 /** Adds forwards with their settings; with no more than their gates where the others cannot be had. */
 export async function addWithSettings(
-  forwarder: Pick<Forwarder, 'addAll'>,
+  forwarder: Pick<ForwarderOperations, 'addAll'>,
   specs: readonly ForwardSpec[],
   { specsFor, gatesFor, tell }: Pick<HelperSettings, 'gatesFor' | 'specsFor' | 'tell'>,
 ): Promise<void> {
@@ -31,7 +32,7 @@ export async function addWithSettings(
 
 /** Without its gates a forward would be open to those who are kept out, so it is not added then. */
 async function addGated(
-  forwarder: Pick<Forwarder, 'addAll'>,
+  forwarder: Pick<ForwarderOperations, 'addAll'>,
   specs: readonly ForwardSpec[],
 ): Promise<void> {
   try {

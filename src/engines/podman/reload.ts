@@ -1,6 +1,7 @@
 // reload.ts: gives running forwards the container's new address.
 
-import type { Forward, Forwarder } from '../../index.js';
+import type { Forward } from '../../index.js';
+import type { ForwarderOperations } from '../../operations.js';
 import { parseAddress } from '../../address.js';
 import { parseJson, stringOf } from './go-json.js';
 import { quote } from '../../rootlesskit/go-text.js';
@@ -14,7 +15,7 @@ import { targetRule } from '../../rootlesskit/target-rule.js';
  */
 export async function reload(
   request: string,
-  forwarder: Forwarder,
+  forwarder: ForwarderOperations,
   onAddress: (containerAddress: string) => void,
 ): Promise<string> {
   let containerAddress: string;
@@ -43,7 +44,10 @@ function decode(request: string): string {
 }
 
 /** Swaps the targets, and swaps them back when one cannot be. */
-async function retargetAll(forwarder: Forwarder, containerAddress: string): Promise<void> {
+async function retargetAll(
+  forwarder: ForwarderOperations,
+  containerAddress: string,
+): Promise<void> {
   const forwards = forwarder.list();
   const targetOf = targetRule(containerAddress);
   const before = idsByAddress(forwards, ({ container }) => container.address);
