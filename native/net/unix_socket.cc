@@ -1,10 +1,15 @@
 #include "net/unix_socket.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <iterator>
+#include <utility>
 
 namespace spliceport {
 
@@ -39,6 +44,26 @@ Result<Endpoint> Open(UnixType type, int directory_fd, const std::string& name) 
   endpoint.fd.Reset(socket(AF_UNIX, KindOf(type) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!endpoint.fd.valid()) return LastError("socket");
   return endpoint;
+}
+
+// Room for the control message with the descriptors.
+struct FdRoom {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFdsAtOnce * sizeof(int))> bytes{};
+};
+
+std::vector<UniqueFd> TakeFds(msghdr& message) {
+  std::vector<UniqueFd> fds;
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr;
+       head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
+      fds.emplace_back(fd);
+    }
+  }
+  return fds;
 }
 
 }  // namespace
@@ -92,6 +117,52 @@ Result<void> SendWhole(int fd, std::span<const char> bytes) {
   if (io.error != 0) return SysError{-io.error, "send"};
   if (io.count < bytes.size()) return SysError{-EAGAIN, "send"};
   return {};
+}
+
+Result<size_t> SendWithFds(int fd, std::span<const char> bytes, std::span<const int> fds) {
+  if (fds.size() > kMaxFdsAtOnce) return SysError{-EINVAL, "sendmsg"};
+  FdRoom room;
+  // The kernel's type has no const; sendmsg(2) only reads.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = room.bytes.data();
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(head), fds.data(), fds.size_bytes());
+  }
+  for (;;) {
+    const ssize_t count = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) return static_cast<size_t>(count);
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return size_t{0};
+    if (errno != EINTR) return LastError("sendmsg");
+  }
+}
+
+Io ReceiveWithFds(int fd, std::span<char> memory, std::vector<UniqueFd>& fds) {
+  FdRoom room;
+  iovec part{memory.data(), memory.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  for (;;) {
+    message.msg_control = room.bytes.data();
+    message.msg_controllen = room.bytes.size();
+    const ssize_t count = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return {0, errno};
+    std::vector<UniqueFd> received = TakeFds(message);
+    // There is room for all, so the process may have no more descriptors.
+    if ((message.msg_flags & MSG_CTRUNC) != 0) return {0, EMFILE};
+    std::move(received.begin(), received.end(), std::back_inserter(fds));
+    return {static_cast<size_t>(count), 0};
+  }
 }
 
 }  // namespace spliceport

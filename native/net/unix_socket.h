@@ -1,6 +1,6 @@
 // unix_socket.h: the few Unix-socket calls that Node does not offer: SOCK_SEQPACKET, SOCK_DGRAM,
 //                and names in folders whose path is longer than sun_path allows (bound through
-//                /proc/self/fd).
+//                /proc/self/fd), and descriptors that travel with bytes.
 // Thread: any.
 // Kernel: unix(7). Descriptors are CLOEXEC and non-blocking.
 #pragma once
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -32,5 +33,14 @@ struct PeerCredentials {
 Result<PeerCredentials> CredentialsOfPeer(int fd);
 // All or nothing. Fails with EAGAIN if the peer does not read.
 Result<void> SendWhole(int fd, std::span<const char> bytes);
+
+// The kernel's limit for one call. SCM_RIGHTS in unix(7).
+inline constexpr size_t kMaxFdsAtOnce = 253;
+// Sends some of the bytes, and with the first of them copies of all descriptors. Returns how many
+// bytes were sent; 0: there is no room now, and nothing was sent.
+Result<size_t> SendWithFds(int fd, std::span<const char> bytes, std::span<const int> fds);
+// Appends the descriptors that come with the bytes. EMFILE if some of them could not be received:
+// then the others are closed, and the bytes are lost.
+Io ReceiveWithFds(int fd, std::span<char> memory, std::vector<UniqueFd>& fds);
 
 }  // namespace spliceport

@@ -2,10 +2,14 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -47,6 +51,18 @@ Ends Connected(UnixType type, const Folder& folder) {
   Ends ends{std::move(client.value()), UniqueFd()};
   REQUIRE(AcceptUnix(listener.value().get(), ends.server).moved());
   return ends;
+}
+
+Ends ConnectedPair() {
+  int fds[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+bool IsSameFile(int one, int other) {
+  struct stat facts[2]{};
+  return fstat(one, &facts[0]) == 0 && fstat(other, &facts[1]) == 0 &&
+         facts[0].st_dev == facts[1].st_dev && facts[0].st_ino == facts[1].st_ino;
 }
 
 }  // namespace
@@ -131,6 +147,75 @@ TEST_CASE("nobody waiting is no failure") {
   REQUIRE(listener.ok());
   UniqueFd connection;
   CHECK(AcceptUnix(listener.value().get(), connection).would_block());
+}
+
+TEST_CASE("descriptors travel with the bytes they were sent with") {
+  const Ends ends = ConnectedPair();
+  const Ends other = ConnectedPair();
+  const int sent[] = {other.client.get(), other.server.get()};
+  auto count = SendWithFds(ends.client.get(), std::string_view("two"), sent);
+  REQUIRE(count.ok());
+  CHECK(count.value() == 3);
+  REQUIRE(SendWithFds(ends.client.get(), std::string_view("none"), {}).ok());
+  char memory[16];
+  std::vector<UniqueFd> fds;
+  CHECK(ReceiveWithFds(ends.server.get(), memory, fds).count == 3);
+  REQUIRE(fds.size() == 2);
+  CHECK(IsSameFile(fds[0].get(), sent[0]));
+  CHECK(IsSameFile(fds[1].get(), sent[1]));
+  CHECK((fcntl(fds[0].get(), F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK(ReceiveWithFds(ends.server.get(), memory, fds).count == 4);
+  CHECK(fds.size() == 2);
+}
+
+TEST_CASE("nothing to receive, the end, and no room to send are outcomes") {
+  const Ends ends = ConnectedPair();
+  char memory[16];
+  std::vector<UniqueFd> fds;
+  CHECK(ReceiveWithFds(ends.server.get(), memory, fds).would_block());
+  const std::string block(64 << 10, 'u');
+  size_t last = 1;
+  for (int i = 0; i < 1'000 && last > 0; ++i) {
+    auto sent = SendWithFds(ends.client.get(), block, {});
+    REQUIRE(sent.ok());
+    last = sent.value();
+  }
+  CHECK(last == 0);
+  Ends ending = ConnectedPair();
+  ending.client.Reset();
+  CHECK(ReceiveWithFds(ending.server.get(), memory, fds).at_end());
+  CHECK(SendWithFds(ending.server.get(), block, {}).error().code == -EPIPE);
+}
+
+TEST_CASE("as many descriptors as the kernel takes travel at once, and one more is a failure") {
+  const Ends ends = ConnectedPair();
+  const std::vector<int> sent(kMaxFdsAtOnce + 1, ends.client.get());
+  char memory[16];
+  std::vector<UniqueFd> fds;
+  const auto most = std::span(sent).first(kMaxFdsAtOnce);
+  REQUIRE(SendWithFds(ends.client.get(), std::string_view("x"), most).ok());
+  CHECK(ReceiveWithFds(ends.server.get(), memory, fds).count == 1);
+  CHECK(fds.size() == kMaxFdsAtOnce);
+  CHECK(SendWithFds(ends.client.get(), std::string_view("x"), sent).error().code == -EINVAL);
+}
+
+TEST_CASE("descriptors for which there is no room are a failure, and none of them stays open") {
+  const Ends ends = ConnectedPair();
+  const int sent[] = {ends.client.get(), ends.client.get(), ends.client.get()};
+  REQUIRE(SendWithFds(ends.client.get(), std::string_view("x"), sent).ok());
+  const UniqueFd lowest_free(dup(ends.client.get()));
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit few{static_cast<rlim_t>(lowest_free.get()) + 2, before.rlim_max};
+  const int open_before = OpenDescriptors();
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  char memory[16];
+  std::vector<UniqueFd> fds;
+  const Io io = ReceiveWithFds(ends.server.get(), memory, fds);
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(io.error == EMFILE);
+  CHECK(fds.empty());
+  CHECK(OpenDescriptors() == open_before);
 }
 
 }  // namespace spliceport
