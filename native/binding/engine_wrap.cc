@@ -57,6 +57,7 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Engine
   const auto options = info[0].As<Napi::Object>();
   Settings settings;
   settings.workers = static_cast<int>(IntegerAt(options, "workers"));
+  settings.acceptors = static_cast<size_t>(IntegerAt(options, "acceptors"));
   settings.spin_micros = IntegerAt(options, "spinMicros");
   settings.pipe_capacity_bytes = static_cast<size_t>(IntegerAt(options, "pipeCapacityBytes"));
   settings.near_rtt_micros = static_cast<uint32_t>(IntegerAt(options, "nearRttMicros"));

@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <latch>
-#include <thread>
 
 namespace spliceport {
 
 namespace {
-
-// Clients and servers need the CPUs too. With more than half of them awake for new connections, two
-// threads share what one does with fewer wake-ups.
-size_t DefaultAcceptors() { return std::max(std::thread::hardware_concurrency() / 2, 1U); }
 
 // The limits that belong to the host socket, which all workers share.
 void ApplyLimits(const ForwardConfig& config) {
@@ -30,7 +25,7 @@ void Engine::Record::AddTo(ForwardCounters& sum) const {
 
 Engine::Engine(EngineEvents& events, const Settings& settings)
     : events_(events),
-      acceptors_(settings.acceptors > 0 ? settings.acceptors : DefaultAcceptors()),
+      acceptors_(settings.acceptors),
       balance_(static_cast<size_t>(settings.workers)) {}
 
 Result<std::unique_ptr<Engine>> Engine::Create(const Settings& settings, EngineEvents& events) {
@@ -186,7 +181,6 @@ void Engine::OnDone(int id) {
     const auto found = records_.find(id);
     if (found == records_.end() || --found->second.workers_left > 0) return;
     forgotten = found->second.forgotten;
-    found->second.AddTo(retired_);
     const auto owner = retired_of_.find(found->second.owner);
     if (owner != retired_of_.end()) found->second.AddTo(owner->second);
     records_.erase(found);
@@ -194,16 +188,10 @@ void Engine::OnDone(int id) {
   if (!forgotten) events_.OnRemoved(id);
 }
 
-void Engine::Sum(std::optional<int> id, ForwardCounters& sum) {
+void Engine::Sum(int id, ForwardCounters& sum) {
   const std::lock_guard lock(mutex_);
-  if (id) {
-    const auto found = records_.find(*id);
-    if (found != records_.end()) found->second.AddTo(sum);
-    return;
-  }
-  for (const auto& [known, record] : records_)
-    record.AddTo(sum);
-  sum.Merge(retired_);
+  const auto found = records_.find(id);
+  if (found != records_.end()) found->second.AddTo(sum);
 }
 
 void Engine::SumOf(int owner, ForwardCounters& sum) {

@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,8 +48,8 @@ class Engine final : private WorkerPeers {
   // are closed as well.
   void Remove(const std::vector<int>& ids, int64_t drain_micros);
   bool Has(int id);
-  // Adds the counters of one forward, or of all that there have been, to `sum`.
-  void Sum(std::optional<int> id, ForwardCounters& sum);
+  // Adds the counters of a forward to `sum`, until it is gone.
+  void Sum(int id, ForwardCounters& sum);
   // The same for all forwards that an owner has had, until the owner is forgotten.
   void SumOf(int owner, ForwardCounters& sum);
   // Once its forwards are removed.
@@ -89,11 +88,10 @@ class Engine final : private WorkerPeers {
   Balance balance_;
   RouteRegistry routes_;
   std::vector<std::weak_ptr<const Netns>> netns_;
-  // Guards records_, retired_ and retired_of_: workers remove a record when its forward is done.
+  // Guards records_ and retired_of_: workers remove a record when its forward is done.
   // The counters of a record are not guarded, and stay where they are until then.
   std::mutex mutex_;
   std::map<int, Record> records_;
-  ForwardCounters retired_;
   std::map<int, ForwardCounters> retired_of_;
   uint32_t listings_ = 0;
   // Last: workers use everything above.

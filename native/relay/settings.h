@@ -10,8 +10,7 @@ namespace spliceport {
 // The values are no defaults: src/spec/fields.ts has those, and the ranges.
 struct Settings {
   int workers = 0;
-  // Workers that take the new connections of one forward; 0: half of the CPUs, at least one. Only
-  // tests set it, so that they do not depend on the machine.
+  // Workers that take the new connections of one forward.
   size_t acceptors = 0;
   int64_t spin_micros = 0;
   size_t pipe_capacity_bytes = 0;

@@ -36,7 +36,10 @@ export interface HostSockets {
   readonly ports: number[];
 }
 
-export type NativeEngineOptions = EngineSettings;
+export interface NativeEngineOptions extends EngineSettings {
+  /** How many of the workers take the new connections of one forward. */
+  readonly acceptors: number;
+}
 
 export interface NativeTarget {
   /** Borrowed for the call; the engine duplicates it. -1: the namespace the process started in. */

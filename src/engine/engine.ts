@@ -47,7 +47,7 @@ export class Engine {
     const resolved = resolveEngineOptions(options);
     // Each session takes two descriptors. Where the limit stays as it is, listeners pause when it is reached.
     binding.raiseFileLimit();
-    this.#native = startEngine(resolved, this.#onEvent);
+    this.#native = startEngine({ ...resolved, acceptors: acceptors() }, this.#onEvent);
     this.#native.unref();
   }
 
@@ -126,6 +126,15 @@ export class Engine {
   };
 
   readonly #onExit = (): void => void this.close();
+}
+
+/**
+ * Clients and servers need the processors too. With more than half of them awake for new
+ * connections, two threads share what one does with fewer wake-ups.
+ */
+function acceptors(): number {
+  const processors = process.getBuiltinModule('node:os').availableParallelism();
+  return Math.max(Math.floor(processors / 2), 1);
 }
 
 /** What a forwarder has of an engine. */

@@ -81,7 +81,7 @@ bool Bounce(const UniqueFd& client, const std::string& block) {
 // time, so all that will have a turn without descriptors has one before: sessions in bulk that
 // move, the timers of one that is refused and of a listener that pauses, the thread of Bounce.
 void MeetAllTypes(const Address& server) {
-  Harness harness({.workers = 2, .acceptors = 1});
+  Harness harness({.workers = 2});
   const Address nobody = *Address::Parse("127.0.0.1", 1);
   const Address host = harness.AddTo(1, Protocol::kTcp, Here(server));
   (void)ReadToEnd(ConnectTo(harness.AddTo(2, Protocol::kTcp, Here(nobody))).get());

@@ -34,7 +34,7 @@ bool HasLostAddress(const UniqueFd& client) {
 // refuses, and worker 0 keeps the Add from failing for as long as sessions take to move.
 TEST_CASE(
     "a session that is between two workers when its forward's Add fails is counted to its end") {
-  Harness harness({.workers = 3, .acceptors = 1});
+  Harness harness({.workers = 3});
   Server server(harness.netns(), Echo);
   const TargetPtr target = harness.TargetAt(server.address());
   auto opened = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);

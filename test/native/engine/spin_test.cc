@@ -39,7 +39,7 @@ int64_t MicrosOfWorkers() {
 // ms. The pause is long beside the talk, also on a busy machine and under a sanitizer, so it is
 // what polling shows in.
 int64_t MicrosOfTalk(size_t sessions) {
-  Harness harness({.workers = 2, .acceptors = 1, .spin_micros = 200'000});
+  Harness harness({.workers = 2, .spin_micros = 200'000});
   Server server(harness.netns(), Echo);
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
   const std::vector<UniqueFd> clients = ConnectMany(host, sessions);

@@ -159,7 +159,7 @@ TEST_CASE("tcp: a session that is between two workers when its forward ends leav
     const Address other = *Address::Parse("198.51.100.2", 0);
     AddOwnAddress(own);
     AddOwnAddress(other);
-    Harness harness({.workers = 2, .acceptors = 1});
+    Harness harness({.workers = 2});
     Server server(harness.netns(), Echo);
     const Address host = AddTransparent(harness, own, server.address());
     const std::array clients{ConnectFrom(own, host), ConnectFrom(other, host)};

@@ -94,12 +94,12 @@ class Harness final : private EngineEvents {
 
   uint64_t Count(Counter ForwardCounters::*counter) {
     ForwardCounters sum;
-    engine_->Sum({}, sum);
+    engine_->SumOf(0, sum);
     return (sum.*counter).Get();
   }
   uint64_t OpenSessions() {
     ForwardCounters sum;
-    engine_->Sum({}, sum);
+    engine_->SumOf(0, sum);
     return sum.SessionsOpen();
   }
   // Keeps the worker of a harness that has only one from everything else while `action` runs. Then,

@@ -10,7 +10,7 @@ namespace spliceport {
 
 struct UsualSettings {
   int workers = 2;
-  size_t acceptors = 0;
+  size_t acceptors = 1;  // So that a test knows where sessions begin.
   int64_t spin_micros = 0;
   size_t pipe_capacity_bytes = 1 << 20;
   uint32_t near_rtt_micros = 500;

@@ -7,7 +7,13 @@ import { serve } from '../../helpers/rpc.js';
 import { until } from '../../helpers/wait.js';
 
 const netns = '/proc/self/ns/net';
-const options = { workers: 2, spinMicros: 0, pipeCapacityBytes: 1 << 20, nearRttMicros: 500 };
+const options = {
+  workers: 2,
+  acceptors: 1,
+  spinMicros: 0,
+  pipeCapacityBytes: 1 << 20,
+  nearRttMicros: 500,
+};
 const { settings } = resolveSingle('0:1', netns);
 
 const handlers = {
