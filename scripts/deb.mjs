@@ -94,8 +94,8 @@ function putDocuments() {
   put(`${docs}/changelog.Debian.gz`, gzipSync(entry, { level: 9 }));
   copy(join(root, 'packaging/debian/copyright'), `${docs}/copyright`);
   put('usr/share/man/man1/spliceport.1.gz', compressed('docs/spliceport.1'));
-  const unit = 'spliceport@.service';
-  copy(join(root, 'packaging/systemd', unit), `usr/lib/systemd/user/${unit}`);
+  const units = join(root, 'packaging/systemd');
+  for (const unit of readdirSync(units)) copy(join(units, unit), `usr/lib/systemd/user/${unit}`);
   const scripts = {
     bash: 'bash-completion/completions/spliceport',
     zsh: 'zsh/vendor-completions/_spliceport',

@@ -9,8 +9,10 @@ import { give, type Example } from './examples.js';
 import type { ForwardOptions } from './commands/forward.js';
 import { addLogOptions } from './commands/log-options.js';
 import type { ListOptions } from './commands/ls.js';
+import type { MetricsOptions } from './commands/metrics.js';
 import { sortKeys } from './commands/sort-keys.js';
 import type { TopOptions } from './commands/top.js';
+import { parseListenAddress } from './metrics/listen-address.js';
 import { addSetUpCommands } from './set-up-commands.js';
 
 /** Receives the exit code of a command that fails. */
@@ -37,6 +39,7 @@ export function buildProgram(setExitCode: SetExitCode): Command {
     .exitOverride();
   addForward(program, setExitCode);
   addLists(program);
+  addMetrics(program);
   addChanges(program);
   addTop(program);
   addSetUpCommands(program, setExitCode);
@@ -162,17 +165,35 @@ function addLists(program: Command): void {
     { command: 'spliceport stats', effect: 'print a table' },
     { command: 'spliceport stats 4281/1', effect: 'print every counter of one forward' },
   ]);
+}
 
-  const metrics = program
+function addMetrics(program: Command): void {
+  const command = program
     .command('metrics')
-    .summary('print the metrics of all forwarders, for Prometheus')
+    .summary('print or serve the metrics of all forwarders, for Prometheus')
     .description(
-      'Prints the metrics of all forwarders as one text for Prometheus, with the names of their containers.',
+      'Prints the metrics of all forwarders of this user as one text for Prometheus, with the names of their containers. ' +
+        'With --listen, it serves them over HTTP until Ctrl-C, and reads them anew for each scrape.',
     )
-    .action(async () => (await import('./commands/metrics.js')).showMetrics());
-  give(metrics, [
+    .addOption(
+      new Option(
+        '--listen <address>',
+        'serve them at this address and port, such as 127.0.0.1:9469, under /metrics',
+      )
+        .argParser(parseListenAddress)
+        .conflicts('output'),
+    )
+    .option('--output <file>', 'write them to a file, which is replaced at once')
+    .action(async (options: MetricsOptions) =>
+      (await import('./commands/metrics.js')).showMetrics(options),
+    );
+  give(command, [
     {
-      command: 'spliceport metrics > all.new && mv all.new all.prom',
+      command: 'spliceport metrics --listen 127.0.0.1:9469',
+      effect: 'serve http://127.0.0.1:9469/metrics',
+    },
+    {
+      command: 'spliceport metrics --output /var/lib/prometheus/node-exporter/spliceport.prom',
       effect: 'write a file for a textfile collector',
     },
   ]);

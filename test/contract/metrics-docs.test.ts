@@ -15,6 +15,9 @@ const page = readFileSync(`${docs}metrics.md`, 'utf8');
 /** The labels of every metric, and of every metric of a forward, which the page tells of ahead of its table. */
 const COMMON_LABELS = ['forwarder', 'container', 'forward', 'protocol', 'host'];
 
+/** What `spliceport metrics` adds. */
+const NAME_LABEL = 'container_name';
+
 interface Target {
   readonly expr: string;
   readonly legendFormat: string;
@@ -48,6 +51,7 @@ const targets = dashboard.panels.flatMap(({ title, targets: list = [] }) =>
 const filled = (expression: string) =>
   expression
     .replaceAll('$__rate_interval', '1m')
+    .replaceAll('$name', '.*')
     .replaceAll('$container', '.*')
     .replaceAll('$host', '.*');
 
@@ -97,6 +101,7 @@ afterAll(() => controlled[Symbol.asyncDispose]());
 function faultsOf(expression: string): string[] {
   const { metrics, labels, faults } = namesIn(expression);
   const known = new Set(metrics.flatMap((name) => [...(samples.get(name) ?? [])]));
+  known.add(NAME_LABEL);
   return [
     ...faults.map((fault) => `cannot be read at ${JSON.stringify(fault)}`),
     ...metrics.filter((name) => !samples.has(name)).map((name) => `${name} is not served`),
@@ -186,17 +191,23 @@ describe('docs/grafana-dashboard.json', () => {
     expect([...new Set(bases)].sort()).toEqual([...wanted].sort());
   });
 
-  test.each(['container', 'host'])('can be filtered by the label %s', (name) => {
+  test.each([
+    ['name', NAME_LABEL],
+    ['container', 'container'],
+    ['host', 'host'],
+  ])('can be filtered by the variable %s, from the label %s', (name, wanted) => {
     const variable = dashboard.templating.list.find((each) => each.name === name);
     const [, metric = '', label = ''] =
       /^label_values\((\w+)(?:\{.*\})?, (\w+)\)$/.exec(variable?.definition ?? '') ?? [];
-    expect([...(samples.get(metric) ?? [])]).toContain(label);
-    expect(label).toBe(name);
+    expect([...(samples.get(metric) ?? []), NAME_LABEL]).toContain(label);
+    expect(label).toBe(wanted);
   });
 
   test.each(targets)('filters "$title" by the chosen labels: $expr', ({ expr }) => {
     const filters = [...expr.matchAll(/spliceport_\w+(\{.*?\})?/g)].map(([, filter]) => filter);
-    for (const filter of filters) expect(filter).toContain('container=~"$container"');
+    for (const filter of filters) {
+      expect(filter).toContain('container_name=~"$name", container=~"$container"');
+    }
   });
 
   test('has panels with different ids that do not overlap', () => {

@@ -1,48 +1,67 @@
 // metrics.ts: `spliceport metrics`.
 
-import { containerNames, idsIn } from '../running/container-names.js';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { CliFailure, exitCodes } from '../failure.js';
+import { EndRequests } from '../forward/end-requests.js';
+import { KnownNames } from '../metrics/known-names.js';
+import type { ListenAddress } from '../metrics/listen-address.js';
+import { openMetricsServer } from '../metrics/server.js';
+import { readMetrics } from '../metrics/text.js';
 import { print, remark } from '../output.js';
-import { findRunning } from '../running/forwarders.js';
+import { containerNames } from '../running/container-names.js';
 
-/** The lines about one metric. */
-interface Family {
-  readonly about: readonly string[];
-  readonly samples: string[];
+/** Options of `metrics`. */
+export interface MetricsOptions {
+  readonly listen?: ListenAddress;
+  readonly output?: string;
 }
 
-/** Prints the metrics of all forwarders as one text, each with the name of its container. */
-export async function showMetrics(): Promise<void> {
-  const running = await findRunning();
-  // Run by a timer, it would fill the journal with this.
-  if (running.length === 0 && process.stdout.isTTY) remark('No forwarder of this user is running.');
-  const [names, texts] = await Promise.all([
-    containerNames(idsIn(running)),
-    Promise.all(running.map(({ client }) => client.metrics())),
-  ]);
-  const families = new Map<string, Family>();
-  running.forEach(({ info }, index) => {
-    const name = names.get(info.container?.id ?? '');
-    gather(families, texts[index] ?? '', name === undefined ? '' : `container_name="${name}",`);
-  });
-  for (const { about, samples } of families.values()) {
-    for (const line of [...about, ...samples]) print(line);
+/** Prints the metrics of all forwarders as one text, writes them to a file, or serves them. */
+export async function showMetrics({ listen, output }: MetricsOptions): Promise<void> {
+  if (listen !== undefined) {
+    await serve(listen);
+    return;
   }
+  const { text, forwarders } = await readMetrics({ namesOf: containerNames, onSilent: skipped });
+  // Run by a timer, it would fill the journal with this.
+  if (forwarders === 0 && process.stdout.isTTY) remark('No forwarder of this user is running.');
+  if (output === undefined) process.stdout.write(text);
+  else replaceFile(output, text);
 }
 
-/**
- * Groups the samples of a text by metric: a text may have only one block per metric, with one HELP
- * and one TYPE.
- * @param label - Inserted before the labels of each sample, which all have some.
- */
-function gather(families: Map<string, Family>, text: string, label: string): void {
-  for (const block of text.split(/^(?=# HELP )/m)) {
-    const lines = block.split('\n').filter((line) => line !== '');
-    const about = lines.filter((line) => line.startsWith('#'));
-    const name = about[0]?.split(' ')[2];
-    if (name === undefined) continue;
-    const family = families.get(name) ?? { about, samples: [] };
-    families.set(name, family);
-    const samples = lines.filter((line) => !line.startsWith('#'));
-    family.samples.push(...samples.map((line) => line.replace('{', `{${label}`)));
+/** Serves until a signal comes. */
+async function serve(at: ListenAddress): Promise<void> {
+  using requests = new EndRequests();
+  const names = new KnownNames();
+  let silent = new Set<string>();
+  const read = async (): Promise<string> => {
+    const present = new Set<string>();
+    const onSilent = (id: string, reason: string): void => {
+      present.add(id);
+      // Not again with every scrape.
+      if (!silent.has(id)) skipped(id, reason);
+    };
+    const { text } = await readMetrics({ namesOf: names.of, onSilent });
+    silent = present;
+    return text;
+  };
+  await using server = await openMetricsServer(at, read);
+  print(server.url);
+  await requests.next();
+}
+
+function skipped(id: string, reason: string): void {
+  remark(`Skipped forwarder ${id}: ${reason}`);
+}
+
+/** Those who read the file at any time see all of the old text or all of the new one. */
+function replaceFile(file: string, text: string): void {
+  const partial = `${file}.${process.pid}`;
+  try {
+    writeFileSync(partial, text);
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw new CliFailure(exitCodes.failed, `cannot write ${file}: ${(error as Error).message}`);
   }
 }
