@@ -63,6 +63,7 @@ export class Lab {
     this.directory = '/run/spliceport-bench';
     mkdirSync(this.directory);
     this.container = new Container('container-0');
+    this.#renewUser();
   }
 
   /** Prepares the host side; `programs` is the folder of the native programs. */
@@ -95,6 +96,19 @@ export class Lab {
   renewContainer(): void {
     this.container.remove();
     this.container = new Container(`container-${++this.#serial}`);
+    this.#renewUser();
+  }
+
+  /** The folders of a user who has no files yet, as variables for a program's environment. */
+  userFolders(): Record<string, string> {
+    const place = this.path(`user-${this.#serial}`);
+    return { XDG_RUNTIME_DIR: join(place, 'runtime'), XDG_CONFIG_HOME: join(place, 'config') };
+  }
+
+  #renewUser(): void {
+    for (const folder of Object.values(this.userFolders())) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    }
   }
 
   /** Connects host and container by a veth pair; the address of the container's end. */

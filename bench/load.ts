@@ -148,30 +148,49 @@ function numbersOf(event: LoadEvent): Record<string, number> {
 
 /** A client that is running, for work that goes on next to other work. */
 export interface HeldLoad {
+  readonly pid: number;
   readonly begun: Readonly<Record<string, number>>;
+  /** Waits until it has finished by itself; returns what it counted. */
+  ended(): Promise<Readonly<Record<string, number>>>;
   /** Lets it finish; returns what it counted. */
   finish(): Promise<Readonly<Record<string, number>>>;
+  /** Kills it and all that it has started. */
+  kill(): Promise<void>;
 }
 
-/** Starts a client that runs until it is told to finish. */
+/** Starts a client that runs until it is told to finish; `first` is the event that it begins with. */
 export async function hold(
   lab: Lab,
   command: readonly string[],
   mode: string,
   options: LoadOptions,
+  first: 'begin' | 'ready' = 'begin',
 ): Promise<HeldLoad> {
   const client = new Process([...command, lab.loadProgram, mode, ...words(options)], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const events = new LoadEvents(client);
-  const begun = numbersOf(await events.next('begin'));
+  const kill = (): Promise<void> => client.stop(() => client.child.kill('SIGKILL'));
+  let begun: Record<string, number>;
+  try {
+    begun = numbersOf(await events.next(first));
+  } catch (error) {
+    await kill();
+    throw error;
+  }
+  const ended = async (): Promise<Record<string, number>> => {
+    const counts = numbersOf(await events.next('end'));
+    await client.exited();
+    return counts;
+  };
   return {
+    pid: client.pid,
     begun,
-    async finish() {
+    kill,
+    ended,
+    finish: () => {
       client.child.stdin?.end();
-      const counts = numbersOf(await events.next('end'));
-      await client.exited();
-      return counts;
+      return ended();
     },
   };
 }

@@ -65,7 +65,8 @@ async function measure(options: BenchOptions): Promise<Results> {
     options.scenarios.length > 0,
   ).filter((scenario) => drivers.some((driver) => canDo(driver, scenario)));
   const timing = { seconds: options.seconds, warmup: options.warmup };
-  const plan = { scenarios, drivers, rounds: options.rounds, timing };
+  const { rounds, containerRounds } = options;
+  const plan = { scenarios, drivers, rounds, containerRounds, timing };
   const results = await runPlan(Lab.open(join(BENCH, 'build')), plan, print, (result) => {
     print(`\n${result.scenario.title}\n${toText(tableOf(result))}\n`);
   });
@@ -73,7 +74,7 @@ async function measure(options: BenchOptions): Promise<Results> {
     machine: describeMachine(),
     versions: Object.fromEntries(drivers.map((driver) => [driver.label, driver.version()])),
     origins: Object.fromEntries(drivers.map((driver) => [driver.label, driver.origin()])),
-    timing: { ...timing, rounds: options.rounds },
+    timing: { ...timing, rounds },
     scenarios: results,
   };
 }

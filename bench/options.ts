@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly scenarios: readonly string[];
   readonly drivers: readonly string[];
   readonly rounds: number;
+  /** The same for the scenarios of containers, which are short. */
+  readonly containerRounds: number;
   /** Length of one measurement. Unit: seconds. */
   readonly seconds: number;
   /** What goes before it unmeasured. Unit: seconds. */
@@ -22,10 +24,12 @@ export interface BenchOptions {
 
 /** The text for `--help`. */
 export const USAGE = `Usage: npm run bench -- [options]
-  --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, life), default or all; repeatable
+  --scenario NAME   a scenario, the start of names with *, a group (tcp, udp, containers, life), default or all; repeatable
   --driver SPEC     KIND[:LABEL][=FOLDER][,NAME=VALUE]..., for example spliceport:old=/tmp/old/libexec; repeatable.
                     FOLDER has the program; for the other projects' programs it may be a Debian root
   --rounds N        measurements of each program in each scenario (5)
+  --container-rounds N
+                    the same for the scenarios of the group containers, which are short (as --rounds)
   --seconds S       length of one measurement (0.7)
   --warmup S        load before each measurement (0.2)
   --json FILE       write the results there instead of bench/results/
@@ -57,6 +61,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       scenario: { type: 'string', multiple: true },
       driver: { type: 'string', multiple: true },
       rounds: { type: 'string', default: '5' },
+      'container-rounds': { type: 'string' },
       seconds: { type: 'string', default: '0.7' },
       warmup: { type: 'string', default: '0.2' },
       json: { type: 'string' },
@@ -70,11 +75,14 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   if (values.help) return undefined;
   const scenarios = words(values.scenario);
   const drivers = words(values.driver);
+  const rounds = Math.ceil(positive('rounds', values.rounds));
+  const containerRounds = values['container-rounds'] ?? values.rounds;
   const whole = scenarios.length === 0 && drivers.length === 0;
   return {
     scenarios,
     drivers,
-    rounds: Math.ceil(positive('rounds', values.rounds)),
+    rounds,
+    containerRounds: Math.ceil(positive('container-rounds', containerRounds)),
     seconds: positive('seconds', values.seconds),
     warmup: positive('warmup', values.warmup),
     ...(values.json === undefined ? {} : { json: values.json }),

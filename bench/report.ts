@@ -6,9 +6,16 @@ import { COSTS, drawChart, RATES } from './charts.js';
 import { REFERENCE } from './drivers/index.js';
 import type { Machine } from './machine.js';
 import type { Results, ScenarioResult } from './results.js';
-import { tableOf, toMarkdown } from './table.js';
+import { overviewOf, tableOf, toMarkdown } from './table.js';
 
-const GROUPS = { tcp: 'TCP', udp: 'UDP', life: 'Start, idle, exit' } as const;
+const GROUPS = {
+  tcp: 'TCP',
+  udp: 'UDP',
+  containers: 'Containers: start, memory, reload, end',
+  life: 'Idle connections',
+} as const;
+
+const GROUP_ORDER = ['tcp', 'udp', 'containers', 'life'] as const;
 
 function machineText(machine: Machine): string {
   const who = machine.privileged ? 'root' : 'an ordinary user';
@@ -24,7 +31,13 @@ function scenarioText(result: ScenarioResult): string {
   const failures = result.rows
     .filter((row) => row.failure !== undefined)
     .map((row) => `- ${row.driver} failed: ${row.failure?.split('\n')[0] ?? ''}`);
-  return [`### ${title}`, `\`${name}\``, toMarkdown(tableOf(result)), failures.join('\n')]
+  const rounds = Math.max(0, ...result.rows.map((row) => row.rounds.length));
+  return [
+    `### ${title}`,
+    `\`${name}\`, ${rounds} rounds`,
+    toMarkdown(tableOf(result)),
+    failures.join('\n'),
+  ]
     .filter((part) => part !== '')
     .join('\n\n');
 }
@@ -32,7 +45,8 @@ function scenarioText(result: ScenarioResult): string {
 function groupText(group: keyof typeof GROUPS, results: readonly ScenarioResult[]): string {
   const ofGroup = results.filter((result) => result.scenario.group === group);
   if (ofGroup.length === 0) return '';
-  return [`## ${GROUPS[group]}`, ...ofGroup.map(scenarioText)].join('\n\n');
+  const overview = group === 'containers' ? [toMarkdown(overviewOf(ofGroup))] : [];
+  return [`## ${GROUPS[group]}`, ...overview, ...ofGroup.map(scenarioText)].join('\n\n');
 }
 
 function page(results: Results): string {
@@ -45,7 +59,7 @@ function page(results: Results): string {
     `\`npm run bench\` writes this page; bench/README.md documents how it measures.
 Client, forwarder and server share the processors, so ratios mean more than rates.
 
-Figures are medians of ${rounds} rounds of ${seconds} s, each after ${warmup} s of warm-up; the programs took turns.
+Figures are medians of ${rounds} rounds of ${seconds} s, each after ${warmup} s of warm-up, unless a table says another number; the programs took turns.
 The spread of the leading figure is in parentheses.
 Ratios compare medians.
 "Best peer" is the best of the other projects' programs; "direct" is the client inside the container, without a forwarder.`,
@@ -53,7 +67,7 @@ Ratios compare medians.
     ['| program | version | from |', '| --- | --- | --- |', ...versions].join('\n'),
     `![Rates as multiples of ${REFERENCE}'s](benchmarks-rate.svg)`,
     `![CPU time as multiples of ${REFERENCE}'s](benchmarks-cpu.svg)`,
-    ...(['tcp', 'udp', 'life'] as const).map((group) => groupText(group, results.scenarios)),
+    ...GROUP_ORDER.map((group) => groupText(group, results.scenarios)),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }

@@ -15,6 +15,8 @@ export interface Plan {
   readonly scenarios: readonly Scenario[];
   readonly drivers: readonly Driver[];
   readonly rounds: number;
+  /** For scenarios of the group `containers`. */
+  readonly containerRounds: number;
   readonly timing: Timing;
 }
 
@@ -23,8 +25,13 @@ export function canDo(driver: Driver, scenario: Scenario): boolean {
   return driver.protocols.includes(scenario.protocol) && (scenario.suits?.(driver) ?? true);
 }
 
-function roundsOf(plan: Plan, scenario: Scenario): number {
-  return Math.min(plan.rounds, scenario.maxRounds ?? plan.rounds);
+/** How often each program does this work. */
+export function roundsOf(
+  plan: Pick<Plan, 'rounds' | 'containerRounds'>,
+  scenario: Pick<Scenario, 'group' | 'maxRounds'>,
+): number {
+  const rounds = scenario.group === 'containers' ? plan.containerRounds : plan.rounds;
+  return Math.min(rounds, scenario.maxRounds ?? rounds);
 }
 
 /** Reports progress, and when the run should end. */

@@ -58,6 +58,23 @@ export function tableOf(result: ScenarioResult): Table {
   return { heading, rows };
 }
 
+/** A line for each scenario: the median of its leading figure, for every program. */
+export function overviewOf(results: readonly ScenarioResult[]): Table {
+  const programs = [...new Set(results.flatMap(({ rows }) => rows.map((row) => row.driver)))];
+  const rows = results.map((result) => {
+    const { headline, title } = result.scenario;
+    const style = styleOf(headline, result.scenario);
+    const comparisons = compare(result, REFERENCE);
+    const cells = programs.map((program) => {
+      const found = comparisons.find(({ driver }) => driver === program);
+      const median = found?.figures[headline]?.median;
+      return median === undefined ? '' : style.format(median);
+    });
+    return [`${title}, ${style.label}`, ...cells];
+  });
+  return { heading: ['', ...programs], rows };
+}
+
 /** Columns padded with blanks: the first to the left, figures to the right. */
 export function toText(table: Table): string {
   const lines = [table.heading, ...table.rows];

@@ -21,8 +21,22 @@ export interface Figures {
   readyMs?: number;
   /** From the request to stop until every process is gone. Unit: ms. */
   stopMs?: number;
+  /** From the end of a container until nobody has its port. Unit: ms. */
+  goneMs?: number;
+  /** From a reload request to its answer. Unit: ms. */
+  reloadMs?: number;
   /** Private dirty memory of all the forwarder's processes. Unit: KiB. */
   memoryKib?: number;
+  /** The part of it that belongs to one container alone. Unit: KiB. */
+  eachKib?: number;
+  /** The same, with its share of the memory that processes share (Pss). */
+  eachPssKib?: number;
+  /** All told: containers, and the resident if there is one. Unit: KiB. */
+  allKib?: number;
+  allPssKib?: number;
+  /** All told, after the resident's end. Unit: KiB. */
+  aloneKib?: number;
+  alonePssKib?: number;
   /** The part of it that each connection or flow added. Unit: bytes. */
   memoryPerConnection?: number;
   /** Descriptors that each connection or flow added, in all the forwarder's processes. */
@@ -31,6 +45,10 @@ export interface Figures {
   held?: number;
   /** Times the target was changed under load. */
   reloads?: number;
+  /** Sessions that ended too early, or brought other bytes than were sent. */
+  broken?: number;
+  /** The longest that one operation took. Unit: ms. */
+  slowestMs?: number;
 }
 
 /** The name of one of the {@link Figures}. */
@@ -45,6 +63,8 @@ export interface ForwardRequest {
   readonly containerPort: number;
   /** Consecutive ports. */
   readonly count: number;
+  /** The container's name, if there is more than one. */
+  readonly name?: string;
 }
 
 /** A forwarder that is ready. */
@@ -61,6 +81,16 @@ export interface Running {
   pids(): number[];
   /** Stops it and waits until all its processes have exited. May be called twice. */
   stop(): Promise<void>;
+}
+
+/** Helpers of containers, a process or more for each, that are all ready. */
+export interface Helpers extends Running {
+  /** Where each one's reload requests go. */
+  readonly reloadSockets: readonly string[];
+  /** The processes of the containers alone, without a resident that serves them all. */
+  ownPids(): number[];
+  /** Lets go of all, as the engine does at a container's end; waits until all have exited. */
+  end(): Promise<{ readonly goneMs: number }>;
 }
 
 /** A program that forwards ports, or a variant of one. */
@@ -82,6 +112,13 @@ export interface Driver {
   /** Where the program is from. */
   origin(): string;
   start(lab: Lab, request: ForwardRequest): Promise<Running>;
+  /**
+   * Starts a helper for each container, at most `together` of them unready at a time; absent if it
+   * is no helper of Podman's kind. All are of one port, or there is only one.
+   */
+  startMany?(lab: Lab, requests: readonly ForwardRequest[], together?: number): Promise<Helpers>;
+  /** Whether its helpers are served by a process that they share. */
+  hasResident?(): boolean;
 }
 
 /** How long each measurement takes. Unit: seconds. */
@@ -94,7 +131,7 @@ export interface Timing {
 export interface Scenario {
   readonly name: string;
   readonly title: string;
-  readonly group: 'tcp' | 'udp' | 'life';
+  readonly group: 'tcp' | 'udp' | 'containers' | 'life';
   readonly protocol: 'tcp' | 'udp';
   /** The unit of {@link Figures.rate}. */
   readonly unit: 'Gb/s' | '/s';

@@ -63,14 +63,29 @@ export function cpuSeconds(pids: readonly number[]): number {
   return nanos / 1e9 + ticks / TICKS_PER_SECOND;
 }
 
+/** Memory of some processes. Unit: KiB. */
+export interface Memory {
+  /** What is theirs alone and no copy of a file. */
+  readonly privateDirty: number;
+  /** What is theirs, and their share of what others have too. */
+  readonly pss: number;
+}
+
+/** A figure of /proc/PID/smaps_rollup; 0 if it is not there. */
+export function kibIn(smaps: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(smaps)?.[1] ?? 0);
+}
+
+/** The memory of all these processes together. */
+export function memoryOf(pids: readonly number[]): Memory {
+  const texts = pids.map((pid) => read(`/proc/${pid}/smaps_rollup`) ?? '');
+  const sum = (name: string): number => texts.reduce((total, text) => total + kibIn(text, name), 0);
+  return { privateDirty: sum('Private_Dirty'), pss: sum('Pss') };
+}
+
 /** Private dirty memory. Unit: KiB. */
 export function privateDirtyKib(pids: readonly number[]): number {
-  let sum = 0;
-  for (const pid of pids) {
-    const match = /^Private_Dirty:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '');
-    sum += Number(match?.[1] ?? 0);
-  }
-  return sum;
+  return memoryOf(pids).privateDirty;
 }
 
 /** Open descriptors. */

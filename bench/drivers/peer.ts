@@ -83,12 +83,18 @@ export class Peer {
 
   /** Prepares its start. Call it before the time to ready is measured. */
   prepare(lab: Lab): Start {
-    const { file, env } = (this.#runnable ??= this.#find(lab));
+    const { file, env } = this.runnable(lab);
     return (args, stdio) =>
       new Process([file, ...args], {
         ...(stdio === undefined ? {} : { stdio }),
-        env: { ...process.env, ...env, ...this.#settings },
+        env: { ...process.env, ...env },
       });
+  }
+
+  /** The program itself, and what its environment needs. */
+  runnable(lab: Lab): Runnable {
+    const { file, env } = (this.#runnable ??= this.#find(lab));
+    return { file, env: { ...env, ...this.#settings } };
   }
 
   #find(lab: Lab): Runnable {

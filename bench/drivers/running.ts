@@ -24,7 +24,6 @@ export interface Launch {
   readonly ready: Promise<unknown>;
   /** Asks it to stop. Default: SIGTERM. */
   readonly ask?: () => void;
-  readonly reloadSocket?: string;
 }
 
 /** Waits until the program is ready; throws its output if it exits instead. */
@@ -41,7 +40,6 @@ export async function awaitReady(request: ForwardRequest, begin: () => Launch): 
     address: request.hostAddress === '0.0.0.0' ? '127.0.0.1' : request.hostAddress,
     port: request.hostPort,
     readyMs: performance.now() - begunAt,
-    ...(launch.reloadSocket === undefined ? {} : { reloadSocket: launch.reloadSocket }),
     pids: () => launch.process.tree(),
     stop: () => launch.process.stop(launch.ask),
   };

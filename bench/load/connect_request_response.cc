@@ -1,6 +1,6 @@
 // Short connections: N clients, each of which connects, sends a request, takes the response and
 // closes, over and over. The client closes first, so that TIME_WAIT stays on its side. With --from,
-// each connection is from the next address.
+// each connection is from the next address; with --ports, it is to the next port.
 
 #include <memory>
 #include <vector>
@@ -37,6 +37,9 @@ class ShortConnections {
     sources_ = count;
   }
 
+  // Connections are to the port and those after it, one after the other and over again.
+  void Visit(uint32_t ports) { ports_ = ports; }
+
   void Run(size_t clients) {
     clients_.resize(clients);
     window_.Start();
@@ -60,6 +63,7 @@ class ShortConnections {
         .Add("seconds", window_.seconds())
         .Add("operations", static_cast<double>(latency_.total()))
         .AddLatency(latency_)
+        .Add("slowestMs", static_cast<double>(latency_.Percentile(1)) / kNanosPerMilli)
         .Add("errors", static_cast<double>(errors_))
         .Add("clientCpuSeconds", window_.cpu_seconds())
         .Print();
@@ -78,13 +82,15 @@ class ShortConnections {
     client.began_at = Now();
     client.asked = false;
     client.missing_bytes = hello_.response_bytes;
-    client.fd = StartConnectTcp(address_, sources_ == 0 ? nullptr : NextSource());
+    const Address target = PortAfter(address_, begun_ % ports_);
+    client.fd = StartConnectTcp(target, sources_ == 0 ? nullptr : NextSource());
+    begun_++;
     if (!client.fd) return Fail(client);
     epoll_.Add(client.fd.get(), EPOLLIN | EPOLLOUT | EPOLLET, index);
   }
 
   const Address* NextSource() {
-    current_ = AddressAfter(source_, begun_++ % sources_);
+    current_ = AddressAfter(source_, begun_ % sources_);
     return &current_;
   }
 
@@ -137,6 +143,7 @@ class ShortConnections {
   Address source_;
   Address current_;
   uint32_t sources_ = 0;
+  uint32_t ports_ = 1;
   uint32_t begun_ = 0;
   const Hello hello_;
   std::vector<char> request_;
@@ -156,6 +163,7 @@ int ConnectRequestResponse(Options& options) {
   ShortConnections run(options, address, static_cast<uint32_t>(options.Integer("bytes", 64)));
   const std::string from = options.Text("from", "");
   const auto sources = static_cast<uint32_t>(options.Integer("addresses", 1));
+  run.Visit(static_cast<uint32_t>(options.Integer("ports", 1)));
   options.RefuseOthers();
   if (!from.empty()) run.ComeFrom(ParseAddress(from + ":0"), sources);
   run.Run(clients);

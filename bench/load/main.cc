@@ -28,6 +28,8 @@ constexpr Mode kModes[] = {
     {"udp-rr", spliceport::bench::UdpRequestResponse},
     {"reload", spliceport::bench::Reload},
     {"busy", spliceport::bench::BeBusy},
+    {"launch", spliceport::bench::Launch},
+    {"echo", spliceport::bench::Echo},
 };
 
 }  // namespace

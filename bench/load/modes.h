@@ -11,7 +11,7 @@ namespace spliceport::bench {
 // The first bytes of every TCP connection tell the server what it is for. Both ends run on one
 // machine, so the fields are in its byte order.
 struct Hello {
-  enum Kind : uint32_t { kSink = 1, kSource = 2, kAnswer = 3 };
+  enum Kind : uint32_t { kSink = 1, kSource = 2, kAnswer = 3, kEcho = 4 };
 
   uint32_t kind;
   uint32_t request_bytes;   // kAnswer: a message of this size ...
@@ -28,5 +28,7 @@ int SendUdp(Options& options);
 int UdpRequestResponse(Options& options);
 int Reload(Options& options);
 int BeBusy(Options& options);
+int Launch(Options& options);
+int Echo(Options& options);
 
 }  // namespace spliceport::bench

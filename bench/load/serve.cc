@@ -63,7 +63,8 @@ class Connection {
       bytes += header;
       rest -= header;
     }
-    if (hello_bytes_ < sizeof(hello_)) rest -= TakeHello(bytes, rest);
+    const size_t taken = hello_bytes_ < sizeof(hello_) ? TakeHello(bytes, rest) : 0;
+    rest -= taken;
     if (hello_bytes_ < sizeof(hello_)) return true;
     switch (hello_.kind) {
       case Hello::kSink:
@@ -73,6 +74,9 @@ class Connection {
         return Send();
       case Hello::kAnswer:
         return Answer(rest);
+      case Hello::kEcho:
+        // A client waits for each block, so there is room for it.
+        return send(fd_.get(), bytes + taken, rest, MSG_NOSIGNAL) == static_cast<ssize_t>(rest);
       default:
         return false;
     }

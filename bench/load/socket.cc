@@ -64,6 +64,14 @@ UniqueFd BindUdp(const Address& address) {
   return fd;
 }
 
+Address PortAfter(const Address& first, uint32_t count) {
+  Address address = first;
+  // Both families have it at the same place.
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  v4->sin_port = htons(static_cast<uint16_t>(ntohs(v4->sin_port) + count));
+  return address;
+}
+
 Address AddressAfter(const Address& first, uint32_t count) {
   Address address = first;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);

@@ -28,6 +28,8 @@ UniqueFd BindUdp(const Address& address);
 
 // Of IPv4, `count` after `first`, without a port.
 Address AddressAfter(const Address& first, uint32_t count);
+// The same address, `count` ports further.
+Address PortAfter(const Address& first, uint32_t count);
 
 // Begins to connect, from `source` if given; completion is reported by epoll. An invalid descriptor
 // when it failed at once.

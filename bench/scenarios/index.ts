@@ -2,6 +2,7 @@
 
 import type { Scenario } from '../types.js';
 import { CLIENT_ADDRESS_SCENARIOS } from './client-address.js';
+import { CONTAINER_SCENARIOS } from './containers.js';
 import { DISTANT_SCENARIOS } from './distant.js';
 import { IPERF3_SCENARIOS } from './iperf3.js';
 import { LIFE_SCENARIOS } from './life.js';
@@ -17,6 +18,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...SERVICE_SCENARIOS,
   ...IPERF3_SCENARIOS,
   ...DISTANT_SCENARIOS,
+  ...CONTAINER_SCENARIOS,
   ...LIFE_SCENARIOS,
 ];
 

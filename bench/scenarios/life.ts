@@ -1,48 +1,20 @@
-// life.ts: what a forwarder costs while nothing or little happens: start and end, idle connections,
-// reloads.
+// life.ts: what a forwarder costs while little happens: idle connections, and reloads under load.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { endpoint, hold, clientCommand, load, operationFigures } from '../load.js';
-import type { Driver, Figures, ForwardRequest, Running, Scenario } from '../types.js';
+import type { Figures, Running, Scenario } from '../types.js';
 import { descriptorCount, privateDirtyKib } from '../usage.js';
-import { onStage, requestOf } from './stage.js';
+import { onStage } from './stage.js';
 
 /** Given to a program after it is ready, for what it does then. */
 const SETTLE_MS = 200;
 const RELOAD_PAUSE_MS = 20;
-// Below the ports that clients are given, some of which are always taken.
-const RANGE = { hostPort: 9_000, containerPort: 20_480, count: 1_000 };
 
 function life(
   scenario: Pick<Scenario, 'name' | 'title' | 'headline' | 'byDefault' | 'measure'> &
     Partial<Scenario>,
 ): Scenario {
   return { group: 'life', protocol: 'tcp', unit: '/s', ...scenario };
-}
-
-function startAndEnd(
-  name: string,
-  title: string,
-  request: Partial<ForwardRequest>,
-  suits: (driver: Driver) => boolean,
-): Scenario {
-  return life({
-    name,
-    title,
-    headline: 'readyMs',
-    byDefault: true,
-    suits,
-    measure: async (lab, driver) => {
-      lab.renewContainer();
-      const running = await driver.start(lab, requestOf(request));
-      await delay(SETTLE_MS);
-      const memoryKib = privateDirtyKib(running.pids());
-      if (memoryKib === 0) throw new Error('ended as soon as it was ready');
-      const begunAt = performance.now();
-      await running.stop();
-      return { readyMs: running.readyMs, memoryKib, stopMs: performance.now() - begunAt };
-    },
-  });
 }
 
 interface Holding {
@@ -104,13 +76,5 @@ const RELOAD = life({
     }),
 });
 
-/** The rows of a forwarder's life. */
-export const LIFE_SCENARIOS: readonly Scenario[] = [
-  startAndEnd('ready', 'One port: time to ready, memory, time to end', {}, (driver) => {
-    return driver.kind !== 'direct';
-  }),
-  startAndEnd('range', 'A range of 1,000 ports', RANGE, (driver) => driver.ranges),
-  idle(1_000, true),
-  idle(9_000, false),
-  RELOAD,
-];
+/** The rows of a forwarder with little to do. */
+export const LIFE_SCENARIOS: readonly Scenario[] = [idle(1_000, true), idle(9_000, false), RELOAD];

@@ -1,7 +1,7 @@
 // bench-smoke.test.ts: the benchmark itself, on the shortest of runs.
 
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -125,6 +125,23 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
     const [result] = await measure('spliceport', 'idle-1000');
     expect(result?.rows[0]?.rounds[0]).toMatchObject({ held: 1_000, errors: 0 });
     expect(result?.rows[0]?.rounds[0]?.fdsPerConnection).toBeCloseTo(2, 1);
+  });
+
+  test('measures how containers start, what each needs, how they reload and how they end', async () => {
+    const results = await measure('spliceport', 'ready-* range-warm memory-1 reload-* gone');
+    expect(results).toHaveLength(7);
+    for (const { scenario, rows } of results) {
+      expect(rows[0]?.failure, scenario.name).toBeUndefined();
+      expect(rows[0]?.rounds[0]?.[scenario.headline], scenario.name).toBeGreaterThan(0);
+    }
+  });
+
+  test('says why a helper of a container is not ready', async () => {
+    const broken = path.join(directory, 'rootlessport');
+    writeFileSync(broken, '#!/bin/sh\necho this is why\n', { mode: 0o755 });
+    const [result] = await measure(`spliceport:broken=${directory}`, 'fifty');
+    expect(result?.rows[0]?.failure).toContain('this is why');
+    expect(result?.rows[0]?.failure).toContain('ended before it was ready');
   });
 
   test.skipIf(missing(peers))('can forward with every program that it compares', async () => {
