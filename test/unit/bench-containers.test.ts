@@ -96,7 +96,7 @@ describe('the resident among the processes', () => {
 });
 
 describe('the memory of a process', () => {
-  const smaps = 'Rss:  40 kB\nPss:  12 kB\nPss_Dirty:  7 kB\nPrivate_Dirty:  5 kB\n';
+  const smaps = 'Rss:  40 kB\nPss_Dirty:  7 kB\nPss:  12 kB\nPrivate_Dirty:  5 kB\n';
 
   test('is read by the whole name of a figure', () => {
     expect(kibIn(smaps, 'Pss')).toBe(12);
