@@ -10,10 +10,10 @@ import {
   refuseTaken,
   refuseTakenSockets,
 } from './engine/collisions.js';
-import { forwardsOf, freezeForward, freezeStats } from './engine/snapshots.js';
+import { forwardsOf, freezeForward, freezeStats, retargetedForward } from './engine/snapshots.js';
 import { ForwardTable, type Entry } from './engine/forward-table.js';
-import { closedError, SpliceportSystemError } from './errors.js';
-import { hostSocketHint, netnsHint } from './hints.js';
+import { closedError } from './errors.js';
+import { addError, retargetError } from './engine/failures.js';
 import { keyOf, takeHostSockets, type OpenedRange } from './engine/host-sockets.js';
 import { showByFacts } from './engine/inspect.js';
 import { useEngine, type EngineUse } from './engine/engine.js';
@@ -68,7 +68,7 @@ export class Forwarder implements ForwarderOperations {
   readonly #transparency = new Transparency();
   readonly #defaultNetnsPath: string | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #table = new ForwardTable();
+  readonly #table = new ForwardTable<Netns>();
   readonly #listeners = new Listeners();
   #keepsAlive = true;
   #closed = false;
@@ -88,7 +88,8 @@ export class Forwarder implements ForwarderOperations {
     this.#signal = signal;
     const tellsOfEnds = onSessionsEnded !== undefined;
     this.#engine = useEngine(engine, engineOptions, this.#user, tellsOfEnds);
-    this.#ends = new SessionEnds(this.#engine, onSessionsEnded);
+    const { native, owner } = this.#engine;
+    this.#ends = new SessionEnds((most) => native.takeEnded(owner, most), onSessionsEnded);
     signal?.addEventListener('abort', this.#onEnd);
     if (signal?.aborted === true) this.#end();
   }
@@ -154,25 +155,17 @@ export class Forwarder implements ForwarderOperations {
    */
   async retarget(ids: number | readonly number[], change: TargetChange): Promise<void> {
     this.#assertOpen();
-    const { address, port, netnsPath } = resolveChange(change);
+    const resolved = resolveChange(change);
+    const { netnsPath } = resolved;
     const entries = resolveIds(ids).map((id) => this.#table.requireActive(id));
     const acquired =
       netnsPath === undefined ? [] : this.#namespaces.acquire(entries.map(() => netnsPath));
     const changes = entries.map((entry, index) => {
-      const { container, warning: _, ...forward } = entry.forward;
+      const forward = retargetedForward(entry.forward, resolved);
       const netns = acquired[index] ?? entry.netns;
-      const path = netnsPath === undefined ? forward.netnsPath : shownNetnsPath(netnsPath);
-      return {
-        entry,
-        before: entry.forward,
-        netns,
-        forward: freezeForward({
-          ...forward,
-          container: { address: address ?? container.address, port: port ?? container.port },
-          netnsPath: path,
-          ...this.#warningFor(forward.sourceAddress, netns, path),
-        }),
-      };
+      const warning = this.#warningFor(forward.sourceAddress, netns, forward.netnsPath);
+      const before = entry.forward;
+      return { entry, before, netns, forward: freezeForward({ ...forward, ...warning }) };
     });
     try {
       refuseNewCircles(changes, this.#table.linkAt);
@@ -188,9 +181,10 @@ export class Forwarder implements ForwarderOperations {
     );
     if (failure !== undefined) {
       for (const netns of acquired) this.#namespaces.release(netns);
-      const { protocol, container } = changes[failure.index ?? 0]?.forward ?? {};
-      const hint = netnsHint(failure);
-      throw new SpliceportSystemError(failure, { side: 'container', protocol, ...container, hint });
+      throw retargetError(
+        failure,
+        changes.map(({ forward }) => forward),
+      );
     }
     for (const { entry, netns, forward } of changes) {
       if (netnsPath !== undefined) this.#namespaces.release(entry.netns);
@@ -321,10 +315,7 @@ export class Forwarder implements ForwarderOperations {
     if (failure === undefined) return firstId;
     this.#engine.dropIds(firstId, total);
     for (const netns of namespaces) this.#namespaces.release(netns);
-    const { protocol, address, ports } = at(hosts, 0);
-    const host = { protocol, address, port: at(ports, 0) };
-    const hint = hostSocketHint(failure.errno, host);
-    throw new SpliceportSystemError(failure, { side: 'host', ...host, hint });
+    throw addError(failure, hosts);
   }
 
   /** Takes note of a range that runs: each port is a forward of its own from here on. */
@@ -346,7 +337,7 @@ export class Forwarder implements ForwarderOperations {
     return warning === undefined ? {} : { warning };
   }
 
-  async #removeEntries(entries: readonly Entry[], drainMs: number): Promise<void> {
+  async #removeEntries(entries: readonly Entry<Netns>[], drainMs: number): Promise<void> {
     const active = this.#table.startRemoval(entries);
     for (const { netns } of active) this.#namespaces.release(netns);
     const ids = active.map(({ forward }) => forward.id);
@@ -381,7 +372,7 @@ export class Forwarder implements ForwarderOperations {
     const active = this.#table.startRemoval(this.#table.all());
     for (const id of ids) this.#table.finishRemoval(id);
     this.#listeners.tellOfRemoved(active);
-    this.#ends.finish();
+    void this.#ends.finish();
     this.#engine.forget();
   }
 

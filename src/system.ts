@@ -19,12 +19,13 @@ export type UnixSocketType = 'seqpacket' | 'stream';
 /**
  * Calls back whenever a descriptor is readable or at its end, until the watch is closed.
  * The descriptor is borrowed: close the watch first, then the descriptor.
+ * @param onWritable - Called when it is writable, while `watchWrites(true)` is in force.
  * @throws SpliceportSystemError such as `EPERM` for a regular file, or `EEXIST` if it is already
  * watched
  */
-export function watchFd(fd: number, onReadable: () => void): FdWatcher {
+export function watchFd(fd: number, onReadable: () => void, onWritable?: () => void): FdWatcher {
   try {
-    return new binding.FdWatcher(fd, onReadable);
+    return new binding.FdWatcher(fd, onReadable, onWritable);
   } catch (error) {
     if (isNativeFailure(error)) throw new SpliceportSystemError(error);
     throw error;
@@ -101,6 +102,26 @@ export function takeWatch(fd: number): void {
  */
 export function send(fd: number, data: Uint8Array): void {
   check(binding.send(fd, data));
+}
+
+/**
+ * {@link receive}, with the descriptors that came with the data; they are the caller's then.
+ * @throws SpliceportSystemError such as `ECONNRESET`, or `EMFILE` if there is no room for them
+ */
+export function receiveWithFds(
+  fd: number,
+  maxBytes: number,
+): { readonly data: Buffer; readonly fds: number[] } | undefined {
+  return unwrap(binding.receiveWithFds(fd, maxBytes)) as ReturnType<typeof receiveWithFds>;
+}
+
+/**
+ * Sends as much as it can without waiting, and with the first byte copies of descriptors; never raises SIGPIPE.
+ * @returns How many bytes were sent; 0 if there is no room, and then no descriptor was sent either.
+ * @throws SpliceportSystemError such as `EPIPE`
+ */
+export function sendWithFds(fd: number, data: Uint8Array, fds: readonly number[]): number {
+  return unwrap(binding.sendWithFds(fd, data, fds));
 }
 
 /**

@@ -210,13 +210,13 @@ Address AddressOf(const Napi::Object& object) {
   return *address;
 }
 
-std::vector<int> ToIds(const Napi::Value& array) {
-  Check(array.IsArray(), "ids");
+std::vector<int> ToInts(const Napi::Value& array) {
+  Check(array.IsArray(), "an array of numbers was expected");
   const auto list = array.As<Napi::Array>();
-  std::vector<int> ids;
+  std::vector<int> numbers;
   for (uint32_t i = 0; i < list.Length(); ++i)
-    ids.push_back(ToInt(list.Get(i)));
-  return ids;
+    numbers.push_back(ToInt(list.Get(i)));
+  return numbers;
 }
 
 int ToInt(const Napi::Value& value) {

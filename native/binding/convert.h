@@ -38,7 +38,8 @@ AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object);
 TrustedProxiesPtr TrustedProxiesOf(const Napi::Object& object);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);
-std::vector<int> ToIds(const Napi::Value& array);
+// Ids or descriptors.
+std::vector<int> ToInts(const Napi::Value& array);
 int ToInt(const Napi::Value& value);
 
 }  // namespace spliceport::binding

@@ -172,7 +172,7 @@ Napi::Value EngineWrap::Retarget(const Napi::CallbackInfo& info) {
 void EngineWrap::Remove(const Napi::CallbackInfo& info) {
   Check(engine_ != nullptr, "a closed engine was used");
   const int64_t drain_micros = info[1].As<Napi::Number>().Int64Value() * 1'000;
-  engine_->Remove(ToIds(info[0]), drain_micros);
+  engine_->Remove(ToInts(info[0]), drain_micros);
 }
 
 Napi::Value EngineWrap::OpenOwner(const Napi::CallbackInfo& info) {

@@ -41,6 +41,7 @@ Napi::Function FdWatcher::Define(Napi::Env env) {
   return DefineClass(env, "FdWatcher",
                      {
                          InstanceMethod<&FdWatcher::Close>("close"),
+                         InstanceMethod<&FdWatcher::WatchWrites>("watchWrites"),
                          InstanceMethod<&FdWatcher::KeepAlive>("ref"),
                          InstanceMethod<&FdWatcher::LetGo>("unref"),
                      });
@@ -51,6 +52,7 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
       on_readable_(Napi::Persistent(info[1].As<Napi::Function>())),
       context_(info.Env(), "spliceport") {
   const int fd = ToInt(info[0]);
+  if (info[2].IsFunction()) on_writable_ = Napi::Persistent(info[2].As<Napi::Function>());
   auto* handle = new Handle{{}, this, nullptr};
   const int failed = uv_poll_init(LoopOf(info.Env()), &handle->poll, fd);
   if (failed != 0) {
@@ -72,11 +74,19 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
     ThrowUnwatched(info.Env(), taken.error().code);
     return;
   }
-  uv_poll_start(&handle->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
-    FdWatcher* owner = static_cast<Handle*>(poll->data)->owner;
-    if (owner != nullptr) owner->OnReadable();
-  });
+  Start(UV_READABLE);
   Ref();
+}
+
+void FdWatcher::Start(int events) {
+  uv_poll_start(&handle_->poll, events, [](uv_poll_t* poll, int status, int happened) {
+    auto* handle = static_cast<Handle*>(poll->data);
+    // The first callback may close the watch. What failed is for the reader to find.
+    if (handle->owner != nullptr && (happened & UV_WRITABLE) != 0)
+      handle->owner->CallBack(handle->owner->on_writable_);
+    if (handle->owner != nullptr && (status != 0 || (happened & UV_READABLE) != 0))
+      handle->owner->CallBack(handle->owner->on_readable_);
+  });
 }
 
 FdWatcher::~FdWatcher() { StopWatching(); }
@@ -92,12 +102,16 @@ void FdWatcher::StopWatching() {
   });
 }
 
-void FdWatcher::OnReadable() {
+void FdWatcher::CallBack(const Napi::FunctionReference& callback) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
   napi_value ignored = nullptr;
-  AfterCallback(env, napi_make_callback(env, context_, env.Global(), on_readable_.Value(), 0,
-                                        nullptr, &ignored));
+  AfterCallback(
+      env, napi_make_callback(env, context_, env.Global(), callback.Value(), 0, nullptr, &ignored));
+}
+
+void FdWatcher::WatchWrites(const Napi::CallbackInfo& info) {
+  if (handle_ != nullptr) Start(UV_READABLE | (info[0].ToBoolean() ? UV_WRITABLE : 0));
 }
 
 void FdWatcher::Close(const Napi::CallbackInfo&) {

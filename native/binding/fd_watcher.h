@@ -33,13 +33,17 @@ class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
   };
 
   void Close(const Napi::CallbackInfo& info);
+  void WatchWrites(const Napi::CallbackInfo& info);
   void KeepAlive(const Napi::CallbackInfo& info);
   void LetGo(const Napi::CallbackInfo& info);
   void StopWatching();
-  void OnReadable();
+  void Start(int events);
+  void CallBack(const Napi::FunctionReference& callback);
 
   Handle* handle_ = nullptr;
   Napi::FunctionReference on_readable_;
+  // Empty if nobody waits until it is writable.
+  Napi::FunctionReference on_writable_;
   Napi::AsyncContext context_;
 };
 

@@ -231,6 +231,31 @@ Napi::Value ReceiveSome(const Napi::CallbackInfo& info) {
   return {info.Env(), Napi::Buffer<char>::Copy(info.Env(), memory.data(), io.count)};
 }
 
+Napi::Value ReceiveFds(const Napi::CallbackInfo& info) {
+  std::vector<char> memory(static_cast<size_t>(ToInt(info[1])));
+  std::vector<UniqueFd> received;
+  const Io io = ReceiveWithFds(ToInt(info[0]), memory, received);
+  if (io.would_block()) return info.Env().Undefined();
+  if (io.failed()) return ToFailure(info.Env(), {-io.error, "recvmsg"});
+  auto fds = Napi::Array::New(info.Env(), received.size());
+  uint32_t index = 0;
+  for (UniqueFd& fd : received)
+    fds.Set(index++, Napi::Number::New(info.Env(), fd.Release()));
+  auto result = Napi::Object::New(info.Env());
+  result.Set("data", Napi::Buffer<char>::Copy(info.Env(), memory.data(), io.count));
+  result.Set("fds", fds);
+  return result;
+}
+
+Napi::Value SendFds(const Napi::CallbackInfo& info) {
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  auto sent =
+      SendWithFds(ToInt(info[0]), {reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength()},
+                  ToInts(info[2]));
+  if (!sent.ok()) return ToFailure(info.Env(), sent.error());
+  return Napi::Number::New(info.Env(), static_cast<double>(sent.value()));
+}
+
 Napi::Value SendAll(const Napi::CallbackInfo& info) {
   const auto bytes = info[1].As<Napi::Uint8Array>();
   return ToOutcome(
@@ -256,6 +281,8 @@ void DefineSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("peerCredentials", Napi::Function::New<PeerOf>(env));
   exports.Set("receive", Napi::Function::New<ReceiveSome>(env));
   exports.Set("send", Napi::Function::New<SendAll>(env));
+  exports.Set("receiveWithFds", Napi::Function::New<ReceiveFds>(env));
+  exports.Set("sendWithFds", Napi::Function::New<SendFds>(env));
 }
 
 }  // namespace spliceport::binding

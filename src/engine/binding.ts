@@ -139,6 +139,8 @@ export interface SocketFacts {
 
 /** Calls back on this thread when a descriptor is readable (or at its end); level-triggered, as poll(2). */
 export interface FdWatcher {
+  /** Whether it calls back when the descriptor is writable, too; it does not at first. */
+  watchWrites(on: boolean): void;
   /** Ends the watch; the descriptor stays open. May be called twice. */
   close(): void;
   ref(): void;
@@ -152,6 +154,12 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
+/** What came from a unix socket. The descriptors are the receiver's. */
+export interface Received {
+  readonly data: Uint8Array;
+  readonly fds: number[];
+}
+
 export interface Binding {
   /** Throws a {@link NativeFailure}; see {@link startEngine}. */
   readonly Engine: new (
@@ -159,7 +167,11 @@ export interface Binding {
     onEvent: (event: NativeEvent) => void,
   ) => NativeEngine;
   /** Throws a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already. */
-  readonly FdWatcher: new (fd: number, onReadable: () => void) => FdWatcher;
+  readonly FdWatcher: new (
+    fd: number,
+    onReadable: () => void,
+    onWritable?: () => void,
+  ) => FdWatcher;
   /** Binds, and listens for TCP. All or nothing; `index` says which socket failed. */
   openHostSockets(requests: readonly HostSocketRequest[]): HostSockets | NativeFailure;
   /** Fails with EBADF for a descriptor that is not open, ENOTSOCK for one of something else. */
@@ -205,6 +217,13 @@ export interface Binding {
   receive(fd: number, maxBytes: number): Uint8Array | NativeFailure | undefined;
   /** Sends all or nothing without waiting; never raises SIGPIPE. */
   send(fd: number, data: Uint8Array): NativeFailure | undefined;
+  /** {@link Binding.receive}, with the descriptors that came with the data. `EMFILE` when there is no room for them. */
+  receiveWithFds(fd: number, maxBytes: number): Received | NativeFailure | undefined;
+  /**
+   * Sends as much as it can without waiting, and with the first byte copies of the descriptors; how many bytes. 0: nothing was
+   * sent.
+   */
+  sendWithFds(fd: number, data: Uint8Array, fds: readonly number[]): number | NativeFailure;
 }
 
 /** True for the failures that addon functions return in place of a value. */

@@ -1,8 +1,8 @@
 // collisions.ts: what stands against a forward of those that the same forwarder has, or would have.
 
 import { SpliceportError } from '../errors.js';
-import { keyOf, type OpenedRange } from './host-sockets.js';
-import { hostNetnsIdentity, type Netns } from '../spec/netns.js';
+import { keyOf, type GrantedRange, type OpenedRange } from './host-sockets.js';
+import { hostNetnsIdentity, type NetnsIdentity } from '../spec/netns.js';
 import type { Endpoint, Forward, Protocol } from '../types.js';
 import type { ResolvedRange } from '../spec/validate.js';
 import { at } from '../util.js';
@@ -75,8 +75,8 @@ function claims(ownerOf: OwnerOf): (hostKey: string, id: number) => void {
 /** The links of ranges that have their host sockets, as far as they lead to the host's own namespace. */
 export function linksOf(
   wanted: readonly ResolvedRange[],
-  hosts: readonly OpenedRange[],
-  namespaces: readonly Netns[],
+  hosts: readonly GrantedRange[],
+  namespaces: readonly NetnsIdentity[],
 ): Link[] {
   const own = hostNetnsIdentity();
   return wanted.flatMap(({ container: { address, port } }, index) => {
@@ -131,7 +131,7 @@ export function refuseCircles(fresh: readonly Link[], linkAt: LinkAt): void {
  * @throws SpliceportError `ERR_SPLICEPORT_LEADS_TO_ITSELF`
  */
 export function refuseNewCircles(
-  changes: readonly { readonly forward: Forward; readonly netns: Netns }[],
+  changes: readonly { readonly forward: Forward; readonly netns: NetnsIdentity }[],
   linkAt: LinkAt,
 ): void {
   const own = hostNetnsIdentity();

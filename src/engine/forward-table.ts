@@ -1,23 +1,23 @@
 // forward-table.ts: the forwards of a forwarder, and where clients find them.
 
 import { noSuchForward } from '../errors.js';
-import { hostNetnsIdentity, type Netns } from '../spec/netns.js';
+import { hostNetnsIdentity, type NetnsIdentity } from '../spec/netns.js';
 import type { Forward } from '../types.js';
 import { deferred, type Deferred } from '../util.js';
 import type { Link } from './collisions.js';
 
 /** What the forwarder knows of a forward, until it is gone. */
-export interface Entry {
+export interface Entry<N extends NetnsIdentity> {
   forward: Forward;
-  netns: Netns;
+  netns: N;
   readonly hostKey: string;
   /** Set as soon as it is being removed. */
   removal?: Deferred;
 }
 
 /** Forwards by id, those that drain among them, and by the host endpoint that each has. */
-export class ForwardTable {
-  readonly #entries = new Map<number, Entry>();
+export class ForwardTable<N extends NetnsIdentity> {
+  readonly #entries = new Map<number, Entry<N>>();
   readonly #idByHostKey = new Map<string, number>();
 
   /** Those that drain among them. */
@@ -26,7 +26,7 @@ export class ForwardTable {
   }
 
   /** Those that drain among them. */
-  all(): Entry[] {
+  all(): Entry<N>[] {
     return [...this.#entries.values()];
   }
 
@@ -37,12 +37,12 @@ export class ForwardTable {
       .map((entry) => entry.forward);
   }
 
-  get(id: number): Entry | undefined {
+  get(id: number): Entry<N> | undefined {
     return this.#entries.get(id);
   }
 
   /** @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD` */
-  require(id: number): Entry {
+  require(id: number): Entry<N> {
     const entry = this.#entries.get(id);
     if (entry === undefined) throw noSuchForward(id);
     return entry;
@@ -52,20 +52,20 @@ export class ForwardTable {
    * The same for one that takes clients.
    * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`
    */
-  requireActive(id: number): Entry {
+  requireActive(id: number): Entry<N> {
     const entry = this.require(id);
     if (entry.removal !== undefined) throw noSuchForward(id);
     return entry;
   }
 
-  add(entry: Entry): void {
+  add(entry: Entry<N>): void {
     const { id } = entry.forward;
     this.#entries.set(id, entry);
-    this.#idByHostKey.set(entry.hostKey, id);
+    if (entry.removal === undefined) this.#idByHostKey.set(entry.hostKey, id);
   }
 
   /** Takes note that forwards take no clients any more; those of them that did until now. */
-  startRemoval(entries: readonly Entry[]): Entry[] {
+  startRemoval(entries: readonly Entry<N>[]): Entry<N>[] {
     const active = entries.filter((entry) => entry.removal === undefined);
     for (const entry of active) {
       entry.removal = deferred();

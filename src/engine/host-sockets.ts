@@ -19,13 +19,17 @@ export interface HostRange extends HostRequest {
   readonly count: number;
 }
 
-/** A {@link HostRange} that was granted: one descriptor and one port for each. */
-export interface OpenedRange {
+/** A {@link HostRange} that was granted: one port for each. */
+export interface GrantedRange {
   readonly protocol: Protocol;
   readonly address: string;
   readonly dualStack: boolean;
-  readonly fds: readonly number[];
   readonly ports: readonly number[];
+}
+
+/** The same, with one descriptor for each. */
+export interface OpenedRange extends GrantedRange {
+  readonly fds: readonly number[];
   /** The caller's own descriptor of the only socket, which is a copy of it. */
   readonly givenFd?: number;
 }
@@ -99,23 +103,49 @@ export function openHostSockets(
   let ranges = wanted;
   let opened = open(ranges.map(toNative));
   if (isNativeFailure(opened)) {
-    const failed = hostOf(opened, ranges);
-    const error = toError(opened, failed);
-    if (failed?.dualStack !== true || !NO_IPV6_CODES.includes(error.code)) throw error;
-    ranges = wanted.map((range) =>
-      range.dualStack ? { ...range, address: '0.0.0.0', dualStack: false } : range,
-    );
+    ranges = withoutIpv6(opened, wanted);
     opened = open(ranges.map(toNative));
-    if (isNativeFailure(opened)) throw toError(opened, hostOf(opened, ranges));
+    if (isNativeFailure(opened)) throw hostSocketError(opened, ranges);
   }
-  const { fds, ports } = opened;
+  const fds = opened.fds.values();
+  return grantedRanges(ranges, opened.ports).map((range) => ({
+    ...range,
+    fds: range.ports.map(() => next(fds)),
+  }));
+}
+
+/**
+ * The ranges to try instead: IPv4 alone where a socket should have been dual-stack and the host has no IPv6.
+ * @throws SpliceportSystemError where that is not why they failed
+ */
+export function withoutIpv6(failure: NativeFailure, wanted: readonly HostRange[]): HostRange[] {
+  const error = hostSocketError(failure, wanted);
+  const isDualStack = hostOf(failure, wanted)?.dualStack === true;
+  if (!isDualStack || !NO_IPV6_CODES.includes(error.code)) throw error;
+  return wanted.map((range) =>
+    range.dualStack ? { ...range, address: '0.0.0.0', dualStack: false } : range,
+  );
+}
+
+/** The ranges with the ports of their sockets, which are in order. */
+export function grantedRanges(
+  ranges: readonly HostRange[],
+  ports: readonly number[],
+): GrantedRange[] {
   let end = 0;
   return ranges.map(({ protocol, address, dualStack, count }) => {
     const start = end;
     end += count;
-    const own = { fds: fds.slice(start, end), ports: ports.slice(start, end) };
-    return { protocol, address, dualStack, ...own };
+    return { protocol, address, dualStack, ports: ports.slice(start, end) };
   });
+}
+
+/** Why the sockets of ranges could not be opened. */
+export function hostSocketError(
+  failure: NativeFailure,
+  ranges: readonly HostRange[],
+): SpliceportSystemError {
+  return toError(failure, hostOf(failure, ranges));
 }
 
 /** Names a host endpoint that only one forward can have. */

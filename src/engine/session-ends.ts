@@ -1,7 +1,7 @@
 // session-ends.ts: brings the ends of sessions and flows from the engine's queue to whoever wants to hear of them.
 
 import { getSystemErrorName } from 'node:util';
-import type { NativeEndedSession, NativeEngine } from './binding.js';
+import type { NativeEndedSession } from './binding.js';
 import type { EndedSession, ForwarderOptions } from '../types.js';
 
 /** Between two batches others have their turn. */
@@ -10,19 +10,19 @@ const MAX_BATCH = 256;
 const ALL = 1_048_576;
 const MICROS_PER_MS = 1_000;
 
+/** Takes at most so many ends out of the engine's queue. */
+export type TakeEnded = (
+  most: number,
+) => readonly NativeEndedSession[] | Promise<readonly NativeEndedSession[]>;
+
 /** Delivers one batch at a time. What comes meanwhile waits in the engine's queue, which has an end. */
 export class SessionEnds {
-  readonly #engine: Pick<NativeEngine, 'takeEnded'>;
-  readonly #owner: number;
+  readonly #take: TakeEnded;
   readonly #tell: ForwarderOptions['onSessionsEnded'];
   #isDelivering = false;
 
-  constructor(
-    { native, owner }: { readonly native: Pick<NativeEngine, 'takeEnded'>; readonly owner: number },
-    tell: ForwarderOptions['onSessionsEnded'],
-  ) {
-    this.#engine = native;
-    this.#owner = owner;
+  constructor(take: TakeEnded, tell: ForwarderOptions['onSessionsEnded']) {
+    this.#take = take;
     this.#tell = tell;
   }
 
@@ -30,29 +30,30 @@ export class SessionEnds {
   async deliver(): Promise<void> {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
-    for (;;) {
-      const batch = this.#take(MAX_BATCH);
-      if (batch.length === 0) break;
-      // A failure is a rejection that nobody handles; it does not end the delivery.
-      await new Promise<void>((resume) => {
-        void this.#deliverBatch(batch).finally(() => setImmediate(resume));
-      });
+    try {
+      for (;;) {
+        const taken = this.#take(MAX_BATCH);
+        const batch = taken instanceof Promise ? await taken : taken;
+        if (batch.length === 0) break;
+        // A failure is a rejection that nobody handles; it does not end the delivery.
+        await new Promise<void>((resume) => {
+          void this.#deliverBatch(batch).finally(() => setImmediate(resume));
+        });
+      }
+    } finally {
+      this.#isDelivering = false;
     }
-    this.#isDelivering = false;
   }
 
   /** Delivers what is left, at once: nothing comes after it. */
-  finish(): void {
-    const rest = this.#take(ALL);
+  async finish(): Promise<void> {
+    const taken = this.#take(ALL);
+    const rest = taken instanceof Promise ? await taken : taken;
     if (rest.length > 0) void this.#deliverBatch(rest);
   }
 
-  #take(most: number): EndedSession[] {
-    return this.#engine.takeEnded(this.#owner, most).map(endedSession);
-  }
-
-  async #deliverBatch(batch: readonly EndedSession[]): Promise<void> {
-    await this.#tell?.(batch);
+  async #deliverBatch(batch: readonly NativeEndedSession[]): Promise<void> {
+    await this.#tell?.(batch.map(endedSession));
   }
 }
 

@@ -3,15 +3,27 @@
 import type { NativeStats } from './binding.js';
 import { describeErrno } from '../errno.js';
 import { shownNetnsPath } from '../spec/netns.js';
-import type { ResolvedRange } from '../spec/validate.js';
+import type { ResolvedChange, ResolvedRange } from '../spec/validate.js';
 import type { Forward, Stats } from '../types.js';
-import type { OpenedRange } from './host-sockets.js';
+import type { GrantedRange } from './host-sockets.js';
 
 /** Freezes it, with the objects in it. */
 export function freezeForward(forward: Forward): Forward {
   Object.freeze(forward.host);
   Object.freeze(forward.container);
   return Object.freeze(forward);
+}
+
+/** What becomes of a forward with a new target; a warning is not part of it. */
+export function retargetedForward(
+  { container, warning: _, ...forward }: Forward,
+  { address, port, netnsPath }: ResolvedChange,
+): Omit<Forward, 'warning'> {
+  return {
+    ...forward,
+    container: { address: address ?? container.address, port: port ?? container.port },
+    netnsPath: netnsPath === undefined ? forward.netnsPath : shownNetnsPath(netnsPath),
+  };
 }
 
 /** Counters for users: the last cause of a failed connect by its name. */
@@ -30,7 +42,7 @@ export function freezeStats({ connectErrno, ...stats }: NativeStats): Stats {
 export function forwardsOf(
   firstId: number,
   { container, netnsPath, settings }: ResolvedRange,
-  { protocol, address, dualStack, ports }: OpenedRange,
+  { protocol, address, dualStack, ports }: GrantedRange,
   warning: { readonly warning?: string },
 ): Forward[] {
   return ports.map((port, offset) =>

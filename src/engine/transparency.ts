@@ -1,9 +1,15 @@
 // transparency.ts: finds out whether servers in a namespace can be shown their clients' addresses, and says so where not.
 
-import { binding } from './binding.js';
+import { binding, type NativeFailure } from './binding.js';
 import { SpliceportSystemError } from '../errors.js';
 import { transparencyHint } from '../hints.js';
 import type { Netns } from '../spec/netns.js';
+
+/** Why servers do not see their clients' addresses. */
+export function transparencyWarning(failure: NativeFailure, path: string): string {
+  const { message } = new SpliceportSystemError(failure, { side: 'container', path });
+  return `Servers do not see their clients' addresses: ${message}. ${transparencyHint(failure)}`;
+}
 
 /** What is known of the namespaces of a forwarder. */
 export class Transparency {
@@ -16,10 +22,8 @@ export class Transparency {
   warningFor(netns: Netns, path: string): string | undefined {
     if (this.#warnings.has(netns)) return this.#warnings.get(netns);
     const failure = binding.prepareTransparency(netns.fd);
-    let warning: string | undefined;
-    if (failure !== undefined) {
-      const { message } = new SpliceportSystemError(failure, { side: 'container', path });
-      warning = `Servers do not see their clients' addresses: ${message}. ${transparencyHint(failure)}`;
+    const warning = failure && transparencyWarning(failure, path);
+    if (warning !== undefined) {
       process.emitWarning(warning, {
         type: 'SpliceportWarning',
         code: 'SPLICEPORT_NOT_TRANSPARENT',

@@ -6,12 +6,16 @@ import { netnsHint } from '../hints.js';
 import type { NetnsReference } from '../types.js';
 import { fileIdentity } from '../util.js';
 
-/** A network namespace that is held open, however many forwards lead to it. */
-export interface Netns {
-  /** -1 for the process's own. */
-  readonly fd: number;
+/** What tells a network namespace from others. */
+export interface NetnsIdentity {
   /** Device and inode: the same for every path that leads to one namespace. */
   readonly identity: string;
+}
+
+/** A network namespace that is held open, however many forwards lead to it. */
+export interface Netns extends NetnsIdentity {
+  /** -1 for the process's own. */
+  readonly fd: number;
 }
 
 /** Checks whether a namespace can be entered; returns the failed call if not. */
@@ -20,7 +24,7 @@ export type ProbeNetns = (
 ) => { readonly errno: number; readonly syscall: string } | undefined;
 
 /** Stands for the namespace that the process started in; no path has this byte. */
-const OWN_NETNS = '\0';
+export const OWN_NETNS = '\0';
 const OWN_FD = -1;
 const OWN_NETNS_PATH = '/proc/self/ns/net';
 
@@ -41,6 +45,41 @@ export function hostNetnsIdentity(): string | undefined {
   return stats && fileIdentity(stats);
 }
 
+/** Counts who uses each of the namespaces that are held open. */
+export class HeldNetns<N extends NetnsIdentity> {
+  readonly #held = new Map<string, { readonly netns: N; users: number }>();
+
+  /** The one with this identity, if it is held. */
+  get(identity: string): N | undefined {
+    return this.#held.get(identity)?.netns;
+  }
+
+  all(): N[] {
+    return [...this.#held.values()].map(({ netns }) => netns);
+  }
+
+  /** Counts further users; the same namespace as it has been held, or this one from now on. */
+  hold(netns: N, users = 1): N {
+    const known = this.#held.get(netns.identity);
+    if (known === undefined) this.#held.set(netns.identity, { netns, users });
+    else known.users += users;
+    return known?.netns ?? netns;
+  }
+
+  /** Counts so many users less; true if they were the last, and the namespace is to be closed. */
+  release(netns: N, users = 1): boolean {
+    const entry = this.#held.get(netns.identity);
+    if (entry === undefined) return false;
+    entry.users -= users;
+    return entry.users <= 0 && this.#held.delete(netns.identity);
+  }
+
+  /** Forgets all of them. */
+  clear(): void {
+    this.#held.clear();
+  }
+}
+
 /**
  * The namespaces of a forwarder: each is opened and probed once, and closed with its last forward.
  *
@@ -48,7 +87,7 @@ export function hostNetnsIdentity(): string | undefined {
  */
 export class NetnsTable {
   readonly #probe: ProbeNetns;
-  readonly #held = new Map<string, { readonly netns: Netns; users: number }>();
+  readonly #held = new HeldNetns<Netns>();
 
   constructor(probe: ProbeNetns) {
     this.#probe = probe;
@@ -78,54 +117,42 @@ export class NetnsTable {
 
   /** Counts further users of a namespace that is held. */
   share(netns: Netns, users: number): void {
-    const entry = this.#held.get(netns.identity);
-    if (entry !== undefined) entry.users += users;
+    this.#held.hold(netns, users);
   }
 
   /** Counts one user less. */
   release(netns: Netns): void {
-    const entry = this.#held.get(netns.identity);
-    if (entry === undefined || --entry.users > 0) return;
-    this.#held.delete(netns.identity);
-    if (netns.fd !== OWN_FD) closeSync(netns.fd);
+    if (this.#held.release(netns)) closeNetns(netns);
   }
 
   /** Closes all of them. */
   close(): void {
-    for (const { netns } of this.#held.values()) if (netns.fd !== OWN_FD) closeSync(netns.fd);
+    for (const netns of this.#held.all()) closeNetns(netns);
     this.#held.clear();
   }
 
   #open(path: string): Netns {
     if (path === OWN_NETNS) {
-      return this.#hold({ fd: OWN_FD, identity: hostNetnsIdentity() ?? OWN_NETNS });
+      return this.#held.hold({ fd: OWN_FD, identity: hostNetnsIdentity() ?? OWN_NETNS });
     }
     const fd = openNetns(path);
     const identity = fileIdentity(fstatSync(fd));
     const known = this.#held.get(identity);
     if (known !== undefined) {
       closeSync(fd);
-      known.users++;
-      return known.netns;
+      return this.#held.hold(known);
     }
     const failure = this.#probe(fd);
     if (failure !== undefined) {
       closeSync(fd);
-      throw new SpliceportSystemError(failure, {
-        side: 'container',
-        path,
-        hint: netnsHint(failure),
-      });
+      throw netnsError(failure, path);
     }
-    return this.#hold({ fd, identity });
+    return this.#held.hold({ fd, identity });
   }
+}
 
-  #hold(netns: Netns): Netns {
-    const known = this.#held.get(netns.identity);
-    if (known === undefined) this.#held.set(netns.identity, { netns, users: 1 });
-    else known.users++;
-    return known?.netns ?? netns;
-  }
+function closeNetns({ fd }: Netns): void {
+  if (fd !== OWN_FD) closeSync(fd);
 }
 
 /** A descriptor of the namespace; close-on-exec, like everything that Node opens. */
@@ -134,16 +161,21 @@ function openNetns(path: string): number {
     // O_NONBLOCK: opening a FIFO would block the process forever.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
-    const { errno, code } = cause as NodeJS.ErrnoException;
+    const { errno } = cause as NodeJS.ErrnoException;
     if (errno === undefined) throw cause;
-    const failure = { errno, syscall: 'open' };
-    const error = new SpliceportSystemError(failure, {
-      side: 'container',
-      path,
-      hint: netnsHint(failure),
-    });
-    if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
-    const message = `The network namespace is gone: ${error.message}`;
-    throw new SpliceportError('ERR_SPLICEPORT_NETNS_GONE', message, { cause: error });
+    throw netnsError({ errno, syscall: 'open' }, path);
   }
+}
+
+/** Why a namespace could not be opened, or cannot be entered. */
+export function netnsError(
+  failure: { readonly errno: number; readonly syscall: string },
+  path: string,
+): SpliceportError {
+  const hint = netnsHint(failure);
+  const error = new SpliceportSystemError(failure, { side: 'container', path, hint });
+  const isGone = failure.syscall === 'open' && ['ENOENT', 'ESRCH'].includes(error.code);
+  if (!isGone) return error;
+  const message = `The network namespace is gone: ${error.message}`;
+  return new SpliceportError('ERR_SPLICEPORT_NETNS_GONE', message, { cause: error });
 }
