@@ -13,6 +13,7 @@
       'native/base/unique_ids.cc',
       'native/net/address.cc',
       'native/net/cidr.cc',
+      'native/net/host_sockets.cc',
       'native/net/interface_up.cc',
       'native/net/setns.cc',
       'native/net/socket.cc',
@@ -42,6 +43,15 @@
       'native/udp/udp_forward_end.cc',
       'native/engine/engine.cc',
       'native/engine/worker.cc',
+    ],
+    'shim_sources': [
+      'native/shim/channel.cc',
+      'native/shim/data_plane.cc',
+      'native/shim/data_plane_engine.cc',
+      'native/shim/netns_slots.cc',
+      'native/shim/records.cc',
+      'native/shim/sections.cc',
+      'native/shim/wire.cc',
     ],
     'binding_sources': [
       'native/binding/addon.cc',

@@ -1,20 +1,16 @@
 #include "binding/sockets.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <array>
-#include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "binding/convert.h"
 #include "binding/fd_watcher.h"
+#include "net/host_sockets.h"
 #include "net/interface_up.h"
 #include "net/setns.h"
 #include "net/socket.h"
@@ -25,17 +21,6 @@ namespace spliceport::binding {
 
 namespace {
 
-struct HostSocketRequest {
-  Protocol protocol;
-  Address address;
-  bool ipv6_only;
-};
-
-struct HostSocket {
-  UniqueFd fd;
-  uint16_t port;
-};
-
 // One for each of the `count` ports of an entry.
 std::vector<HostSocketRequest> RequestsFrom(const Napi::Array& list) {
   std::vector<HostSocketRequest> requests;
@@ -43,88 +28,25 @@ std::vector<HostSocketRequest> RequestsFrom(const Napi::Array& list) {
     const auto entry = list.Get(i).As<Napi::Object>();
     HostSocketRequest request{ProtocolAt(entry, "protocol"), AddressOf(entry),
                               FlagAt(entry, "ipv6Only")};
-    const auto first = request.address.port();
-    const int64_t count = IntegerAt(entry, "count");
-    for (int64_t offset = 0; offset < count; ++offset) {
-      if (first != 0) request.address.set_port(static_cast<uint16_t>(first + offset));
-      requests.push_back(request);
-    }
+    AppendRequests(request, static_cast<uint32_t>(IntegerAt(entry, "count")), requests);
   }
   return requests;
 }
 
-Result<HostSocket> Open(const HostSocketRequest& request) {
-  auto opened = OpenHostSocket(request.protocol, request.address, request.ipv6_only);
-  if (!opened.ok()) return opened.error();
-  uint16_t port = request.address.port();
-  if (port == 0) {
-    auto local = LocalAddress(opened.value().get());
-    if (!local.ok()) return local.error();
-    port = local.value().port();
-  }
-  return HostSocket{std::move(opened.value()), port};
-}
-
-// Opens sockets in order, as many as it can; and why it stopped early.
-struct Batch {
-  std::vector<HostSocket> sockets;
-  std::optional<SysError> failure;
-
-  void OpenAll(std::span<const HostSocketRequest> requests) {
-    sockets.reserve(requests.size());
-    for (const HostSocketRequest& request : requests) {
-      auto opened = Open(request);
-      if (!opened.ok()) {
-        failure = opened.error();
-        return;
-      }
-      sockets.push_back(std::move(opened.value()));
-    }
-  }
-};
-
-// Makes room for `count` descriptors after `fd`. The kernel's table doubles whenever it is full,
-// and each time a process with threads waits until every CPU has taken note (synchronize_rcu),
-// which takes milliseconds. So it grows once, to twice the room: with just enough it was full at
-// the next descriptor, and grew again.
-void ReserveDescriptors(int fd, uint32_t count) {
-  const UniqueFd highest(fcntl(fd, F_DUPFD_CLOEXEC, fd + 2 * static_cast<int>(count)));
-}
-
-// From here on, a second thread is faster.
-constexpr size_t kFewestToShare = 64;
-
-Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
-  const auto requests = RequestsFrom(info[0].As<Napi::Array>());
-  const std::span<const HostSocketRequest> all(requests);
-  const size_t half = all.size() < kFewestToShare ? all.size() : all.size() / 2;
-  ReserveDescriptors(0, static_cast<uint32_t>(all.size()));
-  std::array<Batch, 2> batches;
-  {
-    const auto open_rest = [&] { batches[1].OpenAll(all.subspan(half)); };
-    Thread second;
-    const bool shared = half < all.size() && second.Start(open_rest).ok();
-    batches[0].OpenAll(all.first(half));
-    if (shared) second.Join();
-    if (!shared) open_rest();
+Napi::Value OpenSockets(const Napi::CallbackInfo& info) {
+  HostSockets opened = OpenHostSockets(RequestsFrom(info[0].As<Napi::Array>()));
+  if (opened.failure) {
+    auto failure = ToFailure(info.Env(), *opened.failure);
+    failure.Set("index", Napi::Number::New(info.Env(), static_cast<double>(opened.sockets.size())));
+    return failure;
   }
   uint32_t index = 0;
-  auto fds = Napi::Array::New(info.Env(), all.size());
-  auto ports = Napi::Array::New(info.Env(), all.size());
-  for (Batch& batch : batches) {
-    for (HostSocket& opened : batch.sockets) {
-      fds.Set(index, Napi::Number::New(info.Env(), opened.fd.get()));
-      ports.Set(index++, Napi::Number::New(info.Env(), opened.port));
-    }
-    if (batch.failure) {
-      auto failure = ToFailure(info.Env(), *batch.failure);
-      failure.Set("index", Napi::Number::New(info.Env(), index));
-      return failure;
-    }
+  auto fds = Napi::Array::New(info.Env(), opened.sockets.size());
+  auto ports = Napi::Array::New(info.Env(), opened.sockets.size());
+  for (HostSocket& socket : opened.sockets) {
+    fds.Set(index, Napi::Number::New(info.Env(), socket.fd.Release()));
+    ports.Set(index++, Napi::Number::New(info.Env(), socket.port));
   }
-  for (Batch& batch : batches)
-    for (HostSocket& opened : batch.sockets)
-      (void)opened.fd.Release();
   auto sockets = Napi::Object::New(info.Env());
   sockets.Set("fds", fds);
   sockets.Set("ports", ports);
@@ -132,7 +54,7 @@ Napi::Value OpenHostSockets(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Probe(const Napi::CallbackInfo& info) {
-  return ToOutcome(info.Env(), RunIn(ToInt(info[0]), [] { return Result<void>(); }));
+  return ToOutcome(info.Env(), ProbeNetns(ToInt(info[0])));
 }
 
 Napi::Value Transparency(const Napi::CallbackInfo& info) {
@@ -266,7 +188,7 @@ Napi::Value SendAll(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void DefineSockets(Napi::Env env, Napi::Object exports) {
-  exports.Set("openHostSockets", Napi::Function::New<OpenHostSockets>(env));
+  exports.Set("openHostSockets", Napi::Function::New<OpenSockets>(env));
   exports.Set("probeNetns", Napi::Function::New<Probe>(env));
   exports.Set("prepareTransparency", Napi::Function::New<Transparency>(env));
   exports.Set("setInterfaceUp", Napi::Function::New<InterfaceUp>(env));

@@ -15,6 +15,11 @@ void ApplyLimits(const ForwardConfig& config) {
   if (!config.limits.udp_segmentation) SetReceiveOffload(fd, false);
 }
 
+void DescribeHost(const UniqueFd& host_socket, ForwardInfo& info) {
+  info.host = SourceOf(host_socket);
+  info.dual_stack = IsDualStack(host_socket.get(), info.host);
+}
+
 }  // namespace
 
 void Engine::Record::AddTo(ForwardCounters& sum) const {
@@ -88,16 +93,8 @@ Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
   {
     const std::lock_guard lock(mutex_);
     for (const ForwardConfig& config : configs) {
-      Record record;
-      record.owner = config.owner;
       retired_of_.try_emplace(config.owner);
-      record.listener = DescriptorBudget::OfProcess().TakeListener();
-      for (size_t worker = 0; worker < workers_.size(); ++worker) {
-        const bool serves = Serves(config, worker);
-        record.counters.push_back(serves ? std::make_unique<ForwardCounters>() : nullptr);
-        record.workers_left += serves ? 1 : 0;
-      }
-      const bool is_new = records_.emplace(config.id, std::move(record)).second;
+      const bool is_new = records_.emplace(config.id, RecordFor(config)).second;
       Check(is_new, "a forward's id was used twice");
     }
   }
@@ -117,6 +114,23 @@ Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
     return outcome;
   }
   return {};
+}
+
+Engine::Record Engine::RecordFor(const ForwardConfig& config) {
+  Record record;
+  record.owner = config.owner;
+  record.listener = DescriptorBudget::OfProcess().TakeListener();
+  record.info.id = config.id;
+  record.info.protocol = config.protocol;
+  record.info.target = config.target;
+  record.info.source_address = config.source_address;
+  record.host_socket = config.host_socket;
+  for (size_t worker = 0; worker < workers_.size(); ++worker) {
+    const bool serves = Serves(config, worker);
+    record.counters.push_back(serves ? std::make_unique<ForwardCounters>() : nullptr);
+    record.workers_left += serves ? 1 : 0;
+  }
+  return record;
 }
 
 ForwardCounters* Engine::CountersOf(int id, size_t worker) {
@@ -145,6 +159,13 @@ void Engine::Forget(const std::vector<ForwardConfig>& configs) {
 }
 
 void Engine::Retarget(const std::vector<std::pair<int, TargetPtr>>& changes) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, target] : changes) {
+      const auto found = records_.find(id);
+      if (found != records_.end()) found->second.info.target = target;
+    }
+  }
   OnAllWorkers([&](size_t, Worker& worker) {
     for (const auto& [id, target] : changes)
       worker.Retarget(id, target);
@@ -152,10 +173,42 @@ void Engine::Retarget(const std::vector<std::pair<int, TargetPtr>>& changes) {
 }
 
 void Engine::Remove(const std::vector<int>& ids, int64_t drain_micros) {
+  NoteRemoval(ids, drain_micros > 0);
   OnAllWorkers([&](size_t, Worker& worker) {
     for (const int id : ids)
       worker.Remove(id, drain_micros);
   });
+}
+
+// The host sockets are there to be asked for the last time.
+void Engine::NoteRemoval(const std::vector<int>& ids, bool drains) {
+  const std::lock_guard lock(mutex_);
+  for (const int id : ids) {
+    const auto found = records_.find(id);
+    if (found == records_.end()) continue;
+    Record& record = found->second;
+    record.closing = record.closing || !drains;
+    record.info.draining = true;
+    if (const SharedFd host_socket = record.host_socket.lock(); host_socket && drains)
+      DescribeHost(*host_socket, record.info);
+  }
+}
+
+std::vector<ForwardInfo> Engine::Forwards() {
+  std::vector<ForwardInfo> forwards;
+  std::vector<SharedFd> host_sockets;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, record] : records_) {
+      if (record.forgotten || record.closing) continue;
+      forwards.push_back(record.info);
+      host_sockets.push_back(record.info.draining ? nullptr : record.host_socket.lock());
+    }
+  }
+  for (size_t i = 0; i < forwards.size(); ++i) {
+    if (host_sockets[i]) DescribeHost(*host_sockets[i], forwards[i]);
+  }
+  return forwards;
 }
 
 bool Engine::Has(int id) {
@@ -194,6 +247,19 @@ void Engine::Sum(int id, ForwardCounters& sum) {
   if (found != records_.end()) found->second.AddTo(sum);
 }
 
+void Engine::SumEach(std::span<const int> ids,
+                     const std::function<void(const ForwardCounters&)>& take) {
+  const std::lock_guard lock(mutex_);
+  auto next = records_.begin();
+  for (const int id : ids) {
+    ForwardCounters sum;
+    // Those who ask for many usually ask in order.
+    if (next == records_.end() || next->first != id) next = records_.find(id);
+    if (next != records_.end()) next++->second.AddTo(sum);
+    take(sum);
+  }
+}
+
 void Engine::SumOf(int owner, ForwardCounters& sum) {
   const std::lock_guard lock(mutex_);
   for (const auto& [known, record] : records_) {
@@ -229,6 +295,11 @@ void Engine::Close() {
   for (auto& worker : workers_)
     worker->Stop();
   workers_.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, record] : records_)
+      record.info.target.reset();
+  }
   routes_.RemoveIdle();
 }
 

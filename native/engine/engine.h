@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,19 @@ class EngineEvents {
 
  protected:
   ~EngineEvents() = default;
+};
+
+// What a forward is now.
+struct ForwardInfo {
+  int id = 0;
+  Protocol protocol = Protocol::kTcp;
+  Address host;
+  // Whether the host socket also takes IPv4 clients, of an IPv6 wildcard address.
+  bool dual_stack = false;
+  TargetPtr target;
+  SourceAddress source_address = SourceAddress::kContainer;
+  // Removed, with sessions that may still continue.
+  bool draining = false;
 };
 
 class Engine final : private WorkerPeers {
@@ -48,8 +62,12 @@ class Engine final : private WorkerPeers {
   // are closed as well.
   void Remove(const std::vector<int>& ids, int64_t drain_micros);
   bool Has(int id);
+  // By id.
+  std::vector<ForwardInfo> Forwards();
   // Adds the counters of a forward to `sum`, until it is gone.
   void Sum(int id, ForwardCounters& sum);
+  // Calls `take` with the counters of each, in this order.
+  void SumEach(std::span<const int> ids, const std::function<void(const ForwardCounters&)>& take);
   // The same for all forwards that an owner has had, until the owner is forgotten.
   void SumOf(int owner, ForwardCounters& sum);
   // Once its forwards are removed.
@@ -69,8 +87,13 @@ class Engine final : private WorkerPeers {
     int workers_left = 0;
     int owner = 0;
     BudgetPlace listener;
+    // Without its host address as long as there is a host socket to be asked.
+    ForwardInfo info;
+    std::weak_ptr<const UniqueFd> host_socket;
     // Its Add failed, so its end is not reported.
     bool forgotten = false;
+    // Its sessions are closed, so it is no longer listed.
+    bool closing = false;
   };
 
   Engine(EngineEvents& events, const Settings& settings);
@@ -82,6 +105,8 @@ class Engine final : private WorkerPeers {
   void PostTo(size_t worker, Task<Worker&> task) override;
   void PostToAllBut(size_t worker, const std::function<void(Worker&)>& task) override;
   void Forget(const std::vector<ForwardConfig>& configs);
+  Record RecordFor(const ForwardConfig& config);
+  void NoteRemoval(const std::vector<int>& ids, bool drains);
 
   EngineEvents& events_;
   const size_t acceptors_;

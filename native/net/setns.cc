@@ -43,4 +43,8 @@ Result<void> RunIn(int netns_fd, const std::function<Result<void>()>& action) {
   return outcome;
 }
 
+Result<void> ProbeNetns(int netns_fd) {
+  return RunIn(netns_fd, [] { return Result<void>(); });
+}
+
 }  // namespace spliceport

@@ -62,5 +62,7 @@ class NetnsCursor {
 // be able to return. -1 is the process's own namespace. Returns the outcome of `action`, or why it
 // did not run: no thread (EAGAIN), no permission to enter (EPERM).
 Result<void> RunIn(int netns_fd, const std::function<Result<void>()>& action);
+// Whether a thread can enter the namespace.
+Result<void> ProbeNetns(int netns_fd);
 
 }  // namespace spliceport

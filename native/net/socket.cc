@@ -155,6 +155,13 @@ Address SourceOf(const UniqueFd& fd) {
   return address.ok() ? address.value() : Address();
 }
 
+bool IsDualStack(int fd, const Address& local) {
+  if (!local.is_v6() || !local.is_unspecified()) return false;
+  int ipv6_only = 1;
+  socklen_t size = sizeof(ipv6_only);
+  return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &ipv6_only, &size) == 0 && ipv6_only == 0;
+}
+
 Result<UniqueFd> OpenStreamSocket(bool v6) {
   UniqueFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return LastError("socket");

@@ -65,6 +65,8 @@ struct SocketFacts {
 Result<SocketFacts> DescribeSocket(int fd);
 // A copy of a socket as OpenHostSocket makes them. The original shares its being non-blocking.
 Result<UniqueFd> AdoptHostSocket(Protocol protocol, int borrowed_fd, bool v6);
+// Whether a socket that is bound to `local` also takes IPv4.
+bool IsDualStack(int fd, const Address& local);
 // The address that the other end sees; unspecified before there is one.
 Address SourceOf(const UniqueFd& fd);
 
