@@ -22,6 +22,7 @@ import { Ajv2020 as Ajv } from 'ajv/dist/2020.js';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import * as z from 'zod/mini';
+import './helper.mjs';
 import './node-path.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

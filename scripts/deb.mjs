@@ -20,12 +20,15 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import './build.mjs';
+import { programPath } from './helper.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = resolve(process.argv[2] ?? join(root, 'dist'));
 const description = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const addon = join(root, 'build/Release/spliceport.node');
-if (!existsSync(addon)) throw new Error('the addon is not built: npm run build:native');
+if (![addon, join(root, programPath)].every((file) => existsSync(file))) {
+  throw new Error('the addon or the helper is not built: npm run build:native');
+}
 
 const stage = mkdtempSync(join(tmpdir(), 'spliceport-deb-'));
 chmodSync(stage, 0o755);
@@ -70,6 +73,7 @@ function putProgram() {
   copy(addon, prebuilt);
   run('strip', '--strip-unneeded', join(stage, prebuilt));
   chmodSync(join(stage, prebuilt), 0o644);
+  run('strip', join(stage, home, programPath));
   // What only compiles the addon is left out, and what only developers of the libraries read.
   const [, ...modules] = run('npm', 'ls', '--omit=dev', '--all', '--parseable').trim().split('\n');
   const isRun = (file) =>

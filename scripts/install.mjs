@@ -1,6 +1,6 @@
-// install.mjs: npm's install step. Compiles the addon, unless a prebuilt one fits, and notes which
-// node to start. Where node's headers lie beside node, as in its own releases, they are used
-// instead of downloading them again.
+// install.mjs: npm's install step. Compiles the addon and the helper, unless prebuilt ones fit, puts
+// the helper in its place, and notes which node to start. Where node's headers lie beside node, as
+// in its own releases, they are used instead of downloading them again.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -29,4 +29,5 @@ if (status !== 0) {
       'Python 3; on Debian and Ubuntu: apt-get install g++ make python3. Then run "npm rebuild spliceport".',
   );
 }
+await import('./helper.mjs');
 process.exitCode = status ?? 1;

@@ -176,7 +176,7 @@ describe('the manual page', () => {
   });
 
   test('documents every variable that the helper’s errors say to set', () => {
-    const helper = readFileSync(`${root}libexec/rootlessport`, 'utf8');
+    const helper = readFileSync(`${root}libexec/own-process/rootlessport`, 'utf8');
     const named = [...helper.matchAll(/set (SPLICEPORT_\w+) to/g)].map(([, name = '']) => name);
     expect(named).toContain('SPLICEPORT_NODE');
     for (const name of named) expect(plain(manual)).toContain(`\n.B ${name}\n`);

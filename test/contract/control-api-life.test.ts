@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ControlClient } from '../../src/control/client.js';
@@ -330,15 +330,16 @@ describe('the helper’s control socket', () => {
   test('loads its code only when a client connects', async () => {
     const copy = join(folder, 'copy');
     const root = join(executable, '../..');
-    for (const name of ['lib/control', 'lib/engines', 'libexec', 'build/Release']) {
+    const script = 'libexec/own-process/rootlessport';
+    for (const name of ['lib/control', 'lib/engines', dirname(script), 'build/Release']) {
       mkdirSync(join(copy, name), { recursive: true });
     }
-    const files = ['libexec/rootlessport', 'lib/engines/podman.cjs', 'lib/node-path'];
+    const files = [script, 'lib/engines/podman.cjs', 'lib/node-path'];
     files.push('build/Release/spliceport.node', 'package.json');
     for (const file of files.filter((name) => existsSync(join(root, name)))) {
       copyFileSync(join(root, file), join(copy, file));
     }
-    const command = [join(copy, 'libexec/rootlessport')];
+    const command = [join(copy, script)];
     {
       await using run = await start({ command });
       expect(await run.letGo()).toMatchObject({ code: 0, stdout: '', stderr: '' });

@@ -1,5 +1,5 @@
-// libexec/rootlessport itself: how it finds node and the bundle, and what it hands on. The bundle is replaced by one
-// that tells what it was given.
+// The script that is the helper in a process of its own: how it finds node and the bundle, and what it hands on. The
+// bundle is replaced by one that tells what it was given.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -14,20 +14,24 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isMissing, type Tool } from '../helpers/tools.js';
-import { Caller, executable, Run } from './helpers/run.js';
+import { Caller, Run } from './helpers/run.js';
+
+const original = fileURLToPath(new URL('../../libexec/own-process/rootlessport', import.meta.url));
+const ownFolder = 'libexec/own-process';
 
 let folder: string;
 let script: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'spliceport script-'));
-  for (const name of ['lib', 'lib/engines', 'libexec', 'bin', 'links', 'links/here']) {
-    mkdirSync(join(folder, name));
+  for (const name of ['lib/engines', ownFolder, 'bin', 'links/here']) {
+    mkdirSync(join(folder, name), { recursive: true });
   }
-  script = join(folder, 'libexec/rootlessport');
-  copyFileSync(executable, script);
+  script = join(folder, ownFolder, 'rootlessport');
+  copyFileSync(original, script);
   const status = `require('fs').readFileSync('/proc/self/status', 'utf8')`;
   const fdSize = `Number(/^FDSize:\\s+(\\d+)/m.exec(${status})[1])`;
   const tell = `{ script: __filename, args: process.argv.slice(2), env: process.env, fdSize: ${fdSize} }`;
@@ -125,7 +129,7 @@ describe('the helper’s bundle', () => {
 
   test('reports on stdout that it finds no addon', () => {
     copyFileSync(
-      join(executable, '../../lib/engines/podman.cjs'),
+      join(original, '../../../lib/engines/podman.cjs'),
       join(folder, 'lib/engines/podman.cjs'),
     );
     const { status, stdout, stderr } = start();
@@ -135,9 +139,16 @@ describe('the helper’s bundle', () => {
 
   test.for<[string, () => Start]>([
     ['an absolute path', () => ({})],
-    ['a relative path', () => ({ command: ['libexec/rootlessport'] })],
-    ['the folder it is in', () => ({ command: ['./rootlessport'], cwd: join(folder, 'libexec') })],
-    ['a shell', () => ({ command: ['/bin/sh', 'rootlessport'], cwd: join(folder, 'libexec') })],
+    ['a relative path', () => ({ command: [`${ownFolder}/rootlessport`] })],
+    ['the folder it is in', () => ({ command: ['./rootlessport'], cwd: join(folder, ownFolder) })],
+    ['a shell', () => ({ command: ['/bin/sh', 'rootlessport'], cwd: join(folder, ownFolder) })],
+    [
+      'a copy in the folder above',
+      () => {
+        copyFileSync(original, join(folder, 'libexec/rootlessport'));
+        return { command: ['libexec/rootlessport'] };
+      },
+    ],
     [
       'a symbolic link',
       () => {
@@ -148,22 +159,29 @@ describe('the helper’s bundle', () => {
     [
       'a symbolic link to its folder',
       () => {
-        symlinkSync('../../libexec', join(folder, 'links/here/spliceport'));
+        symlinkSync(`../../${ownFolder}`, join(folder, 'links/here/spliceport'));
         return { command: [join(folder, 'links/here/spliceport/rootlessport')] };
+      },
+    ],
+    [
+      'a symbolic link to the folder above',
+      () => {
+        symlinkSync('../../libexec', join(folder, 'links/here/spliceport'));
+        return { command: [join(folder, 'links/here/spliceport/own-process/rootlessport')] };
       },
     ],
     [
       'a chain of relative symbolic links, without a PATH that could follow them',
       () => {
         symlinkSync('here/second', join(folder, 'links/first'));
-        symlinkSync('../../libexec/rootlessport', join(folder, 'links/here/second'));
+        symlinkSync(`../../${ownFolder}/rootlessport`, join(folder, 'links/here/second'));
         return { command: [join(folder, 'links/first')], env: { PATH: '/nowhere' } };
       },
     ],
     [
       'a folder that is a symbolic link',
       () => {
-        symlinkSync('libexec', join(folder, 'helpers'));
+        symlinkSync(ownFolder, join(folder, 'helpers'));
         return { command: [join(folder, 'helpers/rootlessport')] };
       },
     ],
@@ -233,7 +251,7 @@ test('a real start is not disturbed by the NODE_* variables of its caller', asyn
   using caller = new Caller();
   const NODE_OPTIONS = '--require=/nowhere --inspect-brk';
   const env = { NODE_OPTIONS, NODE_V8_COVERAGE: caller.folder, NODE_DEBUG: 'fs' };
-  await using run = new Run(caller.config([]), { env });
+  await using run = new Run(caller.config([]), { env, command: [original] });
   await run.ready();
   expect(await run.letGo()).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
   expect(caller.files()).toEqual(['rp']);
