@@ -76,7 +76,7 @@ bool Election::IsNew() const {
   if (fstatat(folder_.get(), name_.c_str(), &socket, AT_SYMLINK_NOFOLLOW) != 0) return false;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec - socket.st_ctim.tv_sec < kNewSeconds;
+  return now.tv_sec - socket.st_mtim.tv_sec < kNewSeconds;
 }
 
 Result<UniqueFd> Election::Lock(const std::string& name) const {

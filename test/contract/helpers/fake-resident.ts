@@ -1,0 +1,131 @@
+// fake-resident.ts: a resident within the test: it listens where shims look for one, and says what the test has it say.
+
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { within } from '../../helpers/wait.js';
+import type { ShimFolder } from './shim-folder.js';
+import {
+  frame,
+  FrameCutter,
+  Packer,
+  readAnswer,
+  readHello,
+  readySection,
+  type Answer,
+  type Hello,
+  type ReceivedFrame,
+} from './shim-frames.js';
+
+/** A shim's connection with the resident. */
+export class ShimConnection {
+  /** Settles at its end. */
+  readonly ended: Promise<unknown>;
+  readonly #socket: Socket;
+  readonly #frames: ReceivedFrame[] = [];
+  #wake: () => void = () => undefined;
+  #seq = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const cutter = new FrameCutter();
+    socket
+      .on('error', () => undefined)
+      .on('data', (chunk: Buffer) => {
+        this.#frames.push(...cutter.push(chunk));
+        this.#wake();
+      });
+    this.ended = once(socket, 'close');
+  }
+
+  /** The first frame of this kind that has not been taken. */
+  async next(kind: string): Promise<Buffer> {
+    return within(this.#next(kind), `a frame ${kind}`);
+  }
+
+  async #next(kind: string): Promise<Buffer> {
+    for (;;) {
+      const index = this.#frames.findIndex((each) => each.kind === kind);
+      const [found] = index === -1 ? [] : this.#frames.splice(index, 1);
+      if (found !== undefined) return found.payload;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** What kinds of frames have come and not been taken. */
+  kinds(): string[] {
+    return this.#frames.map(({ kind }) => kind);
+  }
+
+  write(bytes: Buffer): void {
+    this.#socket.write(bytes);
+  }
+
+  /** Says that it is there, and hears who calls. */
+  async greet(): Promise<Hello> {
+    this.write(frame('a', new Packer().bytes('0.0.0').done()));
+    return readHello(await this.next('H'));
+  }
+
+  async request(...sections: readonly Buffer[]): Promise<Answer> {
+    this.#seq += 1;
+    this.write(frame('r', Buffer.concat([new Packer().u32(this.#seq).done(), ...sections])));
+    return readAnswer(await this.next('k'));
+  }
+
+  /** Has the shim report ready. */
+  ready(): Promise<Answer> {
+    return this.request(readySection());
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** The listening resident. */
+export class FakeResident {
+  readonly #server: Server;
+  readonly #waiting: ShimConnection[] = [];
+  readonly #all = new Set<ShimConnection>();
+  #wake: () => void = () => undefined;
+
+  private constructor(server: Server) {
+    this.#server = server.on('connection', (socket) => {
+      const connection = new ShimConnection(socket);
+      this.#all.add(connection);
+      this.#waiting.push(connection);
+      this.#wake();
+    });
+  }
+
+  static async listen(folder: ShimFolder): Promise<FakeResident> {
+    mkdirSync(folder.residentFolder, { recursive: true, mode: 0o700 });
+    const server = createServer();
+    const resident = new FakeResident(server);
+    server.listen(folder.socket);
+    await once(server, 'listening');
+    return resident;
+  }
+
+  /** The next shim that has connected. */
+  connection(): Promise<ShimConnection> {
+    return within(this.#connection(), 'a connection of a shim');
+  }
+
+  async #connection(): Promise<ShimConnection> {
+    for (;;) {
+      const connection = this.#waiting.shift();
+      if (connection !== undefined) return connection;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** Ends like a process: the socket's file stays, as it does after a kill. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const connection of this.#all) connection.close();
+    await closed;
+  }
+}
