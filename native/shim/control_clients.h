@@ -15,8 +15,8 @@ namespace spliceport::shim {
 
 class ControlClients {
  public:
-  // `may_serve`: whether somebody serves a client now. If not, he is called by that, and clients wait
-  // in the queue until Resume. `serve` gets a borrowed descriptor.
+  // `may_serve`: whether somebody serves a client now. If not, he is called by that, and clients
+  // wait in the queue until Resume. `serve` gets a borrowed descriptor.
   ControlClients(Loop& loop, Lingering& lingering, std::function<bool()> may_serve,
                  std::function<void(int client)> serve);
 

@@ -37,10 +37,9 @@ Result<Election> Election::Open(const std::string& folder, std::string name) {
   if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) return LastError("mkdir");
   UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return LastError("open");
-  struct stat facts{};
+  struct stat facts {};
   if (fstat(fd.get(), &facts) != 0) return LastError("fstat");
-  if (facts.st_uid != geteuid() || (facts.st_mode & kOthers) != 0)
-    return SysError{-EACCES, "open"};
+  if (facts.st_uid != geteuid() || (facts.st_mode & kOthers) != 0) return SysError{-EACCES, "open"};
   return Election(std::move(fd), std::move(name));
 }
 
@@ -72,7 +71,7 @@ Result<Contact> Election::JoinOrFound(const Start& start) const {
 }
 
 bool Election::IsNew() const {
-  struct stat socket{};
+  struct stat socket {};
   if (fstatat(folder_.get(), name_.c_str(), &socket, AT_SYMLINK_NOFOLLOW) != 0) return false;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -86,8 +85,8 @@ Result<UniqueFd> Election::Lock(const std::string& name) const {
   if (!fd.valid()) return LastError("open");
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return LastError("flock");
   // It may have been removed with a dead socket, since it was opened.
-  struct stat own{};
-  struct stat named{};
+  struct stat own {};
+  struct stat named {};
   if (fstat(fd.get(), &own) != 0) return LastError("fstat");
   if (fstatat(folder_.get(), path.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
       own.st_ino != named.st_ino)
@@ -119,7 +118,8 @@ void Election::RemoveDead() const {
     const auto name = NameOfLock(entry->d_name);
     if (name && *name != name_) names.push_back(*name);
   }
-  for (const std::string& name : names) RemoveIfDead(name);
+  for (const std::string& name : names)
+    RemoveIfDead(name);
 }
 
 void Election::RemoveIfDead(const std::string& name) const {

@@ -38,7 +38,8 @@ class Election {
   Result<Contact> JoinOrFound(const Start& start) const;
 
  private:
-  Election(UniqueFd folder, std::string name) : folder_(std::move(folder)), name_(std::move(name)) {}
+  Election(UniqueFd folder, std::string name)
+      : folder_(std::move(folder)), name_(std::move(name)) {}
 
   Result<UniqueFd> Lock(const std::string& name) const;
   Result<void> Found(const Start& start) const;

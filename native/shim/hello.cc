@@ -17,8 +17,8 @@ constexpr uint16_t kProtocol = 1;
 constexpr uint32_t kReady = 1;
 // What settings and the folders of sockets depend on. A name that ends in "_" stands for all that
 // begin with it.
-constexpr std::array<std::string_view, 5> kVariables{"HOME=", "XDG_", "SPLICEPORT_", "TMPDIR=",
-                                                     "CONTAINERS_"};
+constexpr std::array<std::string_view, 5> kVariables{"HOME=", "XDG_", "SPLICEPORT_",
+                                                     "TMPDIR=", "CONTAINERS_"};
 
 uint32_t FileLimit() {
   rlimit limit{};
@@ -54,7 +54,8 @@ std::string Hello(const Caller& caller, DataPlane& data_plane, bool is_ready, ui
   writer.U64(age_millis);
   writer.U32(FileLimit());
   writer.U32(static_cast<uint32_t>(caller.inherited().size()));
-  for (const int fd : caller.inherited()) writer.I32(fd);
+  for (const int fd : caller.inherited())
+    writer.I32(fd);
   WriteEnvironment(writer);
   std::array<char, PATH_MAX> folder{};
   writer.Text(getcwd(folder.data(), folder.size()) == nullptr ? "" : folder.data());

@@ -29,7 +29,7 @@ std::string OwnPath() {
 }
 
 bool IsProgram(const std::string& path) {
-  struct stat file{};
+  struct stat file {};
   return stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode) && access(path.c_str(), X_OK) == 0;
 }
 
@@ -54,8 +54,9 @@ std::optional<std::string> Installation::FindNode() const {
   const char* named = getenv("SPLICEPORT_NODE");
   const char* folders = getenv("PATH");
   // NOLINTEND(concurrency-mt-unsafe)
-  for (const std::string& path : {std::string(named == nullptr ? "" : named), ReadFirstLine(node_path),
-                                  std::string("/usr/local/bin/node"), std::string("/usr/bin/node")})
+  for (const std::string& path :
+       {std::string(named == nullptr ? "" : named), ReadFirstLine(node_path),
+        std::string("/usr/local/bin/node"), std::string("/usr/bin/node")})
     if (IsProgram(path)) return Absolute(path);
   std::string_view rest = folders == nullptr ? "" : folders;
   while (!rest.empty()) {

@@ -20,8 +20,8 @@ constexpr int kListenerOfResident = 3;
 // threads. This one is as large as thousands of containers need.
 constexpr int kTableSize = 4'000;
 constexpr std::array<std::string_view, 6> kKeptVariables{
-    "HOME=",           "PATH=",             "XDG_RUNTIME_DIR=",
-    "XDG_CONFIG_HOME=", "SPLICEPORT_CONFIG=", "SPLICEPORT_NODE="};
+    "HOME=",           "PATH=", "XDG_RUNTIME_DIR=", "XDG_CONFIG_HOME=", "SPLICEPORT_CONFIG=",
+    "SPLICEPORT_NODE="};
 
 // All that exec needs, made before the fork.
 struct Program {
@@ -45,9 +45,10 @@ struct Program {
 
 // What the caller made of signals, priorities and descriptors is for its own container.
 void LeaveCaller(const NodeStart& start, int nothing) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &action, nullptr);
+  for (int signal = 1; signal < NSIG; ++signal)
+    sigaction(signal, &action, nullptr);
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);

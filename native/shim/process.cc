@@ -47,7 +47,8 @@ std::optional<int> Process::Run() {
   if (!signals_.Watch().ok() || !signal_watch_.Start(signals_.fd(), EPOLLIN).ok())
     return std::nullopt;
   link_.Start();
-  while (next_ == Next::kGoOn) loop_.RunOnce();
+  while (next_ == Next::kGoOn)
+    loop_.RunOnce();
   if (next_ == Next::kEnd && is_ready_) link_.Send('b', data_plane_.TotalStats());
   Undo();
   if (next_ == Next::kOwnProcess) return std::nullopt;
@@ -99,9 +100,8 @@ void Process::OnWarn(std::string text) {
 }
 
 void Process::OnReloadListener(ReloadListener listener) {
-  reload_.Listen(
-      listener.type, std::move(listener.listener),
-      SocketFile(std::move(listener.folder), listener.name, listener.dev, listener.ino));
+  reload_.Listen(listener.type, std::move(listener.listener),
+                 SocketFile(std::move(listener.folder), listener.name, listener.dev, listener.ino));
 }
 
 void Process::OnControlListener(std::optional<ControlListener> listener) {
@@ -115,9 +115,7 @@ void Process::OnControlListener(std::optional<ControlListener> listener) {
       listener->folder_to_remove);
 }
 
-void Process::OnReply(uint32_t client, std::string bytes) {
-  reload_.Reply(client, bytes);
-}
+void Process::OnReply(uint32_t client, std::string bytes) { reload_.Reply(client, bytes); }
 
 void Process::OnKeep(bool keep) { keeps_ = keep; }
 
@@ -212,7 +210,8 @@ void Process::OnEngine() {
   if (!gone.empty()) {
     Writer writer;
     writer.U32(static_cast<uint32_t>(gone.size()));
-    for (const int id : gone) writer.I32(id);
+    for (const int id : gone)
+      writer.I32(id);
     link_.Send('g', writer.Take());
   }
   if (!data_plane_.TakeEndedNotice()) return;

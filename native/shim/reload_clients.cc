@@ -130,7 +130,8 @@ std::vector<uint32_t> ReloadClients::Waiting() const {
 }
 
 void ReloadClients::AskAgain() {
-  for (const uint32_t id : Waiting()) Ask(id);
+  for (const uint32_t id : Waiting())
+    Ask(id);
 }
 
 void ReloadClients::Reply(uint32_t client, std::span<const char> answer) {
@@ -146,7 +147,8 @@ void ReloadClients::Refuse(uint32_t id, const std::string& reason) {
 }
 
 void ReloadClients::RefuseAll(const std::string& reason) {
-  for (const uint32_t id : Waiting()) Refuse(id, reason);
+  for (const uint32_t id : Waiting())
+    Refuse(id, reason);
 }
 
 }  // namespace spliceport::shim

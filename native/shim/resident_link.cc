@@ -69,8 +69,7 @@ void ResidentLink::Try() {
   else if (contact.error().code == -EAGAIN && NowMicros() < patient_until_micros_)
     alarm_.Set(kBusyMillis);
   else
-    Lose(Loss::kNobody,
-         "there is no resident process of spliceport: " + TextOf(contact.error()));
+    Lose(Loss::kNobody, "there is no resident process of spliceport: " + TextOf(contact.error()));
 }
 
 Result<Contact> ResidentLink::Elect() const {
@@ -100,15 +99,15 @@ void ResidentLink::WatchChannel() {
   const bool wants_room = channel_->wants_to_write();
   if (watch_.active() && wants_room == watches_room_) return;
   watches_room_ = wants_room;
-  if (!watch_.Start(channel_->fd(), wants_room ? EPOLLIN | EPOLLOUT : EPOLLIN).ok())
-    alarm_.Set(0);
+  if (!watch_.Start(channel_->fd(), wants_room ? EPOLLIN | EPOLLOUT : EPOLLIN).ok()) alarm_.Set(0);
 }
 
 void ResidentLink::OnEvents() {
   const bool had_room = has_room();
   const bool goes_on = channel_->Fill();
   // A frame may end the connection.
-  while (auto frame = channel_ ? channel_->Next() : std::nullopt) OnFrame(std::move(*frame));
+  while (auto frame = channel_ ? channel_->Next() : std::nullopt)
+    OnFrame(std::move(*frame));
   if (!channel_) return;
   if (!goes_on || !channel_->Flush()) {
     Lose(Loss::kEnded, "the resident process of spliceport has ended");

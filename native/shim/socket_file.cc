@@ -17,7 +17,7 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 
 void SocketFile::Remove() {
   if (!folder_.valid()) return;
-  struct stat file{};
+  struct stat file {};
   const bool is_same = fstatat(folder_.get(), name_.c_str(), &file, AT_SYMLINK_NOFOLLOW) == 0 &&
                        file.st_dev == device_ && file.st_ino == inode_;
   if (is_same) unlinkat(folder_.get(), name_.c_str(), 0);

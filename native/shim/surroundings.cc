@@ -47,13 +47,14 @@ unsigned long OuterUser() {
     const unsigned long count = std::strtoul(end, &end, 10);
     if (user >= inside && user - inside < count) return outside + (user - inside);
     if (end == at) break;
-    for (at = end; *at == '\n';) ++at;
+    for (at = end; *at == '\n';)
+      ++at;
   }
   return user;
 }
 
 std::optional<std::string> NameOf(const char* ns) {
-  struct stat file{};
+  struct stat file {};
   if (stat(ns, &file) != 0) return std::nullopt;
   return std::to_string(file.st_ino);
 }
@@ -61,11 +62,11 @@ std::optional<std::string> NameOf(const char* ns) {
 }  // namespace
 
 bool MayFound() {
-  const std::string status = "\n" + ReadTextFile("/proc/self/status");
+  const std::string status = ReadTextFile("/proc/self/status");
   const auto says = [&](std::string_view line) { return status.find(line) != std::string::npos; };
   // Old kernels do not have all of the lines.
   const bool is_filtered = says("\nSeccomp:\t1\n") || says("\nSeccomp:\t2\n");
-  return says("\nPid:") && !is_filtered && !says("\nNoNewPrivs:\t1\n") && HasPriority() &&
+  return says("\nPid:\t") && !is_filtered && !says("\nNoNewPrivs:\t1\n") && HasPriority() &&
          IsUnlimited(RLIMIT_AS) && IsUnlimited(RLIMIT_CPU) && MayHaveFiles();
 }
 
