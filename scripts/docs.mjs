@@ -24,12 +24,13 @@ const codes = (values) => values.map((value) => code(JSON.stringify(value))).joi
 const withUnit = (text, unit) => (unit === undefined ? text : `${text} ${unit}`);
 
 /** `default | range` of a field. */
-const defaultOf = ({ type, unit, default: value, defaultText }) => {
+const defaultOf = ({ unit, default: value, defaultText }) => {
   if (defaultText !== undefined) return defaultText;
-  return type === 'integer' ? withUnit(inDigits(value), unit) : code(JSON.stringify(value));
+  return typeof value === 'number' ? withUnit(inDigits(value), unit) : code(JSON.stringify(value));
 };
 const rangeOf = {
   integer: ({ min, max, unit }) => withUnit(`${inDigits(min)} to ${inDigits(max)}`, unit),
+  'integer or word': ({ word, ...field }) => `${rangeOf.integer(field)}, or ${codes([word])}`,
   flag: () => codes([true, false]),
   choice: ({ values }) => codes(values),
   blocks: ({ min, max }) => `${min} to ${inDigits(max)} addresses or blocks`,

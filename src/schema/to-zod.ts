@@ -44,6 +44,10 @@ function toZod(field: AnyField, error: string | undefined): z.ZodMiniType {
         z.minimum(field.min, { error }),
         z.maximum(field.max, { error }),
       );
+    case 'integer or word':
+      return z.union([toZod({ ...field, type: 'integer' }, error), z.literal(field.word)], {
+        error,
+      });
     case 'flag':
       return z.boolean({ error });
     case 'choice':

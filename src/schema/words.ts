@@ -5,13 +5,15 @@ import type { AnyField } from '../spec/fields.js';
 /** What a block of addresses looks like. */
 export const blockExpected = 'expected an IP address, or a block such as "10.0.0.0/8"';
 
-const unitNames = { ms: 'ms', µs: 'microseconds', bytes: 'bytes' } as const;
+const unitNames = { s: 'seconds', ms: 'ms', µs: 'microseconds', bytes: 'bytes' } as const;
 
 /** What a field takes, as the end of a sentence that begins with "expected". */
 export function expectation(field: AnyField): string {
   switch (field.type) {
     case 'integer':
       return `an integer from ${inDigits(field.min)} to ${inDigits(field.max)}`;
+    case 'integer or word':
+      return `an integer from ${inDigits(field.min)} to ${inDigits(field.max)} or ${JSON.stringify(field.word)}`;
     case 'flag':
       return 'true or false';
     case 'choice':
@@ -25,9 +27,8 @@ export function expectation(field: AnyField): string {
 
 /** What a field is, and its unit, in sentences. */
 export function meaning(field: AnyField): string {
-  const unit =
-    field.type === 'integer' && field.unit !== undefined ? ` Unit: ${unitNames[field.unit]}.` : '';
-  return plain(field.text) + unit;
+  const { unit } = 'unit' in field ? field : {};
+  return plain(field.text) + (unit === undefined ? '' : ` Unit: ${unitNames[unit]}.`);
 }
 
 /** A field in sentences: what it is, its unit and its default. */

@@ -1,6 +1,7 @@
 // apply.ts: the settings in effect for a forwarder, and for each of its forwards.
 
-import type { ForwardSpec } from '../index.js';
+import type { EngineOptions, ForwardSpec } from '../index.js';
+import { engineFields } from '../spec/fields.js';
 import { forwarderKeys, portsOf } from './keys.js';
 import type { ForwarderSettings, ForwardSettings, Match, Settings, SettingsFile } from './types.js';
 
@@ -18,6 +19,11 @@ export function forwarderSettings(
 ): ForwarderSettings {
   const merged = settingsFor(file, { containerId });
   return Object.fromEntries(Object.entries(merged).filter(([key]) => forwarderKeys.includes(key)));
+}
+
+/** Those that a forwarder takes as its options. */
+export function engineSettings(settings: ForwarderSettings): EngineOptions {
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => key in engineFields));
 }
 
 /** Settings of a forward. */

@@ -20,13 +20,17 @@ export function settingsPlaces(env: NodeJS.ProcessEnv = process.env): string[] {
  * The settings file; undefined if there is none, or if it is empty, such as /dev/null. A file that
  * is missing although it is named, or that stat(2) fails for, is returned: reading it reports the
  * reason. A folder that this user may not search counts as empty.
+ * @param pathFor - What a path means, where it is another process's.
  */
-export function findSettingsFile(env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function findSettingsFile(
+  env: NodeJS.ProcessEnv = process.env,
+  pathFor: (path: string) => string = (path) => path,
+): string | undefined {
   const places = settingsPlaces(env);
   const isNamed = places[0] === env['SPLICEPORT_CONFIG'];
   for (const place of places) {
     try {
-      const stats = statSync(place, { throwIfNoEntry: false });
+      const stats = statSync(pathFor(place), { throwIfNoEntry: false });
       if (stats === undefined) continue;
       const isEmpty = stats.size === 0 && (stats.isFile() || stats.isCharacterDevice());
       return isEmpty ? undefined : place;

@@ -16,4 +16,21 @@ export const forwarderFields = {
     defaultText: "as the caller's Podman needs it",
     text: 'Type of the socket that Podman reloads through.',
   },
+  process: {
+    type: 'choice',
+    values: ['shim', 'own'],
+    default: 'shim',
+    text: "What decides for the container: one process for all of this user's containers, which is there while it is needed, or a Node process of its own.",
+    see: 'settings.md#processes',
+  },
+  residentLingerSeconds: {
+    type: 'integer or word',
+    min: 0,
+    max: 86_400,
+    word: 'always',
+    default: 300,
+    unit: 's',
+    text: 'How long the process that decides for the containers stays when there is nothing left to decide. Where containers differ, the longest holds.',
+    see: 'settings.md#processes',
+  },
 } as const satisfies AnyFields;

@@ -10,11 +10,14 @@ import type { ReadSettings, SettingsFile, SettingsProblem } from './types.js';
 
 const MAX_SHOWN_LENGTH = 60;
 
-/** Reads a settings file. Never throws: mistakes are in `problems`. Comments are allowed. */
-export function loadSettings(path: string): ReadSettings {
+/**
+ * Reads a settings file. Never throws: mistakes are in `problems`. Comments are allowed.
+ * @param place - Where it is, if that is not what messages call it.
+ */
+export function loadSettings(path: string, place = path): ReadSettings {
   let text: string;
   try {
-    text = readText(path);
+    text = readText(place);
   } catch (error) {
     const message = `cannot be read: ${(error as Error).message}`;
     const gates = hasNoContent(error) ? {} : undefined;

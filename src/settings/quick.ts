@@ -8,7 +8,7 @@ import { parseText, readText } from './syntax.js';
 import type { SettingsFile } from './types.js';
 import { isValid } from './valid.js';
 
-export { forwarderSettings, withSettings } from './apply.js';
+export { engineSettings, forwarderSettings, withSettings } from './apply.js';
 
 /** A settings file, and a sentence for each mistake in it; with mistakes, `file` is empty. */
 export interface QuickSettings {
@@ -18,12 +18,15 @@ export interface QuickSettings {
   readonly problems: readonly string[];
 }
 
-/** Reads a settings file; fast if it is valid. Never rejects because of the file. */
-export async function loadQuickly(path: string): Promise<QuickSettings> {
-  const file = validFile(path);
+/**
+ * Reads a settings file; fast if it is valid. Never rejects because of the file.
+ * @param place - Where it is, if that is not what messages call it.
+ */
+export async function loadQuickly(path: string, place = path): Promise<QuickSettings> {
+  const file = validFile(place);
   if (file !== undefined) return { file, gates: gatesOnly(file), problems: [] };
   const { describeProblem, loadSettings } = await import('./load.js');
-  const loaded = loadSettings(path);
+  const loaded = loadSettings(path, place);
   const { gates } = loaded;
   return { file: loaded.file, gates, problems: loaded.problems.map(describeProblem) };
 }

@@ -9,6 +9,9 @@ import type { forwarderFields } from './forwarder-fields.js';
 export type ForwarderSettings = Pick<ForwarderOptions, keyof typeof engineFields> &
   SomeOf<typeof forwarderFields> & { readonly log?: LogSettings };
 
+/** How long a resident waits for more to do. Unit: seconds. */
+export type Linger = NonNullable<ForwarderSettings['residentLingerSeconds']>;
+
 /** What concerns single forwards. */
 export type ForwardSettings = Pick<ForwardSpec, keyof typeof forwardFields>;
 

@@ -23,7 +23,13 @@ export interface IntegerField extends Described {
   readonly min: number;
   readonly max: number;
   readonly default?: number;
-  readonly unit?: 'ms' | 'µs' | 'bytes';
+  readonly unit?: 's' | 'ms' | 'µs' | 'bytes';
+}
+
+/** An integer, or a word in its place. */
+export interface IntegerOrWordField extends Omit<IntegerField, 'type'> {
+  readonly type: 'integer or word';
+  readonly word: string;
 }
 
 export interface FlagField extends Described {
@@ -57,7 +63,7 @@ export interface TextField extends Described {
 
 /** An option of the library. */
 export type Field = IntegerField | FlagField | ChoiceField | BlocksField;
-export type AnyField = Field | TextField;
+export type AnyField = Field | TextField | IntegerOrWordField;
 export type Fields = Readonly<Record<string, Field>>;
 export type AnyFields = Readonly<Record<string, AnyField>>;
 
@@ -70,7 +76,9 @@ export type ValueOf<F> = F extends { readonly type: 'integer' }
       ? V
       : F extends { readonly type: 'blocks' }
         ? readonly string[]
-        : string;
+        : F extends { readonly type: 'integer or word'; readonly word: infer W }
+          ? number | W
+          : string;
 export type ValuesOf<T> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
 /** Any of the fields. */

@@ -15,7 +15,9 @@ export interface Parts {
 
 /** What the published schema says of a setting. */
 export interface Known {
-  readonly type: 'array' | 'boolean' | 'integer' | 'object' | 'string';
+  readonly type?: 'array' | 'boolean' | 'integer' | 'object' | 'string';
+  readonly const?: unknown;
+  readonly anyOf?: readonly Known[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minItems?: number;
@@ -43,7 +45,7 @@ export const gates: readonly string[] = [
 /** Those that are the same for all forwards of a container. */
 export const ofForwarder: readonly string[] = [
   ...['workers', 'spinMicros', 'nearRttMicros', 'pipeCapacityBytes'],
-  ...['controlSocket', 'reloadSocket', 'log'],
+  ...['controlSocket', 'reloadSocket', 'process', 'residentLingerSeconds', 'log'],
 ];
 
 const ofForward = settingNames.filter((key) => !ofForwarder.includes(key));
@@ -87,6 +89,8 @@ export function makeParts(random: Random, firstPort: number): Parts {
 /** A value that is right for a setting. */
 export function makeValue(random: Random, key: string, known = knownOf(key)): unknown {
   const { type, minimum = 0, maximum = 0, properties = {} } = known;
+  if (known.const !== undefined) return known.const;
+  if (type === undefined) return makeValue(random, key, random.pick(known.anyOf ?? []));
   switch (type) {
     case 'integer': {
       const between = minimum + random.below(maximum - minimum + 1);

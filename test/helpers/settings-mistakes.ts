@@ -156,6 +156,8 @@ function wrongMatch(random: Random, { rules }: Parts): Mistake | undefined {
 export function makeWrongValue(random: Random, key: string, known = knownOf(key)): unknown {
   const { type, minimum = 0, maximum = 0, minItems = 0, maxItems = 0 } = known;
   const right = makeValue(random, key, known);
+  // A number or a word: what is wrong for the number is wrong.
+  if (type === undefined) return makeWrongValue(random, key, known.anyOf?.[0]);
   switch (type) {
     case 'integer':
       return random.pick([

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { forwarderSettings, forwardSettings, withSettings } from '../../src/settings/apply.js';
 import { builtInDefaults } from '../../src/settings/defaults.js';
+import { forwarderFields } from '../../src/settings/forwarder-fields.js';
 import { findSettingsFile } from '../../src/settings/find.js';
 import { gatesOnly } from '../../src/settings/gates.js';
 import { forwarderKeys } from '../../src/settings/keys.js';
@@ -348,7 +349,7 @@ describe('settings and the library’s options', () => {
       'signal',
     ];
     const options = ['EngineOptions', 'ForwarderOptions', 'ForwardSpec'].flatMap(optionsOf);
-    const helper = ['controlSocket', 'log', 'reloadSocket'];
+    const helper = [...Object.keys(forwarderFields), 'log'];
     expect(
       Object.keys(known)
         .filter((key) => !helper.includes(key))
@@ -357,7 +358,9 @@ describe('settings and the library’s options', () => {
   });
 
   test('have the same defaults', () => {
-    const { controlSocket: _, log: __, ...defaults } = builtInDefaults();
+    const helper = [...Object.keys(forwarderFields), 'log'];
+    const builtIn = Object.entries(builtInDefaults()).filter(([key]) => !helper.includes(key));
+    const defaults = Object.fromEntries<unknown>(builtIn);
     const { engineOptions } = resolveOptions({});
     const [range] = resolveForwards([spec], undefined);
     const own = Object.entries({ ...engineOptions, ...range?.settings });

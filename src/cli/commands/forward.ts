@@ -1,6 +1,12 @@
 // forward.ts: `spliceport forward`: runs a forwarder in the foreground.
 
-import type { Forward, Forwarder, ForwarderOptions, ForwardSpec } from '../../index.js';
+import type {
+  EngineOptions,
+  Forward,
+  Forwarder,
+  ForwarderOptions,
+  ForwardSpec,
+} from '../../index.js';
 import { findSettingsFile } from '../../settings/find.js';
 import type { LogSettings } from '../../log/types.js';
 import type { ForwarderSettings } from '../../settings/types.js';
@@ -24,12 +30,9 @@ import { hasSessions, openLog, type LogOptions } from '../forward/log.js';
 import { enteredTarget, lookUpOutside } from '../forward/outer-process.js';
 import { withPortOwner } from '../running/port-owner.js';
 import { isForbidden, reenter } from '../forward/reenter.js';
-import { withService } from '../forward/service-reports.js';
 import { sessionReports } from '../forward/session-reports.js';
 import type { ForwardSpecOptions } from '../forward/forward-options.js';
 import { specsFrom } from '../forward/specs.js';
-import { ServiceManager } from '../systemd/notify.js';
-import { onSockets, passedSockets, type PassedSocket } from '../systemd/sockets.js';
 import { resolveTarget, type Target, type TargetOptions } from '../running/target.js';
 
 const TERMINAL_INTERVAL_SECONDS = 1;
@@ -51,19 +54,19 @@ export interface ForwardOptions extends TargetOptions, ForwardSpecOptions, LogOp
  * @returns The exit code.
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
-  const sockets = passedSockets();
-  const specs = specsFrom(texts, options, sockets);
+  const specs = specsFrom(texts, options);
   const settings = await findSettings();
   const entered = enteredTarget();
   const target = entered ?? (await resolveTarget(options));
   if (entered === undefined && isForbidden(target)) return await reenter(target);
-  await serve(target, { specs, sockets }, options, settings(target));
+  await serve(target, specs, options, settings(target));
   return exitCodes.done;
 }
 
 /** The settings for a target. */
 interface OwnSettings {
   readonly forwarder: ForwarderSettings;
+  readonly engine: EngineOptions;
   /** Gives forwards their settings. */
   readonly specsFor: (specs: readonly ForwardSpec[]) => readonly ForwardSpec[];
 }
@@ -72,28 +75,26 @@ interface OwnSettings {
  * Reads the settings file before anything else. Loads the code that checks it only if there is one.
  */
 async function findSettings(): Promise<(target: Target) => OwnSettings> {
-  const none = { forwarder: {}, specsFor: (specs: readonly ForwardSpec[]) => specs };
+  const none = { forwarder: {}, engine: {}, specsFor: (specs: readonly ForwardSpec[]) => specs };
   if (findSettingsFile() === undefined) return () => none;
-  const [{ requireSettings }, { forwarderSettings, withSettings }] = await Promise.all([
+  const [{ requireSettings }, apply] = await Promise.all([
     import('./settings.js'),
     import('../../settings/apply.js'),
   ]);
   const file = requireSettings()?.file ?? {};
-  return ({ containerId }) => ({
-    forwarder: forwarderSettings(file, containerId),
-    specsFor: (specs) => withSettings(file, specs, containerId),
-  });
-}
-
-/** What to forward, before the settings. */
-interface Wanted {
-  readonly specs: readonly ForwardSpec[];
-  readonly sockets: readonly PassedSocket[];
+  return ({ containerId }) => {
+    const forwarder = apply.forwarderSettings(file, containerId);
+    return {
+      forwarder,
+      engine: apply.engineSettings(forwarder),
+      specsFor: (specs) => apply.withSettings(file, specs, containerId),
+    };
+  };
 }
 
 async function serve(
   target: Target,
-  wanted: Wanted,
+  specs: readonly ForwardSpec[],
   options: ForwardOptions,
   settings: OwnSettings,
 ): Promise<void> {
@@ -102,16 +103,15 @@ async function serve(
   process.removeAllListeners('warning').on('warning', ({ message }) => remark(message));
   // From here on, a signal is a request to stop in order.
   using requests = new EndRequests();
-  const { controlSocket = true, log, reloadSocket: _, ...own } = settings.forwarder;
-  using service = new ServiceManager();
-  const watching = withService(await reporting(options, log), service);
+  const { controlSocket = true, log } = settings.forwarder;
+  const watching = await reporting(options, log);
   const { report, onSessionsEnded } = watching;
   await using forwarder = new FollowingForwarder({
     path: netnsPath,
-    ...own,
+    ...settings.engine,
     ...(onSessionsEnded !== undefined && { onSessionsEnded }),
   });
-  const forwards = await addAll(forwarder, settings.specsFor(wanted.specs), wanted.sockets);
+  const forwards = await addAll(forwarder, settings.specsFor(specs));
   using control = controlSocket
     ? openControl(forwarder, target, (reason) => {
         remark(`No control socket, so "spliceport ls" does not show this forwarder: ${reason}`);
@@ -127,7 +127,6 @@ async function serve(
   using watch = new ForwardWatch(forwarder, watching);
   using follower = followed(target, options, { forwarder, control, report });
   await Promise.race([requests.next(), control.drained]);
-  service.stopping(options.drain * 1_000);
   follower?.[Symbol.dispose]();
   await watch.finish();
   await close(forwarder, options.drain * 1_000, { requests, watch });
@@ -163,17 +162,11 @@ function followed(
   });
 }
 
-async function addAll(
-  forwarder: Forwarder,
-  specs: readonly ForwardSpec[],
-  sockets: readonly PassedSocket[],
-): Promise<Forward[]> {
-  const placed = onSockets(specs, sockets);
+async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Promise<Forward[]> {
   try {
-    return await forwarder.addAll(placed);
+    return await forwarder.addAll(specs);
   } catch (error) {
-    const opened = placed.filter((spec): spec is ForwardSpec => 'port' in spec.host);
-    throw withPortOwner(failureOf(ofOption(error)), opened);
+    throw withPortOwner(failureOf(ofOption(error)), specs);
   }
 }
 

@@ -169,8 +169,7 @@ function describeStart(controlSocket: string | null): string {
   return `${name}Press Ctrl-C to stop it.`;
 }
 
-/** The traffic since the last report, in a line. */
-export function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
+function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
   const { connectFailures } = event;
   const failed = connectFailures > 0 ? `, ${connectFailures} failed` : '';
   return [
@@ -180,8 +179,7 @@ export function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' 
   ].join('   ');
 }
 
-/** How far the forwarder has drained. */
-export function describeDraining(event: Extract<ForwardEvent, { event: 'draining' }>): string {
+function describeDraining(event: Extract<ForwardEvent, { event: 'draining' }>): string {
   const seconds = Math.ceil(event.drainMs / 1_000);
   return `${count(event.sessionsOpen, 'session')} may continue for ${count(seconds, 'second')}`;
 }

@@ -4,28 +4,19 @@
 
 import { parsePortSpec, type ForwardSpec } from '../../index.js';
 import { usageFailure } from '../failure.js';
-import { isByName, specsByName, type PassedSocket } from '../systemd/sockets.js';
 import type { ForwardSpecOptions } from './forward-options.js';
 
 /**
  * Reads all of them before anything is done.
  * @throws CliFailure
  */
-export function specsFrom(
-  words: readonly string[],
-  options: ForwardSpecOptions,
-  sockets: readonly PassedSocket[] = [],
-): ForwardSpec[] {
+export function specsFrom(words: readonly string[], options: ForwardSpecOptions): ForwardSpec[] {
   const { publish = [], sourceAddress, acceptProxy = false, trustedProxy } = options;
   const { maxSessions, maxRate, allow, deny } = options;
   const texts = [...words, ...publish];
   if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
-  const parsed = texts.flatMap((text) => parseWord(text, sockets).map((spec) => ({ text, spec })));
-  const specs = parsed.map(({ spec }) => spec);
-  assertDistinct(
-    parsed.map(({ text }) => text),
-    specs,
-  );
+  const specs = texts.map(parseSpec);
+  assertDistinct(texts, specs);
   if (acceptProxy !== (trustedProxy !== undefined)) {
     throw usageFailure(
       '--accept-proxy and --trusted-proxy require each other',
@@ -45,15 +36,9 @@ export function specsFrom(
 
 const hint = 'See "spliceport forward --help" for examples.';
 
-function parseWord(text: string, sockets: readonly PassedSocket[]): ForwardSpec[] {
-  if (!isByName(text)) return [guarded(text, () => parsePortSpec(withHostPort(text)))];
-  return guarded(text, () => specsByName(text, sockets));
-}
-
-/** Runs a parser of the text; its error becomes a usage error that shows the text. */
-function guarded<T>(text: string, parse: () => T): T {
+function parseSpec(text: string): ForwardSpec {
   try {
-    return parse();
+    return parsePortSpec(withHostPort(text));
   } catch (error) {
     const [, problem] = / of type string: (.*)$/s.exec((error as Error).message) ?? [];
     if (problem === undefined) throw error;
