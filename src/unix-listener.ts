@@ -67,10 +67,7 @@ export class UnixListener {
       this.#watchLater();
       return;
     }
-    if (fd === undefined) return;
-    const stranger = strangerAt(fd);
-    if (stranger === undefined) this.#reception.serve(fd);
-    else this.#reception.refuse(fd, stranger);
+    if (fd !== undefined) receiveClient(fd, this.#reception);
   }
 
   #watchLater(): void {
@@ -84,6 +81,16 @@ export class UnixListener {
     }, REST_MS);
     if (!this.#keepsAlive) timer.unref();
   }
+}
+
+/**
+ * Has a client served, or refused where it is not this user's and not root's.
+ * @param fd - Taken over.
+ */
+export function receiveClient(fd: number, reception: Reception): void {
+  const stranger = strangerAt(fd);
+  if (stranger === undefined) reception.serve(fd);
+  else reception.refuse(fd, stranger);
 }
 
 /** Tells the file of a socket from one that takes its name later; undefined when there is none. */

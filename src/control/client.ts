@@ -137,7 +137,17 @@ export class ControlClient {
     }
   }
 
-  async #request(
+  /** Who answers for a helper may end and be another's the next moment: what changes nothing is asked once again. */
+  async #request(method: string, path: string, options: CallOptions): Promise<string> {
+    try {
+      return await this.#requestOnce(method, path, options);
+    } catch (error) {
+      if (method !== 'GET' || (error as ControlError).code !== 'ECONNRESET') throw error;
+      return this.#requestOnce(method, path, options);
+    }
+  }
+
+  async #requestOnce(
     method: string,
     path: string,
     { body, extraMs = 0 }: CallOptions,

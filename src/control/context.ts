@@ -6,6 +6,8 @@ import type { ContainerInfo } from './types.js';
 /** A forwarder, and what its process told when it opened the control socket. */
 export interface Context {
   readonly forwarder: ForwarderOperations;
+  /** The process that has the forwards. */
+  readonly pid: number;
   /** Of spliceport. */
   readonly version: string;
   readonly program: string;
@@ -18,6 +20,6 @@ export interface Context {
   /** The container's address for a port that is added without one. */
   readonly targetFor: (hostAddress: string) => string;
   readonly onDrained: () => void;
-  /** Time at which the control socket was opened, on the clock of `performance.now()`. Unit: ms. */
+  /** Time that `uptimeMs` counts from, on the clock of `performance.now()`. Unit: ms. */
   readonly openedAtMs: number;
 }

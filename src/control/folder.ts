@@ -15,6 +15,9 @@ import { SpliceportError } from '../index.js';
 import { connectUnix } from '../system.js';
 import { effectiveUid } from '../unix-listener.js';
 
+/** Variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Names the folder in place of the default one. */
 const FOLDER_VARIABLE = 'SPLICEPORT_CONTROL_DIR';
 
@@ -25,16 +28,16 @@ const SOCKET_NAME = /^(\.?)(\d+)(?:-\d+)?\.sock$/;
  * The folder that a new control socket goes into by default.
  * @param fallback - Where the environment names none. Default: one in /tmp.
  */
-export function controlFolder(fallback?: string): string {
-  const chosen = chosenFolder();
+export function controlFolder(fallback?: string, env: Environment = process.env): string {
+  const chosen = chosenFolder(env);
   if (chosen !== undefined) return chosen;
-  const { XDG_RUNTIME_DIR: runtime = '' } = process.env;
+  const { XDG_RUNTIME_DIR: runtime = '' } = env;
   return runtime === '' ? (fallback ?? temporaryFolder()) : `${runtime}/spliceport`;
 }
 
 /** The folder that the user has named in the environment, which is his to remove. */
-export function chosenFolder(): string | undefined {
-  const { [FOLDER_VARIABLE]: chosen = '' } = process.env;
+export function chosenFolder(env: Environment = process.env): string | undefined {
+  const { [FOLDER_VARIABLE]: chosen = '' } = env;
   return chosen === '' ? undefined : chosen;
 }
 
@@ -94,13 +97,14 @@ export function openFolder(folder: string): number {
 /**
  * Removes the sockets that processes have left behind. One of a living process is not called, because that would make
  * the process load what answers calls.
+ * @param ownPid - Of the process that the next socket is for.
  */
-export function removeStaleSockets(folderFd: number): void {
+export function removeStaleSockets(folderFd: number, ownPid: number): void {
   const folder = `/proc/self/fd/${folderFd}`;
   for (const name of namesIn(folder)) {
     const [, dot, pid] = SOCKET_NAME.exec(name) ?? [];
-    // This process has shown all that it has.
-    const isOwn = dot === '.' && Number(pid) === process.pid;
+    // It has shown all that it has.
+    const isOwn = dot === '.' && Number(pid) === ownPid;
     if ((!isOwn && isRunning(Number(pid))) || !isRefused(folderFd, name)) continue;
     try {
       unlinkSync(`${folder}/${name}`);
@@ -139,7 +143,7 @@ function temporaryFolder(): string {
 }
 
 /** The user outside of this process's user namespace, who is the same for a helper within it and a command beside it. */
-function outerUid(): number {
+export function outerUid(): number {
   const uid = effectiveUid();
   for (const line of readFileSync('/proc/self/uid_map', 'utf8').split('\n')) {
     const [inner = 0, outer = 0, count = 0] = line.trim().split(/\s+/).map(Number);

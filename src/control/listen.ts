@@ -1,25 +1,14 @@
-// listen.ts: the control socket of a forwarder. What answers calls is loaded when the first client connects, and not
-// before: most forwarders are never asked.
+// listen.ts: the control socket of a forwarder in this process.
 
-import { closeSync, linkSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { closeSync, rmSync } from 'node:fs';
 import type { ForwarderOperations } from '../operations.js';
-import { listenUnix } from '../system.js';
 import { identityOf, removeOwnFile, UnixListener } from '../unix-listener.js';
-import {
-  chosenFolder,
-  controlFolder,
-  isRefused,
-  openFolder,
-  removeStaleSockets,
-} from './folder.js';
-import { refuse } from './refusal.js';
-import type { ControlServer } from './server.js';
+import { ControlDesk } from './desk.js';
+import { makeSocketFile, removeIfEmpty, type SocketFile } from './socket-file.js';
 import type { ContainerInfo } from './types.js';
 
-const MAX_SOCKETS_PER_PROCESS = 1_000;
-/** How often the folder is made, where another process removes it because it is empty. */
-const MAX_ATTEMPTS = 1_000;
+export { ControlDesk } from './desk.js';
+export { makeSocketFile } from './socket-file.js';
 
 /** What a control socket tells of its process, and where it is. */
 export interface ControlOptions {
@@ -60,24 +49,34 @@ export function openControlSocket(
 
 class Listener implements ControlSocket {
   readonly path: string;
-  readonly #forwarder: ForwarderOperations;
-  readonly #options: ControlOptions;
-  readonly #openedAtMs = performance.now();
-  readonly #folder: string;
+  readonly #file: SocketFile;
+  readonly #desk: ControlDesk;
   readonly #listener: UnixListener;
   readonly #identity: string | undefined;
-  #server: Promise<ControlServer> | undefined;
   #isOpen = true;
 
   constructor(forwarder: ForwarderOperations, options: ControlOptions) {
-    this.#forwarder = forwarder;
-    this.#options = options;
-    this.#folder = resolve(options.folder ?? controlFolder(options.fallbackFolder));
-    const { fd, name } = this.#listen();
-    this.path = `${this.#folder}/${name}`;
+    const { folder, fallbackFolder, ...rest } = options;
+    this.#file = makeSocketFile({
+      ...(folder !== undefined && { folder }),
+      ...(fallbackFolder !== undefined && { fallbackFolder }),
+      pid: process.pid,
+      env: process.env,
+      workingFolder: process.cwd(),
+    });
+    const { fd, folderFd } = this.#file;
+    closeSync(folderFd);
+    this.path = `${this.#file.folder}/${this.#file.name}`;
+    this.#desk = new ControlDesk({
+      ...rest,
+      forwarder,
+      pid: process.pid,
+      socketPath: this.path,
+      openedAtMs: performance.now(),
+    });
     try {
       this.#identity = identityOf(this.path);
-      this.#listener = new UnixListener(fd, this, false);
+      this.#listener = new UnixListener(fd, this.#desk, false);
     } catch (error) {
       closeSync(fd);
       rmSync(this.path, { force: true });
@@ -87,24 +86,12 @@ class Listener implements ControlSocket {
     process.on('exit', this.#onExit);
   }
 
-  #listen(): { readonly fd: number; readonly name: string } {
-    try {
-      return listenIn(this.#folder);
-    } catch (error) {
-      this.#removeFolder();
-      throw error;
-    }
-  }
-
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     process.off('exit', this.#onExit);
     this.#listener.close();
-    this.#server?.then(
-      (server) => server.close(),
-      () => undefined,
-    );
+    this.#desk.close();
     removeOwnFile(this.path, this.#identity);
     this.#removeFolder();
   }
@@ -113,102 +100,9 @@ class Listener implements ControlSocket {
     this.close();
   }
 
-  /** Removes the folder if it is empty and nobody chose it. */
   #removeFolder(): void {
-    if ((this.#options.folder ?? chosenFolder()) !== undefined) return;
-    try {
-      rmdirSync(this.#folder);
-    } catch {
-      // It is gone, or another forwarder has its socket there.
-    }
+    if (this.#file.isOwnFolder) removeIfEmpty(this.#file.folder);
   }
 
   readonly #onExit = (): void => this.close();
-
-  serve(fd: number): void {
-    void this.#serve(fd);
-  }
-
-  refuse(fd: number, reason: string): void {
-    refuse(fd, '403 Forbidden', reason);
-  }
-
-  async #serve(fd: number): Promise<void> {
-    let server: ControlServer;
-    try {
-      server = await (this.#server ??= this.#load());
-    } catch (error) {
-      this.#server = undefined;
-      refuse(fd, '500 Internal Server Error', `cannot load the control API: ${String(error)}`);
-      return;
-    }
-    if (this.#isOpen) server.accept(fd);
-    else closeSync(fd);
-  }
-
-  async #load(): Promise<ControlServer> {
-    const { ControlServer } = await import('./server.js');
-    const { folder: _, ...options } = this.#options;
-    return new ControlServer({
-      ...options,
-      forwarder: this.#forwarder,
-      socketPath: this.path,
-      openedAtMs: this.#openedAtMs,
-    });
-  }
-}
-
-function listenIn(folder: string): { readonly fd: number; readonly name: string } {
-  for (let attempt = 1; ; attempt++) {
-    let folderFd: number | undefined;
-    try {
-      folderFd = openFolder(folder);
-      removeStaleSockets(folderFd);
-      return listenUnderFreeName(folderFd);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
-    } finally {
-      if (folderFd !== undefined) closeSync(folderFd);
-    }
-  }
-}
-
-/**
- * Shows the socket when it listens, under the name of the process; with a number where the process
- * has several, or a namesake in another pid namespace. Such a one may do the same at this moment, so until
- * then it has a name that nobody else thinks of.
- */
-function listenUnderFreeName(folderFd: number): { readonly fd: number; readonly name: string } {
-  const folder = `/proc/self/fd/${folderFd}`;
-  const hidden = `.${process.pid}-${Math.floor(Math.random() * 1e9)}.sock`;
-  const fd = listenUnix('stream', folderFd, hidden);
-  try {
-    const name = nameFor(hidden, folderFd);
-    unlinkSync(`${folder}/${hidden}`);
-    return { fd, name };
-  } catch (error) {
-    closeSync(fd);
-    rmSync(`${folder}/${hidden}`, { force: true });
-    throw error;
-  }
-}
-
-function nameFor(hidden: string, folderFd: number): string {
-  const folder = `/proc/self/fd/${folderFd}`;
-  for (let number = 0; ; number++) {
-    const name = number === 0 ? `${process.pid}.sock` : `${process.pid}-${number}.sock`;
-    try {
-      linkSync(`${folder}/${hidden}`, `${folder}/${name}`);
-      return name;
-    } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST';
-      if (!isTaken || number >= MAX_SOCKETS_PER_PROCESS) throw error;
-      if (isRefused(folderFd, name)) {
-        // Left behind by an earlier process that had the same pid.
-        unlinkSync(`${folder}/${name}`);
-        number--;
-      }
-    }
-  }
 }

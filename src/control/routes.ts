@@ -149,10 +149,10 @@ function stateRoutes(context: Context): Route[] {
       method: 'GET',
       path: '/v1/forwarder',
       answer: () => {
-        const { version, program, container, notices, openedAtMs } = context;
+        const { version, pid, program, container, notices, openedAtMs } = context;
         return ok({
           version,
-          pid: process.pid,
+          pid,
           program,
           ...(container !== undefined && { container }),
           uptimeMs: Math.round(performance.now() - openedAtMs),

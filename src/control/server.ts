@@ -29,6 +29,8 @@ const RESPONSE_TIMEOUT_MS = 30_000;
 export interface ServerOptions {
   readonly forwarder: ForwarderOperations;
   readonly socketPath: string;
+  /** The process that has the forwards. */
+  readonly pid: number;
   readonly openedAtMs: number;
   readonly program?: string;
   readonly container?: ContainerInfo;
@@ -92,6 +94,11 @@ export class ControlServer {
     this.#http.emit('connection', socket);
   }
 
+  /** Whether there is a client that has not been answered in full. */
+  get isBusy(): boolean {
+    return this.#deadlines.size > 0;
+  }
+
   /** Cuts off every client. */
   close(): void {
     for (const socket of this.#deadlines.keys()) socket.destroy();
@@ -133,12 +140,13 @@ export class ControlServer {
 }
 
 function contextOf(options: ServerOptions): Context {
-  const { forwarder, socketPath, openedAtMs, container, notices = [] } = options;
+  const { forwarder, socketPath, pid, openedAtMs, container, notices = [] } = options;
   // By its name, so that it is found from wherever this file is bundled to.
   const require = createRequire(import.meta.filename);
   const { version } = require('spliceport/package.json') as { version: string };
   return {
     forwarder,
+    pid,
     version,
     openedAtMs,
     container,

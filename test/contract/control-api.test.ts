@@ -118,6 +118,7 @@ describe('docs/openapi.json', () => {
   test('has every route of the server, and no other', () => {
     const forwarder = new Forwarder();
     const routes = routesFor({
+      pid: process.pid,
       forwarder,
       version: '',
       program: '',

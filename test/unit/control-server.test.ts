@@ -9,7 +9,7 @@ let server: ControlServer;
 
 beforeEach(() => {
   forwarder = new Forwarder();
-  server = new ControlServer({ forwarder, socketPath: '/x/1.sock', openedAtMs: 0 });
+  server = new ControlServer({ forwarder, socketPath: '/x/1.sock', pid: 1, openedAtMs: 0 });
 });
 afterEach(async () => {
   server.close();
