@@ -10,9 +10,12 @@ import { describeEnded, tellsOfSessions } from './session-lines.js';
 import { asLines, LogFile, standardError } from './sinks.js';
 import { pathOf, Troubles } from './troubles.js';
 import { logFields } from './log-fields.js';
-import type { Facts, Log, LogFormat, LogSettings, RecordSink } from './types.js';
+import type { Facts, LineSink, Log, LogFormat, LogSettings, RecordSink } from './types.js';
 
 const MAX_LOOK_INTERVAL_MS = 1_000;
+
+/** What a watch tells first: what has gone wrong until now is somebody else's to tell, or not. */
+export type WatchStart = 'the start' | 'from now on';
 
 /** A log, and what it could not do. */
 export interface ForwarderLog extends Log {
@@ -24,17 +27,24 @@ export interface ForwarderLog extends Log {
   readonly onSessionsEnded: ForwarderOptions['onSessionsEnded'];
   /** Ends the lines on standard error; those elsewhere go on. */
   leaveStandardError(): void;
+  /** Whether there are lines when those on standard error have ended. */
+  readonly staysOpen: boolean;
   /** Tells of forwards that come and go, and of what goes wrong, until the watch is closed. */
-  watch(forwarder: ForwarderOperations): { close(): void };
+  watch(forwarder: ForwarderOperations, from?: WatchStart): { close(): void };
 }
 
 /**
  * Opens a log: on standard error, and in the place that was asked for.
  * @param facts - Facts of every record.
+ * @param errorOutput - Standard error of whoever has the forwards. Default: this process's.
  */
-export function openForwarderLog(settings: LogSettings, facts: Facts): ForwarderLog {
+export function openForwarderLog(
+  settings: LogSettings,
+  facts: Facts,
+  errorOutput: LineSink = standardError,
+): ForwarderLog {
   const { level = logFields.level.default, format = 'json' } = settings;
-  const first = asLines(standardError, format);
+  const first = asLines(errorOutput, format);
   const sinks = new Set([first]);
   const opened = openSink(settings, format);
   if (opened.sink !== undefined) sinks.add(opened.sink);
@@ -61,14 +71,12 @@ export function openForwarderLog(settings: LogSettings, facts: Facts): Forwarder
           }
         : undefined,
     leaveStandardError: () => sinks.delete(first),
-    watch: (forwarder) =>
-      sinks.size > 0 && level !== 'silent'
-        ? new Watch(
-            forwarder,
-            log,
-            settings.summaryIntervalMs ?? logFields.summaryIntervalMs.default,
-          )
-        : { close: () => undefined },
+    staysOpen: opened.sink !== undefined && level !== 'silent',
+    watch: (forwarder, from = 'the start') => {
+      if (sinks.size === 0 || level === 'silent') return { close: () => undefined };
+      const { summaryIntervalMs = logFields.summaryIntervalMs.default } = settings;
+      return new Watch(forwarder, log, summaryIntervalMs, from);
+    },
   };
 }
 
@@ -100,9 +108,15 @@ class Watch {
   readonly #leave: () => void;
   #isLooking = false;
 
-  constructor(forwarder: ForwarderOperations, log: Log, summaryIntervalMs: number) {
+  constructor(
+    forwarder: ForwarderOperations,
+    log: Log,
+    summaryIntervalMs: number,
+    from: WatchStart,
+  ) {
     this.#log = log;
     this.#troubles = new Troubles(forwarder, summaryIntervalMs);
+    if (from === 'from now on') void this.#look('skip');
     this.#leave = followChanges(forwarder, (event, forward) =>
       log.info({ event, forward }, `${event} ${pathOf(forward)}`),
     );
@@ -116,12 +130,14 @@ class Watch {
   }
 
   /** If the counters cannot be had, the next look has them. */
-  async #look(): Promise<void> {
+  async #look(found: 'skip' | 'tell' = 'tell'): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
     try {
-      const trouble = await this.#troubles.due(performance.now());
-      if (trouble !== undefined) {
+      const trouble = await (found === 'skip'
+        ? this.#troubles.rest()
+        : this.#troubles.due(performance.now()));
+      if (trouble !== undefined && found === 'tell') {
         this.#log.warn({ event: 'troubles', ...trouble.facts }, trouble.message);
       }
     } catch {

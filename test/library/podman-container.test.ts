@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeConfig, type Config } from '../../src/engines/podman/config.js';
 import { Container as Published } from '../../src/engines/podman/container.js';
 import type { HelperSettings } from '../../src/engines/podman/settings.js';
+import { thisProcess } from '../../src/engines/podman/surroundings.js';
 import { Engine } from '../../src/index.js';
 import { requestReload } from '../contract/helpers/reload-client.js';
 import { freePort } from '../contract/helpers/run.js';
@@ -86,13 +87,19 @@ test('two containers on one engine: what is done to one leaves the other alone, 
   // The first one loads what the next have already.
   const first = await Published.start(configOf('first', await freePort()), { settings });
   await first.show();
-  first.close();
+  void first.close();
   const before = { fds: openFds(), listeners: listeners(), resources: resources() };
 
   await using engine = new Engine({ workers: 2 });
   const [onePort, otherPort] = [await freePort(), await freePort()];
-  const one = await Published.start(configOf('one', onePort), { settings, engine });
-  const other = await Published.start(configOf('other', otherPort), { settings, engine });
+  const one = await Published.start(configOf('one', onePort), {
+    settings,
+    surroundings: thisProcess(engine),
+  });
+  const other = await Published.start(configOf('other', otherPort), {
+    settings,
+    surroundings: thisProcess(engine),
+  });
   await Promise.all([one.show(), other.show()]);
   expect(socketFiles()).toHaveLength(4);
   const live = await connectTcp({ port: otherPort });
@@ -108,8 +115,8 @@ test('two containers on one engine: what is done to one leaves the other alone, 
   expect(targets).toEqual(['127.0.0.3', '127.0.0.1']);
   expect([await whoAnswers(onePort), await whoAnswers(otherPort)].every(Boolean)).toBe(true);
 
-  one.close();
-  one.close();
+  void one.close();
+  void one.close();
   expect(await isRefused({ address: '127.0.0.1', port: onePort })).toBe(true);
   expect(socketFiles()).toHaveLength(2);
   expect(other.forwarder.sessions()).toHaveLength(1);
@@ -117,7 +124,7 @@ test('two containers on one engine: what is done to one leaves the other alone, 
   expect(await other.reload('127.0.0.4')).toBe('OK');
 
   live.destroy();
-  other.close();
+  void other.close();
   await engine.close();
   expect(socketFiles()).toEqual([]);
   await until(() => openFds() <= before.fds, 'every descriptor is closed');
@@ -128,16 +135,25 @@ test('two containers on one engine: what is done to one leaves the other alone, 
 test('a container that cannot start leaves nothing, and the others of its engine alone', async () => {
   await using engine = new Engine();
   const [onePort, otherPort] = [await freePort(), await freePort()];
-  const one = await Published.start(configOf('one', onePort), { settings, engine });
+  const one = await Published.start(configOf('one', onePort), {
+    settings,
+    surroundings: thisProcess(engine),
+  });
   // A worker holds the namespace that it has been in.
   await whoAnswers(onePort);
   const fds = openFds();
-  const taken = Published.start(configOf('other', onePort), { settings, engine });
+  const taken = Published.start(configOf('other', onePort), {
+    settings,
+    surroundings: thisProcess(engine),
+  });
   await expect(taken).rejects.toThrow('bind: address already in use');
-  const badName = Published.start(configOf('a/b', otherPort), { settings, engine });
+  const badName = Published.start(configOf('a/b', otherPort), {
+    settings,
+    surroundings: thisProcess(engine),
+  });
   await expect(badName).rejects.toThrow('invalid ContainerID');
   expect(await isRefused({ address: '127.0.0.1', port: otherPort })).toBe(true);
   expect(await whoAnswers(onePort)).toBeTruthy();
   await until(() => openFds() <= fds, 'every descriptor is closed');
-  one.close();
+  void one.close();
 });

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
 import { addWithSettings } from '../../src/engines/podman/add-forwards.js';
 import { helperSettings } from '../../src/engines/podman/settings.js';
+import { thisProcess } from '../../src/engines/podman/surroundings.js';
 import { forwarderSettings, withSettings } from '../../src/settings/apply.js';
 import { gatesOnly } from '../../src/settings/gates.js';
 import { describeProblem, loadSettings } from '../../src/settings/load.js';
@@ -204,7 +205,7 @@ class HelperRun implements AsyncDisposable {
   }
 
   async #forward(wanted: readonly ForwardSpec[]): Promise<void> {
-    const settings = await helperSettings(containerId);
+    const settings = await helperSettings(containerId, thisProcess());
     this.notices = settings.notices;
     const forwarder = new Forwarder({ netns: container.netns, ...settings.options });
     this.forwarder = forwarder;

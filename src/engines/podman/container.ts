@@ -1,52 +1,64 @@
 // container.ts: the published ports of one container, from a checked configuration to their end. It has no part of the
-// process that it runs in: several may run in one, and on one engine.
+// process that it runs in, and the ports may be another's: several may run in one, and on one engine.
 
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ControlSocket } from '../../control/listen.js';
-import { Forwarder, type Engine } from '../../index.js';
+import type { Stats } from '../../index.js';
+import type { ForwarderOperations } from '../../operations.js';
 import { bindFailure, netnsFailure } from '../../rootlesskit/failures.js';
 import { callText, quote } from '../../rootlesskit/go-text.js';
 import { check } from '../../rootlesskit/ports.js';
 import { targetRule } from '../../rootlesskit/target-rule.js';
-import { probeNetns, raiseFileLimit, type UnixSocketType } from '../../system.js';
+import type { UnixSocketType } from '../../system.js';
 import { addWithSettings } from './add-forwards.js';
 import { expand, type Config, type Mapping } from './config.js';
 import { oneLine } from './one-line.js';
-import { openOwnFolder, ReloadSocket } from './reload-socket.js';
+import type { Notes } from './notes.js';
+import { openOwnFolder } from './reload-socket.js';
 import { reload } from './reload.js';
 import type { HelperSettings } from './settings.js';
+import {
+  thisProcess,
+  type Closable,
+  type ControlFacts,
+  type Surroundings,
+} from './surroundings.js';
 
 /** What {@link Container.start} takes beside the configuration. */
 export interface ContainerOptions {
   readonly settings: HelperSettings;
-  /** One to share with other containers; the settings of engines in the settings file are not for it. */
-  readonly engine?: Engine;
+  /** Default: this process, with an engine of its own. */
+  readonly surroundings?: Surroundings;
+}
+
+/** What {@link Container.adopt} takes beside the configuration. */
+export interface AdoptionOptions {
+  readonly settings: HelperSettings;
+  readonly surroundings: Surroundings;
+  /** With the forwards that run. */
+  readonly forwarder: ForwarderOperations;
+  readonly notes: Partial<Notes>;
 }
 
 /** The forwards of a container, and how they are reached. */
 export class Container {
-  readonly forwarder: Forwarder;
+  readonly forwarder: ForwarderOperations;
   readonly #config: Config;
   readonly #settings: HelperSettings;
+  readonly #surroundings: Surroundings;
   #containerAddress: string;
-  #reloadSocket: ReloadSocket | undefined;
-  #control: ControlSocket | undefined;
-  #watch: { close(): void } | undefined;
+  #controlPath: string | undefined;
+  #reloadSocket: Closable | undefined;
+  #control: Closable | undefined;
+  #watch: Closable | undefined;
   #isOpen = true;
 
-  private constructor(config: Config, { settings, engine }: ContainerOptions) {
+  private constructor(config: Config, own: Omit<AdoptionOptions, 'notes'>) {
     this.#config = config;
-    this.#settings = settings;
+    this.#settings = own.settings;
+    this.#surroundings = own.surroundings;
     this.#containerAddress = config.containerAddress;
-    const { options } = settings;
-    const { onSessionsEnded } = options;
-    this.forwarder = new Forwarder({
-      netns: { path: config.netnsPath },
-      ...(engine === undefined
-        ? options
-        : { engine, ...(onSessionsEnded !== undefined && { onSessionsEnded }) }),
-    });
+    this.forwarder = own.forwarder;
   }
 
   /**
@@ -54,20 +66,18 @@ export class Container {
    * @throws Error with the text for the caller
    */
   static async start(config: Config, options: ContainerOptions): Promise<Container> {
-    const { log, reloadSocket } = options.settings;
-    const folder = makeFolder(config.folder);
-    const container = new Container(config, options);
+    const { settings, surroundings = thisProcess() } = options;
+    const { log } = settings;
+    makeFolder(config, surroundings);
+    const netns = { path: config.netnsPath };
+    const forwarder = surroundings.openForwarder({ netns, ...settings.options });
+    const container = new Container(config, { settings, surroundings, forwarder });
     try {
-      await forwardAll(container.forwarder, config, options.settings);
-      if (config.wantsReloadSocket) {
-        const type = reloadSocketType(config.mappings, reloadSocket);
-        container.#reloadSocket = openReloadSocket(folder, config, type, (request) =>
-          container.#answer(request),
-        );
-      }
+      await container.#forwardAll();
+      if (config.wantsReloadSocket) container.#openReloadSocket();
     } catch (error) {
       logFailure(log, error);
-      container.close();
+      await container.close();
       throw error;
     }
     const forwards = log === undefined ? [] : container.forwarder.list();
@@ -78,26 +88,64 @@ export class Container {
     return container;
   }
 
+  /** Goes on with one whose ports are open already. */
+  static adopt(config: Config, { notes, ...options }: AdoptionOptions): Container {
+    const container = new Container(config, options);
+    container.#containerAddress = notes.containerAddress ?? config.containerAddress;
+    container.#controlPath = notes.controlPath;
+    container.#watch = options.settings.log?.watch(container.forwarder, 'from now on');
+    return container;
+  }
+
   /** Lets the user see and steer it, and logs what happens. It is nothing to fail for: the container's ports are open. */
   async show(): Promise<void> {
-    const { containerId, folder } = this.#config;
-    const { controlSocket, log, notices } = this.#settings;
+    const { controlSocket, log } = this.#settings;
     this.#watch = log?.watch(this.forwarder);
     if (!controlSocket) return;
     try {
-      const { openControlSocket } = await import('../../control/listen.js');
-      if (!this.#isOpen) return;
-      this.#control = openControlSocket(this.forwarder, {
-        program: 'rootlessport',
-        ...(containerId !== '' && { container: { id: containerId } }),
-        fallbackFolder: join(folder, 'spliceport'),
-        notices,
-        targetFor: (hostAddress) => targetRule(this.#containerAddress)(hostAddress),
-      });
+      const facts = this.controlFacts();
+      const control = await this.#surroundings.openControlSocket(this.forwarder, facts);
+      if (!this.#isOpen) {
+        control.close();
+        return;
+      }
+      this.#control = control;
+      this.#controlPath = control.path;
+      this.#keep();
     } catch (error) {
       // The caller listens no more: if "spliceport ls" does not show the helper, the log may say why.
-      this.#settings.tell(`there is no control socket: ${String(error)}`, 'no-control-socket');
+      this.tell(`there is no control socket: ${String(error)}`, 'no-control-socket');
     }
+  }
+
+  /** What its control socket tells. */
+  controlFacts(): ControlFacts {
+    const { containerId, folder } = this.#config;
+    return {
+      program: 'rootlessport',
+      ...(containerId !== '' && { container: { id: containerId } }),
+      fallbackFolder: join(this.#surroundings.pathFor(folder), 'spliceport'),
+      notices: this.#settings.notices,
+      targetFor: (hostAddress) => targetRule(this.#containerAddress)(hostAddress),
+    };
+  }
+
+  /** What whoever serves it next has to know. */
+  notes(): Notes {
+    const { logSettings: log, linger, notices } = this.#settings;
+    return {
+      containerAddress: this.#containerAddress,
+      notices,
+      ...(log !== undefined && { log }),
+      ...(linger !== undefined && { linger }),
+      ...(this.#controlPath !== undefined && { controlPath: this.#controlPath }),
+    };
+  }
+
+  /** Tells the user of something that is wrong. */
+  tell(problem: string, event: string): void {
+    this.#settings.tell(problem, event);
+    this.#keep();
   }
 
   /**
@@ -105,26 +153,68 @@ export class Container {
    * @returns `OK`, or what failed.
    */
   reload(address: string): Promise<string> {
-    return this.#answer(JSON.stringify(address));
+    return this.answer(JSON.stringify(address));
   }
 
-  /** Ends the forwards at once, and removes the sockets. All of it has happened when it returns; may be called twice. */
-  close(): void {
+  /** Carries out a request of Podman's; what to answer. Never fails. */
+  async answer(request: string): Promise<string> {
+    const reply = await reload(request, this.forwarder, (address) => {
+      this.#containerAddress = address;
+      this.#keep();
+    });
+    if (reply !== 'OK') this.#settings.log?.warn({ event: 'reload-refused' }, reply);
+    return reply;
+  }
+
+  /**
+   * Ends the forwards at once, and removes the sockets. In this process, all of it has happened when it returns; may be
+   * called twice.
+   */
+  async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#watch?.close();
     this.#control?.close();
     this.#reloadSocket?.close();
     void this.forwarder.close();
-    this.#settings.log?.info({ event: 'closed', stats: this.forwarder.stats() }, 'ended');
+    await logEnd(this.#settings.log, this.forwarder.stats());
   }
 
-  async #answer(request: string): Promise<string> {
-    const reply = await reload(request, this.forwarder, (address) => {
-      this.#containerAddress = address;
-    });
-    if (reply !== 'OK') this.#settings.log?.warn({ event: 'reload-refused' }, reply);
-    return reply;
+  #keep(): void {
+    this.#surroundings.keep(this.notes());
+  }
+
+  /** Forwards every port. Of several failures, the one that Podman's order puts first is told. */
+  async #forwardAll(): Promise<void> {
+    const { mappings, containerAddress, netnsPath } = this.#config;
+    const maxPorts = this.#surroundings.raiseFileLimit();
+    const { ranges, failure } = check(expand(mappings), containerAddress, maxPorts);
+    const specs = ranges.map(({ spec }) => spec);
+    try {
+      await addWithSettings(this.forwarder, specs, this.#settings);
+      if (ranges.length === 0) await this.#surroundings.probeNetns(netnsPath);
+    } catch (error) {
+      const text = bindFailure(error, ranges) ?? failure ?? netnsFailure(error, netnsPath);
+      throw text === undefined ? error : new Error(text, { cause: error });
+    }
+    if (failure !== undefined) throw new Error(failure);
+  }
+
+  #openReloadSocket(): void {
+    const { containerId, folder: parent, mappings } = this.#config;
+    const type = reloadSocketType(mappings, this.#settings.reloadSocket);
+    if (['', '.', '..'].includes(containerId) || /[/\0]/.test(containerId)) {
+      throw new Error(`invalid ContainerID: ${quote(containerId)}`);
+    }
+    const folder = join(parent, 'rp');
+    const surroundings = this.#surroundings;
+    try {
+      const folderFd = openOwnFolder(surroundings.pathFor(folder), folder);
+      const place = { type, folderFd, name: containerId };
+      this.#reloadSocket = surroundings.openReloadSocket(place, (request) => this.answer(request));
+    } catch (error) {
+      throw new Error(callText(error, join(folder, containerId)), { cause: error });
+    }
   }
 }
 
@@ -133,15 +223,21 @@ export function logFailure(log: HelperSettings['log'], error: unknown): void {
   log?.error({ event: 'failed' }, oneLine(error instanceof Error ? error.message : String(error)));
 }
 
+/** At once where the counters are known: at the end of a process nothing waits for them. */
+async function logEnd(log: HelperSettings['log'], stats: Stats | Promise<Stats>): Promise<void> {
+  const known = stats instanceof Promise ? await stats.catch(() => undefined) : stats;
+  log?.info({ event: 'closed', ...(known !== undefined && { stats: known }) }, 'ended');
+  log?.close();
+}
+
 /** The folder for reload sockets, which a user's helpers share. It is made whether there will be a socket or not. */
-function makeFolder(parent: string): string {
+function makeFolder({ folder: parent }: Config, surroundings: Surroundings): void {
   const folder = join(parent, 'rp');
   try {
-    makePath(folder);
+    makePath(surroundings.pathFor(folder));
   } catch (error) {
     throw new Error(callText(error, folder), { cause: error });
   }
-  return folder;
 }
 
 /** As node's recursive mkdir, which never gives up in a folder such as /proc that takes no others. */
@@ -156,43 +252,6 @@ function makePath(path: string, hasParent = false): void {
     } else if (code !== 'EEXIST' || !statSync(path).isDirectory()) {
       throw error;
     }
-  }
-}
-
-/** Forwards every port. Of several failures, the one that Podman's order puts first is told. */
-async function forwardAll(
-  forwarder: Forwarder,
-  { mappings, containerAddress, netnsPath }: Config,
-  settings: HelperSettings,
-): Promise<void> {
-  const { ranges, failure } = check(expand(mappings), containerAddress, raiseFileLimit());
-  try {
-    await addWithSettings(
-      forwarder,
-      ranges.map(({ spec }) => spec),
-      settings,
-    );
-    if (ranges.length === 0) probeNetns(netnsPath);
-  } catch (error) {
-    const text = bindFailure(error, ranges) ?? failure ?? netnsFailure(error, netnsPath);
-    throw text === undefined ? error : new Error(text, { cause: error });
-  }
-  if (failure !== undefined) throw new Error(failure);
-}
-
-function openReloadSocket(
-  folder: string,
-  { containerId }: Config,
-  type: UnixSocketType,
-  answer: (request: string) => Promise<string>,
-): ReloadSocket {
-  if (['', '.', '..'].includes(containerId) || /[/\0]/.test(containerId)) {
-    throw new Error(`invalid ContainerID: ${quote(containerId)}`);
-  }
-  try {
-    return new ReloadSocket(type, openOwnFolder(folder), containerId, answer);
-  } catch (error) {
-    throw new Error(callText(error, join(folder, containerId)), { cause: error });
   }
 }
 

@@ -1,16 +1,13 @@
 // last-words.ts: tells the user why the helper ends. Imported first, so that it speaks for every module after it.
 
-import { oneLine } from './one-line.js';
+import { lastWords } from './one-line.js';
 import { writeAll } from './streams.js';
 
-/** A message is cut off here, so that it fits into a pipe that nobody reads yet. */
-const MAX_LENGTH = 16_384;
 const QUIET_MS = 1_000;
 
 /** Ends the process with a message on standard output, which is what Podman shows. */
 export function fail(error: unknown): never {
-  const text = error instanceof Error ? error.message : String(error);
-  writeAll(1, `${oneLine(text).slice(0, MAX_LENGTH)}\n`);
+  writeAll(1, `${lastWords(error)}\n`);
   process.exit(1);
 }
 

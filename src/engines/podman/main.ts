@@ -3,10 +3,12 @@
 
 import { fail, outlive } from './last-words.js';
 import { decodeConfig, type Config } from './config.js';
+import { checkConfig } from './check-config.js';
 import { Container, logFailure } from './container.js';
 import { isPassed, onEnd, releaseOutput, signalReady, takeInheritedFds } from './descriptors.js';
 import { helperSettings, type HelperSettings } from './settings.js';
 import { readAll } from './streams.js';
+import { thisProcess, type Surroundings } from './surroundings.js';
 
 // The bundles that are loaded later have no library of their own.
 export * from '../../index.js';
@@ -16,9 +18,10 @@ export * from '../../unix-listener.js';
 async function run(): Promise<void> {
   const inherited = takeInheritedFds();
   const config = decodeConfig(readAll(0));
-  checkConfig(config, inherited);
-  const settings = await helperSettings(config.containerId);
-  const container = await startContainer(config, settings);
+  checkConfig(config, (fd) => isPassed(fd, inherited));
+  const surroundings = thisProcess();
+  const settings = await helperSettings(config.containerId, surroundings);
+  const container = await startContainer(config, settings, surroundings);
   const { log } = settings;
   releaseOutput(log?.rawFd);
   signalReady(config.readyFd);
@@ -28,13 +31,17 @@ async function run(): Promise<void> {
 }
 
 /** From here on the end of the process is the end of the container. */
-async function startContainer(config: Config, settings: HelperSettings): Promise<Container> {
+async function startContainer(
+  config: Config,
+  settings: HelperSettings,
+  surroundings: Surroundings,
+): Promise<Container> {
   const stop = () => process.exit(0);
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
   // By default it lets every user of this machine run code in this process: Node's inspector asks nobody who he is.
   process.on('SIGUSR1', () => undefined);
-  const container = await Container.start(config, { settings });
-  process.on('exit', () => container.close());
+  const container = await Container.start(config, { settings, surroundings });
+  process.on('exit', () => void container.close());
   try {
     onEnd(config.exitFd, stop);
   } catch (error) {
@@ -42,17 +49,6 @@ async function startContainer(config: Config, settings: HelperSettings): Promise
     throw error;
   }
   return container;
-}
-
-function checkConfig(config: Config, inherited: ReadonlySet<number> | undefined): void {
-  const { netnsPath, exitFd, readyFd } = config;
-  if (netnsPath === '') throw new Error('missing NetNSPath');
-  if (exitFd <= 0) throw new Error('missing ExitFD');
-  if (!isPassed(exitFd, inherited)) throw new Error('invalid ExitFD');
-  if (readyFd <= 0) throw new Error('missing ReadyFD');
-  if (!isPassed(readyFd, inherited)) throw new Error('invalid ReadyFD');
-  // No call takes such a path, so none can refuse it.
-  if (netnsPath.includes('\0')) throw new Error(`open ${netnsPath}: invalid argument`);
 }
 
 run().catch(fail);

@@ -30,33 +30,42 @@ const REQUEST = /^\s*(?:"(?:[^"\\]|\\.)*"|\S[^\n]*\n)/s;
 /** The reply to a request. Never fails. */
 export type Answer = (request: string) => Promise<string>;
 
-/** The listening socket, from its making to the removal of its file. */
+/** A socket that listens under its name. */
+export interface ReloadFile {
+  readonly type: UnixSocketType;
+  readonly fd: number;
+  readonly folderFd: number;
+  readonly path: string;
+}
+
+/**
+ * Makes a socket, which takes the place of what has the name now.
+ * @param folderFd - Taken over, unless this throws.
+ */
+export function makeReloadFile(type: UnixSocketType, folderFd: number, name: string): ReloadFile {
+  const path = `/proc/self/fd/${folderFd}/${name}`;
+  removeFile(path);
+  return { type, fd: listenUnix(type, folderFd, name), folderFd, path };
+}
+
+/** The listening socket, to the removal of its file. */
 export class ReloadSocket {
-  readonly #type: UnixSocketType;
-  readonly #folderFd: number;
-  readonly #path: string;
+  readonly #file: ReloadFile;
   readonly #answer: Answer;
   readonly #identity: string | undefined;
   readonly #listener: UnixListener;
   readonly #clients = new Set<ReloadClient>();
 
-  /**
-   * Takes the place of what has the name now.
-   * @param folderFd - Taken over, unless this throws.
-   */
-  constructor(type: UnixSocketType, folderFd: number, name: string, answer: Answer) {
-    this.#type = type;
-    this.#folderFd = folderFd;
+  /** @param file - Taken over; but for its folder, which stays open when this throws. */
+  constructor(file: ReloadFile, answer: Answer) {
+    this.#file = file;
     this.#answer = answer;
-    this.#path = `/proc/self/fd/${folderFd}/${name}`;
-    removeFile(this.#path);
-    const fd = listenUnix(type, folderFd, name);
     try {
-      this.#identity = identityOf(this.#path);
-      this.#listener = new UnixListener(fd, this, true);
+      this.#identity = identityOf(file.path);
+      this.#listener = new UnixListener(file.fd, this, true);
     } catch (error) {
-      removeFile(this.#path);
-      closeSync(fd);
+      removeFile(file.path);
+      closeSync(file.fd);
       throw error;
     }
   }
@@ -65,15 +74,15 @@ export class ReloadSocket {
   close(): void {
     this.#listener.close();
     for (const client of this.#clients) client.end();
-    removeOwnFile(this.#path, this.#identity);
-    closeSync(this.#folderFd);
+    removeOwnFile(this.#file.path, this.#identity);
+    closeSync(this.#file.folderFd);
   }
 
   serve(fd: number): void {
     const [oldest] = this.#clients;
     if (this.#clients.size >= MAX_CLIENTS) oldest?.end();
     try {
-      const client = new ReloadClient(fd, this.#type, this.#answer, () => {
+      const client = new ReloadClient(fd, this.#file.type, this.#answer, () => {
         this.#clients.delete(client);
       });
       this.#clients.add(client);
@@ -95,15 +104,16 @@ export class ReloadSocket {
 
 /**
  * Opens the folder for the socket. One of this user's that others may look into is closed to them: it is for nothing else.
+ * @param name - What messages call it.
  * @returns A descriptor that the caller closes.
  * @throws Error where it is another user's, or a link
  */
-export function openOwnFolder(folder: string): number {
+export function openOwnFolder(folder: string, name = folder): number {
   const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
   const fd = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     const { uid, mode } = fstatSync(fd);
-    if (uid !== effectiveUid()) throw new Error(`the folder ${folder} is another user's`);
+    if (uid !== effectiveUid()) throw new Error(`the folder ${name} is another user's`);
     if ((mode & 0o077) !== 0) fchmodSync(fd, 0o700);
     return fd;
   } catch (error) {
@@ -161,10 +171,9 @@ class ReloadClient {
 
   async #reply(request: string): Promise<void> {
     this.#watcher.close();
-    const reply = new Uint8Array(MAX_REPLY_BYTES);
     try {
-      const { written } = new TextEncoder().encodeInto(await this.#answer(request), reply);
-      if (!this.#hasEnded) send(this.#fd, reply.subarray(0, written));
+      const reply = replyOf(await this.#answer(request));
+      if (!this.#hasEnded) send(this.#fd, reply);
     } catch {
       // It left early, or does not read.
     }
@@ -172,7 +181,14 @@ class ReloadClient {
   }
 }
 
-function removeFile(path: string): void {
+/** An answer as it is sent, cut where it is too long. */
+export function replyOf(text: string): Uint8Array {
+  const reply = new Uint8Array(MAX_REPLY_BYTES);
+  return reply.subarray(0, new TextEncoder().encodeInto(text, reply).written);
+}
+
+/** Removes it, if it is there. */
+export function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch {

@@ -6,9 +6,11 @@ import type { ForwarderOptions, ForwardSpec } from '../../index.js';
 import type { ForwarderLog } from '../../log/forwarder-log.js';
 import type { Facts, LogSettings } from '../../log/types.js';
 import { findSettingsFile } from '../../settings/find.js';
+import type { Linger } from '../../settings/types.js';
 import type { UnixSocketType } from '../../system.js';
+import type { Notes } from './notes.js';
 import { oneLine } from './one-line.js';
-import { writeAll } from './streams.js';
+import type { Surroundings } from './surroundings.js';
 
 /** More than a person reads. */
 const MAX_NOTICES = 100;
@@ -22,6 +24,11 @@ export interface HelperSettings {
   /** Undefined: the one that fits the caller. */
   readonly reloadSocket: UnixSocketType | undefined;
   readonly log: ForwarderLog | undefined;
+  /** What the log was opened with. */
+  readonly logSettings?: LogSettings;
+  readonly linger?: Linger;
+  /** Whether the container is to have a process of its own for its decisions. */
+  readonly wantsOwnProcess?: boolean;
   /** What is wrong, a sentence each; it may grow. */
   readonly notices: readonly string[];
   /** Gives forwards their settings; undefined where they have none. It throws where a gate cannot be had. */
@@ -32,19 +39,50 @@ export interface HelperSettings {
   tell(problem: string, event?: string): void;
 }
 
+/** The process that a container is in, as far as its settings go. */
+export type SettingsHost = Pick<Surroundings, 'env' | 'errorOutput' | 'pathFor' | 'pid' | 'write'>;
+
 /** Looks for the file and reads it. */
-export async function helperSettings(containerId: string): Promise<HelperSettings> {
-  const path = findSettingsFile();
+export async function helperSettings(
+  containerId: string,
+  host: SettingsHost,
+): Promise<HelperSettings> {
+  const path = findSettingsFile(host.env, host.pathFor);
   const notices: string[] = [];
-  if (path === undefined) return withoutFile(notices);
+  if (path === undefined) return withoutFile(notices, host);
   try {
-    return await read(path, containerId, notices);
+    return await read(path, { containerId, notices, host });
   } catch (error) {
     throw new Error(`settings file ${path}: ${String(error)}`, { cause: error });
   }
 }
 
-function withoutFile(notices: string[]): HelperSettings {
+/**
+ * The settings of a container whose ports are open, as they were noted.
+ * @param notes - What is not there is as without a settings file.
+ */
+export async function notedSettings(
+  containerId: string,
+  { log: logSettings, linger, notices: noted = [] }: Partial<Notes>,
+  host: SettingsHost,
+): Promise<HelperSettings> {
+  const notices = [...noted];
+  // Its caller listens no more.
+  const silent = { ...host, write: () => undefined, errorOutput: { write: () => undefined } };
+  const log = logSettings && (await openLog(logSettings, containerId, silent));
+  log?.leaveStandardError();
+  const onSessionsEnded = log?.onSessionsEnded;
+  return {
+    ...withoutFile(notices, silent),
+    options: onSessionsEnded === undefined ? {} : { onSessionsEnded },
+    log,
+    ...(logSettings !== undefined && { logSettings }),
+    ...(linger !== undefined && { linger }),
+    tell: (problem, event) => tell({ notices, host: silent }, log, problem, event),
+  };
+}
+
+function withoutFile(notices: string[], host: SettingsHost): HelperSettings {
   return {
     options: {},
     controlSocket: true,
@@ -53,13 +91,23 @@ function withoutFile(notices: string[]): HelperSettings {
     notices,
     specsFor: undefined,
     gatesFor: undefined,
-    tell: (problem, event) => tell(notices, undefined, problem, event),
+    tell: (problem, event) => tell({ notices, host }, undefined, problem, event),
   };
 }
 
-async function read(path: string, containerId: string, notices: string[]): Promise<HelperSettings> {
-  const { forwarderSettings, loadQuickly, withSettings } = await import('../../settings/quick.js');
-  const { file, gates, problems } = await loadQuickly(path);
+interface Told {
+  readonly notices: string[];
+  readonly host: SettingsHost;
+}
+
+async function read(
+  path: string,
+  { containerId, ...told }: Told & { readonly containerId: string },
+): Promise<HelperSettings> {
+  const { notices, host } = told;
+  const { engineSettings, forwarderSettings, loadQuickly, withSettings } =
+    await import('../../settings/quick.js');
+  const { file, gates, problems } = await loadQuickly(path, host.pathFor(path));
   const [first] = problems;
   const gatesFor: SpecRule = (specs) => {
     if (gates === undefined) throw closedFor(first);
@@ -67,24 +115,29 @@ async function read(path: string, containerId: string, notices: string[]): Promi
   };
   if (first !== undefined) {
     // Where no port opens, the refusal says what is wrong.
-    if (gates === undefined) return { ...withoutFile(notices), specsFor: gatesFor, gatesFor };
-    for (const problem of problems) tell(notices, undefined, `settings file ${problem}`);
-    return { ...withoutFile(notices), specsFor: gatesFor, gatesFor };
+    const onlyGates = { ...withoutFile(notices, host), specsFor: gatesFor, gatesFor };
+    if (gates === undefined) return onlyGates;
+    for (const problem of problems) tell(told, undefined, `settings file ${problem}`);
+    return onlyGates;
   }
   const own = forwarderSettings(file, containerId);
-  const { controlSocket = true, log: logSettings, reloadSocket, ...options } = own;
-  const log = logSettings && (await openLog(logSettings, factsOf(containerId)));
-  if (log?.problem !== undefined) tell(notices, log, log.problem);
+  const { controlSocket = true, log: logSettings, reloadSocket } = own;
+  const { process: chosen, residentLingerSeconds: linger } = own;
+  const log = logSettings && (await openLog(logSettings, containerId, host));
+  if (log?.problem !== undefined) tell(told, log, log.problem);
   const onSessionsEnded = log?.onSessionsEnded;
   return {
-    options: { ...options, ...(onSessionsEnded !== undefined && { onSessionsEnded }) },
+    options: { ...engineSettings(own), ...(onSessionsEnded !== undefined && { onSessionsEnded }) },
     controlSocket,
     reloadSocket,
     log,
+    ...(logSettings !== undefined && { logSettings }),
+    ...(linger !== undefined && { linger }),
+    wantsOwnProcess: chosen === 'own',
     notices,
     specsFor: (specs) => withSettings(file, specs, containerId),
     gatesFor,
-    tell: (problem, event) => tell(notices, log, problem, event),
+    tell: (problem, event) => tell(told, log, problem, event),
   };
 }
 
@@ -94,24 +147,25 @@ function closedFor(problem = 'it cannot be read'): Error {
   );
 }
 
-async function openLog(settings: LogSettings, facts: Facts): Promise<ForwarderLog> {
+async function openLog(
+  settings: LogSettings,
+  containerId: string,
+  { errorOutput, pid }: SettingsHost,
+): Promise<ForwarderLog> {
   const { openForwarderLog } = await import('../../log/forwarder-log.js');
-  return openForwarderLog(settings, facts);
-}
-
-function factsOf(containerId: string): Facts {
-  return { program: 'rootlessport', pid: process.pid, container: containerId };
+  const facts: Facts = { program: 'rootlessport', pid, container: containerId };
+  return openForwarderLog(settings, facts, errorOutput);
 }
 
 /** To standard error, which Podman shows with `--log-level debug`; to the log; and to whoever asks at the control socket. */
 function tell(
-  notices: string[],
+  { notices, host }: Told,
   log: ForwarderLog | undefined,
   problem: string,
   event = 'settings',
 ): void {
   const line = oneLine(problem);
   if (notices.length < MAX_NOTICES && !notices.includes(line)) notices.push(line);
-  if (log === undefined) writeAll(2, `spliceport: ${line}\n`);
+  if (log === undefined) host.write(`spliceport: ${line}\n`);
   else log.warn({ event }, line);
 }
