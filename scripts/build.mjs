@@ -30,21 +30,25 @@ process.chdir(root);
 
 const cacheFolder = 'node_modules/.cache/spliceport';
 const stampFile = `${cacheFolder}/build`;
+/** The bundles that processes begin with: source and output. Each contains the library. */
+const programs = {
+  'src/engines/podman/main.ts': 'lib/engines/podman.cjs',
+  'src/resident/main.ts': 'lib/resident/main.cjs',
+};
 /**
- * The bundles: source and output. The first one of a front-end contains the library, and the others
- * use it from there: a second copy would load the addon again, and its errors would be of other
+ * The bundles that are loaded later, in any of these processes. They use the library from where the
+ * process has it: a second copy would load the addon again, and its errors would be of other
  * classes.
  */
-const bundles = {
-  'src/engines/podman/main.ts': 'lib/engines/podman.cjs',
+const laterBundles = {
   'src/control/listen.ts': 'lib/control/listen.cjs',
   'src/control/server.ts': 'lib/control/server.cjs',
   'src/log/forwarder-log.ts': 'lib/log/forwarder-log.cjs',
   'src/settings/load.ts': 'lib/settings/load.cjs',
   'src/settings/quick.ts': 'lib/settings/quick.cjs',
 };
-const [[helperEntry, helperBundle]] = Object.entries(bundles);
-/** What the first bundle offers to the others. */
+const bundles = { ...programs, ...laterBundles };
+/** What the first bundle of a process offers to the others. */
 const library = ['src/index.ts', 'src/system.ts', 'src/unix-listener.ts'];
 
 const filesUnder = (folder) =>
@@ -71,7 +75,7 @@ const outputs = sources
     const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
     return [`${stem}.js`, `${stem}.d.ts`];
   });
-if (existsSync(helperEntry)) outputs.push(...Object.values(bundles));
+outputs.push(...Object.values(bundles));
 
 const inputs = digest([
   ...sources,
@@ -99,11 +103,11 @@ const sourceOf = ({ resolveDir, path }) =>
 
 /**
  * What a bundle leaves out: the other bundles, and in those that are loaded later the library,
- * which the first one has.
+ * which the main module of the process has.
  */
 const between = (entry, outfile) => ({
   name: 'between bundles',
-  setup({ onResolve }) {
+  setup({ onResolve, onLoad }) {
     const beside = (other) => {
       const path = relative(dirname(outfile), other);
       return { path: path.startsWith('.') ? path : `./${path}`, external: true };
@@ -111,8 +115,12 @@ const between = (entry, outfile) => ({
     onResolve({ filter: /^\./ }, (request) => {
       const source = sourceOf(request);
       if (request.kind === 'dynamic-import' && bundles[source]) return beside(bundles[source]);
-      return entry !== helperEntry && library.includes(source) ? beside(helperBundle) : undefined;
+      const isElsewhere = entry in laterBundles && library.includes(source);
+      return isElsewhere ? { path: 'library', namespace: 'main module' } : undefined;
     });
+    onLoad({ filter: /.*/, namespace: 'main module' }, () => ({
+      contents: 'module.exports = require.main.exports;',
+    }));
   },
 });
 
@@ -199,7 +207,7 @@ mkdirSync(cacheFolder, { recursive: true });
 removeStale();
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
   const compiled = compile();
-  if (existsSync(helperEntry)) await makeBundles();
+  await makeBundles();
   if (compiled) await bundleServer();
   // npm does the same on install; this way, a link to the command in a clone works too.
   if (compiled) chmodSync('lib/cli/main.js', 0o755);

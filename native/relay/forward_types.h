@@ -3,8 +3,6 @@
 // Thread: any.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -37,10 +35,6 @@ struct Limits {
 };
 
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };
-
-// Their names in JavaScript. Between processes a state is its place in this order.
-inline constexpr std::array kSessionStateNames = {"connecting", "open", "half-closed", "resetting"};
-static_assert(kSessionStateNames.size() == static_cast<size_t>(SessionState::kResetting) + 1);
 
 struct SessionInfo {
   int forward_id = 0;

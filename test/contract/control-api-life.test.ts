@@ -21,6 +21,7 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ControlClient } from '../../src/control/client.js';
@@ -34,14 +35,7 @@ import {
   controlledProgram,
   type ControlledRole,
 } from './helpers/controlled-process.js';
-import {
-  Caller,
-  executable,
-  freePort,
-  podmanMapping,
-  Run,
-  type RunOptions,
-} from './helpers/run.js';
+import { Caller, freePort, podmanMapping, Run, type RunOptions } from './helpers/run.js';
 
 const runProgram = promisify(execFile);
 
@@ -329,7 +323,7 @@ describe('the helper’s control socket', () => {
 
   test('loads its code only when a client connects', async () => {
     const copy = join(folder, 'copy');
-    const root = join(executable, '../..');
+    const root = fileURLToPath(new URL('../..', import.meta.url));
     const script = 'libexec/own-process/rootlessport';
     for (const name of ['lib/control', 'lib/engines', dirname(script), 'build/Release']) {
       mkdirSync(join(copy, name), { recursive: true });

@@ -31,6 +31,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'control/': ['prom-client', 'spliceport/package.json', 'zod/'],
   'engine/': ['node-gyp-build'],
   'log/': ['pino'],
+  'resident/': ['spliceport/package.json'],
   'schema/': ['zod/'],
   'settings/': ['jsonc-parser', 'zod/'],
 };

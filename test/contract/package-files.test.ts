@@ -59,6 +59,7 @@ describe('the package', () => {
       ...compiled,
       ...['lib/engines/podman.cjs', 'lib/control/listen.cjs', 'lib/control/server.cjs'],
       ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
+      'lib/resident/main.cjs',
       ...['docs', 'libexec/own-process', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'],
       ...['helper', 'install', 'node-path'].map((name) => `scripts/${name}.mjs`),

@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal } from './helpers/refusal.js';
 import {
@@ -117,7 +118,7 @@ describe('namespace and descriptors in a configuration', () => {
   });
 
   test('are checked for a closed descriptor even without the start script', async () => {
-    const bundle = join(executable, '../../lib/engines/podman.cjs');
+    const bundle = fileURLToPath(new URL('../../lib/engines/podman.cjs', import.meta.url));
     const config = caller.config([], { ExitFD: 2_000_000_000 });
     await expectRefusal(caller, config, 'invalid ExitFD', { command: [process.execPath, bundle] });
   });

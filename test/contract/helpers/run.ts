@@ -2,16 +2,39 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import { within } from '../../helpers/wait.js';
 import { makePipe, textOf } from './pipes.js';
 
+/**
+ * Which process has the ports of a container and decides for it: a shim, which leaves the decisions to a resident, or one
+ * process of its own.
+ */
+export const processUnderTest = process.env['SPLICEPORT_TEST_PROCESS'] ?? 'own';
+export const isShim = processUnderTest === 'shim';
+
+const folderUnderTest = isShim ? 'libexec/shim' : 'libexec';
 /** The executable under test. */
-export const executable = fileURLToPath(new URL('../../../libexec/rootlessport', import.meta.url));
+export const executable = fileURLToPath(
+  new URL(`../../../${folderUnderTest}/rootlessport`, import.meta.url),
+);
+
+/** Of this file's helpers alone, so that its resident leaves when it is removed. */
+export const runtimeFolder = realpathSync(mkdtempSync(join(tmpdir(), 'spliceport-runtime-')));
+afterAll(() => rmSync(runtimeFolder, { recursive: true, force: true }));
 
 /** Control sockets are no matter of the contract: in a folder that cannot be made, there is none. Nor are settings. */
 const noExtras = {
@@ -78,7 +101,7 @@ export class Run {
     const child = spawn(command, [...prefixed, ...(options.args ?? [])], {
       argv0: command === executable ? 'rootlessport' : command,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-      env: { ...noExtras, ...(options.env ?? process.env) },
+      env: environmentOf(options),
       detached: true,
       stdio: [
         options.stdin ?? 'pipe',
@@ -162,6 +185,12 @@ export class Run {
     this.#process.kill('SIGKILL');
     await this.letGo();
   }
+}
+
+/** A test that says nothing of the runtime folder gets one where no other's resident is. */
+function environmentOf({ env = process.env }: RunOptions): NodeJS.ProcessEnv {
+  const says = env['XDG_RUNTIME_DIR'] !== process.env['XDG_RUNTIME_DIR'];
+  return { ...noExtras, ...env, ...(isShim && !says && { XDG_RUNTIME_DIR: runtimeFolder }) };
 }
 
 function textOfInput(input: string | Buffer | object): string | Buffer {

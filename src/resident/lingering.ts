@@ -1,0 +1,55 @@
+// lingering.ts: when a resident leaves. Nothing is lost by it: whoever needs one again starts one.
+
+import type { Linger } from '../settings/types.js';
+
+const LOOK_INTERVAL_MS = 1_000;
+const DEFAULT_SECONDS = 300;
+
+/** What a resident does, as far as its end depends on it. */
+export interface Activity {
+  /** Whether somebody waits for an answer, or for a container. */
+  isUnderWay(): boolean;
+  /** Whether a log of a container has to be written. */
+  isKept(): boolean;
+  /** What the containers' settings say of it. */
+  lingers(): readonly (Linger | undefined)[];
+  /** Whether nobody can come any more, since there is another resident by now. */
+  isReplaced(): boolean;
+}
+
+/** Leaves when nothing has been done for a while. */
+export class Lingering {
+  readonly #activity: Activity;
+  readonly #leave: () => void;
+  #lastMs = performance.now();
+  /** As of when there were containers. */
+  #lingerMs = DEFAULT_SECONDS * 1_000;
+
+  /** @param leave - Called when it is time. */
+  constructor(activity: Activity, leave: () => void) {
+    this.#activity = activity;
+    this.#leave = leave;
+    setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref();
+  }
+
+  /** Something has been asked for. */
+  touch(): void {
+    this.#lastMs = performance.now();
+  }
+
+  #look(): void {
+    const activity = this.#activity;
+    if (activity.isUnderWay()) {
+      this.touch();
+      return;
+    }
+    const lingers = activity.lingers();
+    if (lingers.length > 0) this.#lingerMs = Math.max(...lingers.map(toMs));
+    const isOver = performance.now() - this.#lastMs >= this.#lingerMs;
+    if (activity.isReplaced() || (isOver && !activity.isKept())) this.#leave();
+  }
+}
+
+function toMs(linger: Linger = DEFAULT_SECONDS): number {
+  return linger === 'always' ? Infinity : linger * 1_000;
+}
