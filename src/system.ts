@@ -7,11 +7,12 @@ import {
   type FdWatcher,
   type NativeFailure,
   type PeerCredentials,
+  type SocketFacts,
 } from './engine/binding.js';
 import { SpliceportSystemError } from './errors.js';
 import { NetnsTable } from './spec/netns.js';
 
-export type { FdWatcher, PeerCredentials };
+export type { FdWatcher, PeerCredentials, SocketFacts };
 
 /** The type of a Unix socket: `seqpacket` keeps message boundaries. @see unix(7) */
 export type UnixSocketType = 'seqpacket' | 'stream';
@@ -44,7 +45,8 @@ export function listenUnix(type: UnixSocketType, directoryFd: number, name: stri
 }
 
 /**
- * Connects to a Unix socket in an open folder; see {@link listenUnix}.
+ * Connects to a Unix socket in an open folder; see {@link listenUnix}. A name that begins with a
+ * NUL byte is abstract, and in no folder.
  * @param directoryFd - Borrowed.
  * @returns A non-blocking descriptor, which the caller must close.
  * @throws SpliceportSystemError such as `ECONNREFUSED`
@@ -55,6 +57,12 @@ export function connectUnix(
   name: string,
 ): number {
   return unwrap(binding.connectUnix(type, directoryFd, name), name);
+}
+
+/** What a descriptor is, if it is an open socket. */
+export function describeSocket(fd: number): SocketFacts | undefined {
+  const facts = binding.describeSocket(fd);
+  return isNativeFailure(facts) ? undefined : facts;
 }
 
 /**

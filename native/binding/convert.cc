@@ -21,57 +21,9 @@ Napi::Object ToEndpoint(Napi::Env env, const Address& address) {
   return endpoint;
 }
 
-const char* Name(SessionState state) {
-  switch (state) {
-    case SessionState::kConnecting:
-      return "connecting";
-    case SessionState::kOpen:
-      return "open";
-    case SessionState::kHalfClosed:
-      return "half-closed";
-    case SessionState::kResetting:
-      return "resetting";
-  }
-  return "open";
-}
+const char* Name(SessionState state) { return kSessionStateNames[static_cast<size_t>(state)]; }
 
-const char* Name(SessionEnding ending) {
-  switch (ending) {
-    case SessionEnding::kFin:
-      return "fin";
-    case SessionEnding::kClientReset:
-      return "client-reset";
-    case SessionEnding::kServerReset:
-      return "server-reset";
-    case SessionEnding::kRemoved:
-      return "removed";
-    case SessionEnding::kAddressGone:
-      return "address-gone";
-    case SessionEnding::kLocalFailure:
-      return "local-failure";
-    case SessionEnding::kIdleTimeout:
-      return "idle-timeout";
-    case SessionEnding::kEvicted:
-      return "evicted";
-    case SessionEnding::kConnectFailed:
-      return "connect-failed";
-    case SessionEnding::kConnectTimeout:
-      return "connect-timeout";
-    case SessionEnding::kDenied:
-      return "denied";
-    case SessionEnding::kOverLimit:
-      return "over-limit";
-    case SessionEnding::kOverRate:
-      return "over-rate";
-    case SessionEnding::kProxyUntrusted:
-      return "proxy-untrusted";
-    case SessionEnding::kProxyMalformed:
-      return "proxy-malformed";
-    case SessionEnding::kProxyLate:
-      return "proxy-late";
-  }
-  return "fin";
-}
+const char* Name(SessionEnding ending) { return kSessionEndingNames[static_cast<size_t>(ending)]; }
 
 }  // namespace
 

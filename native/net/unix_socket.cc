@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <iterator>
 #include <utility>
@@ -21,6 +22,8 @@ constexpr mode_t kOwnerAlone = S_IRUSR | S_IWUSR;
 struct Endpoint {
   UniqueFd fd;
   sockaddr_un address{};
+  // Counts in an abstract name, where every byte is part of the name.
+  socklen_t size = sizeof(sockaddr_un);
 };
 
 int KindOf(UnixType type) {
@@ -37,10 +40,14 @@ int KindOf(UnixType type) {
 
 Result<Endpoint> Open(UnixType type, int directory_fd, const std::string& name) {
   Endpoint endpoint;
-  const std::string path = "/proc/self/fd/" + std::to_string(directory_fd) + "/" + name;
+  const bool is_abstract = name.starts_with('\0');
+  const std::string path =
+      is_abstract ? name : "/proc/self/fd/" + std::to_string(directory_fd) + "/" + name;
   if (path.size() >= sizeof(endpoint.address.sun_path)) return SysError{-ENAMETOOLONG, "bind"};
   endpoint.address.sun_family = AF_UNIX;
   std::copy(path.begin(), path.end(), endpoint.address.sun_path);
+  if (is_abstract)
+    endpoint.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
   endpoint.fd.Reset(socket(AF_UNIX, KindOf(type) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!endpoint.fd.valid()) return LastError("socket");
   return endpoint;
@@ -71,10 +78,10 @@ std::vector<UniqueFd> TakeFds(msghdr& message) {
 Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& name) {
   auto opened = Open(type, directory_fd, name);
   if (!opened.ok()) return opened.error();
-  auto& [fd, address] = opened.value();
+  auto& [fd, address, size] = opened.value();
   // Before it has a name, so that it never is open to others, whatever the umask.
   if (fchmod(fd.get(), kOwnerAlone) != 0) return LastError("fchmod");
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
     return LastError("bind");
   if (listen(fd.get(), kBacklog) != 0) {
     const SysError error = LastError("listen");
@@ -87,8 +94,8 @@ Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& 
 Result<UniqueFd> ConnectUnix(UnixType type, int directory_fd, const std::string& name) {
   auto opened = Open(type, directory_fd, name);
   if (!opened.ok()) return opened.error();
-  auto& [fd, address] = opened.value();
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+  auto& [fd, address, size] = opened.value();
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
     return LastError("connect");
   return std::move(fd);
 }

@@ -3,6 +3,8 @@
 // Thread: any.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -35,6 +37,10 @@ struct Limits {
 };
 
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };
+
+// Their names in JavaScript. Between processes a state is its place in this order.
+inline constexpr std::array kSessionStateNames = {"connecting", "open", "half-closed", "resetting"};
+static_assert(kSessionStateNames.size() == static_cast<size_t>(SessionState::kResetting) + 1);
 
 struct SessionInfo {
   int forward_id = 0;

@@ -2,6 +2,8 @@
 // Thread: any; values.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace spliceport {
@@ -25,5 +27,13 @@ enum class SessionEnding : uint8_t {
   kProxyMalformed,
   kProxyLate,
 };
+
+// Their names in JavaScript. Between processes an ending is its place in this order.
+inline constexpr std::array kSessionEndingNames = {
+    "fin",           "client-reset", "server-reset", "removed",         "address-gone",
+    "local-failure", "idle-timeout", "evicted",      "connect-failed",  "connect-timeout",
+    "denied",        "over-limit",   "over-rate",    "proxy-untrusted", "proxy-malformed",
+    "proxy-late"};
+static_assert(kSessionEndingNames.size() == static_cast<size_t>(SessionEnding::kProxyLate) + 1);
 
 }  // namespace spliceport

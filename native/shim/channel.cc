@@ -95,6 +95,7 @@ bool Channel::Flush() {
 
 bool Channel::Fill() {
   // Not zeroed: only as many pages are touched as there are bytes.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
   std::array<char, kReadBytes> memory;
   for (size_t turn = 0; turn < kBytesPerTurn && !broken_;) {
     std::vector<UniqueFd> fds;

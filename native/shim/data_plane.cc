@@ -125,11 +125,12 @@ Outcome DataPlane::ListenForControl(Reader& reader, Fds& fds) {
   listener.dev = reader.U64();
   listener.ino = reader.U64();
   listener.folder_to_remove = reader.Text();
-  if (!reader.ok() || fds.size() == 1) return Outcome::Malformed();
+  if (!reader.ok()) return Outcome::Malformed();
   if (fds.empty() || listener.name.empty()) {
     host_.OnControlListener(std::nullopt);
     return {};
   }
+  if (fds.size() < 2) return Outcome::Malformed();
   listener.listener = TakeFirst(fds);
   listener.folder = TakeFirst(fds);
   host_.OnControlListener(std::move(listener));

@@ -210,9 +210,10 @@ Outcome DataPlane::TakeEnded(Reader& reader, Fds& /*fds*/) {
 void DataPlane::WriteCounterNames(Writer& writer) { shim::WriteCounterNames(writer); }
 
 void DataPlane::WriteState(Writer& writer) {
+  // First: they keep their namespaces, which are listed before them.
+  const auto forwards = engine_ ? engine_->Forwards() : std::vector<ForwardInfo>();
   writer.I32(next_id_);
   netns_.WriteAll(writer);
-  const auto forwards = engine_ ? engine_->Forwards() : std::vector<ForwardInfo>();
   writer.U32(static_cast<uint32_t>(forwards.size()));
   for (const ForwardInfo& forward : forwards) {
     writer.I32(forward.id);

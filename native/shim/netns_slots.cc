@@ -33,26 +33,29 @@ Result<uint32_t> NetnsSlots::Find(const std::string& path) {
   const bool is_own = path.empty();
   auto opened = OpenFile(is_own ? "/proc/self/ns/net" : path.c_str());
   if (!opened.ok()) return opened.error();
-  const auto& [fd, dev, ino] = opened.value();
-  auto place = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-    return slot.IsThere() && slot.dev == dev && slot.ino == ino;
-  });
-  if (place != slots_.end()) {
-    place->released = false;
-    place->netns = place->in_use.lock();
-    return static_cast<uint32_t>(place - slots_.begin());
+  const Opened& file = opened.value();
+  uint32_t number = 0;
+  for (Slot& slot : slots_) {
+    // If only a forward still has it, that may end at any time.
+    NetnsPtr netns = slot.in_use.lock();
+    if ((slot.is_own || netns) && slot.dev == file.dev && slot.ino == file.ino) {
+      slot.released = false;
+      slot.netns = std::move(netns);
+      return number;
+    }
+    ++number;
   }
-  const auto probed = ProbeNetns(is_own ? -1 : fd.get());
+  const auto probed = ProbeNetns(is_own ? -1 : file.fd.get());
   if (!probed.ok()) return probed.error();
-  Slot slot{path, dev, ino, is_own, false, nullptr, {}};
+  Slot slot{path, file.dev, file.ino, is_own, false, nullptr, {}};
   if (!is_own) {
-    auto netns = Netns::From(fd.get());
+    auto netns = Netns::From(file.fd.get());
     if (!netns.ok()) return netns.error();
     slot.netns = netns.value();
     slot.in_use = slot.netns;
   }
-  place = std::find_if_not(slots_.begin(), slots_.end(),
-                           [](const Slot& known) { return known.IsThere(); });
+  auto place = std::find_if_not(slots_.begin(), slots_.end(),
+                                [](const Slot& known) { return known.IsThere(); });
   if (place == slots_.end()) place = slots_.emplace(place);
   *place = std::move(slot);
   return static_cast<uint32_t>(place - slots_.begin());
@@ -71,7 +74,7 @@ void NetnsSlots::Release(uint32_t slot) {
 
 uint32_t NetnsSlots::SlotOf(const NetnsPtr& netns) const {
   const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-    return slot.IsThere() && slot.in_use.lock() == netns;
+    return netns ? slot.in_use.lock() == netns : slot.is_own;
   });
   return static_cast<uint32_t>(found - slots_.begin());
 }

@@ -75,6 +75,10 @@ const forwardExamples: readonly Example[] = [
     command: 'spliceport forward 8080:80 --container web --allow 192.168.0.0/16 --max-sessions 100',
     effect: 'accept at most 100 clients at a time, from the local network only',
   },
+  {
+    command: 'spliceport forward @web:80 --container web',
+    effect: 'use the sockets that a socket unit of systemd with FileDescriptorName=web passes',
+  },
 ];
 
 function addForward(program: Command, setExitCode: SetExitCode): void {
@@ -86,7 +90,9 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
     .description(
       'Forwards ports of the host to a container until Ctrl-C. Each SPEC is ' +
         '[hostIP:]hostPort[-end]:[containerIP:]containerPort[-end][/tcp|/udp]. ' +
-        'Put an IPv6 address in brackets. If the host port is 0 or missing, a free port is picked and printed.',
+        'Put an IPv6 address in brackets. If the host port is 0 or missing, a free port is picked and printed. ' +
+        'A socket that systemd passes (socket activation) is used for the SPEC with its protocol, address and port; ' +
+        'without an address, for every address. @NAME:containerPort[/udp] means the sockets with that FileDescriptorName.',
     )
     .addOption(
       new Option(

@@ -72,7 +72,9 @@ describe('the help', () => {
       await stubbed.parseAsync(words.trimEnd().split('\n'), { from: 'user' });
       expect(ran, line).toHaveLength(1);
       const specs = ['forward', 'add'].includes(command.name()) ? (ran[0] ?? []) : [];
-      for (const spec of specs) expect(() => parsePortSpec(spec)).not.toThrow();
+      for (const spec of specs.filter((each) => !each.startsWith('@'))) {
+        expect(() => parsePortSpec(spec)).not.toThrow();
+      }
     }
   });
 

@@ -1,7 +1,7 @@
 // `spliceport forward` as a user without privileges, to a container of the same user: a process in user and network
 // namespaces of its own, as `unshare -Urn` makes them.
 
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,15 +13,7 @@ import { isMissing, setpriv } from '../helpers/tools.js';
 import { until } from '../helpers/wait.js';
 import { cli, CliRun } from './helpers/cli.js';
 import { Terminal, tmux } from './helpers/tmux.js';
-
-/** Echoes on port 7 of its loopback, in JavaScript that needs no file. */
-const echoServer = `
-  const lo = require('child_process').spawnSync('ip', ['link', 'set', 'lo', 'up']);
-  if (lo.status !== 0) throw new Error('ip: ' + lo.stderr);
-  const echo = (socket) => socket.on('error', () => undefined).pipe(socket);
-  require('net').createServer(echo).listen(7, '127.0.0.1', () => console.log('up'));
-  process.stdin.resume().on('end', () => process.exit());
-`;
+import { powerlessRoot, startUnprivileged } from './helpers/unprivileged.js';
 
 /** A copy of the package that every user may read. */
 let installed: string;
@@ -47,10 +39,9 @@ const users = [
     become: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
   },
   {
-    // Whoever may do nothing but become root of a user namespace, which takes CAP_SETFCAP since Linux 5.12.
     who: 'a root without capabilities',
     uid: 0,
-    become: ['setpriv', '--bounding-set=-all,+setfcap', '--inh-caps=-all'],
+    become: powerlessRoot,
   },
 ];
 
@@ -74,14 +65,7 @@ for (const { who, uid, become } of users) {
       runtime = mkdtempSync(join(tmpdir(), 'spliceport-runtime-'));
       chownSync(runtime, uid, uid);
       chmodSync(runtime, 0o700);
-      const [file = '', ...args] = become;
-      const unshare = ['unshare', '--user', '--map-root-user', '--net'];
-      container = spawn(file, [...args, ...unshare, process.execPath, '-e', echoServer], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
-      let output = '';
-      container.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text));
-      await until(() => output.includes('up'), 'a server in the container', 20_000);
+      container = await startUnprivileged(become);
     });
     afterAll(() => {
       container.stdin?.end();

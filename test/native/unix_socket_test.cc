@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -129,6 +132,21 @@ TEST_CASE("datagrams keep their boundaries, and an end that is gone is a failure
   const auto last = SendWhole(sender.value().get(), std::string("three"));
   REQUIRE_FALSE(last.ok());
   CHECK(last.error().code == -ECONNREFUSED);
+}
+
+TEST_CASE("a name in the abstract namespace is found by exactly its bytes") {
+  const std::string name = '\0' + std::string("spliceport-test-") + std::to_string(getpid());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path, name.size());
+  const UniqueFd server(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  REQUIRE(bind(server.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  auto client = ConnectUnix(UnixType::kDatagram, -1, name);
+  REQUIRE(client.ok());
+  REQUIRE(SendWhole(client.value().get(), std::string("word")).ok());
+  char buffer[16];
+  CHECK(Receive(server.get(), buffer).count == 4);
 }
 
 TEST_CASE("the process at the other end is known") {

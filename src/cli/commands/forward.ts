@@ -30,9 +30,12 @@ import { hasSessions, openLog, type LogOptions } from '../forward/log.js';
 import { enteredTarget, lookUpOutside } from '../forward/outer-process.js';
 import { withPortOwner } from '../running/port-owner.js';
 import { isForbidden, reenter } from '../forward/reenter.js';
+import { withService } from '../forward/service-reports.js';
 import { sessionReports } from '../forward/session-reports.js';
 import type { ForwardSpecOptions } from '../forward/forward-options.js';
 import { specsFrom } from '../forward/specs.js';
+import { ServiceManager } from '../systemd/notify.js';
+import { onSockets, passedSockets, type PassedSocket } from '../systemd/sockets.js';
 import { resolveTarget, type Target, type TargetOptions } from '../running/target.js';
 
 const TERMINAL_INTERVAL_SECONDS = 1;
@@ -54,12 +57,13 @@ export interface ForwardOptions extends TargetOptions, ForwardSpecOptions, LogOp
  * @returns The exit code.
  */
 export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
-  const specs = specsFrom(texts, options);
+  const sockets = passedSockets();
+  const specs = specsFrom(texts, options, sockets);
   const settings = await findSettings();
   const entered = enteredTarget();
   const target = entered ?? (await resolveTarget(options));
   if (entered === undefined && isForbidden(target)) return await reenter(target);
-  await serve(target, specs, options, settings(target));
+  await serve(target, { specs, sockets }, options, settings(target));
   return exitCodes.done;
 }
 
@@ -92,9 +96,15 @@ async function findSettings(): Promise<(target: Target) => OwnSettings> {
   };
 }
 
+/** What to forward, before the settings. */
+interface Wanted {
+  readonly specs: readonly ForwardSpec[];
+  readonly sockets: readonly PassedSocket[];
+}
+
 async function serve(
   target: Target,
-  specs: readonly ForwardSpec[],
+  wanted: Wanted,
   options: ForwardOptions,
   settings: OwnSettings,
 ): Promise<void> {
@@ -104,14 +114,15 @@ async function serve(
   // From here on, a signal is a request to stop in order.
   using requests = new EndRequests();
   const { controlSocket = true, log } = settings.forwarder;
-  const watching = await reporting(options, log);
+  using service = new ServiceManager();
+  const watching = withService(await reporting(options, log), service);
   const { report, onSessionsEnded } = watching;
   await using forwarder = new FollowingForwarder({
     path: netnsPath,
     ...settings.engine,
     ...(onSessionsEnded !== undefined && { onSessionsEnded }),
   });
-  const forwards = await addAll(forwarder, settings.specsFor(specs));
+  const forwards = await addAll(forwarder, settings.specsFor(wanted.specs), wanted.sockets);
   using control = controlSocket
     ? openControl(forwarder, target, (reason) => {
         remark(`No control socket, so "spliceport ls" does not show this forwarder: ${reason}`);
@@ -127,6 +138,7 @@ async function serve(
   using watch = new ForwardWatch(forwarder, watching);
   using follower = followed(target, options, { forwarder, control, report });
   await Promise.race([requests.next(), control.drained]);
+  service.stopping(options.drain * 1_000);
   follower?.[Symbol.dispose]();
   await watch.finish();
   await close(forwarder, options.drain * 1_000, { requests, watch });
@@ -162,11 +174,17 @@ function followed(
   });
 }
 
-async function addAll(forwarder: Forwarder, specs: readonly ForwardSpec[]): Promise<Forward[]> {
+async function addAll(
+  forwarder: Forwarder,
+  specs: readonly ForwardSpec[],
+  sockets: readonly PassedSocket[],
+): Promise<Forward[]> {
+  const placed = onSockets(specs, sockets);
   try {
-    return await forwarder.addAll(specs);
+    return await forwarder.addAll(placed);
   } catch (error) {
-    throw withPortOwner(failureOf(ofOption(error)), specs);
+    const opened = placed.filter((spec): spec is ForwardSpec => 'port' in spec.host);
+    throw withPortOwner(failureOf(ofOption(error)), opened);
   }
 }
 

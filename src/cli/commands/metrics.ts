@@ -9,6 +9,7 @@ import { openMetricsServer } from '../metrics/server.js';
 import { readMetrics } from '../metrics/text.js';
 import { print, remark } from '../output.js';
 import { containerNames } from '../running/container-names.js';
+import { ServiceManager } from '../systemd/notify.js';
 
 /** Options of `metrics`. */
 export interface MetricsOptions {
@@ -47,7 +48,10 @@ async function serve(at: ListenAddress): Promise<void> {
   };
   await using server = await openMetricsServer(at, read);
   print(server.url);
+  using service = new ServiceManager();
+  service.ready(`Serving ${server.url}`);
   await requests.next();
+  service.stopping();
 }
 
 function skipped(id: string, reason: string): void {

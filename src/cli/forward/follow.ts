@@ -2,7 +2,13 @@
 // network namespace.
 
 import { readFileSync } from 'node:fs';
-import { Forwarder, parsePortSpec, type Forward, type ForwardSpec } from '../../index.js';
+import {
+  Forwarder,
+  parsePortSpec,
+  type Forward,
+  type ForwardSpec,
+  type SocketForwardSpec,
+} from '../../index.js';
 import type { EngineContainer } from '../running/engines.js';
 
 const LOOK_INTERVAL_MS = 500;
@@ -21,11 +27,13 @@ export class FollowingForwarder extends Forwarder {
     this.#netnsPath = path;
   }
 
-  override add(spec: ForwardSpec | string): Promise<Forward> {
+  override add(spec: ForwardSpec | SocketForwardSpec | string): Promise<Forward> {
     return super.add(this.#placed(spec));
   }
 
-  override addAll(specs: readonly (ForwardSpec | string)[]): Promise<Forward[]> {
+  override addAll(
+    specs: readonly (ForwardSpec | SocketForwardSpec | string)[],
+  ): Promise<Forward[]> {
     return super.addAll(specs.map((spec) => this.#placed(spec)));
   }
 
@@ -43,7 +51,7 @@ export class FollowingForwarder extends Forwarder {
     this.#netnsPath = path;
   }
 
-  #placed(spec: ForwardSpec | string): ForwardSpec {
+  #placed(spec: ForwardSpec | SocketForwardSpec | string): ForwardSpec | SocketForwardSpec {
     const given = typeof spec === 'string' ? parsePortSpec(spec) : spec;
     return { netns: { path: this.#netnsPath }, ...given };
   }

@@ -42,6 +42,11 @@ export interface OuterAnswer {
   readonly container?: EngineContainer;
 }
 
+/** A message of the inner process for systemd, which knows only the outer one. */
+export interface OuterNotice {
+  readonly notify: string;
+}
+
 /** Asks the outer process for a container. One question at a time. */
 export async function lookUpOutside(name: string): Promise<EngineContainer> {
   const answer = new Promise<OuterAnswer>((resolve) => process.once('message', resolve));

@@ -4,13 +4,21 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { controlFolder } from '../../control/folder.js';
 import { probeNetns } from '../../system.js';
 import { CliFailure, exitCodes } from '../failure.js';
-import { enteredEnvironment, type OuterAnswer, type OuterQuestion } from './outer-process.js';
+import {
+  enteredEnvironment,
+  type OuterAnswer,
+  type OuterNotice,
+  type OuterQuestion,
+} from './outer-process.js';
 import { findEntrance } from '../running/processes.js';
 import type { Target } from '../running/target.js';
+import { notify } from '../systemd/notify.js';
+import { passedFds } from '../systemd/sockets.js';
 
 const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
 
@@ -39,6 +47,7 @@ export async function reenter(target: Target): Promise<number> {
   const entrance = findEntrance(target.netnsPath, target.pid);
   if (entrance === undefined) throw noWayIn(target);
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const sockets = passedFds();
   const child = spawn(
     'nsenter',
     ['--preserve-credentials', '-U', '-t', String(entrance), '--', ...again],
@@ -47,7 +56,8 @@ export async function reenter(target: Target): Promise<number> {
       detached: true,
       // It exits with this process, however this one exits, because the channel between them
       // closes.
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      // Sockets of systemd keep their numbers.
+      stdio: ['inherit', 'inherit', 'inherit', ...sockets, 'ipc'],
       env: {
         ...process.env,
         ...enteredEnvironment(target),
@@ -57,7 +67,12 @@ export async function reenter(target: Target): Promise<number> {
   );
   const pass = (signal: NodeJS.Signals): boolean => child.kill(signal);
   for (const signal of forwardedSignals) process.on(signal, pass);
-  child.on('message', (question) => void answer(child, question as OuterQuestion));
+  child.on('message', (message: OuterNotice | OuterQuestion) => {
+    if ('notify' in message) notify(message.notify);
+    else void answer(child, message);
+  });
+  // They are the inner process's now; a port that it frees must not stay open here.
+  for (const fd of sockets) closeSync(fd);
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + constants.signals[signal ?? 'SIGKILL'];

@@ -169,7 +169,8 @@ function describeStart(controlSocket: string | null): string {
   return `${name}Press Ctrl-C to stop it.`;
 }
 
-function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
+/** The traffic since the last report, in a line. */
+export function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): string {
   const { connectFailures } = event;
   const failed = connectFailures > 0 ? `, ${connectFailures} failed` : '';
   return [
@@ -179,7 +180,8 @@ function describeTraffic(event: Extract<ForwardEvent, { event: 'traffic' }>): st
   ].join('   ');
 }
 
-function describeDraining(event: Extract<ForwardEvent, { event: 'draining' }>): string {
+/** How far the forwarder has drained. */
+export function describeDraining(event: Extract<ForwardEvent, { event: 'draining' }>): string {
   const seconds = Math.ceil(event.drainMs / 1_000);
   return `${count(event.sessionsOpen, 'session')} may continue for ${count(seconds, 'second')}`;
 }

@@ -4,19 +4,28 @@
 
 import { parsePortSpec, type ForwardSpec } from '../../index.js';
 import { usageFailure } from '../failure.js';
+import { isByName, specsByName, type PassedSocket } from '../systemd/sockets.js';
 import type { ForwardSpecOptions } from './forward-options.js';
 
 /**
  * Reads all of them before anything is done.
  * @throws CliFailure
  */
-export function specsFrom(words: readonly string[], options: ForwardSpecOptions): ForwardSpec[] {
+export function specsFrom(
+  words: readonly string[],
+  options: ForwardSpecOptions,
+  sockets: readonly PassedSocket[] = [],
+): ForwardSpec[] {
   const { publish = [], sourceAddress, acceptProxy = false, trustedProxy } = options;
   const { maxSessions, maxRate, allow, deny } = options;
   const texts = [...words, ...publish];
   if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
-  const specs = texts.map(parseSpec);
-  assertDistinct(texts, specs);
+  const parsed = texts.flatMap((text) => parseWord(text, sockets).map((spec) => ({ text, spec })));
+  const specs = parsed.map(({ spec }) => spec);
+  assertDistinct(
+    parsed.map(({ text }) => text),
+    specs,
+  );
   if (acceptProxy !== (trustedProxy !== undefined)) {
     throw usageFailure(
       '--accept-proxy and --trusted-proxy require each other',
@@ -36,9 +45,15 @@ export function specsFrom(words: readonly string[], options: ForwardSpecOptions)
 
 const hint = 'See "spliceport forward --help" for examples.';
 
-function parseSpec(text: string): ForwardSpec {
+function parseWord(text: string, sockets: readonly PassedSocket[]): ForwardSpec[] {
+  if (!isByName(text)) return [guarded(text, () => parsePortSpec(withHostPort(text)))];
+  return guarded(text, () => specsByName(text, sockets));
+}
+
+/** Runs a parser of the text; its error becomes a usage error that shows the text. */
+function guarded<T>(text: string, parse: () => T): T {
   try {
-    return parsePortSpec(withHostPort(text));
+    return parse();
   } catch (error) {
     const [, problem] = / of type string: (.*)$/s.exec((error as Error).message) ?? [];
     if (problem === undefined) throw error;

@@ -26,6 +26,8 @@ export interface CliOptions {
   /** What it is run by. Default: node and the program. */
   readonly command?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Descriptors of this process that it gets as 3, 4 and so on. */
+  readonly fds?: readonly number[];
 }
 
 /** How a run ended, with all that it printed. */
@@ -50,13 +52,13 @@ export class CliRun {
   constructor(args: readonly string[], options: CliOptions = {}) {
     const [file = '', ...before] = options.command ?? [process.execPath, program];
     const child = spawn(file, [...before, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.fds ?? [])],
       env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder, ...noSettings, ...options.env },
     });
     this.#process = child;
     this.pid = child.pid ?? 0;
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
     this.outcome = once(child, 'close').then(([code, signal]) => {
       this.#isOver = true;
       return {

@@ -162,6 +162,26 @@ TEST_CASE("a draining forward is in the state, with the address that it had, unt
   CHECK(Eventually([&] { return StateOf(plane.data).namespaces.empty(); }));
 }
 
+TEST_CASE("a namespace that only a draining forward has is found again at its slot") {
+  const Container container;
+  const Server server(container.fd.get(), Echo);
+  Plane plane;
+  REQUIRE(plane.Do({EngineOf(), NetnsOf(), NetnsOf(container.path)}).error == 0);
+  const uint16_t port = plane.Open({{}})[0];
+  REQUIRE(plane.Do({AddOf({{.port = server.address().port(), .slot = 1}})}).error == 0);
+  const UniqueFd client = ConnectTo(At(port));
+  REQUIRE(SendAll(client.get(), "ping"));
+  REQUIRE(ReadUpTo(client.get(), 4) == "ping");
+  REQUIRE(plane.Do({RemoveOf(60'000, {1}), NumberOf('V', 1)}).error == 0);
+  CHECK(StateOf(plane.data).forwards.at(0).slot == 1);
+  CHECK(plane.Do({NumberOf('I', 1)}).IsMalformed());
+  CHECK(SlotFrom(plane.Do({NetnsOf(container.path)}).results.at(0)).slot == 1);
+  const uint16_t again = plane.Open({{}})[0];
+  REQUIRE(plane.Do({AddOf({{.first_id = 2, .port = server.address().port(), .slot = 1}})}).error ==
+          0);
+  CHECK(Exchange(again) == "ping");
+}
+
 TEST_CASE("removed without drain, a forward's sessions and port are closed") {
   const Container container;
   const Server server(container.fd.get(), Echo);

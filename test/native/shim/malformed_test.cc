@@ -209,6 +209,21 @@ TEST_CASE("what concerns the process is passed on to it, with its descriptors") 
   CHECK_FALSE(plane.host.control);
 }
 
+TEST_CASE("a control socket without a name is none, whatever descriptors come for others") {
+  Plane plane;
+  REQUIRE(plane.Do({ListenerOf('C')}, SomeFds(2)).error == 0);
+  Writer none;
+  none.Text("");
+  none.U64(0);
+  none.U64(0);
+  none.Text("");
+  auto fds = SomeFds(1);
+  const int number = fds[0].get();
+  REQUIRE(plane.Do({{'C', none.Take()}, ReadyOf(true)}, std::move(fds)).error == 0);
+  CHECK_FALSE(plane.host.control);
+  CHECK(plane.host.error_output.get() == number);
+}
+
 TEST_CASE("the process can refuse to be ready, and is ready once") {
   Plane plane;
   plane.host.ready_failure = {-EPERM, "epoll_ctl"};
