@@ -49,7 +49,7 @@ import {
   takeEnded,
   type OpenedNetns,
 } from './sections.js';
-import { RequestError, type Shim } from './shim.js';
+import { connectionLost, RequestError, type Shim } from './shim.js';
 import { ShimNamespaces } from './shim-netns.js';
 import { ShimOpener, type Opened } from './shim-opener.js';
 import { StatsBatch } from './stats-batch.js';
@@ -99,7 +99,7 @@ export class RemoteForwarder implements ForwarderOperations {
         for (const id of ids) this.#table.finishRemoval(id);
       },
       onSessionsEnded: () => this.#deliverEnds(),
-      onEnd: (stats) => void this.#end(stats === undefined ? this.#lastStats : freezeStats(stats)),
+      onEnd: (stats) => this.#end(stats === undefined ? this.#lastStats : freezeStats(stats)),
     });
     const state = shim.hello?.state;
     if (state === undefined) return;
@@ -300,7 +300,11 @@ export class RemoteForwarder implements ForwarderOperations {
 
   /** Ends forwards, and waits for their last sessions. */
   async #removeEntries(entries: readonly Entry<OpenedNetns>[], drainMs: number): Promise<void> {
-    await this.#queue.run(() => this.#startRemoval(entries, drainMs));
+    await this.#queue.run(() => {
+      // It has ended them, but not as it was told to.
+      if (!this.#shim.isOpen) throw connectionLost();
+      return this.#startRemoval(entries, drainMs);
+    });
     await Promise.all(
       entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
     );
@@ -318,27 +322,28 @@ export class RemoteForwarder implements ForwarderOperations {
   /** Ends everything, those that drain among them. */
   async #finish(): Promise<void> {
     if (this.#finalStats !== undefined) return;
+    const all = this.#table.all();
+    const active = this.#table.startRemoval(all);
     let stats = noStats();
     if (this.#opener.hasEngine) {
-      const ids = this.#table.all().map(({ forward }) => forward.id);
+      const ids = all.map(({ forward }) => forward.id);
       const total = readStats([undefined], this.#shim.statsReader);
       const [totals] = await this.#shim.request([total, removeForwards(ids, 0)], Infinity);
       stats = { ...at(totals, 0), sessionsOpen: 0 };
       await this.#ends.finish();
     }
-    const active = this.#end(freezeStats(stats));
+    this.#end(freezeStats(stats));
     for (const { netns } of active) this.#namespaces.release(netns, 1);
     this.#listeners.tellOfRemoved(active);
   }
 
-  /** Takes note that there are no forwards any more; those that took clients until now. */
-  #end(stats: Stats): Entry<OpenedNetns>[] {
+  /** Takes note that there are no forwards any more. */
+  #end(stats: Stats): void {
     this.#closed = true;
     this.#finalStats ??= Object.freeze({ ...stats, sessionsOpen: 0 });
     const all = this.#table.all();
-    const active = this.#table.startRemoval(all);
+    this.#table.startRemoval(all);
     for (const { forward } of all) this.#table.finishRemoval(forward.id);
-    return active;
   }
 
   async #takeEnded(most: number): Promise<readonly NativeEndedSession[]> {

@@ -259,7 +259,8 @@ function noRoom(): SpliceportError {
   return new SpliceportError('ENOBUFS', message);
 }
 
-function connectionLost(cause?: unknown): SpliceportError {
+/** A shim that has ended. */
+export function connectionLost(cause?: unknown): SpliceportError {
   const message = 'The process that has the ports has ended';
   return new SpliceportError('ECONNRESET', message, { cause });
 }

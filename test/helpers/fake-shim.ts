@@ -41,11 +41,7 @@ export function helloOf(facts: HelloFacts = {}): Buffer {
 }
 
 /** An answer. @param failure - Of the section after those that have results. */
-export function answerOf(
-  sequence: number,
-  results: readonly Buffer[],
-  failure?: { readonly errno: number; readonly syscall: string; readonly index?: number },
-): Buffer {
+export function answerOf(sequence: number, results: readonly Buffer[], failure?: Failure): Buffer {
   return written((to) => {
     to.u32(sequence);
     to.i32(failure?.errno ?? 0);
@@ -56,10 +52,23 @@ export function answerOf(
   });
 }
 
+/** A section of a request, as it has come. */
+export interface AskedSection {
+  readonly kind: string;
+  readonly content: Reader;
+}
+
 /** A request, as it has come. */
 export interface Asked {
   readonly sequence: number;
-  readonly sections: readonly { readonly kind: string; readonly content: Reader }[];
+  readonly sections: readonly AskedSection[];
+}
+
+/** Why a section fails. */
+export interface Failure {
+  readonly errno: number;
+  readonly syscall: string;
+  readonly index?: number;
 }
 
 /** The other end of a connection: notes what it is asked, and says what it is told to. */
@@ -71,7 +80,8 @@ export class FakeShim {
   ended = false;
   readonly #channel: Channel;
 
-  constructor(fd: number) {
+  /** @param reply - What each section results in. Without it, nothing is answered by itself. */
+  constructor(fd: number, reply?: (section: AskedSection) => Buffer | Failure) {
     this.#channel = new Channel(fd, {
       onMessage: (kind, payload, fds) => {
         closeAll(fds);
@@ -88,6 +98,7 @@ export class FakeShim {
           sections.push({ kind: kindOfSection, content: new Reader(from.bytes()) });
         }
         this.asked.push({ sequence, sections });
+        if (reply !== undefined) this.#answer(sequence, sections.map(reply));
       },
       onEnd: () => {
         this.ended = true;
@@ -97,6 +108,12 @@ export class FakeShim {
 
   say(kind: string, payload: Buffer = Buffer.alloc(0), fds: readonly number[] = []): void {
     this.#channel.send(kind, payload, fds);
+  }
+
+  #answer(sequence: number, replies: readonly (Buffer | Failure)[]): void {
+    const failed = replies.findIndex((each) => !Buffer.isBuffer(each));
+    const results = replies.slice(0, failed < 0 ? undefined : failed) as Buffer[];
+    this.say('k', answerOf(sequence, results, replies[failed] as Failure | undefined));
   }
 
   close(): void {
