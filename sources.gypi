@@ -6,6 +6,7 @@
       'native/base/descriptor_budget.cc',
       'native/base/epoll.cc',
       'native/base/memory_trim.cc',
+      'native/base/pidfd.cc',
       'native/base/processor_share.cc',
       'native/base/secret_hash.cc',
       'native/base/thread.cc',

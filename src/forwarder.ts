@@ -2,7 +2,7 @@
 // forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
 
 import { closeSync } from 'node:fs';
-import { binding } from './engine/binding.js';
+import { binding, type NativeConnectFailure } from './engine/binding.js';
 import {
   linksOf,
   refuseCircles,
@@ -69,7 +69,7 @@ export class Forwarder implements ForwarderOperations {
   readonly #defaultNetnsPath: string | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #table = new ForwardTable<Netns>();
-  readonly #listeners = new Listeners();
+  readonly #listeners = new Listeners({ sharesPids: true });
   #keepsAlive = true;
   #closed = false;
   /** Set when the engine has ended. */
@@ -354,6 +354,8 @@ export class Forwarder implements ForwarderOperations {
       this.#table.finishRemoval(id);
       this.#updateRef();
     },
+    onConnectFailed: (failure: NativeConnectFailure): void =>
+      this.#listeners.tellOfFailure(this.get(failure.id), failure),
     onSessionsEnded: (): void => void this.#ends.deliver(),
     onClose: (): void => this.#end(),
   };

@@ -14,6 +14,7 @@ export {
 export {
   CONNECT_LATENCY_BUCKETS_MICROS,
   type CloseOptions,
+  type ConnectFailure,
   type EndedSession,
   type EngineHandle,
   type EngineOptions,

@@ -12,6 +12,7 @@ import {
 import { SpliceportSystemError } from './errors.js';
 import { NetnsTable } from './spec/netns.js';
 
+export { watchProcess, type ProcessWatch } from './engine/process-exit.js';
 export type { FdWatcher, PeerCredentials, SocketFacts };
 
 /** The type of a Unix socket: `seqpacket` keeps message boundaries. @see unix(7) */

@@ -90,6 +90,21 @@ export interface ForwarderEvents {
   readonly retargeted: readonly [forward: Forward, before: Forward];
   /** A forward was added or retargeted, but cannot do everything that was requested: {@link Forward.warning}. */
   readonly warning: readonly [forward: Forward, message: string];
+  /**
+   * A client of a forward could not be connected to its server: the first one since the forward was added or retargeted, or
+   * since another client was connected.
+   */
+  readonly failed: readonly [forward: Forward, failure: ConnectFailure];
+  /** The process whose pid names a forward's namespace has exited. The forward stays. */
+  readonly exited: readonly [forward: Forward, pid: number];
+}
+
+/** Why a client could not be connected to its server. */
+export interface ConnectFailure {
+  /** As for {@link EndedSession.ending}. */
+  readonly ending: 'connect-failed' | 'connect-timeout';
+  /** Why the last attempt failed, such as ECONNREFUSED; absent if none had failed when time was up. */
+  readonly error?: string;
 }
 
 /** A forward of a socket that is open already, such as one that systemd has passed. */

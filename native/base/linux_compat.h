@@ -1,12 +1,14 @@
 // linux_compat.h: names from the kernel's interface that the headers of old systems lack.
 // Thread: any; constants only.
-// Kernel: the numbers are those of linux/udp.h, linux/netlink.h and linux/rtnetlink.h, and cannot
-//         change. A kernel that does not know one refuses it, and the caller does without.
+// Kernel: the numbers are those of linux/udp.h, linux/netlink.h, linux/rtnetlink.h and
+//         asm/unistd.h, and cannot change. A kernel that does not know one refuses it, and the
+//         caller does without.
 #pragma once
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/udp.h>
+#include <sys/syscall.h>
 
 // Linux 4.18.
 #ifndef UDP_SEGMENT
@@ -26,4 +28,9 @@
 // Linux 4.13.
 #ifndef RTM_F_FIB_MATCH
 #define RTM_F_FIB_MATCH 0x2000
+#endif
+
+// Linux 5.3. The same on every architecture.
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
 #endif

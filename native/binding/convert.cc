@@ -95,6 +95,12 @@ Napi::Array ToEndedSessions(Napi::Env env, const std::vector<EndedSession>& sess
   return array;
 }
 
+void SetFailure(Napi::Object& object, const ConnectFailure& failure) {
+  const Napi::Env env = object.Env();
+  object.Set("ending", Name(failure.ending));
+  if (failure.error != 0) object.Set("errno", Napi::Number::New(env, -failure.error));
+}
+
 int64_t IntegerAt(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
   Check(value.IsNumber(), key);

@@ -14,6 +14,7 @@
 #include "proxy/trusted_proxies.h"
 #include "relay/admission.h"
 #include "relay/counters.h"
+#include "relay/first_failure.h"
 #include "relay/forward_types.h"
 #include "relay/session_log.h"
 
@@ -25,6 +26,8 @@ Napi::Value ToOutcome(Napi::Env env, const Result<void>& result);
 Napi::Object ToStats(Napi::Env env, const ForwardCounters& counters);
 Napi::Array ToSessions(Napi::Env env, const std::vector<SessionInfo>& sessions);
 Napi::Array ToEndedSessions(Napi::Env env, const std::vector<EndedSession>& sessions);
+// Its `ending` and `errno`.
+void SetFailure(Napi::Object& object, const ConnectFailure& failure);
 
 int64_t IntegerAt(const Napi::Object& object, const char* key);
 std::string TextAt(const Napi::Object& object, const char* key);

@@ -229,12 +229,21 @@ void EngineWrap::LetGo(const Napi::CallbackInfo& info) {
   if (engine_) wake_.Unref(info.Env());
 }
 
-// On a worker's thread. Removals that come together are reported by one wake-up.
+// On a worker's thread, as are the next two. What comes together is reported by one wake-up.
 void EngineWrap::OnRemoved(int id) {
+  AddReport([id](Reports& reports) { reports.removed.push_back(id); });
+}
+
+void EngineWrap::OnConnectFailed(int id, const ConnectFailure& failure) {
+  AddReport([id, &failure](Reports& reports) { reports.failures[id] = failure; });
+}
+
+void EngineWrap::AddReport(const std::function<void(Reports&)>& add) {
   {
-    const std::lock_guard lock(removed_mutex_);
-    removed_.push_back(id);
-    if (removed_.size() > 1) return;
+    const std::lock_guard lock(reports_mutex_);
+    const bool is_first = reports_.empty();
+    add(reports_);
+    if (!is_first) return;
   }
   wake_.NonBlockingCall([this](Napi::Env env, Napi::Function on_event) { Report(env, on_event); });
 }
@@ -250,12 +259,18 @@ void EngineWrap::OnSessionsEnded(int owner) {
 
 void EngineWrap::Report(Napi::Env env, Napi::Function on_event) {
   if (env == nullptr || on_event.IsEmpty()) return;
-  std::vector<int> removed;
+  Reports reports;
   {
-    const std::lock_guard lock(removed_mutex_);
-    removed.swap(removed_);
+    const std::lock_guard lock(reports_mutex_);
+    std::swap(reports, reports_);
   }
-  for (const int id : removed) {
+  for (const auto& [id, failure] : reports.failures) {
+    auto event = NewEvent(env, "connect-failed");
+    event.Set("id", Napi::Number::New(env, id));
+    SetFailure(event, failure);
+    CallBack(on_event, event);
+  }
+  for (const int id : reports.removed) {
     auto event = NewEvent(env, "removed");
     event.Set("id", Napi::Number::New(env, id));
     CallBack(on_event, event);

@@ -1,6 +1,7 @@
 // engine_wrap.h: the Engine class of src/engine/binding.ts.
 // Owns:   the engine and the thread-safe function through which its workers reach JavaScript.
-// Thread: JavaScript's, except OnRemoved and OnSessionsEnded.
+// Thread: JavaScript's, except OnRemoved, OnConnectFailed and
+//         OnSessionsEnded.
 // Life:   keeps itself alive until close() or the end of its environment. Teardown is the same for
 //         both, and may run twice: join the workers, so that none of them calls any more; release
 //         the thread-safe function; free the engine.
@@ -8,6 +9,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,6 +42,13 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   void KeepAlive(const Napi::CallbackInfo& info);
   void LetGo(const Napi::CallbackInfo& info);
 
+  // What workers have reported and JavaScript has not heard yet.
+  struct Reports {
+    // By forward: one that fails again before JavaScript hears of it is reported once.
+    std::map<int, ConnectFailure> failures;
+    std::vector<int> removed;
+    bool empty() const { return failures.empty() && removed.empty(); }
+  };
   // The namespace that the last entry of a batch named. The next one usually names the same.
   struct KnownNetns {
     int fd = -1;
@@ -49,8 +58,10 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   Result<void> AppendConfigs(const Napi::Object& object, KnownNetns& known,
                              std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
+  void OnConnectFailed(int id, const ConnectFailure& failure) override;
   // On a worker's thread, once for all sessions of the owner that end before the next TakeEnded.
   void OnSessionsEnded(int owner);
+  void AddReport(const std::function<void(Reports&)>& add);
   void Report(Napi::Env env, Napi::Function on_event);
   static void OnEnvironmentEnd(void* self);
   // False if it has been done before.
@@ -63,8 +74,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap>, private EngineEven
   int owners_ = 0;
   std::unique_ptr<Engine> engine_;
   Napi::ThreadSafeFunction wake_;
-  std::mutex removed_mutex_;
-  std::vector<int> removed_;
+  std::mutex reports_mutex_;
+  Reports reports_;
 };
 
 }  // namespace spliceport::binding

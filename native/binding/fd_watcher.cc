@@ -52,11 +52,13 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
       on_readable_(Napi::Persistent(info[1].As<Napi::Function>())),
       context_(info.Env(), "spliceport") {
   const int fd = ToInt(info[0]);
+  if (info[3].ToBoolean()) owned_.Reset(fd);
   if (info[2].IsFunction()) on_writable_ = Napi::Persistent(info[2].As<Napi::Function>());
   auto* handle = new Handle{{}, this, nullptr};
   const int failed = uv_poll_init(LoopOf(info.Env()), &handle->poll, fd);
   if (failed != 0) {
     delete handle;
+    owned_.Reset();
     ThrowUnwatched(info.Env(), failed);
     return;
   }
@@ -100,6 +102,7 @@ void FdWatcher::StopWatching() {
     napi_remove_async_cleanup_hook(closed->hook);
     delete closed;
   });
+  owned_.Reset();
 }
 
 void FdWatcher::CallBack(const Napi::FunctionReference& callback) {

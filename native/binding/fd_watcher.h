@@ -1,5 +1,7 @@
 // fd_watcher.h: the FdWatcher class of src/engine/binding.ts: a uv_poll_t.
-// Owns:   the libuv handle, which is freed once libuv has closed it; never the descriptor.
+// Owns:   the libuv handle, which is freed once libuv has closed it; the descriptor if it is said
+// to
+//         be taken over.
 // Thread: JavaScript's.
 #pragma once
 
@@ -7,6 +9,7 @@
 #include <uv.h>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace spliceport::binding {
 
@@ -41,6 +44,8 @@ class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
   void CallBack(const Napi::FunctionReference& callback);
 
   Handle* handle_ = nullptr;
+  // Empty if the descriptor is borrowed.
+  UniqueFd owned_;
   Napi::FunctionReference on_readable_;
   // Empty if nobody waits until it is writable.
   Napi::FunctionReference on_writable_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/pidfd.h"
 #include "base/unique_fd.h"
 #include "binding/convert.h"
 #include "binding/fd_watcher.h"
@@ -141,6 +142,12 @@ Napi::Value PeerOf(const Napi::CallbackInfo& info) {
   return peer;
 }
 
+Napi::Value PidfdOf(const Napi::CallbackInfo& info) {
+  auto pidfd = OpenPidfd(ToInt(info[0]));
+  if (!pidfd.ok()) return ToFailure(info.Env(), pidfd.error());
+  return Napi::Number::New(info.Env(), pidfd.value().Release());
+}
+
 Napi::Value TakeWatchOf(const Napi::CallbackInfo& info) {
   return ToOutcome(info.Env(), TakeWatch(info.Env(), ToInt(info[0])));
 }
@@ -199,6 +206,7 @@ void DefineSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<Listen>(env));
   exports.Set("connectUnix", Napi::Function::New<Connect>(env));
   exports.Set("acceptUnix", Napi::Function::New<AcceptNext>(env));
+  exports.Set("openPidfd", Napi::Function::New<PidfdOf>(env));
   exports.Set("takeWatch", Napi::Function::New<TakeWatchOf>(env));
   exports.Set("peerCredentials", Napi::Function::New<PeerOf>(env));
   exports.Set("receive", Napi::Function::New<ReceiveSome>(env));

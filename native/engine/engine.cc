@@ -103,9 +103,7 @@ Result<void> Engine::Add(const std::vector<ForwardConfig>& configs) {
     for (const ForwardConfig& config : configs) {
       if (!outcomes[index].ok()) return;
       if (!Serves(config, index)) continue;
-      ForwardConfig part = config;
-      part.accepts = Accepts(config.id, index);
-      outcomes[index] = worker.Add(part, *CountersOf(config.id, index));
+      outcomes[index] = worker.Add(PartOf(config, index), *CountersOf(config.id, index));
     }
   });
   for (const Result<void>& outcome : outcomes) {
@@ -125,12 +123,24 @@ Engine::Record Engine::RecordFor(const ForwardConfig& config) {
   record.info.target = config.target;
   record.info.source_address = config.source_address;
   record.host_socket = config.host_socket;
+  record.first_failure =
+      std::make_shared<FirstFailure>([this, id = config.id](const ConnectFailure& failure) {
+        events_.OnConnectFailed(id, failure);
+      });
   for (size_t worker = 0; worker < workers_.size(); ++worker) {
     const bool serves = Serves(config, worker);
     record.counters.push_back(serves ? std::make_unique<ForwardCounters>() : nullptr);
     record.workers_left += serves ? 1 : 0;
   }
   return record;
+}
+
+ForwardConfig Engine::PartOf(const ForwardConfig& config, size_t worker) {
+  ForwardConfig part = config;
+  part.accepts = Accepts(config.id, worker);
+  const std::lock_guard lock(mutex_);
+  part.first_failure = records_.at(config.id).first_failure;
+  return part;
 }
 
 ForwardCounters* Engine::CountersOf(int id, size_t worker) {
@@ -170,6 +180,12 @@ void Engine::Retarget(const std::vector<std::pair<int, TargetPtr>>& changes) {
     for (const auto& [id, target] : changes)
       worker.Retarget(id, target);
   });
+  // What failed with the old target says nothing about the new one.
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, target] : changes) {
+    const auto found = records_.find(id);
+    if (found != records_.end()) found->second.first_failure->OnConnected();
+  }
 }
 
 void Engine::Remove(const std::vector<int>& ids, int64_t drain_micros) {

@@ -25,6 +25,9 @@ class EngineEvents {
   // The last session of a removed forward has ended. Called on a worker's thread, once for each id
   // given to Remove.
   virtual void OnRemoved(int id) = 0;
+  // The first client of a forward that was not connected since the last one that was. Called on a
+  // worker's thread.
+  virtual void OnConnectFailed(int id, const ConnectFailure& failure) = 0;
 
  protected:
   ~EngineEvents() = default;
@@ -90,6 +93,7 @@ class Engine final : private WorkerPeers {
     // Without its host address as long as there is a host socket to be asked.
     ForwardInfo info;
     std::weak_ptr<const UniqueFd> host_socket;
+    FirstFailurePtr first_failure;
     // Its Add failed, so its end is not reported.
     bool forgotten = false;
     // Its sessions are closed, so it is no longer listed.
@@ -100,6 +104,7 @@ class Engine final : private WorkerPeers {
   void OnAllWorkers(const std::function<void(size_t, Worker&)>& task);
   bool Serves(const ForwardConfig& config, size_t worker) const;
   bool Accepts(int id, size_t worker) const;
+  ForwardConfig PartOf(const ForwardConfig& config, size_t worker);
   ForwardCounters* CountersOf(int id, size_t worker);
   void OnDone(int id) override;
   void PostTo(size_t worker, Task<Worker&> task) override;

@@ -12,6 +12,7 @@
 #include "proxy/trusted_proxies.h"
 #include "relay/admission.h"
 #include "relay/counters.h"
+#include "relay/first_failure.h"
 #include "relay/forward_types.h"
 #include "relay/reactor.h"
 #include "relay/session_log.h"
@@ -32,6 +33,8 @@ struct ForwardConfig {
   TrustedProxiesPtr trusted_proxies;
   AdmissionPtr admission;
   SessionLogPtr session_log;
+  // The engine sets it.
+  FirstFailurePtr first_failure;
   // Its owner: counters are also summed by owner.
   int owner = 0;
   // Whether this worker's part accepts new connections. If not, it only serves sessions that move

@@ -88,6 +88,8 @@ class DataPlane final : private EngineEvents {
   bool AppendForwards(const AddEntry& entry, std::vector<ForwardConfig>& configs);
   bool AreNew(const std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
+  // The resident learns of failures from the counters.
+  void OnConnectFailed(int /*id*/, const ConnectFailure& /*failure*/) override {}
   void Wake();
 
   DataPlaneHost& host_;

@@ -197,6 +197,7 @@ void TcpSession::RetryConnect(int error) {
 void TcpSession::GiveUpConnecting(SessionEnding why) {
   counters().connect_failures.Add();
   if (why == SessionEnding::kConnectFailed) counters().connect_error.Set(connect_error_);
+  if (config().first_failure) config().first_failure->OnFailed({why, connect_error_});
   ResetOnClose(host_.fd.get());
   End(why);
 }
@@ -238,6 +239,7 @@ bool TcpSession::Open() {
   const int64_t now = NowMicros();
   reactor().timers.Arm(*this, now + kKeepaliveAfterMicros);
   connect_micros_ = now - begun_micros_;
+  if (config().first_failure) config().first_failure->OnConnected();
   counters().RecordConnect(static_cast<uint64_t>(connect_micros_));
   state_ = State::kOpen;
   if (config().source_address == SourceAddress::kTransparent && !lease_)

@@ -185,8 +185,11 @@ UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {
   if (!connected.ok()) {
     const int error = -connected.error().code;
     LogRejection(key.client, SessionEnding::kConnectFailed, error, arrival.now);
+    if (config_.first_failure)
+      config_.first_failure->OnFailed({SessionEnding::kConnectFailed, error});
     return nullptr;
   }
+  if (config_.first_failure) config_.first_failure->OnConnected();
   if (flows_.size() >= config_.limits.max_flows) {
     counters_.flows_evicted.Add();
     EndFlow(*flows_.oldest(), SessionEnding::kEvicted);

@@ -5,7 +5,14 @@
 import { addonPath } from './addon-path.js';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { engineHint } from '../hints.js';
-import type { Endpoint, Protocol, Session, SessionEnding, Stats } from '../types.js';
+import type {
+  ConnectFailure,
+  Endpoint,
+  Protocol,
+  Session,
+  SessionEnding,
+  Stats,
+} from '../types.js';
 import type { counters } from '../spec/counters.js';
 import type { EngineSettings, ForwardSettings } from '../spec/validate.js';
 
@@ -81,12 +88,20 @@ export interface NativeEndedSession {
   readonly errno?: number;
 }
 
+/** The first failure of a forward to connect a client, since its target was set or a client was connected. */
+export interface NativeConnectFailure extends Pick<ConnectFailure, 'ending'> {
+  readonly id: number;
+  /** Of the last attempt. Negative. */
+  readonly errno?: number;
+}
+
 /**
- * A removed forward is gone: its last session ended, or its drain time passed. Or an owner has ends to take, which is said
- * once, until they are taken.
+ * A removed forward is gone: its last session ended, or its drain time passed. Or a forward has begun to fail. Or an owner
+ * has ends to take, which is reported once, until they are taken.
  */
 export type NativeEvent =
   | { readonly type: 'removed'; readonly id: number }
+  | ({ readonly type: 'connect-failed' } & NativeConnectFailure)
   | { readonly type: 'sessions-ended'; readonly owner: number };
 
 /** Worker threads that relay. Every method is synchronous and takes microseconds; none throws. */
@@ -141,7 +156,7 @@ export interface SocketFacts {
 export interface FdWatcher {
   /** Whether it calls back when the descriptor is writable, too; it does not at first. */
   watchWrites(on: boolean): void;
-  /** Ends the watch; the descriptor stays open. May be called twice. */
+  /** Ends the watch; a borrowed descriptor stays open. May be called twice. */
   close(): void;
   ref(): void;
   unref(): void;
@@ -166,11 +181,15 @@ export interface Binding {
     options: NativeEngineOptions,
     onEvent: (event: NativeEvent) => void,
   ) => NativeEngine;
-  /** Throws a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already. */
+  /**
+   * Throws a {@link NativeFailure}: EPERM for a plain file, EEXIST for what is watched already.
+   * With `isTakenOver`, the watch closes the descriptor, also if it fails.
+   */
   readonly FdWatcher: new (
     fd: number,
     onReadable: () => void,
     onWritable?: () => void,
+    isTakenOver?: boolean,
   ) => FdWatcher;
   /** Binds, and listens for TCP. All or nothing; `index` says which socket failed. */
   openHostSockets(requests: readonly HostSocketRequest[]): HostSockets | NativeFailure;
@@ -209,6 +228,8 @@ export interface Binding {
   ): number | NativeFailure;
   /** The next connection, or undefined when there is none. */
   acceptUnix(fd: number): number | NativeFailure | undefined;
+  /** A descriptor of a process, readable once it has exited. @see pidfd_open(2) */
+  openPidfd(pid: number): number | NativeFailure;
   /** So that libuv finds a watch for what it is given next. @see TakeWatch in native/binding/fd_watcher.h */
   takeWatch(fd: number): NativeFailure | undefined;
   /** Who connected to a unix socket, as of then. @see SO_PEERCRED in unix(7) */

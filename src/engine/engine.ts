@@ -1,7 +1,13 @@
 // engine.ts: the threads that relay, and the forwarders that share them. To the threads all forwards are one list; here is
 // known whose each is.
 
-import { binding, startEngine, type NativeEngine, type NativeEvent } from './binding.js';
+import {
+  binding,
+  startEngine,
+  type NativeConnectFailure,
+  type NativeEngine,
+  type NativeEvent,
+} from './binding.js';
 import { invalidArgType, SpliceportError } from '../errors.js';
 import { resolveEngineOptions } from '../spec/validate.js';
 import type { EngineHandle, EngineOptions, Session } from '../types.js';
@@ -12,6 +18,8 @@ import { endAtExit, forgetAtExit } from './at-exit.js';
 export interface EngineUser {
   /** A removed forward has lost its last session. */
   onRemoved(id: number): void;
+  /** A forward has begun to fail. */
+  onConnectFailed(failure: NativeConnectFailure): void;
   /** There are ends of sessions to take. */
   onSessionsEnded(): void;
   /** The engine is about to close, and what the forwarder still has with it. */
@@ -120,9 +128,13 @@ export class Engine {
       this.#users.get(event.owner)?.onSessionsEnded();
       return;
     }
-    const owner = this.#ownerOf.get(event.id) ?? 0;
+    const user = this.#users.get(this.#ownerOf.get(event.id) ?? 0);
+    if (event.type === 'connect-failed') {
+      user?.onConnectFailed(event);
+      return;
+    }
     this.#ownerOf.delete(event.id);
-    this.#users.get(owner)?.onRemoved(event.id);
+    user?.onRemoved(event.id);
   };
 
   readonly #onExit = (): void => void this.close();

@@ -1,8 +1,11 @@
 // listeners.ts: calls those who listen to a forwarder's events. Node's own EventEmitter would need Node's types in the
 // public ones, and would pass on what a listener throws to the call that caused the event.
 
+import { getSystemErrorName } from 'node:util';
 import { invalidArgType } from '../errors.js';
 import { choice } from '../spec/check.js';
+import type { NativeConnectFailure } from './binding.js';
+import { NamedProcesses } from './named-processes.js';
 import type { Forward, ForwarderEvents } from '../types.js';
 
 type Listener = (...args: readonly never[]) => unknown;
@@ -14,7 +17,18 @@ export class Listeners {
     removed: new Set(),
     retargeted: new Set(),
     warning: new Set(),
+    failed: new Set(),
+    exited: new Set(),
   };
+  readonly #processes: NamedProcesses | undefined;
+
+  /** @param sharesPids - Whether pids are those of this process's own namespace, so that it may watch them. */
+  constructor({ sharesPids }: { readonly sharesPids: boolean }) {
+    if (!sharesPids) return;
+    this.#processes = new NamedProcesses((forwards, pid) => {
+      for (const forward of forwards) this.#tell('exited', forward, pid);
+    });
+  }
 
   /** @throws TypeError or RangeError, for an event that there is not among them */
   add(event: keyof ForwarderEvents, listener: Listener): void {
@@ -27,6 +41,7 @@ export class Listeners {
 
   tellOfAdded(forwards: readonly Forward[]): void {
     for (const forward of forwards) {
+      this.#processes?.add(forward);
       this.#tell('added', forward);
       this.#tellOfWarning(forward);
     }
@@ -36,13 +51,25 @@ export class Listeners {
     changes: readonly { readonly forward: Forward; readonly before: Forward }[],
   ): void {
     for (const { forward, before } of changes) {
+      this.#processes?.add(forward);
+      if (forward.netnsPath !== before.netnsPath) this.#processes?.remove(before);
       this.#tell('retargeted', forward, before);
       this.#tellOfWarning(forward);
     }
   }
 
   tellOfRemoved(removed: readonly { readonly forward: Forward }[]): void {
-    for (const { forward } of removed) this.#tell('removed', forward);
+    for (const { forward } of removed) {
+      this.#processes?.remove(forward);
+      this.#tell('removed', forward);
+    }
+  }
+
+  /** @param forward - Undefined if it takes no clients any more. */
+  tellOfFailure(forward: Forward | undefined, { ending, errno }: NativeConnectFailure): void {
+    if (forward === undefined) return;
+    const error = errno === undefined ? {} : { error: getSystemErrorName(errno) };
+    this.#tell('failed', forward, { ending, ...error });
   }
 
   #tellOfWarning(forward: Forward): void {

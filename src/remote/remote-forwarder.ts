@@ -68,7 +68,7 @@ export class RemoteForwarder implements ForwarderOperations {
   readonly #defaultNetnsPath: string | undefined;
   readonly #queue = new OperationQueue();
   readonly #table = new ForwardTable<OpenedNetns>();
-  readonly #listeners = new Listeners();
+  readonly #listeners = new Listeners({ sharesPids: false });
   readonly #namespaces: ShimNamespaces;
   readonly #opener: ShimOpener;
   readonly #ends: SessionEnds;

@@ -157,21 +157,26 @@ function followed(
 ): Disposable | undefined {
   if (!follow || name === undefined || pid === undefined) return undefined;
   const { forwarder, control, report } = to;
-  return new Follower({
-    name,
-    pid,
-    forwarder,
-    lookUp: enteredTarget() === undefined ? findContainer : lookUpOutside,
-    onEnded: () => {
-      const event = { event: 'container-ended', container: name } as const;
-      control.show({}, describeContainer(event));
-      report(event);
-    },
-    onBack: (found) => {
-      control.show(found);
-      report({ event: 'container-back', container: name, ...found });
-    },
-  });
+  try {
+    return new Follower({
+      name,
+      pid,
+      forwarder,
+      lookUp: enteredTarget() === undefined ? findContainer : lookUpOutside,
+      onEnded: () => {
+        const event = { event: 'container-ended', container: name } as const;
+        control.show({}, describeContainer(event));
+        report(event);
+      },
+      onBack: (found) => {
+        control.show(found);
+        report({ event: 'container-back', container: name, ...found });
+      },
+    });
+  } catch (error) {
+    remark(`Restarts of container ${name} will go unnoticed: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 async function addAll(

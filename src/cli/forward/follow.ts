@@ -1,7 +1,6 @@
 // follow.ts: keeps forwards on a container that stops and runs again, as a new process in a new
 // network namespace.
 
-import { readFileSync } from 'node:fs';
 import {
   Forwarder,
   parsePortSpec,
@@ -9,9 +8,10 @@ import {
   type ForwardSpec,
   type SocketForwardSpec,
 } from '../../index.js';
+import { watchProcess, type ProcessWatch } from '../../system.js';
 import type { EngineContainer } from '../running/engines.js';
 
-const LOOK_INTERVAL_MS = 500;
+const SEARCH_INTERVAL_MS = 500;
 /**
  * Each answer of an engine costs a process and tens of milliseconds, and may be needed for days.
  */
@@ -71,84 +71,53 @@ export interface FollowerOptions {
 /** Watches the first process of a container. It does not keep this process alive. */
 export class Follower implements Disposable {
   readonly #options: FollowerOptions;
-  #pid: number;
-  /** Distinguishes the process from a later one with the same pid. */
-  #identity: string | undefined;
+  #process: ProcessWatch | undefined;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
+  /** @throws SpliceportSystemError such as `ENOSYS` before Linux 5.3 */
   constructor(options: FollowerOptions) {
     this.#options = options;
-    this.#pid = options.pid;
-    this.#identity = identityOf(options.pid);
-    this.#watch();
+    this.#process = watchProcess(options.pid, this.#onExit);
+    if (this.#process === undefined) this.#onExit();
   }
 
   [Symbol.dispose](): void {
     this.#isOver = true;
+    this.#process?.close();
     clearTimeout(this.#timer);
   }
 
-  #watch(): void {
-    this.#after(LOOK_INTERVAL_MS, () => {
-      if (this.#identity !== undefined && identityOf(this.#pid) === this.#identity) {
-        this.#watch();
-        return;
-      }
-      this.#options.onEnded();
-      this.#search(LOOK_INTERVAL_MS);
-    });
-  }
+  readonly #onExit = (): void => {
+    this.#options.onEnded();
+    this.#search(SEARCH_INTERVAL_MS);
+  };
 
   #search(intervalMs: number): void {
-    this.#after(intervalMs, () => {
-      void this.#find().then((container) => {
-        if (this.#isOver) return;
-        if (container === undefined) {
-          this.#search(Math.min(intervalMs * 2, MAX_INTERVAL_MS));
-          return;
-        }
-        this.#options.onBack(container);
-        this.#watch();
-      });
-    });
+    if (this.#isOver) return;
+    const look = async (): Promise<void> => {
+      const container = await this.#find();
+      if (container === undefined) this.#search(Math.min(intervalMs * 2, MAX_INTERVAL_MS));
+      else this.#options.onBack(container);
+    };
+    this.#timer = setTimeout(() => void look(), intervalMs).unref();
   }
 
   /** Undefined while it is not running, or cannot be reached. */
   async #find(): Promise<EngineContainer | undefined> {
+    let found: ProcessWatch | undefined;
     try {
       const container = await this.#options.lookUp(this.#options.name);
-      const identity = identityOf(container.pid);
+      if (this.#isOver) return undefined;
+      found = watchProcess(container.pid, this.#onExit);
       // An engine may report a process for a while after it has exited.
-      if (this.#isOver || identity === undefined) return undefined;
+      if (found === undefined) return undefined;
       await this.#options.forwarder.follow(`/proc/${container.pid}/ns/net`);
-      this.#pid = container.pid;
-      this.#identity = identity;
+      this.#process = found;
       return container;
     } catch {
+      found?.close();
       return undefined;
     }
-  }
-
-  #after(delayMs: number, work: () => void): void {
-    if (this.#isOver) return;
-    this.#timer = setTimeout(work, delayMs).unref();
-  }
-}
-
-/**
- * The time at which a process started; undefined once it has exited, even if nobody has waited for
- * it yet.
- */
-function identityOf(pid: number): string | undefined {
-  try {
-    // The name before it is in parentheses and may contain any character. @see proc_pid_stat(5)
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    const [state = 'X'] = fields;
-    return 'ZX'.includes(state) ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }

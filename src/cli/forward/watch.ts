@@ -30,7 +30,7 @@ export class ForwardWatch {
   readonly #troubles: Troubles;
   readonly #meter = new TrafficMeter();
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #leave: () => void;
+  readonly #leaveChanges: () => void;
   #lastReported: string | undefined;
 
   constructor(forwarder: Forwarder, options: WatchOptions) {
@@ -38,10 +38,12 @@ export class ForwardWatch {
     this.#report = options.report;
     this.#isLive = options.isLive;
     this.#troubles = new Troubles(forwarder, options.summaryIntervalMs ?? SUMMARY_INTERVAL_MS);
-    this.#leave = followChanges(forwarder, (event, forward) => options.report({ event, forward }));
-    this.#every(LOOK_INTERVAL_MS, () => {
-      void this.#troubles.due(performance.now()).then(this.#tellTroubles);
-    });
+    this.#leaveChanges = followChanges(forwarder, (event, forward) =>
+      options.report({ event, forward }),
+    );
+    // Other problems are only counted.
+    forwarder.on('failed', this.#look);
+    this.#every(LOOK_INTERVAL_MS, this.#look);
     if (options.intervalSeconds <= 0) return;
     this.#traffic();
     this.#every(options.intervalSeconds * 1_000, () => this.#traffic());
@@ -52,6 +54,10 @@ export class ForwardWatch {
     this.#leave();
     this.#tellTroubles(await this.#troubles.rest());
   }
+
+  readonly #look = async (): Promise<void> => {
+    this.#tellTroubles(await this.#troubles.due(performance.now()));
+  };
 
   readonly #tellTroubles = (trouble: Trouble | undefined): void => {
     if (trouble !== undefined) this.#report({ event: 'troubles', ...trouble });
@@ -69,6 +75,11 @@ export class ForwardWatch {
       });
     tell();
     this.#every(DRAIN_INTERVAL_MS, tell);
+  }
+
+  #leave(): void {
+    this.#leaveChanges();
+    this.#forwarder.off('failed', this.#look);
   }
 
   [Symbol.dispose](): void {
@@ -89,8 +100,8 @@ export class ForwardWatch {
     if (isNews || this.#isLive) this.#report(event);
   }
 
-  #every(intervalMs: number, work: () => void): void {
-    this.#timers.push(setInterval(work, intervalMs));
+  #every(intervalMs: number, work: () => void | Promise<void>): void {
+    this.#timers.push(setInterval(() => void work(), intervalMs));
   }
 
   #stop(): void {

@@ -18,6 +18,7 @@ namespace {
 
 class NoEvents final : public EngineEvents {
   void OnRemoved(int /*id*/) override {}
+  void OnConnectFailed(int /*id*/, const ConnectFailure& /*failure*/) override {}
 };
 
 // The first arguments of clone3(2), the size of its structure.

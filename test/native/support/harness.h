@@ -111,6 +111,11 @@ class Harness final : private EngineEvents {
     action();
     hold.End();
   }
+  // What OnConnectFailed said of the forward, in order.
+  std::vector<ConnectFailure> Failures(int id) {
+    const std::lock_guard lock(mutex_);
+    return failures_[id];
+  }
   // How often OnRemoved came for the id.
   int Removals(int id) {
     const std::lock_guard lock(mutex_);
@@ -129,10 +134,16 @@ class Harness final : private EngineEvents {
     if (hold != nullptr) hold->Wait();
   }
 
+  void OnConnectFailed(int id, const ConnectFailure& failure) override {
+    const std::lock_guard lock(mutex_);
+    failures_[id].push_back(failure);
+  }
+
   const int workers_;
   UniqueFd netns_;
   std::mutex mutex_;
   std::map<int, int> removals_;
+  std::map<int, std::vector<ConnectFailure>> failures_;
   std::map<int, Hold*> holds_;
   // Last: its threads call OnRemoved.
   std::unique_ptr<Engine> engine_;
