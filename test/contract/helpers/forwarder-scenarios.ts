@@ -63,7 +63,7 @@ const greeting = (forwarder: ForwarderOperations, { server }: Ground) =>
 function noteEvents(forwarder: ForwarderOperations): unknown[] {
   const noted: unknown[] = [];
   const note =
-    <E extends keyof ForwarderEvents>(event: E) =>
+    <E extends 'added' | 'removed' | 'retargeted' | 'warning'>(event: E) =>
     (...args: ForwarderEvents[E]) =>
       void noted.push([event, ...args.map((arg) => (typeof arg === 'string' ? arg : plain(arg)))]);
   forwarder.on('added', note('added')).on('removed', note('removed'));
