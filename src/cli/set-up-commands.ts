@@ -2,7 +2,7 @@
 // doctor, completion.
 
 import type { Command } from 'commander';
-import { podmanActions, type PodmanOptions } from './commands/podman-actions.js';
+import type { EnableOptions } from './commands/enable.js';
 import { settingsActions, type SettingsOptions } from './commands/settings-actions.js';
 import { give } from './examples.js';
 import type { SetExitCode } from './program.js';
@@ -10,7 +10,8 @@ import type { SetExitCode } from './program.js';
 /** Adds them, in the order in which help shows them. */
 export function addSetUpCommands(program: Command, setExitCode: SetExitCode): void {
   addSettings(program, setExitCode);
-  addPodman(program);
+  addEnable(program);
+  addStatus(program, setExitCode);
   addDoctor(program, setExitCode);
   addCompletion(program);
 }
@@ -43,34 +44,85 @@ function addSettings(program: Command, setExitCode: SetExitCode): void {
   ]);
 }
 
-function addPodman(program: Command): void {
-  const command = program
-    .command('podman')
-    .summary('make rootless Podman use spliceport, or show how')
+/** Engines that can be made to use spliceport. */
+const engines = ['podman'] as const;
+
+function addEnable(program: Command): void {
+  const engine = () => program.createArgument('<engine>', 'the container engine').choices(engines);
+  const enable = program
+    .command('enable')
+    .summary('make a container engine use spliceport')
     .description(
-      'Shows whether rootless Podman uses spliceport, and the configuration lines that make it do so. ' +
-        'enable writes them to a file of their own (run by root, for all users); disable removes that file; ' +
-        'path prints the folder of the helper.',
+      'Makes rootless Podman start spliceport for the ports of its containers, from their next start on. ' +
+        'Writes one file of its own, spliceport.conf in ~/.config/containers/containers.conf.d, and changes no other.',
     )
-    .addArgument(
-      program.createArgument('[action]', 'what to do').choices(podmanActions).default('show'),
+    .addArgument(engine())
+    .option('--system', 'for all users, in /etc/containers; only root can')
+    .option('--dry-run', 'print the lines, and change nothing')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: EnableOptions) =>
+      (await import('./commands/enable.js')).enable(name, options),
+    );
+  give(enable, [
+    {
+      command: 'spliceport enable podman',
+      effect: 'use spliceport for containers started from now on',
+    },
+    { command: 'sudo spliceport enable podman --system', effect: 'the same, for all users' },
+    {
+      command: 'spliceport enable podman --dry-run',
+      effect: 'show the lines, and where they belong',
+    },
+  ]);
+
+  const disable = program
+    .command('disable')
+    .summary('make a container engine use its own helper again')
+    .description(
+      'Removes the file that "spliceport enable" wrote. Running containers keep their helper.',
+    )
+    .addArgument(engine())
+    .option('--system', 'for all users; only root can')
+    .option('--dry-run', 'print what would change, and change nothing')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: EnableOptions) =>
+      (await import('./commands/enable.js')).disable(name, options),
+    );
+  give(disable, [
+    { command: 'spliceport disable podman', effect: 'undo "spliceport enable podman"' },
+  ]);
+}
+
+function addStatus(program: Command, setExitCode: SetExitCode): void {
+  const status = program
+    .command('status')
+    .summary('show whether container engines use spliceport, and what serves each container')
+    .description(
+      'Shows which helper Podman starts, which network its containers have by default, ' +
+        'and what serves the ports of each running container: which version of spliceport, or another helper.',
     )
     .option('--json', 'print JSON')
-    .action(async (action: string, options: PodmanOptions) =>
-      (await import('./commands/podman.js')).podman(action, options),
+    .action(async (options: { readonly json?: boolean }) =>
+      setExitCode(await (await import('./commands/status.js')).status(options)),
     );
-  give(command, [
+  give(status, [
+    { command: 'spliceport status', effect: 'look at Podman of this user; as root, of all users' },
     {
-      command: 'spliceport podman',
-      effect: 'show the lines, where they belong, and what Podman starts',
+      command: "spliceport status --json | jq '.podman.enabled'",
+      effect: 'print true or false, for a script',
     },
-    {
-      command: 'spliceport podman enable',
-      effect: 'use spliceport for all containers started from now on',
-    },
+  ]);
+
+  const path = program
+    .command('path')
+    .summary('print the folder of the helper')
+    .description('Prints the folder of the helper that a container engine can be told to start.')
+    .addArgument(program.createArgument('<engine>', 'the container engine').choices(engines))
+    .action(async () => (await import('./commands/enable.js')).path());
+  give(path, [
     {
       command:
-        'CONTAINERS_HELPER_BINARY_DIR="$(spliceport podman path)" podman run --network bridge -p 8080:80 nginx',
+        'CONTAINERS_HELPER_BINARY_DIR="$(spliceport path podman)" podman run --network bridge -p 8080:80 nginx',
       effect: 'use spliceport for one container',
     },
   ]);

@@ -3,11 +3,14 @@
 /** Names that other programs use. */
 const commandOf: Readonly<Record<string, string>> = {
   config: 'settings',
+  install: 'enable',
   delete: 'rm',
   expose: 'forward',
   fwd: 'forward',
+  podman: 'enable',
   publish: 'forward',
   remove: 'rm',
+  uninstall: 'disable',
   watch: 'top',
 };
 

@@ -71,7 +71,7 @@ function showNext(): void {
     'next',
     'node lib/cli/main.js forward 8080:80 --container NAME   forward a port to your container',
   );
-  show('', 'node lib/cli/main.js podman                             use it with rootless Podman');
+  show('', 'node lib/cli/main.js enable podman                      use it with rootless Podman');
   show('', 'docs/README.md                                          the documentation');
 }
 

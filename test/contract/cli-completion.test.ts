@@ -26,7 +26,10 @@ const commands = [
     'drain',
     'top',
     'settings',
-    'podman',
+    'enable',
+    'disable',
+    'status',
+    'path',
     'completion',
     'help',
   ],
@@ -35,7 +38,7 @@ const commands = [
 /** A line that is completed at its end, and what it is completed with. */
 const cases: [line: string, words: readonly string[]][] = [
   ['spliceport ', commands],
-  ['spliceport s', ['sessions', 'settings', 'stats']],
+  ['spliceport s', ['sessions', 'settings', 'stats', 'status']],
   ['spliceport --v', ['--version']],
   [
     'spliceport forward --',
@@ -70,7 +73,7 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport drain ', ['4281', '5000']],
   ['spliceport top --sort t', ['to-container', 'to-host']],
   ['spliceport settings ', ['check', 'show']],
-  ['spliceport podman ', ['disable', 'enable', 'path', 'show']],
+  ['spliceport enable ', ['podman']],
   ['spliceport completion ', ['bash', 'fish', 'zsh']],
   ['spliceport help dr', ['drain']],
 ];

@@ -27,7 +27,7 @@ const publicModules = [
 
 /** The packages that parts of src/ may use. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  'cli/': ['commander'],
+  'cli/': ['commander', 'smol-toml'],
   'control/': ['prom-client', 'spliceport/package.json', 'zod/'],
   'engine/': ['node-gyp-build'],
   'log/': ['pino'],

@@ -89,7 +89,7 @@ function expectFullShow(output: string): void {
 function expectNextSteps(output: string): void {
   const [, next = ''] = output.split(/^ {2}next {8}/m);
   const commands = [...next.matchAll(/node (lib\/cli\/main\.js) (\w+)/g)];
-  expect(commands.map(([, , command]) => command)).toEqual(['forward', 'podman']);
+  expect(commands.map(([, , command]) => command)).toEqual(['forward', 'enable']);
   for (const [, file = '', command = ''] of commands) {
     const help = [path.join(root, file), 'help', command];
     expect(spawnSync(process.execPath, help).status).toBe(0);

@@ -78,7 +78,7 @@ describe('the Debian package', () => {
     output(`dpkg -i /tmp/${file}`);
 
     expect(output('spliceport --version')).toMatch(/^\d+\.\d+\.\d+\n$/);
-    expect(output('spliceport podman path')).toBe('/usr/lib/spliceport/libexec\n');
+    expect(output('spliceport path podman')).toBe('/usr/lib/spliceport/libexec\n');
     const findings = JSON.parse(output('spliceport doctor --json')) as object[];
     expect(findings).toContainEqual(expect.objectContaining({ check: 'engine', severity: 'ok' }));
     const onNode = { check: 'helper-node', severity: 'ok' };
@@ -101,7 +101,7 @@ describe('the Debian package', () => {
     output('zcat /usr/share/man/man1/spliceport.1.gz | grep -q "^.SH NAME"');
     output('bash -n /usr/share/bash-completion/completions/spliceport');
 
-    output('spliceport podman enable && test -f /etc/containers/containers.conf.d/spliceport.conf');
+    output('spliceport enable podman --system && test -f /etc/containers/containers.conf.d/spliceport.conf');
     output('dpkg --purge spliceport');
     expect(filesOf()).toEqual(before);
   });

@@ -16,7 +16,7 @@ import { controlFolders, openFolder } from '../../control/folder.js';
 import { findSettingsFile } from '../../settings/find.js';
 import { describeProblem, loadSettings } from '../../settings/load.js';
 import { readSysctl, unprivilegedPortStart } from '../../sysctl.js';
-import { helperOf, helperSearch, isExecutable } from '../running/helper-search.js';
+import { helperOf, isExecutable, readConfiguration } from '../podman/configuration.js';
 import type { Facts, PodmanFacts } from './findings.js';
 
 const PODMAN_TIMEOUT_MS = 15_000;
@@ -86,8 +86,10 @@ async function podmanFacts(isRoot: boolean): Promise<PodmanFacts | undefined> {
     );
   });
   if (answer === undefined) return undefined;
-  const user = { env: process.env, isRoot };
-  const helper = helperOf(helperSearch(user), user);
+  const user = { env: process.env, isSystem: isRoot };
+  const configuration = await readConfiguration(user).catch((error: unknown) => messageOf(error));
+  if (typeof configuration === 'string') return { isOurs: false, problem: configuration };
+  const helper = helperOf(configuration, user);
   return {
     ...(helper !== undefined && { helper }),
     isOurs:

@@ -46,6 +46,8 @@ export interface Facts {
 
 /** How Podman of this user is set up. */
 export interface PodmanFacts {
+  /** Why its configuration cannot be read; absent when it can. */
+  readonly problem?: string;
   /** The helper that it starts. */
   readonly helper?: string;
   /** Whether that is ours. */
@@ -175,6 +177,10 @@ function selinux({ isSelinuxEnforcing }: Facts): Finding | undefined {
 function podman({ podman: facts, isRoot }: Facts): Finding[] {
   const check = 'podman';
   if (facts === undefined) return [{ check, severity: 'note', text: 'podman is not in PATH' }];
+  if (facts.problem !== undefined) {
+    const fix = 'Correct the file: Podman cannot read it either.';
+    return [{ check, severity: 'warning', text: facts.problem, fix }];
+  }
   const whose = isRoot ? 'rootless Podman' : 'Podman of this user';
   const enabled: Finding = facts.isOurs
     ? { check, severity: 'ok', text: `${whose} starts this spliceport` }
@@ -182,7 +188,7 @@ function podman({ podman: facts, isRoot }: Facts): Finding[] {
         check,
         severity: 'note',
         text: `${whose} starts ${facts.helper ?? 'no helper'}`,
-        fix: 'spliceport podman enable',
+        fix: `spliceport enable podman${isRoot ? ' --system' : ''}`,
       };
   if (facts.network === undefined || facts.network === 'slirp4netns' || isRoot) return [enabled];
   const network: Finding = {

@@ -1,0 +1,113 @@
+// status.ts: `spliceport status`: whether container engines use spliceport, and what serves their
+// containers now.
+
+import { readFileSync } from 'node:fs';
+import { failureOf, exitCodes, type CliFailure, type ExitCode } from '../failure.js';
+import { paint, print, printJson, remark } from '../output.js';
+import { otherHelpers } from '../podman/helpers.js';
+import { describe, reportOf, type PodmanReport } from '../podman/report.js';
+import { containerNames, idsIn } from '../running/container-names.js';
+import { findRunning } from '../running/forwarders.js';
+import { tableLines } from '../text/table.js';
+
+/** What serves a container's ports. */
+interface Served {
+  /** Null if it is unknown. */
+  readonly container: { readonly id: string; readonly name: string | null } | null;
+  /** `spliceport`, or the path of another program. */
+  readonly helper: string;
+  /** Of spliceport. */
+  readonly version: string | null;
+  /** Of the helper. */
+  readonly pid: number;
+}
+
+/** Prints it. */
+export async function status({ json = false }: { readonly json?: boolean }): Promise<ExitCode> {
+  const user = { env: process.env, isSystem: process.getuid?.() === 0 };
+  const [podman, containers] = await Promise.all([
+    reportOf(user).catch((error: unknown) => failureOf(error)),
+    servedContainers(),
+  ]);
+  const version = ownVersion();
+  if (json) {
+    printJson({
+      version,
+      podman: 'enabled' in podman ? podman : { problem: podman.message },
+      containers,
+    });
+  } else {
+    printPodman(podman, user);
+    printContainers(containers, version);
+  }
+  return 'enabled' in podman ? exitCodes.done : exitCodes.failed;
+}
+
+function printPodman(
+  podman: PodmanReport | CliFailure,
+  user: Parameters<typeof describe>[1],
+): void {
+  if (!('enabled' in podman)) {
+    print(`podman: ${paint(process.stdout, 'red', 'unknown')}`);
+    print(`  ${podman.message}`);
+    if (podman.hint !== undefined) print(`  ${podman.hint}`);
+    return;
+  }
+  const { enabled } = podman;
+  const word = enabled
+    ? paint(process.stdout, 'green', 'enabled')
+    : paint(process.stdout, 'yellow', 'not enabled');
+  print(`podman: ${word}`);
+  for (const line of describe(podman, user)) print(`  ${line}`);
+  if (!enabled) print(`  → spliceport enable podman${user.isSystem ? ' --system' : ''}`);
+}
+
+function printContainers(containers: readonly Served[], version: string): void {
+  print('');
+  if (containers.length === 0) {
+    print('No helper of a container of this user is running.');
+    return;
+  }
+  const rows = containers.map(({ container, helper, version: theirs, pid }) => [
+    describeContainer(container),
+    theirs === null ? helper : `${helper} ${theirs}`,
+    String(pid),
+  ]);
+  const columns = [{ title: 'CONTAINER' }, { title: 'HELPER' }, { title: 'PID' }];
+  for (const line of tableLines(columns, rows)) print(line);
+  const others = containers.filter((each) => each.version !== version).length;
+  if (others > 0) {
+    remark(
+      `${others} of ${containers.length} are not served by spliceport ${version}; they change when they are restarted.`,
+    );
+  }
+}
+
+function describeContainer(container: Served['container']): string {
+  if (container === null) return 'unknown';
+  const id = container.id.slice(0, 12);
+  return container.name === null ? id : `${container.name} (${id})`;
+}
+
+async function servedContainers(): Promise<Served[]> {
+  const running = (await findRunning()).filter(({ info }) => info.program === 'rootlessport');
+  const names = await containerNames(idsIn(running));
+  const ours = running.map(({ info: { pid, version, container: { id } = {} } }): Served => ({
+    container: id === undefined ? null : { id, name: names.get(id) ?? null },
+    helper: 'spliceport',
+    version,
+    pid,
+  }));
+  const others = otherHelpers().map(({ pid, helper, container }): Served => ({
+    container: container === undefined ? null : { id: container.id, name: container.name ?? null },
+    helper,
+    version: null,
+    pid,
+  }));
+  return [...ours, ...others];
+}
+
+function ownVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
+}
