@@ -166,8 +166,6 @@ function openapi() {
     return [name, { $ref: `#/components/schemas/${itself}` }];
   });
   schemas.ForwardSpec.properties = Object.fromEntries([...own, ...fields]);
-  const [, limits] = schemas.AddPortRequest.allOf;
-  for (const name in limits.properties) limits.properties[name] = schemaOf(forwardFields[name]);
   schemas.Stats = statsSchema;
   // With its objects spread out, as the rest is.
   return json(JSON.stringify(api, null, 2));

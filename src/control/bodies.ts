@@ -17,14 +17,6 @@ const netns = z.union([z.strictObject({ pid: z.int() }), z.strictObject({ path: 
 
 const settings = typesOf(forwardFields);
 
-/** Whom a forward lets in. */
-export const admission = {
-  maxSessions: settings.maxSessions,
-  maxSessionsPerSecond: settings.maxSessionsPerSecond,
-  allow: settings.allow,
-  deny: settings.deny,
-};
-
 const forwardSpec = z.strictObject({
   protocol: may(z.enum(['tcp', 'udp'])),
   host: z.strictObject({ address: may(z.string()), port: z.int() }),

@@ -6,7 +6,7 @@ import { isUnspecified } from '../address.js';
 import type { Forward, ForwardSpec, SpliceportError } from '../index.js';
 import { bindFailure } from '../rootlesskit/failures.js';
 import { check } from '../rootlesskit/ports.js';
-import { admission, checked } from './bodies.js';
+import { checked } from './bodies.js';
 import { Problem } from './problem.js';
 import type { Context } from './context.js';
 
@@ -32,9 +32,6 @@ const portSpec = z.object({
   childPort: port,
   childIP: text,
 });
-
-/** What may be asked for besides, in the project's own words: no client of RootlessKit's sends any of it. */
-const extension = z.object(admission);
 
 type PortSpec = z.infer<typeof portSpec>;
 
@@ -79,7 +76,6 @@ export class RootlessKit {
   async add(body: unknown): Promise<PortStatus> {
     const { forwarder, targetFor } = this.#context;
     const asked = checked(portSpec, body, 'body');
-    const limits = checked(extension, body, 'body');
     const { proto, parentIP, parentPort, childPort, childIP } = asked;
     const wanted = {
       protocol: proto,
@@ -92,7 +88,7 @@ export class RootlessKit {
     const [range] = ranges;
     if (failure !== undefined || range === undefined) throw new Problem(400, failure ?? 'no port');
     const address = childIP === '' ? targetFor(range.host.address) : childIP;
-    const spec: ForwardSpec = { ...range.spec, container: { address, port: childPort }, ...limits };
+    const spec: ForwardSpec = { ...range.spec, container: { address, port: childPort } };
     try {
       const forward = await forwarder.add(spec);
       if (this.#asked.size >= this.#forgetAt) this.#forgetRemoved(forwarder.list());

@@ -114,7 +114,7 @@ describe('a call of the control API', () => {
     client.destroy();
   });
 
-  test('limits the clients of a port added as for RootlessKit, and counts the rejected ones', async () => {
+  test('passes over what RootlessKit does not know in a port, limits included', async () => {
     const port = await freePort();
     const spec = {
       proto: 'tcp',
@@ -122,12 +122,24 @@ describe('a call of the control API', () => {
       parentPort: port,
       childPort: fixture.echo.port,
     };
-    const limits = { maxSessions: 7, maxSessionsPerSecond: 7, deny: ['127.0.0.1'] };
-    const added = await fixture.controlled.call('POST', '/v1/ports', { ...spec, ...limits });
-    expect({ status: added.status, json: added.json }).toEqual({
-      status: 201,
-      json: { id: 2, spec },
+    const limits = { maxSessions: 0, deny: ['127.0.0.1'] };
+    const { status, json } = await fixture.controlled.call('POST', '/v1/ports', {
+      ...spec,
+      ...limits,
     });
+    expect({ status, json }).toEqual({ status: 201, json: { id: 2, spec } });
+    expect(await isServed({ port })).toBe(true);
+  });
+
+  test('limits the clients of an added forward, and counts the rejected ones', async () => {
+    const port = await freePort();
+    const spec = {
+      host: { address: '127.0.0.1', port },
+      container: { port: fixture.echo.port },
+      ...{ maxSessions: 7, maxSessionsPerSecond: 7, deny: ['127.0.0.1'] },
+    };
+    const { status } = await fixture.controlled.call('POST', '/v1/forwards', { specs: [spec] });
+    expect(status).toBe(201);
     expect(await isServed({ port })).toBe(false);
     const { forwards } = (await fixture.controlled.call('GET', '/v1/stats')).json as StatsReport;
     expect(forwards[1]?.stats).toMatchObject({ sessionsDenied: 1, sessionsTotal: 0 });
