@@ -1,13 +1,13 @@
 // What a settings file may have as blocks of addresses: each line of the input is one. So that not
 // all of them are found by luck, each 18 bytes are one as well.
 
+#include "expect.h"
 #include "net/cidr.h"
 
 #include <arpa/inet.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -17,10 +17,6 @@ namespace {
 
 constexpr size_t kMaxBlocks = 64;
 constexpr size_t kBytesOfOne = 18;
-
-void Expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 std::array<uint8_t, 16> BytesOf(const Address& address) {
   std::array<uint8_t, 16> bytes{};

@@ -1,16 +1,11 @@
 // What a load balancer may send, whatever it is.
 
+#include "expect.h"
 #include "proxy/proxy_protocol.h"
-
-#include <cstdlib>
 
 namespace spliceport {
 
 namespace {
-
-void Expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 // What is written is read whole, and written again the same. What was read may have had more than
 // one form.

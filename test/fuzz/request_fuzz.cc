@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "expect.h"
 #include "shim/channel.h"
 #include "shim/data_plane.h"
 
@@ -22,10 +22,6 @@ namespace {
 constexpr std::string_view kHarmless = "XVATDSYUBLCRPWFKQG?";
 constexpr size_t kMaxSections = 16;
 constexpr uint16_t kSockets = 3;
-
-void Expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 class NoHost final : public DataPlaneHost {
   Result<void> OnReady(int /*exit_fd*/, int /*ready_fd*/, UniqueFd /*error_fd*/) override {

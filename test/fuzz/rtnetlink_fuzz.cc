@@ -5,10 +5,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <span>
 
+#include "expect.h"
 #include "routes/rtnetlink_messages.h"
 
 namespace spliceport {
@@ -17,10 +17,6 @@ namespace {
 
 constexpr size_t kMaxAnswers = 12;
 constexpr uint32_t kTable = 7;
-
-void Expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 std::span<const uint8_t> Take(std::span<const uint8_t>& rest, size_t size) {
   const auto taken = rest.first(std::min(size, rest.size()));

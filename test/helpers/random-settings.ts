@@ -60,7 +60,7 @@ const texts: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Lists that are longer take long to write, and have a test of their own. */
-export const MOST_BLOCKS = 2_000;
+export const MAX_BLOCKS = 2_000;
 
 /** What is known of a setting. */
 export function knownOf(key: string): Known {
@@ -159,5 +159,5 @@ function believeSome(random: Random, own: Values, defaults: Values): void {
 
 function countOfBlocks(random: Random, { minItems = 0, maxItems = 0 }: Known): number {
   const few = minItems + random.below(4);
-  return maxItems <= MOST_BLOCKS && random.once(6) ? maxItems : few;
+  return maxItems <= MAX_BLOCKS && random.once(6) ? maxItems : few;
 }

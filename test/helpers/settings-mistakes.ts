@@ -5,7 +5,7 @@ import {
   gates,
   knownOf,
   makeValue,
-  MOST_BLOCKS,
+  MAX_BLOCKS,
   settingNames,
   type Parts,
   type Values,
@@ -175,7 +175,7 @@ export function makeWrongValue(random: Random, key: string, known = knownOf(key)
         ],
         ...[[random.pick(wrongBlocks)], [blocks], '10.0.0.0/8', '', 0, null, {}],
         ...(minItems > 0 ? [[]] : []),
-        ...(maxItems <= MOST_BLOCKS ? [new Array(maxItems + 1).fill('::')] : []),
+        ...(maxItems <= MAX_BLOCKS ? [new Array(maxItems + 1).fill('::')] : []),
       ]);
     }
     case 'object': {

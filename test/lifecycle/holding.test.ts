@@ -15,12 +15,12 @@ const source = new URL('../helpers/forwarder-program.ts', import.meta.url);
 
 const MAX_OPEN_FILES = 20_000;
 const SESSIONS = 9_000;
-const MOST_BYTES_PER_SESSION = 1_000;
+const MAX_BYTES_PER_SESSION = 1_000;
 const FLOWS = 9_000;
-const MOST_BYTES_PER_FLOW = 1_024;
+const MAX_BYTES_PER_FLOW = 1_024;
 const AT_ONCE = 50;
 // Each worker keeps a few pipes for the next bulk transfer.
-const MOST_POOLED_FDS = 64;
+const MAX_POOLED_FDS = 64;
 
 let container: Container;
 
@@ -63,13 +63,13 @@ describe('the cost of', () => {
     const clients = await manyTimes<Socket>(SESSIONS, () => connectTcp(host));
     await until(async () => (await api.stats()).sessionsOpen === SESSIONS, 'all are open', 20_000);
     const during = factsOf(program);
-    expect(during.fds - before.fds - 2 * SESSIONS).toBeLessThanOrEqual(MOST_POOLED_FDS);
+    expect(during.fds - before.fds - 2 * SESSIONS).toBeLessThanOrEqual(MAX_POOLED_FDS);
     const grownBytes = (during.privateKiB - before.privateKiB) * 1024;
-    expect(grownBytes / SESSIONS).toBeLessThanOrEqual(MOST_BYTES_PER_SESSION);
+    expect(grownBytes / SESSIONS).toBeLessThanOrEqual(MAX_BYTES_PER_SESSION);
     for (const client of clients) client.destroy();
     await until(async () => (await api.stats()).sessionsOpen === 0, 'all have ended', 20_000);
     const after = factsOf(program);
-    expect(after.fds - before.fds).toBeLessThanOrEqual(MOST_POOLED_FDS);
+    expect(after.fds - before.fds).toBeLessThanOrEqual(MAX_POOLED_FDS);
     // What stays are the tables that grew with the sessions, and JavaScript's own memory for all the questions here.
     await until(
       () => factsOf(program).privateKiB - before.privateKiB < (0.7 * grownBytes) / 1024,
@@ -105,7 +105,7 @@ describe('the cost of', () => {
     );
     const during = factsOf(program);
     expect(((during.privateKiB - before.privateKiB) * 1024) / FLOWS).toBeLessThanOrEqual(
-      MOST_BYTES_PER_FLOW,
+      MAX_BYTES_PER_FLOW,
     );
     await service.close();
   }, 60_000);

@@ -17,9 +17,9 @@ const AT_ONCE = 50;
 const ROUNDS = 8;
 const SAMPLE = 3;
 // Node's own heap swings by as much; a leak of 100 bytes for each connection of five rounds would be more.
-const MOST_GROWTH_KIB = 400;
+const MAX_GROWTH_KIB = 400;
 // Each worker keeps a few pipes for the next bulk transfer.
-const MOST_POOLED_FDS = 64;
+const MAX_POOLED_FDS = 64;
 
 let container: Container;
 let echo: TcpService;
@@ -108,7 +108,7 @@ describe('open descriptors', () => {
     };
     expect(await open(ask)).toBe(CONNECTIONS / 10);
     const pipes = kindsOf((await api.facts()).fdNames)['pipe'] ?? 0;
-    expect(pipes).toBeLessThan(MOST_POOLED_FDS);
+    expect(pipes).toBeLessThan(MAX_POOLED_FDS);
     for (const socket of sockets) socket.destroy();
     for (const client of clients) client.close();
   });
@@ -149,7 +149,7 @@ describe('open descriptors', () => {
       await client.ask('hello', flows.host.port);
     });
     await idle(api);
-    expect((await api.facts()).fds).toBeLessThan(before + MOST_POOLED_FDS);
+    expect((await api.facts()).fds).toBeLessThan(before + MAX_POOLED_FDS);
     await api.close({});
     expect((await api.facts()).fdNames).toEqual(atStart);
   });
@@ -193,7 +193,7 @@ describe('the memory of a forwarder', { timeout: 120_000 }, () => {
     await api.create({ netns: container.netns });
     const { host } = await api.add(toContainer(echo.port));
     const round = () => manyTimes(CONNECTIONS, () => task(host));
-    expect(await growth(program, round)).toBeLessThan(MOST_GROWTH_KIB);
+    expect(await growth(program, round)).toBeLessThan(MAX_GROWTH_KIB);
   });
 
   test('does not grow with rounds of UDP flows', async () => {
@@ -211,6 +211,6 @@ describe('the memory of a forwarder', { timeout: 120_000 }, () => {
         using client = await UdpSocket.bind();
         await until(() => answer(client, host.port), 'an answer', 10_000);
       });
-    expect(await growth(program, round)).toBeLessThan(MOST_GROWTH_KIB);
+    expect(await growth(program, round)).toBeLessThan(MAX_GROWTH_KIB);
   });
 });

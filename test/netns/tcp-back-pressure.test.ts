@@ -9,8 +9,8 @@ import { settled } from '../helpers/wait.js';
 const MIB = 1 << 20;
 const TOTAL_BYTES = 256 * MIB;
 // What the buffers of four sockets and a pipe may hold, by tcp_rmem and tcp_wmem, with room to spare.
-const MOST_IN_FLIGHT = 96 * MIB;
-const MOST_GROWTH_KIB = 4_096;
+const MAX_IN_FLIGHT = 96 * MIB;
+const MAX_GROWTH_KIB = 4_096;
 
 const source = new URL('../helpers/forwarder-program.ts', import.meta.url);
 
@@ -45,8 +45,8 @@ describe('back pressure over TCP', () => {
     const answer = textToEnd(socket);
     const sending = sendPayload(socket, TOTAL_BYTES);
     const taken = await settled(() => socket.bytesWritten, 'what the client could send');
-    expect(taken).toBeLessThan(MOST_IN_FLIGHT);
-    expect((await api.facts()).privateKiB - before).toBeLessThan(MOST_GROWTH_KIB);
+    expect(taken).toBeLessThan(MAX_IN_FLIGHT);
+    expect((await api.facts()).privateKiB - before).toBeLessThan(MAX_GROWTH_KIB);
     await server.resume();
     const sent = await sending;
     socket.end();
@@ -67,8 +67,8 @@ describe('back pressure over TCP', () => {
       'what the server could send',
     );
     expect(taken).toBeGreaterThan(0);
-    expect(taken).toBeLessThan(MOST_IN_FLIGHT);
-    expect((await api.facts()).privateKiB - before).toBeLessThan(MOST_GROWTH_KIB);
+    expect(taken).toBeLessThan(MAX_IN_FLIGHT);
+    expect((await api.facts()).privateKiB - before).toBeLessThan(MAX_GROWTH_KIB);
     const received = digestOf(socket);
     socket.resume();
     expect(await received).toEqual(payloadDigest(TOTAL_BYTES));

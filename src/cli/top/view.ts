@@ -52,7 +52,7 @@ const importance = [
 ];
 
 /** The last column may be cut to this many characters. */
-const LEAST_PLACE_WIDTH = 12;
+const MIN_PLACE_WIDTH = 12;
 
 /** Shown instead of the rows after `?`. */
 const helpLines = [
@@ -130,7 +130,7 @@ function fittingColumns(
     const { title = '', key } = titles[index] ?? {};
     const own = title.length + (key === sortedBy ? 1 : 0);
     const widest = Math.max(own, ...cells.map((row) => row[index]?.length ?? 0));
-    return title === 'IN' ? Math.min(widest, LEAST_PLACE_WIDTH) : widest;
+    return title === 'IN' ? Math.min(widest, MIN_PLACE_WIDTH) : widest;
   };
   const order = titles.map((title, index) => ({ rank: rank(title), index }));
   const chosen: number[] = [];
