@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -18,12 +18,12 @@ namespace {
 constexpr size_t kChunkBytes = size_t{64} * 1024;
 
 // The caller may have made a descriptor non-blocking. Returns false if it is of no use.
-bool WaitUntilReady(int fd, short events) {
+bool WaitUntilReady(int fd, int16_t events) {
   pollfd waiting{.fd = fd, .events = events, .revents = 0};
   return poll(&waiting, 1, -1) >= 0 || errno == EINTR;
 }
 
-bool MayTryAgain(int fd, short events) {
+bool MayTryAgain(int fd, int16_t events) {
   if (errno == EINTR) return true;
   return errno == EAGAIN && WaitUntilReady(fd, events);
 }

@@ -10,7 +10,7 @@ namespace {
 
 // A text of this project's own, without anything that JSON writes otherwise.
 std::string RawAnswer(const std::string& status, const std::string& message) {
-  const std::string body = "{\"message\":\"" + message + "\"}\n";
+  const std::string body = R"({"message":")" + message + "\"}\n";
   return "HTTP/1.1 " + status +
          "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
          "\r\nConnection: close\r\n\r\n" + body;

@@ -59,7 +59,7 @@ std::string Hello(const Caller& caller, DataPlane& data_plane, bool is_ready, ui
   WriteEnvironment(writer);
   std::array<char, PATH_MAX> folder{};
   writer.Text(getcwd(folder.data(), folder.size()) == nullptr ? "" : folder.data());
-  data_plane.WriteCounterNames(writer);
+  DataPlane::WriteCounterNames(writer);
   writer.Bytes(caller.configuration());
   if (is_ready) data_plane.WriteState(writer);
   return writer.Take();

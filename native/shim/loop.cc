@@ -6,7 +6,7 @@ namespace spliceport::shim {
 
 void Loop::RunOnce() {
   constexpr size_t kEvents = 32;
-  std::array<epoll_event, kEvents> room;
+  std::array<epoll_event, kEvents> room{};
   epoll.Dispatch(epoll.Wait(room, timers.MillisUntilNext()));
   timers.RunDue();
 }

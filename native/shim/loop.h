@@ -14,6 +14,7 @@ namespace spliceport::shim {
 class Loop {
  public:
   explicit Loop(Epoll set) : epoll(std::move(set)) {}
+  ~Loop() = default;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 

@@ -64,8 +64,8 @@ void Process::End(int code) {
 void Process::Undo() {
   link_.Leave();
   engine_watch_.Stop();
-  control_.Close();
   reload_.Close();
+  control_.Close();
   data_plane_.Close();
 }
 
@@ -220,7 +220,7 @@ void Process::OnEngine() {
 }
 
 void Process::OnExitFd() {
-  std::array<char, 64 * 1'024> nobodys;
+  std::array<char, 4'096> nobodys{};
   const ssize_t count = read(exit_fd_.get(), nobodys.data(), nobodys.size());
   if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) End(0);
 }

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { sendWithFds } from '../../../src/system.js';
 import { within } from '../../helpers/wait.js';
 import type { ShimFolder } from './shim-folder.js';
 import {
@@ -61,6 +62,17 @@ export class ShimConnection {
     this.#socket.write(bytes);
   }
 
+  /** Sends a listening socket and its folder with a request. */
+  async pass(fds: readonly number[], ...sections: readonly Buffer[]): Promise<Answer> {
+    this.#seq += 1;
+    const payload = Buffer.concat([new Packer().u32(this.#seq).done(), ...sections]);
+    const bytes = frame('r', payload, fds.length);
+    // A socket of node's sends no descriptors.
+    const { _handle } = this.#socket as unknown as { readonly _handle: { readonly fd: number } };
+    if (sendWithFds(_handle.fd, bytes, fds) !== bytes.length) throw new Error('no room');
+    return readAnswer(await this.next('k'));
+  }
+
   /** Says that it is there, and hears who calls. */
   async greet(): Promise<Hello> {
     this.write(frame('a', new Packer().bytes('0.0.0').done()));
@@ -68,9 +80,14 @@ export class ShimConnection {
   }
 
   async request(...sections: readonly Buffer[]): Promise<Answer> {
+    this.send(...sections);
+    return readAnswer(await this.next('k'));
+  }
+
+  /** The same, without waiting for an answer. */
+  send(...sections: readonly Buffer[]): void {
     this.#seq += 1;
     this.write(frame('r', Buffer.concat([new Packer().u32(this.#seq).done(), ...sections])));
-    return readAnswer(await this.next('k'));
   }
 
   /** Has the shim report ready. */
@@ -119,6 +136,12 @@ export class FakeResident {
       if (connection !== undefined) return connection;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
+  }
+
+  /** The next shim that has connected and been greeted. */
+  async greeted(): Promise<{ readonly connection: ShimConnection; readonly hello: Hello }> {
+    const connection = await this.connection();
+    return { connection, hello: await connection.greet() };
   }
 
   /** Ends like a process: the socket's file stays, as it does after a kill. */

@@ -9,6 +9,12 @@ export class Packer {
     return this.#put(Buffer.from([value]));
   }
 
+  u16(value: number): this {
+    const bytes = Buffer.alloc(2);
+    bytes.writeUInt16LE(value);
+    return this.#put(bytes);
+  }
+
   i32(value: number): this {
     const bytes = Buffer.alloc(4);
     bytes.writeInt32LE(value);
@@ -126,6 +132,18 @@ export function section(kind: string, payload: Buffer = Buffer.alloc(0)): Buffer
 /** The section that has a shim report ready. */
 export function readySection(exitFd = 3, readyFd = 4): Buffer {
   return section('R', new Packer().i32(exitFd).i32(readyFd).u8(0).done());
+}
+
+/** The section that makes an engine with one worker. */
+export function engineSection(): Buffer {
+  const packer = new Packer().i32(1).u64(0n).u64(1_048_576n);
+  return section('E', packer.u32(500).u8(0).done());
+}
+
+/** The section that opens a TCP port of 127.0.0.1. */
+export function openSection(port: number): Buffer {
+  const packer = new Packer().u32(1).u8(0).u8(0).u16(1);
+  return section('O', packer.bytes('127.0.0.1').u16(port).done());
 }
 
 /** What a shim says first, without what it adds once it is ready. */
