@@ -15,7 +15,8 @@ namespace spliceport::shim {
 
 namespace {
 
-constexpr size_t kChunkBytes = size_t{64} * 1024;
+// Most configurations are shorter. What is read into stays in use.
+constexpr size_t kChunkBytes = 4'096;
 
 // The caller may have made a descriptor non-blocking. Returns false if it is of no use.
 bool WaitUntilReady(int fd, int16_t events) {
@@ -69,11 +70,12 @@ Result<void> Caller::ReadConfiguration() {
     const size_t before = configuration_.size();
     configuration_.resize(before + kChunkBytes);
     const ssize_t count = read(STDIN_FILENO, configuration_.data() + before, kChunkBytes);
-    const SysError error = LastError("read");
     configuration_.resize(before + (count > 0 ? static_cast<size_t>(count) : 0));
-    if (count == 0) return {};
-    if (count < 0 && !MayTryAgain(STDIN_FILENO, POLLIN)) return error;
+    if (count == 0) break;
+    if (count < 0 && !MayTryAgain(STDIN_FILENO, POLLIN)) return LastError("read");
   }
+  configuration_.shrink_to_fit();
+  return {};
 }
 
 void Caller::Tell(std::string_view text) { WriteLine(STDOUT_FILENO, text); }
@@ -89,10 +91,9 @@ void Caller::Release(UniqueFd error_fd) {
   }
 }
 
-void Caller::SayReady(int fd) const {
+void Caller::SayReady(int fd) {
   WriteAll(fd, "1");
-  // A number that is not the caller's may be one of this process's own.
-  if (fd > STDERR_FILENO && HasPassed(fd)) close(fd);
+  if (fd > STDERR_FILENO) close(fd);
 }
 
 }  // namespace spliceport::shim

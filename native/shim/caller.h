@@ -34,7 +34,7 @@ class Caller {
   // `error_fd`, if there is one, becomes standard error.
   static void Release(UniqueFd error_fd);
   // Writes `1` and closes the descriptor, also if the caller does not listen any more.
-  void SayReady(int fd) const;
+  static void SayReady(int fd);
 
  private:
   bool has_proc_ = false;

@@ -1,6 +1,6 @@
 #include "shim/lingering.h"
 
-#include <vector>
+#include <array>
 
 #include "net/unix_socket.h"
 
@@ -10,14 +10,14 @@ namespace {
 
 constexpr int64_t kLongestMillis = 1'000;
 constexpr size_t kMost = 16;
-constexpr size_t kRequestBytes = size_t{64} * 1024;
+constexpr size_t kRequestBytes = 8'192;
 
 }  // namespace
 
 struct Lingering::Client {
   Client(Loop& loop, UniqueFd connection, const std::function<void()>& end)
       : fd(std::move(connection)), alarm(loop, end), watch(loop, [this, end](uint32_t /*events*/) {
-          std::vector<char> request(kRequestBytes);
+          std::array<char, kRequestBytes> request{};
           Receive(fd.get(), request);
           end();
         }) {}

@@ -73,7 +73,8 @@ void Process::Undo() {
 
 Result<void> Process::OnReady(int exit_fd, int ready_fd, UniqueFd error_fd) {
   if (is_ready_) return SysError{-EALREADY, "epoll_ctl"};
-  if (!caller_.HasPassed(exit_fd)) return SysError{-EBADF, "epoll_ctl"};
+  for (const int fd : {exit_fd, ready_fd})
+    if (!caller_.HasPassed(fd)) return SysError{-EBADF, "epoll_ctl"};
   // A copy, because the caller may have given the same as an output.
   exit_fd_.Reset(fcntl(exit_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   if (!exit_fd_.valid()) return LastError("fcntl");
@@ -82,7 +83,7 @@ Result<void> Process::OnReady(int exit_fd, int ready_fd, UniqueFd error_fd) {
   const bool is_at_end = watched.error().code == -EPERM;
   if (!watched.ok() && !is_at_end) return watched;
   Caller::Release(std::move(error_fd));
-  caller_.SayReady(ready_fd);
+  Caller::SayReady(ready_fd);
   is_ready_ = true;
   link_.AllowSilence();
   if (is_at_end) End(0);

@@ -24,6 +24,7 @@ namespace spliceport::shim {
 class Process final : private DataPlaneHost, private ResidentLink::Owner {
  public:
   Process(Loop& loop, Caller& caller, Signals& signals, const Installation& installation);
+  ~Process() = default;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
@@ -36,15 +37,15 @@ bool HasPriority() {
 }
 
 // The user as the parent namespace knows it.
-unsigned long OuterUser() {
-  const unsigned long user = geteuid();
+uint64_t OuterUser() {
+  const uint64_t user = geteuid();
   const std::string map = ReadTextFile("/proc/self/uid_map");
   const char* at = map.c_str();
   while (*at != '\0') {
     char* end = nullptr;
-    const unsigned long inside = std::strtoul(at, &end, 10);
-    const unsigned long outside = std::strtoul(end, &end, 10);
-    const unsigned long count = std::strtoul(end, &end, 10);
+    const uint64_t inside = std::strtoull(at, &end, 10);
+    const uint64_t outside = std::strtoull(end, &end, 10);
+    const uint64_t count = std::strtoull(end, &end, 10);
     if (user >= inside && user - inside < count) return outside + (user - inside);
     if (end == at) break;
     for (at = end; *at == '\n';)

@@ -146,6 +146,28 @@ describe('an install without the addon', () => {
     );
   });
 
+  test('runs the helper in a process of its own', () => {
+    run('scripts/helper.mjs');
+    const [script, executed] = ['libexec/own-process/rootlessport', 'libexec/rootlessport'];
+    expect(readFileSync(join(folder, executed))).toEqual(readFileSync(join(root, script)));
+    expect(statSync(join(folder, executed)).mode & 0o777).toBe(0o755);
+  });
+
+  test('takes a prebuilt helper', () => {
+    const prebuilt = join(folder, `prebuilds/linux-${process.arch}`);
+    mkdirSync(prebuilt, { recursive: true });
+    writeFileSync(join(prebuilt, 'rootlessport'), 'a program');
+    run('scripts/helper.mjs');
+    rmSync(join(folder, 'prebuilds'), { recursive: true });
+    const { stdout } = run(
+      '-p',
+      `import('./scripts/helper.mjs').then((m) => console.log(m.programPath)); ''`,
+    );
+    const placed = join(folder, stdout.trim());
+    expect(readFileSync(placed, 'utf8')).toBe('a program');
+    expect(statSync(placed).mode & 0o777).toBe(0o755);
+  });
+
   test('prints what the compiler needs, if it fails', () => {
     const { status, stderr } = run('scripts/install.mjs');
     expect(status).not.toBe(0);
