@@ -19,11 +19,13 @@ import {
 
 let folder: ShimFolder;
 let resident: FakeResident;
+const started: Run[] = [];
 beforeEach(async () => {
   folder = new ShimFolder();
   resident = await FakeResident.listen(folder);
 });
 afterEach(async () => {
+  for (const run of started.splice(0)) await run[Symbol.asyncDispose]();
   await resident[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
@@ -33,6 +35,7 @@ const done = { code: 0, signal: null, stdout: '', stderr: '' };
 /** A shim that is ready, and its connection. */
 async function startReady(): Promise<{ readonly run: Run; readonly connection: ShimConnection }> {
   const run = folder.run('{}');
+  started.push(run);
   const { connection } = await resident.greeted();
   await connection.ready();
   await run.ready();
@@ -83,7 +86,6 @@ describe('the greeting', () => {
 describe('ready', () => {
   test('is reported when the outputs have been let go', async () => {
     const { run, connection } = await startReady();
-    await using _ = run;
     await run.released();
     const outputs = ['0', '1', '2'].map((fd) => describeFds(run.pid)[Number(fd)]);
     expect(outputs).toEqual(['/dev/null', '/dev/null', '/dev/null']);
@@ -162,7 +164,6 @@ describe('the end', () => {
 
   test('does not come with SIGPIPE and SIGUSR1, or what is written to ExitFD', async () => {
     const { run, connection } = await startReady();
-    await using _ = run;
     for (const signal of ['SIGPIPE', 'SIGUSR1'] as const) process.kill(run.pid, signal);
     run.writeToExit('x'.repeat(1_000));
     expect(await connection.request()).toMatchObject({ errno: 0 });
@@ -194,7 +195,6 @@ describe('the end', () => {
 describe('the end of the resident', () => {
   test('is nothing to a shim that is ready, if nobody asks anything', async () => {
     const { run, connection } = await startReady();
-    await using _ = run;
     connection.close();
     await resident[Symbol.asyncDispose]();
     const before = cpuMs(run.pid);
@@ -205,7 +205,6 @@ describe('the end of the resident', () => {
 
   test('has another one called within moments, if a log is to be written', async () => {
     const { run, connection } = await startReady();
-    await using _ = run;
     await connection.request(section('K', new Packer().u8(1).done()));
     connection.close();
     expect((await resident.greeted()).hello.isReady).toBe(true);
