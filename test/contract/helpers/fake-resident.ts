@@ -1,7 +1,7 @@
 // fake-resident.ts: a resident within the test: it listens where shims look for one, and says what the test has it say.
 
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { sendWithFds } from '../../../src/system.js';
 import { within } from '../../helpers/wait.js';
@@ -120,8 +120,10 @@ export class FakeResident {
     mkdirSync(folder.residentFolder, { recursive: true, mode: 0o700 });
     const server = createServer();
     const resident = new FakeResident(server);
-    server.listen(folder.socket);
+    // As shims do it: whatever has the name is replaced.
+    server.listen(`${folder.socket}.fake`);
     await once(server, 'listening');
+    renameSync(`${folder.socket}.fake`, folder.socket);
     return resident;
   }
 
