@@ -37,14 +37,19 @@ export class Lingering {
     this.#lastMs = performance.now();
   }
 
+  /** A container is about to be forgotten; what the last of them says holds on. */
+  remember(): void {
+    const lingers = this.#activity.lingers();
+    if (lingers.length > 0) this.#lingerMs = Math.max(...lingers.map(toMs));
+  }
+
   #look(): void {
     const activity = this.#activity;
     if (activity.isUnderWay()) {
       this.touch();
       return;
     }
-    const lingers = activity.lingers();
-    if (lingers.length > 0) this.#lingerMs = Math.max(...lingers.map(toMs));
+    this.remember();
     const isOver = performance.now() - this.#lastMs >= this.#lingerMs;
     if (activity.isReplaced() || (isOver && !activity.isKept())) this.#leave();
   }

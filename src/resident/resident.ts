@@ -113,6 +113,8 @@ export class Resident {
 
   async #end(container: ServedContainer): Promise<void> {
     await container.end();
+    this.#lingering.remember();
+    this.#lingering.touch();
     this.#containers.delete(container);
   }
 }

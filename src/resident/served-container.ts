@@ -145,8 +145,10 @@ export class ServedContainer {
     surroundings.controlPath = notes.controlPath;
     const settings = await notedSettings(config.containerId, notes, surroundings);
     this.#settings = settings;
-    const forwarder = surroundings.openForwarder(settings.options);
+    const netns = { path: config.netnsPath };
+    const forwarder = surroundings.openForwarder({ netns, ...settings.options });
     this.#container = Container.adopt(config, { settings, surroundings, forwarder, notes });
+    void this.#during(this.#container.showAgain());
   }
 
   async #reload(client: number, request: string): Promise<void> {

@@ -99,9 +99,19 @@ export class Container {
 
   /** Lets the user see and steer it, and logs what happens. It is nothing to fail for: the container's ports are open. */
   async show(): Promise<void> {
-    const { controlSocket, log } = this.#settings;
-    this.#watch = log?.watch(this.forwarder);
-    if (!controlSocket) return;
+    this.#watch = this.#settings.log?.watch(this.forwarder);
+    await this.#openControl();
+  }
+
+  /**
+   * Lets the user see and steer it, where it was adopted from somebody who ended before he could do that.
+   */
+  async showAgain(): Promise<void> {
+    if (this.#controlPath === undefined) await this.#openControl();
+  }
+
+  async #openControl(): Promise<void> {
+    if (!this.#settings.controlSocket) return;
     try {
       const facts = this.controlFacts();
       const control = await this.#surroundings.openControlSocket(this.forwarder, facts);
@@ -132,10 +142,11 @@ export class Container {
 
   /** What whoever serves it next has to know. */
   notes(): Notes {
-    const { logSettings: log, linger, notices } = this.#settings;
+    const { controlSocket, logSettings: log, linger, notices } = this.#settings;
     return {
       containerAddress: this.#containerAddress,
       notices,
+      controlSocket,
       ...(log !== undefined && { log }),
       ...(linger !== undefined && { linger }),
       ...(this.#controlPath !== undefined && { controlPath: this.#controlPath }),

@@ -10,6 +10,8 @@ export interface Notes {
   readonly notices: readonly string[];
   readonly log?: LogSettings;
   readonly linger?: Linger;
+  /** False if there should be no control socket. */
+  readonly controlSocket: boolean;
   /** The control socket, where there is one. */
   readonly controlPath?: string;
 }

@@ -63,7 +63,7 @@ export async function helperSettings(
  */
 export async function notedSettings(
   containerId: string,
-  { log: logSettings, linger, notices: noted = [] }: Partial<Notes>,
+  { controlSocket = true, log: logSettings, linger, notices: noted = [] }: Partial<Notes>,
   host: SettingsHost,
 ): Promise<HelperSettings> {
   const notices = [...noted];
@@ -74,6 +74,7 @@ export async function notedSettings(
   const onSessionsEnded = log?.onSessionsEnded;
   return {
     ...withoutFile(notices, silent),
+    controlSocket,
     options: onSessionsEnded === undefined ? {} : { onSessionsEnded },
     log,
     ...(logSettings !== undefined && { logSettings }),

@@ -1,0 +1,120 @@
+// shim-runs.ts: containers with shims, in a runtime folder of their own, and their resident.
+
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ControlClient } from '../../../src/control/client.js';
+import { isAlive } from '../../helpers/process-facts.js';
+import { until } from '../../helpers/wait.js';
+import { Caller, Run } from './run.js';
+
+/** The shim where it finds the rest of the package. */
+export const installedShim = fileURLToPath(
+  new URL('../../../libexec/shim/rootlessport', import.meta.url),
+);
+
+/** Where shims find a resident of nobody else. */
+export class ShimRuns {
+  readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'spliceport-resident-')));
+  readonly caller: Caller;
+
+  /** @param netnsPath - The containers'. */
+  constructor(netnsPath: string) {
+    this.caller = new Caller(netnsPath);
+  }
+
+  /** Writes a settings file for the containers that start from now on. */
+  settings(defaults: object): void {
+    writeFileSync(join(this.folder, 'settings.json'), JSON.stringify({ defaults }));
+  }
+
+  /** Starts a container; one that has no settings file when none was written. */
+  start(
+    mappings: readonly object[],
+    changes: Readonly<Record<string, unknown>> = {},
+  ): Promise<Run> {
+    const config = this.caller.config(mappings, { RootlessCNI: true, ...changes });
+    const env = {
+      ...process.env,
+      XDG_RUNTIME_DIR: this.folder,
+      SPLICEPORT_CONTROL_DIR: join(this.folder, 'control'),
+      SPLICEPORT_CONFIG: this.#settingsFile(),
+    };
+    return new Run(config, { command: [installedShim], env }).ready();
+  }
+
+  #settingsFile(): string {
+    return readdirSync(this.folder).includes('settings.json')
+      ? join(this.folder, 'settings.json')
+      : '/dev/null';
+  }
+
+  reloadPath(id = 'c0ffee'): string {
+    return join(this.caller.folder, 'rp', id);
+  }
+
+  /** For calls to a container's control socket, as soon as that is there. */
+  async control(run: Run): Promise<ControlClient> {
+    const name = `${run.pid}.sock`;
+    const folder = join(this.folder, 'control');
+    await until(() => namesIn(folder).includes(name), 'the control socket');
+    return new ControlClient(join(folder, name));
+  }
+
+  /** The residents of this folder that run. */
+  residents(): number[] {
+    return readdirSync('/proc').flatMap((name) => {
+      const pid = Number(name);
+      return Number.isInteger(pid) && isResidentOf(this.folder, pid) && isAlive(pid) ? [pid] : [];
+    });
+  }
+
+  /** The only one; waits for it. */
+  async resident(): Promise<number> {
+    const [pid] = await until(() => {
+      const pids = this.residents();
+      return pids.length === 1 && pids;
+    }, 'one resident');
+    return pid ?? 0;
+  }
+
+  async killResident(): Promise<number> {
+    const pid = await this.resident();
+    process.kill(pid, 'SIGKILL');
+    await until(() => !isAlive(pid), 'the end of the resident');
+    return pid;
+  }
+
+  /** Without their socket, residents leave. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.caller[Symbol.dispose]();
+    rmSync(this.folder, { recursive: true });
+    await until(() => this.residents().length === 0, 'the end of every resident');
+  }
+}
+
+function isResidentOf(folder: string, pid: number): boolean {
+  try {
+    const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
+    const isResident = read('cmdline').some((word) => word.endsWith('/lib/resident/main.cjs'));
+    return isResident && read('environ').includes(`XDG_RUNTIME_DIR=${folder}`);
+  } catch {
+    return false; // It ended in between, or is another user's.
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
