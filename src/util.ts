@@ -1,6 +1,8 @@
 // util.ts: what JavaScript lacks in several places.
 
-/** Gives an object the facts that are known: one that is not stays absent, rather than undefined. */
+/**
+ * Gives an object the facts that are known: one that is not stays absent, rather than undefined.
+ */
 export function assignDefined(target: object, facts: Readonly<Record<string, unknown>>): void {
   const known = Object.entries(facts).filter(([, value]) => value !== undefined);
   Object.assign(target, Object.fromEntries(known));
