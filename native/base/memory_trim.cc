@@ -13,6 +13,12 @@ constexpr int64_t kDelayMicros = 100'000;
 
 }  // namespace
 
+void ShareOneArena() {
+#ifdef __GLIBC__
+  (void)mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 void MemoryTrim::End() {
   --live_;
   if (max_live_ < kMany || live_ > max_live_ / kFewOfMany || armed()) return;

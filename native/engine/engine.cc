@@ -227,6 +227,12 @@ std::vector<ForwardInfo> Engine::Forwards() {
   return forwards;
 }
 
+TargetPtr Engine::TargetOf(int id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = records_.find(id);
+  return found == records_.end() ? nullptr : found->second.info.target;
+}
+
 bool Engine::Has(int id) {
   const std::lock_guard lock(mutex_);
   return records_.contains(id);

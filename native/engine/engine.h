@@ -67,6 +67,8 @@ class Engine final : private WorkerPeers {
   bool Has(int id);
   // By id.
   std::vector<ForwardInfo> Forwards();
+  // Where new sessions of a forward go; null if there is none of this id.
+  TargetPtr TargetOf(int id);
   // Adds the counters of a forward to `sum`, until it is gone.
   void Sum(int id, ForwardCounters& sum);
   // Calls `take` with the counters of each, in this order.

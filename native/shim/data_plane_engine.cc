@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "routes/transparent.h"
+#include "shim/channel.h"
 #include "shim/data_plane.h"
 #include "shim/records.h"
 
@@ -140,17 +141,14 @@ bool DataPlane::AreNew(const std::vector<ForwardConfig>& configs) {
 Outcome DataPlane::Retarget(Reader& reader, Fds& /*fds*/) {
   const auto entries = ReadRetarget(reader);
   if (!entries || !engine_) return Outcome::Malformed();
-  std::map<int, TargetPtr> targets;
-  for (ForwardInfo& forward : engine_->Forwards())
-    targets[forward.id] = std::move(forward.target);
   std::vector<std::pair<int, TargetPtr>> changes;
   for (size_t i = 0; i < entries->size(); ++i) {
     const RetargetEntry& entry = (*entries)[i];
-    const auto found = targets.find(entry.id);
+    const TargetPtr before = engine_->TargetOf(entry.id);
     const bool stays = entry.slot == -1;
-    if (found == targets.end() || !(stays || netns_.Has(entry.slot))) return Outcome::Malformed(i);
+    if (!before || !(stays || netns_.Has(entry.slot))) return Outcome::Malformed(i);
     const NetnsPtr& netns =
-        stays ? found->second->netns : netns_.at(static_cast<uint32_t>(entry.slot)).netns;
+        stays ? before->netns : netns_.at(static_cast<uint32_t>(entry.slot)).netns;
     changes.emplace_back(entry.id, std::make_shared<const Target>(Target{netns, entry.address}));
   }
   engine_->Retarget(changes);
@@ -167,9 +165,11 @@ Outcome DataPlane::Remove(Reader& reader, Fds& /*fds*/) {
 Outcome DataPlane::Stats(Reader& reader, Fds& /*fds*/) {
   const auto ids = ReadIds(reader);
   if (!ids || !engine_) return Outcome::Malformed();
+  if (ids->size() > kMaxPayloadBytes / kStatsBytes) return Outcome::Of({-EMSGSIZE, "section"});
   ForwardCounters all;
   if (std::find(ids->begin(), ids->end(), kAll) != ids->end()) engine_->SumOf(kOwner, all);
   Writer records;
+  records.Reserve(sizeof(uint32_t) + ids->size() * kStatsBytes);
   records.U32(static_cast<uint32_t>(ids->size()));
   auto next = ids->begin();
   engine_->SumEach(

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/memory_trim.h"
 #include "shim/own_process.h"
 #include "shim/process.h"
 
@@ -43,6 +44,7 @@ std::optional<int> Serve(Caller& caller, Signals& signals, const Installation& i
 int Main() {
   // Processes are looked for by this name, whatever the path that led here.
   prctl(PR_SET_NAME, "rootlessport");
+  ShareOneArena();
   Caller caller;
   const Installation installation = Installation::Find();
   Signals signals;

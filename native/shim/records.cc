@@ -1,7 +1,5 @@
 #include "shim/records.h"
 
-#include <iterator>
-
 namespace spliceport::shim {
 
 namespace {

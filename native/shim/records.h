@@ -2,6 +2,10 @@
 // Thread: any.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+
 #include "relay/counters.h"
 #include "relay/forward_types.h"
 #include "relay/session_log.h"
@@ -11,6 +15,9 @@ namespace spliceport::shim {
 
 // In the order of a stats record.
 void WriteCounterNames(Writer& writer);
+inline constexpr size_t kStatsBytes =
+    sizeof(uint64_t) + sizeof(uint16_t) + std::size(kSingleCounters) * sizeof(uint64_t) +
+    sizeof(uint16_t) + (kLatencyBucketsMicros.size() + 1) * sizeof(uint64_t) + sizeof(int32_t);
 void WriteStats(const ForwardCounters& counters, Writer& writer);
 void WriteSession(const SessionInfo& session, Writer& writer);
 void WriteEnded(const EndedSession& ended, Writer& writer);

@@ -161,7 +161,7 @@ std::optional<RemoveSection> ReadRemove(Reader& reader) {
   RemoveSection section;
   const int64_t millis = reader.I64();
   if (millis < 0 || millis > kMaxDrainMillis) reader.Fail();
-  section.drain_micros = millis * kMicrosPerMilli;
+  section.drain_micros = reader.ok() ? millis * kMicrosPerMilli : 0;
   section.ids = ReadIds(reader).value_or(std::vector<int>());
   return IfWhole(reader, std::move(section));
 }

@@ -2,11 +2,6 @@
 
 namespace spliceport::shim {
 
-void Writer::Put(uint64_t value, int size) {
-  for (int i = 0; i < size; ++i)
-    bytes_.push_back(static_cast<char>(value >> (8 * i)));
-}
-
 void Writer::Bytes(std::span<const char> bytes) {
   U32(static_cast<uint32_t>(bytes.size()));
   bytes_.append(bytes.data(), bytes.size());

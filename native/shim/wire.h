@@ -6,11 +6,13 @@
 //         and stays so. What it returns from then on is empty.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "net/address.h"
 
@@ -18,21 +20,28 @@ namespace spliceport::shim {
 
 class Writer {
  public:
-  void U8(uint8_t value) { Put(value, 1); }
-  void U16(uint16_t value) { Put(value, 2); }
-  void U32(uint32_t value) { Put(value, 4); }
-  void U64(uint64_t value) { Put(value, 8); }
-  void I32(int32_t value) { Put(static_cast<uint32_t>(value), 4); }
-  void I64(int64_t value) { Put(static_cast<uint64_t>(value), 8); }
+  void U8(uint8_t value) { Put<1>(value); }
+  void U16(uint16_t value) { Put<2>(value); }
+  void U32(uint32_t value) { Put<4>(value); }
+  void U64(uint64_t value) { Put<8>(value); }
+  void I32(int32_t value) { Put<4>(static_cast<uint32_t>(value)); }
+  void I64(int64_t value) { Put<8>(static_cast<uint64_t>(value)); }
   void Bytes(std::span<const char> bytes);
   void Text(std::string_view text) { Bytes(text); }
   void Endpoint(const Address& address);
 
-  size_t size() const { return bytes_.size(); }
+  // For so many more bytes at once.
+  void Reserve(size_t bytes) { bytes_.reserve(bytes_.size() + bytes); }
   std::string Take() { return std::move(bytes_); }
 
  private:
-  void Put(uint64_t value, int size);
+  template <size_t kSize>
+  void Put(uint64_t value) {
+    std::array<char, kSize> bytes{};
+    for (size_t i = 0; i < kSize; ++i)
+      bytes[i] = static_cast<char>(value >> (8 * i));
+    bytes_.append(bytes.data(), kSize);
+  }
   std::string bytes_;
 };
 

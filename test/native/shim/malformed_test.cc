@@ -158,6 +158,14 @@ TEST_CASE("more sockets than any process can have are malformed, and take no mem
   CHECK(plane.Do({OpenOf({{.count = 2, .port = 65'535}})}).IsMalformed());
 }
 
+TEST_CASE("a drain that no clock can measure is malformed") {
+  Plane plane;
+  REQUIRE(plane.Do({EngineOf()}).error == 0);
+  for (const int64_t millis : {int64_t{-1}, INT64_MAX, INT64_MAX / 1'000, INT64_MIN})
+    CHECK(plane.Do({RemoveOf(millis, {})}).IsMalformed());
+  CHECK(plane.Do({RemoveOf(int64_t{1} << 40, {})}).error == 0);
+}
+
 TEST_CASE("descriptors that no section takes are closed, whether the request fails or not") {
   const int before = OpenDescriptors();
   {

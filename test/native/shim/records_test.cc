@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "shim/channel.h"
 #include "shim/plane_support.h"
+#include "shim/records.h"
 #include "support/harness.h"
 #include "support/server.h"
 
@@ -133,6 +135,7 @@ TEST_CASE("the counters are those of each forward that is asked for, and of all 
   CHECK(stats[1].of("sessionsTotal") == 2);
   CHECK(stats[1].sessions_open == 0);
   const std::string total = running.plane.data.TotalStats();
+  CHECK(total.size() == kStatsBytes);
   const std::string one("\1\0\0\0", 4);
   CHECK(StatsFrom(one + total)[0].of("sessionsTotal") == 2);
 }
@@ -141,6 +144,17 @@ TEST_CASE("before there is an engine, the counters of all are zero") {
   Plane plane;
   const std::string one("\1\0\0\0", 4);
   CHECK(StatsFrom(one + plane.data.TotalStats())[0].of("sessionsTotal") == 0);
+}
+
+TEST_CASE("more counters than fit a frame are refused before they take memory") {
+  Running running;
+  const size_t most = kMaxPayloadBytes / running.plane.data.TotalStats().size();
+  CHECK(running.plane.Do({StatsOf(std::vector<int>(most + 1, -1))}).Failed(-EMSGSIZE, "section"));
+  const std::vector<int> half(most / 2, 1);
+  CHECK(running.plane.Do({StatsOf(half)}).error == 0);
+  const Answer answer = running.plane.Do({StatsOf(half), StatsOf(half), StatsOf(half)});
+  CHECK(answer.Failed(-EMSGSIZE, "section"));
+  CHECK(answer.section == 1);
 }
 
 TEST_CASE("each counter has a name of its own") {
