@@ -15,6 +15,7 @@ constexpr int64_t kDelayMicros = 100'000;
 
 void ShareOneArena() {
 #ifdef __GLIBC__
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is no other thread yet.
   (void)mallopt(M_ARENA_MAX, 1);
 #endif
 }

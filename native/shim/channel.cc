@@ -85,7 +85,6 @@ bool Channel::Flush() {
     std::transform(frame.fds.begin(), frame.fds.end(), std::back_inserter(fds),
                    [](const UniqueFd& fd) { return fd.get(); });
     if (!SendSome(frame, fds)) return false;
-    if (frame.sent > 0) frame.fds.clear();
     if (frame.sent < frame.bytes.size()) return true;
     queued_bytes_ -= frame.bytes.size();
     queue_.pop_front();

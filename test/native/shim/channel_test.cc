@@ -142,6 +142,24 @@ TEST_CASE("what a peer does not read waits in the queue, with copies of the desc
   CHECK(OpenDescriptors() == before);
 }
 
+TEST_CASE("a frame that leaves in pieces has its descriptors once") {
+  const int before = OpenDescriptors();
+  {
+    Ends ends = Pair();
+    Channel one(std::move(ends.one));
+    Channel other(std::move(ends.other));
+    const std::vector<int> fds(3, one.fd());
+    one.Send('l', Large(), fds);
+    one.Send('m', Large(), std::span(fds).first(2));
+    one.Send('f', {}, std::span(fds).first(1));
+    CHECK(NextOf(other, one)->fds.size() == 3);
+    CHECK(NextOf(other, one)->fds.size() == 2);
+    CHECK(NextOf(other, one)->fds.size() == 1);
+    CHECK(OpenDescriptors() == before + 2);
+  }
+  CHECK(OpenDescriptors() == before);
+}
+
 TEST_CASE("a peer that never reads breaks the connection before the queue takes all memory") {
   Ends ends = Pair();
   Channel channel(std::move(ends.one));
