@@ -223,7 +223,12 @@ describe('spliceport enable and disable', () => {
   });
 
   test('with --system are for root', async () => {
-    const { code, stderr } = await run('enable podman --system');
+    // With an /etc/containers of its own, whatever comes of it.
+    const script = 'mount -t tmpfs tmpfs /etc/containers && exec unshare --user "$@"';
+    const { code, stderr } = await cli(['enable', 'podman', '--system'], {
+      command: ['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath, program],
+      env: { HOME: home },
+    });
     expect(code).toBe(4);
     expect(stderr).toContain('sudo spliceport enable podman --system');
   });
