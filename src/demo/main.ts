@@ -2,20 +2,18 @@
 // port to it, and prints the traffic.
 
 import { readlinkSync } from 'node:fs';
+import { openControlSocket, type ControlSocket } from '../control/index.js';
 import { Forwarder } from '../index.js';
 import { startContainer, type SeenRequest } from './container.js';
 import { fetchPage, readBulk, roundTrips } from './measure.js';
 import { BULK_PATH, CONTAINER_PORT } from './messages.js';
+import { paint, show, showCommands } from './output.js';
 import { isRerun, mayMakeNamespaces, obstacle, rerunAsNamespaceRoot } from './privileges.js';
 
 const NEW_CONNECTIONS = 200;
 const ROUND_TRIPS = 1_000;
 const BULK_BYTES = 2 ** 30;
 const BULK_MAX_SECONDS = 3;
-
-function show(label: string, value: string): void {
-  process.stdout.write(`  ${label.padEnd(12)}${value}\n`);
-}
 
 function describe({ line, client, agent }: SeenRequest): string {
   return `${line}  from ${client}  ${agent}`.trimEnd();
@@ -65,20 +63,36 @@ function askedToEnd(): Promise<void> {
   });
 }
 
+const program = 'node lib/cli/main.js';
+
 /** What to try next in a clone, such as this one. */
 function showNext(): void {
-  show(
-    'next',
-    'node lib/cli/main.js forward 8080:80 --container NAME   forward a port to your container',
-  );
-  show('', 'node lib/cli/main.js enable podman                      use it with rootless Podman');
-  show('', 'docs/README.md                                          the documentation');
+  showCommands('next', [
+    [`${program} forward 8080:80 --container NAME`, 'forward a port to your container'],
+    [
+      `${program} enable podman --dry-run`,
+      'use it with rootless Podman; without --dry-run, for real',
+    ],
+    [`${program} doctor`, 'look for what keeps it from working here'],
+    ['docs/README.md', 'the documentation'],
+  ]);
+}
+
+/** Lets the commands of the command line see the demo. It works without. */
+function openControl(forwarder: Forwarder, pid: number): ControlSocket | undefined {
+  try {
+    return openControlSocket(forwarder, { program: 'spliceport demo', container: { pid } });
+  } catch (error) {
+    show('control', `no control socket: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 async function demonstrate(ending: Promise<void>): Promise<void> {
-  process.stdout.write('spliceport demo\n\n');
+  process.stdout.write(`${paint('bold', 'spliceport demo')}\n\n`);
   const container = await startContainer();
   const forwarder = new Forwarder({ netns: { pid: container.pid } });
+  const control = openControl(forwarder, container.pid);
   try {
     const forward = await forwarder.add({
       host: { address: '127.0.0.1', port: 0 },
@@ -98,19 +112,31 @@ async function demonstrate(ending: Promise<void>): Promise<void> {
     await Promise.race([showTraffic(port), ending]);
     showTotals(forwarder);
     showNext();
-    if (process.stdin.isTTY) await invite(port, ending);
+    if (process.stdin.isTTY) await invite({ port, isListed: control !== undefined }, ending);
   } finally {
+    control?.close();
     await forwarder.close();
     await container.stop();
   }
 }
 
-async function invite(port: number, ending: Promise<void>): Promise<void> {
-  process.stdout.write(
-    `\nTry it:   curl http://127.0.0.1:${port}/\n` +
-      `          curl -o /dev/null http://127.0.0.1:${port}${BULK_PATH}${BULK_BYTES}\n` +
-      'Press Ctrl-C to stop.\n\n',
-  );
+async function invite(
+  { port, isListed }: { readonly port: number; readonly isListed: boolean },
+  ending: Promise<void>,
+): Promise<void> {
+  const url = `http://127.0.0.1:${port}`;
+  process.stdout.write('\n');
+  showCommands('try it', [
+    [`curl ${url}/`, 'the server answers from the container'],
+    [`curl -o /dev/null ${url}${BULK_PATH}${BULK_BYTES}`, 'a gigabyte'],
+    ...(isListed
+      ? [
+          [`${program} top`, 'in another terminal: the traffic, live'],
+          [`${program} ls`, 'the forward'],
+        ]
+      : []),
+  ]);
+  process.stdout.write('\nPress Ctrl-C to stop.\n\n');
   await ending;
 }
 

@@ -28,9 +28,12 @@ const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 /** A copy of what the package runs from, which every user may read. */
 let installed: string;
 let demo: string[];
+/** Where demos in a terminal have their control sockets. */
+let controlFolder: string;
 
 beforeAll(() => {
   installed = mkdtempSync(path.join(tmpdir(), 'spliceport-demo-'));
+  controlFolder = mkdtempSync(path.join(tmpdir(), 'spliceport-demo-control-'));
   mkdirSync(path.join(installed, 'build', 'Release'), { recursive: true });
   for (const part of ['lib', 'package.json', 'build/Release/spliceport.node']) {
     cpSync(path.join(root, part), path.join(installed, part), { recursive: true });
@@ -38,7 +41,10 @@ beforeAll(() => {
   spawnSync('chmod', ['-R', 'a+rX', installed]);
   demo = [process.execPath, path.join(installed, 'lib', 'demo', 'main.js')];
 });
-afterAll(() => rmSync(installed, { recursive: true }));
+afterAll(() => {
+  rmSync(installed, { recursive: true });
+  rmSync(controlFolder, { recursive: true, force: true });
+});
 
 /** A running demo and what it has printed. */
 interface Run {
@@ -57,6 +63,17 @@ function run(command: readonly string[], environment: NodeJS.ProcessEnv = proces
   child.stderr.setEncoding('utf8').on('data', (more: string) => (errors += more));
   const ended = within(once(child, 'close'), 'the end of the demo', 30_000);
   return { process: child, ended, output: () => output, errors: () => errors };
+}
+
+/** The demo in a terminal. */
+function inTerminal(prefix: string, environment: NodeJS.ProcessEnv): Run {
+  const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = process.env;
+  const command = `exec ${prefix}${demo.join(' ')}`;
+  return run(['script', '--quiet', '--return', '--command', command, '/dev/null'], {
+    ...rest,
+    SPLICEPORT_CONTROL_DIR: controlFolder,
+    ...environment,
+  });
 }
 
 /** What the demo says of its container and its forward. */
@@ -89,7 +106,7 @@ function expectFullShow(output: string): void {
 function expectNextSteps(output: string): void {
   const [, next = ''] = output.split(/^ {2}next {8}/m);
   const commands = [...next.matchAll(/node (lib\/cli\/main\.js) (\w+)/g)];
-  expect(commands.map(([, , command]) => command)).toEqual(['forward', 'enable']);
+  expect(commands.map(([, , command]) => command)).toEqual(['forward', 'enable', 'doctor']);
   for (const [, file = '', command = ''] of commands) {
     const help = [path.join(root, file), 'help', command];
     expect(spawnSync(process.execPath, help).status).toBe(0);
@@ -137,29 +154,37 @@ describe.skipIf(isMissing(script, 'the demo in a terminal'))('the demo, in a ter
     { who: 'root', prefix: '' },
     { who: 'a process without capabilities', prefix: `${noRights.join(' ')} ` },
   ])('keeps running for requests until Ctrl-C, started by $who', async ({ prefix }) => {
-    const {
-      process: terminal,
-      ended,
-      output,
-    } = run([
-      ...[
-        'script',
-        '--quiet',
-        '--return',
-        '--command',
-        `exec ${prefix}${demo.join(' ')}`,
-        '/dev/null',
-      ],
-    ]);
+    const { process: terminal, ended, output } = inTerminal(prefix, { NO_COLOR: '1' });
     await until(() => output().includes('Press Ctrl-C to stop.'), 'the invitation', 20_000);
     const { port } = factsOf(output());
     const request = get({ host: '127.0.0.1', port, path: '/mine', agent: false });
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     expect(await text(response)).toMatch(/^Hello from net:\[\d+\]/);
     await until(() => /it saw +GET \/mine/.test(output()), 'the request is shown');
+    const { stdout: list } = spawnSync(
+      process.execPath,
+      [path.join(root, 'lib/cli/main.js'), 'ls'],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, SPLICEPORT_CONTROL_DIR: controlFolder },
+      },
+    );
+    expect(list).toMatch(new RegExp(`127\\.0\\.0\\.1:${port} .* spliceport demo `));
+    expect(output()).toContain('node lib/cli/main.js top ');
+    expect(output()).not.toContain('\x1b[');
     terminal.stdin?.write('\x03');
     expect(await ended).toEqual([0, null]);
     await expectNothingLeft(output());
+  });
+});
+
+describe.skipIf(isMissing(script, 'the colors of the demo'))('the demo', () => {
+  test('has colors in a terminal', async () => {
+    const { process: terminal, ended, output } = inTerminal('', { TERM: 'xterm-256color' });
+    await until(() => output().includes('Press Ctrl-C to stop.'), 'the invitation', 20_000);
+    expect(output()).toContain(`\x1b[36m${'forward'.padEnd(12)}\x1b[39m127`);
+    terminal.stdin?.write('\x03');
+    await ended;
   });
 });
 
