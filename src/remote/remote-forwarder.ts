@@ -106,6 +106,7 @@ export class RemoteForwarder implements ForwarderOperations {
     this.#nextId = state.nextId;
     for (const entry of adoptedEntries(state, this.#namespaces)) this.#table.add(entry);
     if (tellsOfEnds) this.#deliverEnds();
+    this.#queue.run(() => this.#findWarnings()).catch(() => undefined);
   }
 
   get closed(): boolean {
@@ -288,6 +289,18 @@ export class RemoteForwarder implements ForwarderOperations {
       return { forward, before };
     });
     this.#listeners.tellOfRetargeted(changed);
+  }
+
+  /** The shim does not know what an earlier resident has found out. */
+  async #findWarnings(): Promise<void> {
+    const active = this.#table.all().filter(({ removal }) => removal === undefined);
+    const entries = active.filter(({ forward }) => isTransparent(forward));
+    const shown = entries.map(({ netns, forward }) => ({ netns, path: forward.netnsPath }));
+    await this.#namespaces.requestWith(undefined, shown);
+    for (const entry of entries) {
+      const warning = this.#warningFor(entry.forward, entry.netns);
+      entry.forward = freezeForward({ ...entry.forward, ...warning });
+    }
   }
 
   #warningFor(

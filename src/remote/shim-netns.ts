@@ -46,12 +46,16 @@ export class ShimNamespaces {
   /**
    * Has the shim carry out a section, and then find out of namespaces whether servers there can be shown their clients'
    * addresses. That they cannot is no failure.
+   * @param section - Undefined: nothing but that.
    * @throws RequestError of the section
    */
-  async requestWith(section: Section, transparent: readonly ShownNetns[]): Promise<void> {
+  async requestWith(
+    section: Section | undefined,
+    transparent: readonly ShownNetns[],
+  ): Promise<void> {
     const fresh = transparent.filter(({ netns }) => !this.#warnings.has(netns));
     let unknown = [...new Map(fresh.map((shown) => [shown.netns, shown])).values()];
-    let work = [section];
+    let work = section === undefined ? [] : [section];
     while (work.length + unknown.length > 0) {
       const checks = unknown.map(({ netns }) => prepareTransparency(netns.slot));
       const outcome = await this.#attempt([...work, ...checks]);

@@ -151,6 +151,10 @@ describe.skipIf(isMissing(setpriv, 'the tests of forwarders without rights'))(
       expect(forwarder.get(3)?.warning).toBe(
         warning?.replace(String(container.pid), String(other.pid)),
       );
+      const list = forwarder.list();
+      const next = new RemoteForwarder(await real.meetAgain(), { netns: container.netns });
+      await until(() => next.get(3)?.warning, 'the warning');
+      expect(next.list()).toEqual(list);
     });
 
     test('says why it cannot enter a namespace as one in this process does', async () => {

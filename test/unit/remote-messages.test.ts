@@ -161,7 +161,7 @@ describe('counters of a shim', () => {
   test('that only a newer shim has are passed over', () => {
     const stats = read(['novelties', 'sessionsTotal', '__proto__', 'connectLatency']);
     expect(stats).toMatchObject({ sessionsTotal: 101, connectLatency: [7, 8] });
-    expect(stats).not.toHaveProperty('novelties');
+    expect(Object.keys(stats).sort()).toEqual(Object.keys(noStats()).sort());
   });
 
   test('of many forwards are in the order in which they were asked for', () => {

@@ -71,6 +71,17 @@ function noteEvents(forwarder: ForwarderOperations): unknown[] {
   return noted;
 }
 
+/** Fails as the forwards do, with what another one becomes that has one of their ports. */
+async function failsAndLeavesFree(
+  forwarder: ForwarderOperations,
+  specs: readonly ForwardSpec[],
+  port: number,
+): Promise<never> {
+  const failure = await outcomeOf(() => forwarder.addAll(specs));
+  const again = plain(await forwarder.add(loopback(80, port)));
+  throw Object.assign(new Error('as they were'), { failure, again });
+}
+
 /** What a scenario does; what it gives is compared. */
 export type Scenario = (forwarder: ForwarderOperations, ground: Ground) => Promise<unknown>;
 
@@ -246,11 +257,9 @@ export const working: Readonly<Record<string, Scenario>> = {
 export const failing: Readonly<Record<string, Scenario>> = {
   'a port that another program has': (forwarder, { server, taken }) =>
     forwarder.add(loopback(server.port, taken)),
-  'one of several, which leaves none open': async (forwarder, { server, taken, free }) => {
-    const specs = [loopback(server.port, free[0]), loopback(server.port, taken)];
-    const { error } = (await outcomeOf(() => forwarder.addAll(specs))) as { error: unknown };
-    const again = await forwarder.add(loopback(server.port, free[0]));
-    throw Object.assign(new Error('as it was'), { error, again: plain(again) });
+  'one of several, which leaves none open': (forwarder, { server, taken, free: [port] }) => {
+    const specs = [loopback(server.port, port), loopback(server.port, taken)];
+    return failsAndLeavesFree(forwarder, specs, port);
   },
   'an address that the host does not have': (forwarder, { server }) =>
     forwarder.add({ host: { address: '192.0.2.77', port: 0 }, container: { port: server.port } }),
@@ -275,11 +284,11 @@ export const failing: Readonly<Record<string, Scenario>> = {
     forwarder.add(loopback(80, 0, { netns: { path: '/proc/0/ns/net' } })),
   'a process that is gone': (forwarder) =>
     forwarder.add(loopback(80, 0, { netns: { pid: 2 ** 31 - 1 } })),
-  'one namespace of two that is gone': (forwarder, { free: [port] }) =>
-    forwarder.addAll([
-      loopback(80, port),
-      loopback(80, 0, { netns: { path: '/run/spliceport-none' } }),
-    ]),
+  'one namespace of two that is gone, which leaves no port open': (forwarder, { free: [port] }) => {
+    const missing = { path: '/run/spliceport-none' };
+    const specs = [loopback(80, port), loopback(80, 0, { netns: missing })];
+    return failsAndLeavesFree(forwarder, specs, port);
+  },
   'a namespace that is none': (forwarder) =>
     forwarder.add(loopback(80, 0, { netns: { path: '/proc/self/ns/uts' } })),
   'a file that is none': (forwarder) =>
