@@ -45,7 +45,7 @@ import {
   resolveSingle,
   type ResolvedRange,
 } from './spec/validate.js';
-import { at } from './util.js';
+import { at, atMost } from './util.js';
 
 /**
  * Forwards TCP and UDP ports of the host to containers.
@@ -142,8 +142,7 @@ export class Forwarder implements ForwarderOperations {
 
   /** The forward with this id, if it takes clients. */
   get(id: number): Forward | undefined {
-    const entry = this.#table.get(id);
-    return entry?.removal === undefined ? entry?.forward : undefined;
+    return this.#table.activeAt(id);
   }
 
   /**
@@ -217,13 +216,8 @@ export class Forwarder implements ForwarderOperations {
     const drainMs = resolveDrainMs(options);
     this.#closed = true;
     if (drainMs > 0 && this.#finalStats === undefined) {
-      let timer: NodeJS.Timeout | undefined;
       // Forwards that were told to drain for longer before are held to this time too.
-      const timeIsUp = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, drainMs).unref();
-      });
-      await Promise.race([this.#removeEntries(this.#table.all(), drainMs), timeIsUp]);
-      clearTimeout(timer);
+      await atMost(drainMs, this.#removeEntries(this.#table.all(), drainMs));
     }
     this.#end();
   }
@@ -343,9 +337,7 @@ export class Forwarder implements ForwarderOperations {
     const ids = active.map(({ forward }) => forward.id);
     if (ids.length > 0) this.#engine.native.remove(ids, drainMs);
     this.#listeners.tellOfRemoved(active);
-    await Promise.all(
-      entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
-    );
+    await this.#table.gone(entries);
   }
 
   /** What the engine calls. */

@@ -23,6 +23,16 @@ export function at<T>(list: readonly T[], index: number): T {
   return element;
 }
 
+/** Waits for a promise, but no longer than that. The time does not keep the process alive. */
+export async function atMost(timeMs: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeIsUp = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeMs).unref();
+  });
+  await Promise.race([promise, timeIsUp]);
+  clearTimeout(timer);
+}
+
 /** A promise, and what fulfills it. */
 export interface Deferred {
   readonly gone: Promise<void>;

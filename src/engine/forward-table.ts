@@ -37,8 +37,10 @@ export class ForwardTable<N extends NetnsIdentity> {
       .map((entry) => entry.forward);
   }
 
-  get(id: number): Entry<N> | undefined {
-    return this.#entries.get(id);
+  /** The forward with this id, if it takes clients. */
+  activeAt(id: number): Forward | undefined {
+    const entry = this.#entries.get(id);
+    return entry?.removal === undefined ? entry?.forward : undefined;
   }
 
   /** @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD` */
@@ -72,6 +74,13 @@ export class ForwardTable<N extends NetnsIdentity> {
       this.#idByHostKey.delete(entry.hostKey);
     }
     return active;
+  }
+
+  /** Waits until those that are being removed have lost their last sessions. */
+  async gone(entries: readonly Entry<N>[]): Promise<void> {
+    await Promise.all(
+      entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
+    );
   }
 
   /** Takes note that the last session of a forward has ended. */

@@ -35,7 +35,7 @@ import type {
   Stats,
   TargetChange,
 } from '../types.js';
-import { at } from '../util.js';
+import { at, atMost } from '../util.js';
 import { adoptedEntries } from './adopt.js';
 import { noStats } from './messages.js';
 import { OperationQueue, type Turn } from './operation-queue.js';
@@ -137,8 +137,7 @@ export class RemoteForwarder implements ForwarderOperations {
   }
 
   get(id: number): Forward | undefined {
-    const entry = this.#table.get(id);
-    return entry?.removal === undefined ? entry?.forward : undefined;
+    return this.#table.activeAt(id);
   }
 
   async retarget(ids: number | readonly number[], change: TargetChange): Promise<void> {
@@ -168,13 +167,8 @@ export class RemoteForwarder implements ForwarderOperations {
     const drainMs = resolveDrainMs(options);
     this.#closed = true;
     if (drainMs > 0 && this.#finalStats === undefined) {
-      let timer: NodeJS.Timeout | undefined;
-      const timeIsUp = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, drainMs).unref();
-      });
       const drained = this.#removeEntries(this.#table.all(), drainMs).catch(() => undefined);
-      await Promise.race([drained, timeIsUp]);
-      clearTimeout(timer);
+      await atMost(drainMs, drained);
     }
     await this.#queue.run(() => this.#finish()).catch(() => undefined);
   }
@@ -318,9 +312,7 @@ export class RemoteForwarder implements ForwarderOperations {
       if (!this.#shim.isOpen) throw connectionLost();
       return this.#startRemoval(entries, drainMs);
     });
-    await Promise.all(
-      entries.flatMap(({ removal }) => (removal === undefined ? [] : [removal.gone])),
-    );
+    await this.#table.gone(entries);
   }
 
   async #startRemoval(entries: readonly Entry<OpenedNetns>[], drainMs: number): Promise<void> {
