@@ -11,9 +11,9 @@
 
 namespace spliceport {
 
-// Before the first thread starts: has all of them use the main thread's part of the allocator's
-// memory. For processes that are many and small: parts of their own make two workers 20 KiB larger,
-// and 130 MB in address space.
+// Before the first thread starts: has all use one part of the allocator's memory. For processes
+// that are many and small: with parts of their own, two workers take up 16 KiB and 130 MB of
+// address space more.
 void ShareOneArena();
 
 class MemoryTrim final : private Timer {
