@@ -22,6 +22,7 @@ import { Ajv2020 as Ajv } from 'ajv/dist/2020.js';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import * as z from 'zod/mini';
+import { cacheOf, makeCache, programOf, splitStarter } from './code-cache.mjs';
 import './helper.mjs';
 import './node-path.mjs';
 
@@ -48,6 +49,8 @@ const laterBundles = {
   'src/settings/quick.ts': 'lib/settings/quick.cjs',
 };
 const bundles = { ...programs, ...laterBundles };
+/** What starts the resident, whose program is compiled ahead of time. */
+const starter = programs['src/resident/main.ts'];
 /** What the first bundle of a process offers to the others. */
 const library = ['src/index.ts', 'src/system.ts', 'src/unix-listener.ts'];
 
@@ -75,7 +78,7 @@ const outputs = sources
     const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
     return [`${stem}.js`, `${stem}.d.ts`];
   });
-outputs.push(...Object.values(bundles));
+outputs.push(...Object.values(bundles), programOf(starter));
 
 const inputs = digest([
   ...sources,
@@ -199,7 +202,9 @@ async function makeBundles() {
 }
 
 function removeStale() {
-  const kept = new Set([...outputs, 'lib/node-path']);
+  const program = programOf(starter);
+  const caches = existsSync(program) ? [cacheOf(program)] : [];
+  const kept = new Set([...outputs, ...caches, 'lib/node-path']);
   for (const file of filesUnder('lib')) if (!kept.has(file)) rmSync(file, { force: true });
 }
 
@@ -208,9 +213,12 @@ removeStale();
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
   const compiled = compile();
   await makeBundles();
+  splitStarter(starter);
   if (compiled) await bundleServer();
   // npm does the same on install; this way, a link to the command in a clone works too.
   if (compiled) chmodSync('lib/cli/main.js', 0o755);
   if (compiled) writeFileSync(stampFile, stamp());
   else process.exitCode = 1;
 }
+// A missing one is made even if nothing else has changed: node may have.
+if (existsSync(programOf(starter)) && !existsSync(cacheOf(programOf(starter)))) makeCache(starter);

@@ -64,7 +64,7 @@ const compressed = (path) => gzipSync(readFileSync(join(root, path)), { level: 9
 
 function putProgram() {
   const isOfUsers = (file) =>
-    !/\/lib\/(demo(\/|$)|node-path$)/.test(file) && !file.endsWith('.d.ts');
+    !/\/lib\/(demo(\/|$)|node-path$|.*\.cache$)/.test(file) && !file.endsWith('.d.ts');
   copy(join(root, 'lib'), `${home}/lib`, isOfUsers);
   put(`${home}/lib/node-path`, '/usr/bin/node\n');
   copy(join(root, 'libexec'), `${home}/libexec`);

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeCache } from './code-cache.mjs';
 import './node-path.mjs';
 
 function headersOfThisNode() {
@@ -30,4 +31,5 @@ if (status !== 0) {
   );
 }
 await import('./helper.mjs');
+makeCache(fileURLToPath(new URL('../lib/resident/main.cjs', import.meta.url)));
 process.exitCode = status ?? 1;

@@ -38,8 +38,12 @@ struct Program {
 
   std::string node;
   std::string path;
+  // There is next to no work for threads of node's own. With young objects in 1 MiB instead of 16,
+  // a resident that is asked for metrics again and again takes a third of the memory. What is
+  // compiled ahead of time holds for the same flags alone.
   std::string pool = "--v8-pool-size=1";
-  std::array<char*, 4> arguments{node.data(), pool.data(), path.data(), nullptr};
+  std::string young = "--max-semi-space-size=1";
+  std::array<char*, 5> arguments{node.data(), pool.data(), young.data(), path.data(), nullptr};
   std::vector<char*> environment;
 };
 

@@ -20,6 +20,6 @@ export interface Context {
   /** The container's address for a port that is added without one. */
   readonly targetFor: (hostAddress: string) => string;
   readonly onDrained: () => void;
-  /** Time that `uptimeMs` counts from, on the clock of `performance.now()`. Unit: ms. */
+  /** Time that `uptimeMs` counts from, on the clock of monotonicMs(). Unit: ms. */
   readonly openedAtMs: number;
 }

@@ -3,6 +3,7 @@
 import { closeSync, rmSync } from 'node:fs';
 import type { ForwarderOperations } from '../operations.js';
 import { identityOf, removeOwnFile, UnixListener } from '../unix-listener.js';
+import { monotonicMs } from '../util.js';
 import { ControlDesk } from './desk.js';
 import { makeSocketFile, removeIfEmpty, type SocketFile } from './socket-file.js';
 import type { ContainerInfo } from './types.js';
@@ -72,7 +73,7 @@ class Listener implements ControlSocket {
       forwarder,
       pid: process.pid,
       socketPath: this.path,
-      openedAtMs: performance.now(),
+      openedAtMs: monotonicMs(),
     });
     try {
       this.#identity = identityOf(this.path);

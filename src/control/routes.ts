@@ -2,6 +2,7 @@
 
 import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward } from '../index.js';
 import type { ForwarderOperations } from '../operations.js';
+import { monotonicMs } from '../util.js';
 import {
   addRequest,
   checked,
@@ -155,7 +156,7 @@ function stateRoutes(context: Context): Route[] {
           pid,
           program,
           ...(container !== undefined && { container }),
-          uptimeMs: Math.round(performance.now() - openedAtMs),
+          uptimeMs: Math.round(monotonicMs() - openedAtMs),
           draining: drains > 0,
           notices,
         } satisfies ForwarderInfo);

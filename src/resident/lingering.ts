@@ -1,6 +1,7 @@
 // lingering.ts: when a resident leaves. Nothing is lost by it: whoever needs one again starts one.
 
 import type { Linger } from '../settings/types.js';
+import { monotonicMs } from '../util.js';
 
 const LOOK_INTERVAL_MS = 1_000;
 const DEFAULT_SECONDS = 300;
@@ -21,7 +22,7 @@ export interface Activity {
 export class Lingering {
   readonly #activity: Activity;
   readonly #leave: () => void;
-  #lastMs = performance.now();
+  #lastMs = monotonicMs();
   /** As of when there were containers. */
   #lingerMs = DEFAULT_SECONDS * 1_000;
 
@@ -34,7 +35,7 @@ export class Lingering {
 
   /** Something has been asked for. */
   touch(): void {
-    this.#lastMs = performance.now();
+    this.#lastMs = monotonicMs();
   }
 
   /** A container is about to be forgotten; what the last of them says holds on. */
@@ -50,7 +51,7 @@ export class Lingering {
       return;
     }
     this.remember();
-    const isOver = performance.now() - this.#lastMs >= this.#lingerMs;
+    const isOver = monotonicMs() - this.#lastMs >= this.#lingerMs;
     if (activity.isReplaced() || (isOver && !activity.isKept())) this.#leave();
   }
 }

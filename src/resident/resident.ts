@@ -6,6 +6,7 @@ import { connectAgain } from '../remote/sections.js';
 import { Shim } from '../remote/shim.js';
 import type { Hello } from '../remote/messages.js';
 import { UnixListener } from '../unix-listener.js';
+import { monotonicMs } from '../util.js';
 import { Lingering } from './lingering.js';
 import { isTrusted } from './peer.js';
 import { ServedContainer } from './served-container.js';
@@ -54,7 +55,7 @@ export class Resident {
 
   /** Tells the user of the container that it happened for; the rest goes on. */
   tellOfFault(error: unknown): void {
-    const nowMs = performance.now();
+    const nowMs = monotonicMs();
     if (nowMs < this.#quietUntilMs) return;
     this.#quietUntilMs = nowMs + QUIET_MS;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

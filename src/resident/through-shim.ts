@@ -25,6 +25,7 @@ import {
 } from '../remote/sections.js';
 import { RequestError, type Shim } from '../remote/shim.js';
 import { receiveClient } from '../unix-listener.js';
+import { monotonicMs } from '../util.js';
 
 /** A shim, as its container sees it. */
 export class ThroughShim implements Surroundings {
@@ -33,7 +34,7 @@ export class ThroughShim implements Surroundings {
   readonly errorOutput = { write: (line: string): void => this.write(line) };
   readonly #shim: Shim;
   readonly #hello: Hello;
-  /** On the clock of `performance.now()`. Unit: ms. */
+  /** On the clock of {@link monotonicMs}. Unit: ms. */
   readonly #startedAtMs: number;
   #reload: { readonly section: Section; readonly path: string } | undefined;
   #desk: ControlDesk | undefined;
@@ -46,7 +47,7 @@ export class ThroughShim implements Surroundings {
     this.#hello = hello;
     this.pid = hello.pid;
     this.env = hello.environment;
-    this.#startedAtMs = performance.now() - hello.ageMs;
+    this.#startedAtMs = monotonicMs() - hello.ageMs;
     this.#isReady = hello.state !== undefined;
   }
 

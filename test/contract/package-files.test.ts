@@ -59,10 +59,10 @@ describe('the package', () => {
       ...compiled,
       ...['lib/engines/podman.cjs', 'lib/control/listen.cjs', 'lib/control/server.cjs'],
       ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
-      'lib/resident/main.cjs',
+      ...['lib/resident/main.cjs', 'lib/resident/main.program.cjs'],
       ...['docs', 'libexec/own-process', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'],
-      ...['helper', 'install', 'node-path'].map((name) => `scripts/${name}.mjs`),
+      ...['code-cache', 'helper', 'install', 'node-path'].map((name) => `scripts/${name}.mjs`),
       'sources.gypi',
     ];
     expect(paths).toEqual(expected.sort());
@@ -126,7 +126,9 @@ describe('npm', () => {
 describe('an install without the addon', () => {
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-bare-'));
   beforeAll(() => {
-    const scripts = ['helper', 'install', 'node-path'].map((name) => `scripts/${name}.mjs`);
+    const scripts = ['code-cache', 'helper', 'install', 'node-path'].map(
+      (name) => `scripts/${name}.mjs`,
+    );
     for (const path of ['lib', 'libexec/own-process', 'package.json', ...scripts]) {
       cpSync(join(root, path), join(folder, path), { recursive: true });
     }

@@ -86,7 +86,11 @@ describe('a resident that a shim starts', () => {
       'SPLICEPORT_NODE',
       'XDG_RUNTIME_DIR',
     ]);
-    expect(told).toMatchObject({ cwd: '/', umask: 0o077, args: ['--v8-pool-size=1'] });
+    expect(told).toMatchObject({
+      cwd: '/',
+      umask: 0o077,
+      args: ['--v8-pool-size=1', '--max-semi-space-size=1'],
+    });
     const standard = ['0', '1', '2'].map((fd) => `${fd} /dev/null`);
     expect(fds).toEqual(expect.arrayContaining(standard));
     expect(fds.find((fd) => fd.startsWith('3 '))).toMatch(/^3 socket:/);
