@@ -1,0 +1,38 @@
+// resident-start.test.ts: what a resident loads before it answers, since a shim without one waits for that.
+
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listenUnix } from '../../src/system.js';
+
+const program = fileURLToPath(new URL('../../lib/resident/main.cjs', import.meta.url));
+let folder = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'spliceport-start-'));
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+test('a resident that starts loads no module of node beyond those that node starts with', () => {
+  const directory = openSync(folder, 'r');
+  const listener = listenUnix('stream', directory, 'socket');
+  const text = `require('vm');
+    const before = new Set(process.moduleLoadList);
+    require(process.argv[1]);
+    console.log(process.moduleLoadList.filter((name) => !before.has(name)).join());
+    process.exit();`;
+  const { stdout } = spawnSync(process.execPath, ['-e', text, program], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit', listener],
+    env: { XDG_RUNTIME_DIR: folder },
+  });
+  closeSync(listener);
+  closeSync(directory);
+  expect(stdout.trim()).toBe('Internal Binding signal_wrap');
+});
