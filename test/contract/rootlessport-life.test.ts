@@ -112,7 +112,7 @@ describe('readiness of the helper', () => {
       }
     });
     expect(members).toEqual([String(run.pid)]);
-    expect(readlinkSync(`/proc/${run.pid}/exe`)).toMatch(/node/);
+    expect(readlinkSync(`/proc/${run.pid}/exe`)).toMatch(/\/(node|rootlessport)$/);
   });
 });
 
@@ -199,8 +199,8 @@ describe('the exit of the helper', () => {
     async (signal) => {
       await using run = new Run('{', { holdStdin: true });
       await until(
-        () => readlinkSync(`/proc/${run.pid}/exe`).endsWith('/node'),
-        'the start of node',
+        () => /\/(node|rootlessport)$/.test(readlinkSync(`/proc/${run.pid}/exe`)),
+        'the start of the program',
       );
       const { stdout } = await run.kill(signal);
       expect(stdout).toBe('');
