@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cstdlib>
 
+#include "base/text_file.h"
 #include "base/timer.h"
 #include "base/unique_fd.h"
 
@@ -45,9 +46,9 @@ int64_t LowestFree() {
 }
 
 int64_t ReadPipePages() {
-  std::ifstream setting("/proc/sys/fs/pipe-user-pages-soft");
-  int64_t pages = 0;
-  return setting >> pages && pages > 0 ? pages : 2 * kDefaultPipePages;
+  const std::string setting = ReadFirstLine("/proc/sys/fs/pipe-user-pages-soft");
+  const int64_t pages = std::strtoll(setting.c_str(), nullptr, 10);
+  return pages > 0 ? pages : 2 * kDefaultPipePages;
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "shim/text_file.h"
+#include "base/text_file.h"
 
 namespace spliceport::shim {
 

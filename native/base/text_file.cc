@@ -1,4 +1,4 @@
-#include "shim/text_file.h"
+#include "base/text_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 
 #include "base/unique_fd.h"
 
-namespace spliceport::shim {
+namespace spliceport {
 
 std::string ReadTextFile(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -21,4 +21,4 @@ std::string ReadFirstLine(const std::string& path) {
   return text.substr(0, text.find('\n'));
 }
 
-}  // namespace spliceport::shim
+}  // namespace spliceport

@@ -4,11 +4,11 @@
 
 #include <string>
 
-namespace spliceport::shim {
+namespace spliceport {
 
 // Its first 4 KiB; empty if it cannot be read.
 std::string ReadTextFile(const std::string& path);
 // The first line, without its end.
 std::string ReadFirstLine(const std::string& path);
 
-}  // namespace spliceport::shim
+}  // namespace spliceport
