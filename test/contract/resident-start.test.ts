@@ -1,7 +1,7 @@
 // resident-start.test.ts: what a resident loads before it answers, since a shim without one waits for that.
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,12 +22,17 @@ afterAll(() => {
 test('a resident that starts loads no module of node beyond those that node starts with', () => {
   const directory = openSync(folder, 'r');
   const listener = listenUnix('stream', directory, 'socket');
-  const text = `require('vm');
+  const preload = join(folder, 'preload.cjs');
+  writeFileSync(
+    preload,
+    `require('node:vm');
     const before = new Set(process.moduleLoadList);
-    require(process.argv[1]);
-    console.log(process.moduleLoadList.filter((name) => !before.has(name)).join());
-    process.exit();`;
-  const { stdout } = spawnSync(process.execPath, ['-e', text, program], {
+    setImmediate(() => {
+      console.log(process.moduleLoadList.filter((name) => !before.has(name)).join());
+      process.exit();
+    });`,
+  );
+  const { stdout } = spawnSync(process.execPath, ['--require', preload, program], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit', listener],
     env: { XDG_RUNTIME_DIR: folder },
