@@ -1,8 +1,10 @@
 // spliceport as a service of systemd: sockets that are passed to it, and the states that it reports.
 
-import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Container, type TcpService } from '../helpers/container.js';
 import { freePort } from '../helpers/daemon.js';
@@ -20,6 +22,8 @@ import {
 } from './helpers/service-manager.js';
 import { powerlessRoot, startUnprivileged } from './helpers/unprivileged.js';
 
+const analyze: Tool = { command: 'systemd-analyze', package: 'systemd' };
+const units = fileURLToPath(new URL('../../packaging/systemd', import.meta.url));
 const activate: Tool = { command: 'systemd-socket-activate', package: 'systemd' };
 
 let folder: string;
@@ -197,6 +201,23 @@ describe('a socket that systemd passes', () => {
     },
   );
 });
+
+describe.skipIf(isMissing(analyze, 'the check of the units'))(
+  'the units of the Debian package',
+  () => {
+    test.each(['spliceport@.service', 'spliceport-metrics.service'])('are valid: %s', (unit) => {
+      const place = mkdtempSync(join(folder, 'units-'));
+      const text = readFileSync(join(units, unit), 'utf8');
+      // The program that it starts need not be installed.
+      writeFileSync(join(place, unit), text.replace('/usr/bin/spliceport ', '/bin/true '));
+      const args = ['verify', '--user', '--man=no', join(place, unit.replace('@', '@web'))];
+      const env = { ...process.env, HOME: place, XDG_RUNTIME_DIR: place };
+      const { status, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8', env });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(text).toContain('\nType=notify\n');
+    });
+  },
+);
 
 describe.skipIf(isMissing(python, 'the states that systemd is told'))('systemd is told', () => {
   test.each(['path', 'abstract'])(
