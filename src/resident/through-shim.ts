@@ -20,6 +20,7 @@ import {
   keepBlob,
   listenForControl,
   listenForReloads,
+  stopControl,
   warn,
   type Section,
 } from '../remote/sections.js';
@@ -106,6 +107,8 @@ export class ThroughShim implements Surroundings {
     facts: ControlFacts,
   ): Promise<Closable & { readonly path: string }> {
     const { makeSocketFile } = await import('../control/listen.js');
+    // A resident that has ended may have got as far as this, and could not note it.
+    if (this.#hello.state !== undefined) await this.#request([stopControl()]);
     const { env, pid } = this;
     const { fallbackFolder } = facts;
     const place = { env, fallbackFolder, pid, workingFolder: this.#hello.workingDirectory };
