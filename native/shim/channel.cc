@@ -1,6 +1,7 @@
 #include "shim/channel.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -76,6 +77,11 @@ void Channel::Send(char kind, std::span<const char> payload, std::span<const int
   }
   queued_bytes_ += frame.bytes.size();
   queue_.push_back(std::move(frame));
+}
+
+bool Channel::IsAtEnd() const {
+  char byte = 0;
+  return broken_ || recv(fd(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 bool Channel::Flush() {

@@ -37,7 +37,7 @@ Process::Process(Loop& loop, Caller& caller, Signals& signals, const Installatio
           loop, lingering_,
           [this] {
             CallResident();
-            return link_.has_room();
+            return link_.may_take();
           },
           [this](int client) { PassOn(client); }),
       data_plane_(*this),
