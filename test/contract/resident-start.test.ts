@@ -39,5 +39,9 @@ test('a resident that starts loads no module of node beyond those that node star
   });
   closeSync(listener);
   closeSync(directory);
-  expect(stdout.trim()).toBe('Internal Binding signal_wrap');
+  // What a class of node's brings with it in later versions.
+  const own = /^(Internal Binding signal_wrap|NativeModule internal\/async_local_storage\/.*)$/;
+  const loaded = stdout.trim().split(',');
+  expect(loaded).toContain('Internal Binding signal_wrap');
+  expect(loaded.filter((name) => !own.test(name))).toEqual([]);
 });
