@@ -77,9 +77,9 @@ std::vector<Sample> Samples() {
 }
 
 std::vector<UniqueFd> SomeFds(int count) {
-  std::vector<UniqueFd> fds;
-  for (int i = 0; i < count; ++i)
-    fds.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  std::vector<UniqueFd> fds(static_cast<size_t>(count));
+  for (UniqueFd& fd : fds)
+    fd.Reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return fds;
 }
 

@@ -104,18 +104,18 @@ struct Plane {
 // What a hello says, as far as the DataPlane writes it.
 struct State {
   struct Namespace {
-    uint32_t slot;
+    uint32_t slot = 0;
     std::string path;
-    uint64_t dev;
-    uint64_t ino;
+    uint64_t dev = 0;
+    uint64_t ino = 0;
   };
   struct Entry {
-    int id;
-    uint8_t protocol;
-    uint8_t source_address;
-    bool dual_stack;
-    bool draining;
-    uint32_t slot;
+    int id = 0;
+    uint8_t protocol = 0;
+    uint8_t source_address = 0;
+    bool dual_stack = false;
+    bool draining = false;
+    uint32_t slot = 0;
     Address host;
     Address target;
   };
