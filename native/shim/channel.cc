@@ -1,7 +1,7 @@
 #include "shim/channel.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -79,9 +79,9 @@ void Channel::Send(char kind, std::span<const char> payload, std::span<const int
   queue_.push_back(std::move(frame));
 }
 
-bool Channel::IsAtEnd() const {
-  char byte = 0;
-  return broken_ || recv(fd(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+bool Channel::PeerHasLeft() const {
+  pollfd peer{fd(), POLLRDHUP, 0};
+  return broken_ || (poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP)) != 0);
 }
 
 bool Channel::Flush() {

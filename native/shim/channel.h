@@ -40,8 +40,8 @@ class Channel {
   // that leaves too much unread, or a frame that is too long, breaks the connection.
   void Send(char kind, std::span<const char> payload, std::span<const int> fds = {});
   bool wants_to_write() const { return !broken_ && !queue_.empty(); }
-  // Whether the peer has left and nothing is left to read.
-  bool IsAtEnd() const;
+  // Even if some of what it has sent is still to be read.
+  bool PeerHasLeft() const;
   // Sends what is queued, as far as there is room. False: broken.
   bool Flush();
 

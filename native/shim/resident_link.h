@@ -47,7 +47,7 @@ class ResidentLink {
   bool is_idle() const { return state_ == State::kIdle; }
   bool is_alive() const { return state_ == State::kAlive; }
   // Whether it is there to take something that must not be lost.
-  bool may_take() const { return has_room() && !channel_->IsAtEnd(); }
+  bool may_take() const { return has_room() && !channel_->PeerHasLeft(); }
   // For what need not be sent.
   bool has_room() const { return is_alive() && !channel_->wants_to_write(); }
   void Send(char kind, std::span<const char> payload, std::span<const int> fds = {});
