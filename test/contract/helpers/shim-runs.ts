@@ -89,7 +89,7 @@ export class ShimRuns {
   async killResident(): Promise<number> {
     const pid = await this.resident();
     process.kill(pid, 'SIGKILL');
-    await until(() => !isAlive(pid), 'the end of the resident');
+    await until(() => !isAlive(pid) && !hasThreads(pid), 'the end of the resident');
     return pid;
   }
 
@@ -109,6 +109,11 @@ function isResidentOf(folder: string, pid: number): boolean {
   } catch {
     return false; // It ended in between, or is another user's.
   }
+}
+
+/** Its sockets stay open until the last of them has ended, which is after the process seems dead. */
+function hasThreads(pid: number): boolean {
+  return namesIn(`/proc/${pid}/task`).length > 1;
 }
 
 function namesIn(folder: string): string[] {
