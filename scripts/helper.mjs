@@ -11,7 +11,7 @@ const script = 'libexec/own-process/rootlessport';
 const executed = 'libexec/rootlessport';
 
 /** Where the compiled program belongs. */
-export const programPath = 'libexec/shim/rootlessport';
+export const programPath = 'libexec/rootlessport';
 
 /** The compiled programs, in the order in which they are looked for. */
 const programs = ['build/Release/rootlessport', `prebuilds/linux-${process.arch}/rootlessport`];

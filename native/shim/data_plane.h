@@ -40,8 +40,9 @@ class DataPlane final : private EngineEvents {
   void WriteState(Writer& writer);
   // The names of the counters, in the order of a stats record.
   static void WriteCounterNames(Writer& writer);
-  // A stats record of all that there has been.
-  std::string TotalStats();
+  // Ends all forwards and their sessions. Returns a stats record of all that there has been, and a
+  // list of the sessions whose ends nobody has taken.
+  std::string LastWords();
 
   // Readable if TakeGone or TakeEndedNotice has something; -1 if there was no descriptor for it.
   // Call TakeGone first: it also makes the descriptor unreadable.

@@ -1,6 +1,7 @@
 // The sections of a DataPlane that concern its engine, and what goes into it.
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <thread>
 #include <utility>
@@ -177,12 +178,18 @@ Outcome DataPlane::Stats(Reader& reader, Fds& /*fds*/) {
   return {records.Take()};
 }
 
-std::string DataPlane::TotalStats() {
+std::string DataPlane::LastWords() {
   ForwardCounters sum;
-  if (engine_) engine_->SumOf(kOwner, sum);
-  Writer record;
-  WriteStats(sum, record);
-  return record.Take();
+  if (engine_) {
+    engine_->Close();
+    engine_->SumOf(kOwner, sum);
+  }
+  std::vector<EndedSession> ended;
+  if (session_log_) (void)session_log_->Take(std::numeric_limits<size_t>::max(), ended);
+  Writer words;
+  WriteStats(sum, words);
+  WriteAllEnded(ended, words);
+  return words.Take();
 }
 
 Outcome DataPlane::Sessions(Reader& /*reader*/, Fds& /*fds*/) {
@@ -201,9 +208,7 @@ Outcome DataPlane::TakeEnded(Reader& reader, Fds& /*fds*/) {
   std::vector<EndedSession> taken;
   if (session_log_) (void)session_log_->Take(most, taken);
   Writer list;
-  list.U32(static_cast<uint32_t>(taken.size()));
-  for (const EndedSession& ended : taken)
-    WriteEnded(ended, list);
+  WriteAllEnded(taken, list);
   return {list.Take()};
 }
 

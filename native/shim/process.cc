@@ -17,6 +17,8 @@ constexpr int kMaxTries = 5;
 constexpr int kMaxEnds = 3;
 // Of a try after a failed one. The first is a resident that has just ended, as it may.
 constexpr std::array<int64_t, kMaxTries - 1> kPauseMillis{0, 50, 250, 1'000};
+// A resident that is stopped must not hold up the end.
+constexpr int kLastWordsMillis = 100;
 constexpr int64_t kShortestKeepMillis = 1'000;
 constexpr int64_t kLongestKeepMillis = 60'000;
 
@@ -49,7 +51,10 @@ std::optional<int> Process::Run() {
   link_.Start();
   while (next_ == Next::kGoOn)
     loop_.RunOnce();
-  if (next_ == Next::kEnd && is_ready_) link_.Send('b', data_plane_.TotalStats());
+  if (next_ == Next::kEnd && is_ready_) {
+    link_.Send('b', data_plane_.LastWords());
+    link_.FlushFor(kLastWordsMillis);
+  }
   Undo();
   if (next_ == Next::kOwnProcess) return std::nullopt;
   return exit_code_;

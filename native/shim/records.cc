@@ -39,6 +39,8 @@ void WriteSession(const SessionInfo& session, Writer& writer) {
   writer.U64(static_cast<uint64_t>(session.age_micros / 1'000));
 }
 
+namespace {
+
 void WriteEnded(const EndedSession& ended, Writer& writer) {
   writer.I32(ended.forward_id);
   writer.U8(static_cast<uint8_t>(ended.protocol));
@@ -50,6 +52,14 @@ void WriteEnded(const EndedSession& ended, Writer& writer) {
   writer.I64(ended.connect_micros);
   writer.U8(static_cast<uint8_t>(ended.ending));
   writer.I32(-ended.error);
+}
+
+}  // namespace
+
+void WriteAllEnded(const std::vector<EndedSession>& ended, Writer& writer) {
+  writer.U32(static_cast<uint32_t>(ended.size()));
+  for (const EndedSession& each : ended)
+    WriteEnded(each, writer);
 }
 
 }  // namespace spliceport::shim

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <vector>
 
 #include "relay/counters.h"
 #include "relay/forward_types.h"
@@ -20,6 +21,7 @@ inline constexpr size_t kStatsBytes =
     sizeof(uint16_t) + (kLatencyBucketsMicros.size() + 1) * sizeof(uint64_t) + sizeof(int32_t);
 void WriteStats(const ForwardCounters& counters, Writer& writer);
 void WriteSession(const SessionInfo& session, Writer& writer);
-void WriteEnded(const EndedSession& ended, Writer& writer);
+// A list.
+void WriteAllEnded(const std::vector<EndedSession>& ended, Writer& writer);
 
 }  // namespace spliceport::shim

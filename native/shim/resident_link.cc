@@ -1,5 +1,6 @@
 #include "shim/resident_link.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -135,6 +136,15 @@ void ResidentLink::Send(char kind, std::span<const char> payload, std::span<cons
     alarm_.Set(0);
   else
     WatchChannel();
+}
+
+void ResidentLink::FlushFor(int millis) {
+  if (!is_alive()) return;
+  const int64_t until_micros = NowMicros() + int64_t{millis} * 1'000;
+  while (channel_->wants_to_write() && NowMicros() < until_micros) {
+    pollfd room{.fd = channel_->fd(), .events = POLLOUT, .revents = 0};
+    if (poll(&room, 1, millis) <= 0 || !channel_->Flush()) return;
+  }
 }
 
 void ResidentLink::AllowSilence() {

@@ -51,6 +51,8 @@ class ResidentLink {
   // For what need not be sent.
   bool has_room() const { return is_alive() && !channel_->wants_to_write(); }
   void Send(char kind, std::span<const char> payload, std::span<const int> fds = {});
+  // Waits until all that was sent is on its way, for so long at most.
+  void FlushFor(int millis);
   // Whether a resident may say nothing for as long as it likes.
   void AllowSilence();
 

@@ -48,7 +48,11 @@ export class SessionEnds {
   /** Delivers what is left, at once: nothing comes after it. */
   async finish(): Promise<void> {
     const taken = this.#take(ALL);
-    const rest = taken instanceof Promise ? await taken : taken;
+    this.finishWith(taken instanceof Promise ? await taken : taken);
+  }
+
+  /** Delivers what somebody else has taken. */
+  finishWith(rest: readonly NativeEndedSession[]): void {
     if (rest.length > 0) void this.#deliverBatch(rest);
   }
 

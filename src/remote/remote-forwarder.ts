@@ -99,7 +99,10 @@ export class RemoteForwarder implements ForwarderOperations {
         for (const id of ids) this.#table.finishRemoval(id);
       },
       onSessionsEnded: () => this.#deliverEnds(),
-      onEnd: (stats) => this.#end(stats === undefined ? this.#lastStats : freezeStats(stats)),
+      onEnd: (lastWords) => {
+        if (lastWords !== undefined) this.#ends.finishWith(lastWords.ended);
+        this.#end(lastWords === undefined ? this.#lastStats : freezeStats(lastWords.stats));
+      },
     });
     const state = shim.hello?.state;
     if (state === undefined) return;

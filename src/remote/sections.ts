@@ -210,8 +210,13 @@ export function takeEnded(most: number): Section<NativeEndedSession[]> {
   return {
     kind: 'U',
     write: (to) => to.u32(most),
-    read: (from) => from.list(() => readEnded(from)),
+    read: readAllEnded,
   };
+}
+
+/** Reads a list of ended sessions. */
+export function readAllEnded(from: Reader): NativeEndedSession[] {
+  return from.list(() => readEnded(from));
 }
 
 function readEnded(from: Reader): NativeEndedSession {

@@ -1,6 +1,6 @@
 // shim.ts: the connection to one shim: its hello, requests and their answers, and what it says by itself.
 
-import type { NativeStats } from '../engine/binding.js';
+import type { NativeEndedSession, NativeStats } from '../engine/binding.js';
 import { SpliceportError } from '../errors.js';
 import { Channel, closeAll } from './channel.js';
 import {
@@ -18,7 +18,7 @@ import {
   type SectionFailure,
   type StatsReader,
 } from './messages.js';
-import type { Section } from './sections.js';
+import { readAllEnded, type Section } from './sections.js';
 import { Reader, WireError, Writer } from './wire.js';
 
 /** How long a shim may take to answer. */
@@ -36,14 +36,22 @@ export interface ShimEvents {
   onEnd(error?: unknown): void;
 }
 
+/** What a shim says when it ends. */
+export interface LastWords {
+  /** Of all that the container has had. */
+  readonly stats: NativeStats;
+  /** The sessions whose ends nobody has taken. */
+  readonly ended: readonly NativeEndedSession[];
+}
+
 /** What a shim says of its forwards. */
 export interface ForwardEvents {
   /** Removed forwards have lost their last sessions. */
   onGone(ids: readonly number[]): void;
   /** There are ends of sessions to take; said once, until they are taken. */
   onSessionsEnded(): void;
-  /** The shim has ended. @param stats - All that the container has had, if the shim could still say it. */
-  onEnd(stats: NativeStats | undefined): void;
+  /** The shim has ended. @param lastWords - Absent if it could say nothing any more. */
+  onEnd(lastWords: LastWords | undefined): void;
 }
 
 /** A section that failed, and what became of those before it. Those after it were not carried out. */
@@ -84,7 +92,7 @@ export class Shim {
   #nextSequence = 1;
   #hello: Hello | undefined;
   #readStats: StatsReader = statsReader([]);
-  #lastStats: NativeStats | undefined;
+  #lastWords: LastWords | undefined;
   #isOpen = true;
 
   /**
@@ -189,9 +197,11 @@ export class Shim {
         this.#events.onReload(client, request);
         break;
       }
-      case fromShim.bye:
-        this.#lastStats = this.#readStats(new Reader(payload));
+      case fromShim.bye: {
+        const from = new Reader(payload);
+        this.#lastWords = { stats: this.#readStats(from), ended: readAllEnded(from) };
         break;
+      }
     }
   }
 
@@ -233,7 +243,7 @@ export class Shim {
     for (const sequence of [...this.#pending.keys()]) {
       this.#take(sequence)?.reject(connectionLost(error));
     }
-    this.#forwardEvents?.onEnd(this.#lastStats);
+    this.#forwardEvents?.onEnd(this.#lastWords);
     this.#events.onEnd(error);
   }
 }

@@ -236,7 +236,7 @@ describe('two helpers that forward to each other', () => {
     await until(
       () => openFds(one.pid) < (idle[0] ?? 0) + 32 && openFds(two.pid) < (idle[1] ?? 0) + 32,
       'the descriptors are free',
-      10_000,
+      20_000,
     );
   });
 });

@@ -18,7 +18,7 @@ import { describeFds, isAlive, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused } from '../helpers/tcp-client.js';
 import { settled, until, within } from '../helpers/wait.js';
 import { makePipe } from './helpers/pipes.js';
-import { executable, Run } from './helpers/run.js';
+import { executable, isShim, Run } from './helpers/run.js';
 import { useHelper } from './helpers/use-helper.js';
 
 const fixture = useHelper();
@@ -112,7 +112,7 @@ describe('readiness of the helper', () => {
       }
     });
     expect(members).toEqual([String(run.pid)]);
-    expect(readlinkSync(`/proc/${run.pid}/exe`)).toMatch(/\/(node|rootlessport)$/);
+    expect(readlinkSync(`/proc/${run.pid}/exe`)).toMatch(isShim ? /\/rootlessport$/ : /\/node$/);
   });
 });
 
@@ -199,7 +199,7 @@ describe('the exit of the helper', () => {
     async (signal) => {
       await using run = new Run('{', { holdStdin: true });
       await until(
-        () => /\/(node|rootlessport)$/.test(readlinkSync(`/proc/${run.pid}/exe`)),
+        () => readlinkSync(`/proc/${run.pid}/exe`).endsWith(isShim ? '/rootlessport' : '/node'),
         'the start of the program',
       );
       const { stdout } = await run.kill(signal);

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { Forward, Stats } from '../../src/index.js';
 import { call } from '../contract/helpers/control.js';
 import { requestReload } from '../contract/helpers/reload-client.js';
-import { Caller, freePort, podmanMapping, Run } from '../contract/helpers/run.js';
+import { Caller, freePort, podmanMapping, Run, shimExecutable } from '../contract/helpers/run.js';
 import { Container, type TcpService } from '../helpers/container.js';
 import { killResidents, residentsOf } from '../helpers/resident.js';
 import { connectTcp } from '../helpers/tcp-client.js';
@@ -52,6 +52,7 @@ class Served implements AsyncDisposable {
     const mappings = [podmanMapping({ host_port: port, container_port: echo.port })];
     const config = this.#caller.config(mappings, { RootlessCNI: true });
     this.run = new Run(config, {
+      command: [shimExecutable],
       env: { ...process.env, XDG_RUNTIME_DIR: runtime, SPLICEPORT_CONTROL_DIR: '' },
     });
   }

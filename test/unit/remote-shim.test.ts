@@ -35,7 +35,7 @@ function connected() {
   shim.tellOfForwards({
     onGone: (ids) => told.push(['gone', ...ids]),
     onSessionsEnded: () => told.push('ended'),
-    onEnd: (stats) => told.push(['last', stats?.sessionsTotal]),
+    onEnd: (lastWords) => told.push(['last', lastWords?.stats.sessionsTotal]),
   });
   open.push(shim, fake);
   return { shim, fake, told };
@@ -188,6 +188,7 @@ describe('a shim', () => {
       to.u64(77);
       to.u16(0);
       to.i32(0);
+      to.u32(0);
     });
     fake.say('b', bye);
     fake.close();

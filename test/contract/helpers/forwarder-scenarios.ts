@@ -51,6 +51,10 @@ function plain({ host, ...forward }: Forward): unknown {
   return { ...forward, host: { ...host, port: host.port > 0 } };
 }
 
+function isForward(fact: object | string | number): fact is Forward {
+  return typeof fact === 'object' && 'host' in fact;
+}
+
 function loopback(port: number, hostPort = 0, more: Partial<ForwardSpec> = {}): ForwardSpec {
   return { host: { address: '127.0.0.1', port: hostPort }, container: { port }, ...more };
 }
@@ -65,7 +69,7 @@ function noteEvents(forwarder: ForwarderOperations): unknown[] {
   const note =
     <E extends 'added' | 'removed' | 'retargeted' | 'warning'>(event: E) =>
     (...args: ForwarderEvents[E]) =>
-      void noted.push([event, ...args.map((arg) => (typeof arg === 'string' ? arg : plain(arg)))]);
+      void noted.push([event, ...args.map((arg) => (isForward(arg) ? plain(arg) : arg))]);
   forwarder.on('added', note('added')).on('removed', note('removed'));
   forwarder.on('retargeted', note('retargeted')).on('warning', note('warning'));
   return noted;

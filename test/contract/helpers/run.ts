@@ -23,14 +23,15 @@ import { makePipe, textOf } from './pipes.js';
  * Which process has the ports of a container and decides for it: a shim, which leaves the decisions to a resident, or one
  * process of its own.
  */
-export const processUnderTest = process.env['SPLICEPORT_TEST_PROCESS'] ?? 'own';
-export const isShim = processUnderTest === 'shim';
+export const isShim = process.env['SPLICEPORT_TEST_PROCESS'] !== 'own';
 
-const folderUnderTest = isShim ? 'libexec/shim' : 'libexec';
+const inLibexec = (path: string) =>
+  fileURLToPath(new URL(`../../../libexec/${path}`, import.meta.url));
+
+/** The shim, whatever is under test. */
+export const shimExecutable = inLibexec('rootlessport');
 /** The executable under test. */
-export const executable = fileURLToPath(
-  new URL(`../../../${folderUnderTest}/rootlessport`, import.meta.url),
-);
+export const executable = isShim ? shimExecutable : inLibexec('own-process/rootlessport');
 
 /** Of this file's helpers alone, so that its resident leaves when it is removed. */
 export const runtimeFolder = realpathSync(mkdtempSync(join(tmpdir(), 'spliceport-runtime-')));

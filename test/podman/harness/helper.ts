@@ -13,11 +13,15 @@ const packagedHelpers = ['/usr/lib/podman/rootlessport', '/usr/libexec/podman/ro
 /** The folder of another helper, to see what the tests say of it: `SPLICEPORT_PODMAN_HELPER=/usr/lib/podman`. */
 const otherFolder = process.env['SPLICEPORT_PODMAN_HELPER'];
 
+/** Whether containers are served by a shim and a resident, or by a process of their own. */
+export const isShim = process.env['SPLICEPORT_TEST_PROCESS'] !== 'own';
+
 /** Whether the helper under test is the project's own. */
 export const isOurs = otherFolder === undefined;
 
 /** For podman's `CONTAINERS_HELPER_BINARY_DIR`. */
-export const helperFolder = otherFolder ?? path.join(installed, 'libexec');
+export const helperFolder =
+  otherFolder ?? path.join(installed, isShim ? 'libexec' : 'libexec/own-process');
 
 /** Whether a process is the helper under test. */
 export function isHelper({ exe, commandLine }: MachineProcess): boolean {
