@@ -23,8 +23,9 @@ export const isOurs = otherFolder === undefined;
 export const helperFolder =
   otherFolder ?? path.join(installed, isShim ? 'libexec' : 'libexec/own-process');
 
-/** Whether a process is the helper under test. */
+/** Whether a process is the helper under test, and of a single container. */
 export function isHelper({ exe, commandLine }: MachineProcess): boolean {
+  if (commandLine.some((file) => file.endsWith('/lib/resident/main.cjs'))) return false;
   const own = otherFolder === undefined ? `${installed}/` : path.join(otherFolder, 'rootlessport');
   return [exe, ...commandLine].some((file) => file.startsWith(own));
 }
