@@ -10,16 +10,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ControlClient } from '../../../src/control/client.js';
 import { isAlive } from '../../helpers/process-facts.js';
 import { until } from '../../helpers/wait.js';
-import { Caller, Run } from './run.js';
-
-/** The shim where it finds the rest of the package. */
-export const installedShim = fileURLToPath(
-  new URL('../../../libexec/shim/rootlessport', import.meta.url),
-);
+import { Caller, Run, shimExecutable } from './run.js';
 
 /** Where shims find a resident of nobody else. */
 export class ShimRuns {
@@ -48,7 +42,7 @@ export class ShimRuns {
       SPLICEPORT_CONTROL_DIR: join(this.folder, 'control'),
       SPLICEPORT_CONFIG: this.#settingsFile(),
     };
-    return new Run(config, { command: [installedShim], env }).ready();
+    return new Run(config, { command: [shimExecutable], env }).ready();
   }
 
   #settingsFile(): string {
