@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listenUnix } from '../../src/system.js';
@@ -161,9 +162,11 @@ describe('what is in the way', () => {
       closeSync(socket);
       try {
         if (stranger.stdout) await once(stranger.stdout, 'data');
+        const begin = performance.now();
         await using run = folder.run('{}');
         expect(await run.outcome).toEqual(ownProcess('{}'));
         expect(folder.started()).toEqual([]);
+        expect(performance.now() - begin, 'nobody waits for it').toBeLessThan(3_000);
       } finally {
         stranger.kill('SIGKILL');
         await once(stranger, 'close');
@@ -182,12 +185,16 @@ describe('what is in the way', () => {
 
   test('sockets of namespaces that are gone are removed, and no others', async () => {
     mkdirSync(folder.residentFolder, { mode: 0o700 });
-    for (const name of ['1-2-v1.lock', 'other', '3-4-v1.lock', '3-4-v1']) {
+    for (const name of ['1-2-v1.lock', 'other', '3-4-v1.lock', '3-4-v1', '5-6-v1.lock']) {
       writeFileSync(join(folder.residentFolder, name), '');
     }
+    const living = createServer().listen(join(folder.residentFolder, '5-6-v1'));
+    await once(living, 'listening');
     await using run = folder.run('{}');
     await run.ready();
-    expect(folder.files()).toEqual([residentName(), `${residentName()}.lock`, 'other'].sort());
+    const own = [residentName(), `${residentName()}.lock`];
+    expect(folder.files()).toEqual([...own, 'other', '5-6-v1', '5-6-v1.lock'].sort());
+    living.close();
     await run.letGo();
   });
 });

@@ -142,7 +142,7 @@ describe('what fails before ready', () => {
     for (let time = 0; time < 3; time++) {
       const { connection, hello } = await resident.greeted();
       expect(hello.isReady).toBe(false);
-      // It is free, whatever was open before.
+      expect(await isRefused({ port }), 'the port is free').toBe(true);
       const { errno } = await connection.request(engineSection(), openSection(port));
       expect(errno).toBe(0);
       connection.close();
