@@ -108,7 +108,7 @@ export class ServedContainer {
       const container = await Container.start(config, { settings, surroundings });
       await this.#makeReady(config, container, settings);
       this.#container = container;
-      void this.#during(container.show());
+      void this.#during(this.#show(container.show()));
     } catch (error) {
       this.#settings?.log?.close();
       this.#shim.request([fail(lastWords(error))]).catch(() => undefined);
@@ -120,7 +120,8 @@ export class ServedContainer {
     const reload = this.#surroundings.takeReload();
     const sections = [
       ...reload,
-      ...(this.isLogged ? [keepResident(true)] : []),
+      // Until its control socket is there, too: whoever ends meanwhile leaves that to the next one.
+      keepResident(true),
       keepBlob(writeNotes(container.notes())),
       ready(exitFd, readyFd, copyOf(settings.log?.rawFd)),
     ];
@@ -148,7 +149,13 @@ export class ServedContainer {
     const netns = { path: config.netnsPath };
     const forwarder = surroundings.openForwarder({ netns, ...settings.options });
     this.#container = Container.adopt(config, { settings, surroundings, forwarder, notes });
-    void this.#during(this.#container.showAgain());
+    void this.#during(this.#show(this.#container.showAgain()));
+  }
+
+  /** Waits for what shows the container; from then on a resident is needed for a log alone. */
+  async #show(shown: Promise<void>): Promise<void> {
+    await shown;
+    if (!this.isLogged) await this.#shim.request([keepResident(false)]).catch(() => undefined);
   }
 
   async #reload(client: number, request: string): Promise<void> {
