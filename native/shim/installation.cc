@@ -44,7 +44,6 @@ std::string Absolute(const std::string& path) {
 
 Installation Installation::Find() {
   std::string folder = FolderOf(OwnPath());
-  if (folder.ends_with("/shim")) folder = FolderOf(folder);
   const std::string lib = FolderOf(folder) + "/lib/";
   return {folder + "/own-process/rootlessport", lib + "resident/main.cjs", lib + "node-path"};
 }

@@ -27,6 +27,8 @@ export interface SocketPlace {
   readonly env: Environment;
   /** What relative paths start from. */
   readonly workingFolder: string;
+  /** Leaves sockets in the folder whose processes are gone. */
+  readonly keepsStale?: boolean;
 }
 
 /** A socket that listens under its name. */
@@ -46,11 +48,11 @@ export interface SocketFile {
  * @throws SpliceportSystemError and Node's own errors
  */
 export function makeSocketFile(place: SocketPlace): SocketFile {
-  const { env, fallbackFolder, pid, workingFolder } = place;
+  const { env, fallbackFolder, workingFolder } = place;
   const folder = resolve(workingFolder, place.folder ?? controlFolder(fallbackFolder, env));
   const isOwnFolder = (place.folder ?? chosenFolder(env)) === undefined;
   try {
-    return { ...listenIn(folder, pid), folder, isOwnFolder };
+    return { ...listenIn(folder, place), folder, isOwnFolder };
   } catch (error) {
     if (isOwnFolder) removeIfEmpty(folder);
     throw error;
@@ -68,12 +70,12 @@ export function removeIfEmpty(folder: string): void {
 
 type Listening = Pick<SocketFile, 'fd' | 'folderFd' | 'name'>;
 
-function listenIn(folder: string, pid: number): Listening {
+function listenIn(folder: string, { pid, keepsStale }: SocketPlace): Listening {
   for (let attempt = 1; ; attempt++) {
     let folderFd: number | undefined;
     try {
       folderFd = openFolder(folder);
-      removeStaleSockets(folderFd, pid);
+      if (keepsStale !== true) removeStaleSockets(folderFd, pid);
       return { folderFd, ...listenUnderFreeName(folderFd, pid) };
     } catch (error) {
       if (folderFd !== undefined) closeSync(folderFd);

@@ -11,6 +11,7 @@ import { Lingering } from './lingering.js';
 import { isTrusted } from './peer.js';
 import { ServedContainer } from './served-container.js';
 import { SocketFile } from './socket-place.js';
+import { Starts } from './starts.js';
 import { isLater, ownVersion } from './version.js';
 
 /** A fault that repeats must not fill a disk. Unit: ms. */
@@ -25,8 +26,7 @@ export class Resident {
   readonly #lingering: Lingering;
   /** Which container something is done for. */
   readonly #present = new AsyncLocalStorage<ServedContainer>();
-  /** Shims that have not said yet what they want. */
-  #arriving = 0;
+  readonly #starts = new Starts();
   #isReplaced = false;
   #quietUntilMs = 0;
 
@@ -39,7 +39,7 @@ export class Resident {
     const containers = () => [...this.#containers];
     this.#lingering = new Lingering(
       {
-        isUnderWay: () => this.#arriving > 0 || containers().some(({ isBusy }) => isBusy),
+        isUnderWay: () => this.#starts.areUnderWay || containers().some(({ isBusy }) => isBusy),
         isKept: () => containers().some(({ isLogged }) => isLogged),
         lingers: () => containers().map(({ linger }) => linger),
         isReplaced: () => this.#isReplaced || this.#file.isReplaced(),
@@ -78,22 +78,21 @@ export class Resident {
       if (present !== undefined) this.#present.run(present, () => work(present));
     };
     try {
-      this.#arriving += 1;
+      this.#starts.begin();
       const shim = new Shim(fd, this.#version, {
         onHello: (hello) => {
-          this.#arriving -= 1;
           container = this.#meet(shim, hello);
         },
         onReload: (client, request) => within((served) => served.reload(client, request)),
         onControlClient: (client) => within((served) => served.control(client)),
         onEnd: () => {
-          if (shim.hello === undefined) this.#arriving -= 1;
+          if (shim.hello === undefined) this.#starts.end();
           within((served) => void this.#end(served));
         },
       });
     } catch {
       // There is no watch left for it.
-      this.#arriving -= 1;
+      this.#starts.end();
       closeSync(fd);
     }
   }
@@ -104,11 +103,13 @@ export class Resident {
       this.#isReplaced = true;
       this.#listener.close();
       shim.request([connectAgain()]).catch(() => undefined);
+      this.#starts.end();
       return undefined;
     }
-    const container = new ServedContainer(shim, hello);
+    const container = new ServedContainer(shim, hello, this.#starts);
     this.#containers.add(container);
-    this.#present.run(container, () => container.begin());
+    const begun = this.#present.run(container, () => container.begin());
+    void begun.finally(() => this.#starts.end());
     return container;
   }
 

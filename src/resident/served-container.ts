@@ -23,6 +23,7 @@ import {
 import { RequestError, type Shim } from '../remote/shim.js';
 import { replaceFd } from '../system.js';
 import type { Linger } from '../settings/types.js';
+import type { Starts } from './starts.js';
 import { ThroughShim } from './through-shim.js';
 
 /** A container that this process decides for. */
@@ -30,22 +31,25 @@ export class ServedContainer {
   readonly #shim: Shim;
   readonly #surroundings: ThroughShim;
   readonly #hello: Hello;
+  readonly #starts: Starts;
   #settings: HelperSettings | undefined;
   #container: Container | undefined;
   /** Of the requests that have come, one after the other; the start is the first. */
   #last = Promise.resolve();
   #underWay = 0;
 
-  constructor(shim: Shim, hello: Hello) {
+  constructor(shim: Shim, hello: Hello, starts: Starts) {
     this.#shim = shim;
+    this.#starts = starts;
     this.#hello = hello;
     this.#surroundings = new ThroughShim(shim, hello);
   }
 
   /** Starts it, or goes on with it. */
-  begin(): void {
+  begin(): Promise<void> {
     const isReady = this.#hello.state !== undefined;
     this.#last = this.#during(isReady ? this.#adopt() : this.#start());
+    return this.#last;
   }
 
   /** Whether somebody waits for it. */
@@ -108,7 +112,7 @@ export class ServedContainer {
       const container = await Container.start(config, { settings, surroundings });
       await this.#makeReady(config, container, settings);
       this.#container = container;
-      void this.#during(this.#show(container.show()));
+      void this.#during(this.#show(() => container.show()));
     } catch (error) {
       this.#settings?.log?.close();
       this.#shim.request([fail(lastWords(error))]).catch(() => undefined);
@@ -148,13 +152,15 @@ export class ServedContainer {
     this.#settings = settings;
     const netns = { path: config.netnsPath };
     const forwarder = surroundings.openForwarder({ netns, ...settings.options });
-    this.#container = Container.adopt(config, { settings, surroundings, forwarder, notes });
-    void this.#during(this.#show(this.#container.showAgain()));
+    const container = Container.adopt(config, { settings, surroundings, forwarder, notes });
+    this.#container = container;
+    void this.#during(this.#show(() => container.showAgain()));
   }
 
   /** Waits for what shows the container; from then on a resident is needed for a log alone. */
-  async #show(shown: Promise<void>): Promise<void> {
-    await shown;
+  async #show(show: () => Promise<void>): Promise<void> {
+    await this.#starts.over();
+    await show();
     if (!this.isLogged) await this.#shim.request([keepResident(false)]).catch(() => undefined);
   }
 

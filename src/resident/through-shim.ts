@@ -28,6 +28,10 @@ import { RequestError, type Shim } from '../remote/shim.js';
 import { receiveClient } from '../unix-listener.js';
 import { monotonicMs } from '../util.js';
 
+/** Looking for stale sockets takes time for each process that there is. */
+const TIDY_INTERVAL_MS = 1_000;
+let tidiedAtMs = -TIDY_INTERVAL_MS;
+
 /** A shim, as its container sees it. */
 export class ThroughShim implements Surroundings {
   readonly pid: number;
@@ -111,7 +115,9 @@ export class ThroughShim implements Surroundings {
     if (this.#hello.state !== undefined) await this.#request([stopControl()]);
     const { env, pid } = this;
     const { fallbackFolder } = facts;
-    const place = { env, fallbackFolder, pid, workingFolder: this.#hello.workingDirectory };
+    const keepsStale = !isTimeToTidy();
+    const workingFolder = this.#hello.workingDirectory;
+    const place = { env, fallbackFolder, pid, workingFolder, keepsStale };
     const { fd, folderFd, folder, name, isOwnFolder } = makeSocketFile(place);
     const path = `${folder}/${name}`;
     const { dev, ino } = lstatSync(path, { bigint: true });
@@ -163,4 +169,12 @@ export class ThroughShim implements Surroundings {
       throw error instanceof RequestError ? new SpliceportSystemError(error.failure) : error;
     }
   }
+}
+
+/** Of many containers that start, one looks for what others have left behind. */
+function isTimeToTidy(): boolean {
+  const nowMs = monotonicMs();
+  if (nowMs - tidiedAtMs < TIDY_INTERVAL_MS) return false;
+  tidiedAtMs = nowMs;
+  return true;
 }

@@ -16,6 +16,8 @@ export function targetRule(containerAddress: string): (hostAddress: string) => s
   return (hostAddress) => {
     if (containerAddress !== '') return containerAddress;
     if (isUnspecified(hostAddress)) return LOOPBACK;
+    // Never the first, which is no loopback address.
+    if (isLoopbackIpv4(hostAddress)) return hostAddress;
     first ??= { ipv4: firstHostIpv4() };
     return hostAddress === first.ipv4 ? LOOPBACK : hostAddress;
   };
@@ -25,5 +27,9 @@ function firstHostIpv4(): string | undefined {
   const interfaces = process.getBuiltinModule('node:os').networkInterfaces();
   return Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
-    .find(({ family, address }) => family === 'IPv4' && !address.startsWith('127.'))?.address;
+    .find(({ family, address }) => family === 'IPv4' && !isLoopbackIpv4(address))?.address;
+}
+
+function isLoopbackIpv4(address: string): boolean {
+  return address.startsWith('127.');
 }
