@@ -12,14 +12,14 @@ import { isTrusted } from './peer.js';
 import { ServedContainer } from './served-container.js';
 import { SocketFile } from './socket-place.js';
 import { Starts } from './starts.js';
-import { isLater, ownVersion } from './version.js';
+import { isLater, OwnPackage } from './version.js';
 
 /** A fault that repeats must not fill a disk. Unit: ms. */
 const QUIET_MS = 1_000;
 
 /** Serves shims. */
 export class Resident {
-  readonly #version = ownVersion();
+  readonly #package = new OwnPackage();
   readonly #containers = new Set<ServedContainer>();
   readonly #file = new SocketFile();
   readonly #listener: UnixListener;
@@ -42,7 +42,7 @@ export class Resident {
         isUnderWay: () => this.#starts.areUnderWay || containers().some(({ isBusy }) => isBusy),
         isKept: () => containers().some(({ isLogged }) => isLogged),
         lingers: () => containers().map(({ linger }) => linger),
-        isReplaced: () => this.#isReplaced || this.#file.isReplaced(),
+        isReplaced: () => this.#isReplaced || this.#file.isReplaced() || this.#package.isReplaced(),
       },
       leave,
     );
@@ -79,7 +79,7 @@ export class Resident {
     };
     try {
       this.#starts.begin();
-      const shim = new Shim(fd, this.#version, {
+      const shim = new Shim(fd, this.#package.version, {
         onHello: (hello) => {
           container = this.#meet(shim, hello);
         },
@@ -98,7 +98,7 @@ export class Resident {
   }
 
   #meet(shim: Shim, hello: Hello): ServedContainer | undefined {
-    if (isLater(hello.version, this.#version)) {
+    if (isLater(hello.version, this.#package.version)) {
       // What it needs may be unknown here; the next resident is of its version.
       this.#isReplaced = true;
       this.#listener.close();

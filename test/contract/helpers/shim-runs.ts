@@ -30,10 +30,11 @@ export class ShimRuns {
     writeFileSync(join(this.folder, 'settings.json'), JSON.stringify({ defaults }));
   }
 
-  /** Starts a container; one that has no settings file when none was written. */
+  /** Starts a container; one that has no settings file when none was written. @param command - Runs a shim. */
   start(
     mappings: readonly object[],
     changes: Readonly<Record<string, unknown>> = {},
+    command: readonly string[] = [shimExecutable],
   ): Promise<Run> {
     const config = this.caller.config(mappings, { RootlessCNI: true, ...changes });
     const env = {
@@ -42,7 +43,7 @@ export class ShimRuns {
       SPLICEPORT_CONTROL_DIR: join(this.folder, 'control'),
       SPLICEPORT_CONFIG: this.#settingsFile(),
     };
-    return new Run(config, { command: [shimExecutable], env }).ready();
+    return new Run(config, { command, env }).ready();
   }
 
   #settingsFile(): string {
