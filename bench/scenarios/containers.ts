@@ -259,7 +259,12 @@ const KILL_RESIDENT = containers({
 export const CONTAINER_SCENARIOS: readonly Scenario[] = [
   cold('ready-cold', 'One port, and no other container', {}, (driver) => driver.kind !== 'direct'),
   warm('ready-warm', 'One port, beside another container', {}),
-  cold('range-cold', 'A range of 1,000 ports, and no other container', RANGE, (driver) => driver.ranges),
+  cold(
+    'range-cold',
+    'A range of 1,000 ports, and no other container',
+    RANGE,
+    (driver) => driver.ranges,
+  ),
   warm('range-warm', 'A range of 1,000 ports, beside another container', RANGE),
   FIFTY,
   memory(1, true),

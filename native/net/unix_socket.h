@@ -18,8 +18,8 @@ namespace spliceport {
 
 enum class UnixType : uint8_t { kStream, kSeqpacket, kDatagram };
 
-// `name` is relative to the folder that `directory_fd` is a descriptor of; a name that begins with a
-// NUL byte is abstract, and in no folder.
+// `name` is relative to the folder that `directory_fd` is a descriptor of; a name that begins with
+// a NUL byte is abstract, and in no folder.
 Result<UniqueFd> ListenUnix(UnixType type, int directory_fd, const std::string& name);
 // A datagram socket can only send: it has no name to be answered at.
 Result<UniqueFd> ConnectUnix(UnixType type, int directory_fd, const std::string& name);

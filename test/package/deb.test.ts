@@ -101,7 +101,9 @@ describe('the Debian package', () => {
     output('zcat /usr/share/man/man1/spliceport.1.gz | grep -q "^.SH NAME"');
     output('bash -n /usr/share/bash-completion/completions/spliceport');
 
-    output('spliceport enable podman --system && test -f /etc/containers/containers.conf.d/spliceport.conf');
+    output(
+      'spliceport enable podman --system && test -f /etc/containers/containers.conf.d/spliceport.conf',
+    );
     output('dpkg --purge spliceport');
     expect(filesOf()).toEqual(before);
   });
