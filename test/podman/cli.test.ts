@@ -5,6 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { installPackage } from '../helpers/installed-package.js';
 import { until } from '../helpers/wait.js';
 import type { Output } from './harness/execute.js';
+import { isShim } from './harness/helper.js';
 import { hello, httpd } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 
@@ -115,8 +116,12 @@ describePodman('spliceport under podman', (host) => {
 
     const taken = await spliceport('forward', `${port}:80`, '--container', 'web');
     expect(taken.code).toBe(5);
+    const program = isShim ? 'libexec/rootlessport' : 'lib/engines/podman.cjs';
     expect(taken.stderr).toMatch(
-      new RegExp(`Process \\d+ uses port ${port}: .*lib/engines/podman`),
+      new RegExp(
+        `Process \\d+ uses port ${port}: ${installed}/${program} \\(container web\\)$`,
+        'm',
+      ),
     );
     const privileged = await spliceport('forward', '80:80', '--container', 'web');
     expect(privileged.code).toBe(4);

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { basename } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { describePortOwner } from '../../src/cli/running/port-owner.js';
 
@@ -60,5 +63,20 @@ describe('describePortOwner', () => {
     }));
     expect(describePortOwner(wanted)).toContain(`uses port ${port}`);
     expect(describePortOwner([])).toBeUndefined();
+  });
+
+  test('shows the path of a program that was started by a mere name', async () => {
+    const script = `require('net').createServer().listen(0, '127.0.0.1', function () { console.log(this.address().port); })`;
+    const child = spawn(process.execPath, ['-e', script], {
+      argv0: basename(process.execPath),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const port = Number(line.toString());
+    const text = describePortOwner([{ protocol: 'tcp', address: '127.0.0.1', port }]);
+    child.kill('SIGKILL');
+    expect(text).toContain(
+      `Process ${child.pid} uses port ${port}: ${realpathSync(process.execPath)} -e`,
+    );
   });
 });

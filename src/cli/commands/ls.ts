@@ -1,9 +1,18 @@
 // ls.ts: `spliceport ls`.
 
+import { chosenFolder } from '../../control/folder.js';
 import type { Forward, ForwarderInfo } from '../../control/types.js';
+import { ownHelpers } from '../podman/helpers.js';
+import { labelOf } from '../podman/monitors.js';
 import { containerNames, idsIn, type ContainerNames } from '../running/container-names.js';
 import { print, printJson, remark } from '../output.js';
-import { findRunning, forwardId, placeOf, type Running } from '../running/forwarders.js';
+import {
+  findRunning,
+  forwardId,
+  placeOf,
+  remarkSilent,
+  type Running,
+} from '../running/forwarders.js';
 import { tableLines } from '../text/table.js';
 import { formatDuration, formatHost } from '../text/units.js';
 
@@ -15,7 +24,7 @@ export interface ListOptions {
 
 /** Lists forwarders and their forwards. */
 export async function list({ json = false, quiet = false }: ListOptions): Promise<void> {
-  const running = await findRunning();
+  const running = await findAll();
   const listed = await Promise.all(
     running.map(async (forwarder) => ({ forwarder, forwards: await forwarder.client.forwards() })),
   );
@@ -54,6 +63,24 @@ export async function list({ json = false, quiet = false }: ListOptions): Promis
       remark(`${forwarder.id}: ${text}`);
     }
   }
+}
+
+/** Every forwarder that answers; about the others there is a line each. */
+async function findAll(): Promise<Running[]> {
+  const known = new Set<string>();
+  const running = await findRunning((id, message) => {
+    known.add(id);
+    remarkSilent(id, message);
+  });
+  // Whoever names a folder asks for those in it.
+  if (chosenFolder() !== undefined) return running;
+  for (const { id } of running) known.add(id);
+  for (const { pid, container } of ownHelpers()) {
+    if (known.has(String(pid))) continue;
+    const whose = container === undefined ? '' : ` of container ${labelOf(container)}`;
+    remarkSilent(`${pid}${whose}`, 'it has no control socket in the usual folders');
+  }
+  return running;
 }
 
 const columns = ['ID', 'PROTOCOL', 'HOST', 'TARGET', 'IN', 'PROGRAM', 'UP'].map((title) => ({

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { failureOf, exitCodes, type CliFailure, type ExitCode } from '../failure.js';
 import { paint, print, printJson, remark } from '../output.js';
-import { otherHelpers } from '../podman/helpers.js';
+import { otherHelpers, ownHelpers, type Helper } from '../podman/helpers.js';
 import { describe, reportOf, type PodmanReport } from '../podman/report.js';
 import { containerNames, idsIn } from '../running/container-names.js';
 import { findRunning } from '../running/forwarders.js';
@@ -16,7 +16,7 @@ interface Served {
   readonly container: { readonly id: string; readonly name: string | null } | null;
   /** `spliceport`, or the path of another program. */
   readonly helper: string;
-  /** Of spliceport. */
+  /** Of spliceport; null if it does not answer, too. */
   readonly version: string | null;
   /** Of the helper. */
   readonly pid: number;
@@ -75,7 +75,10 @@ function printContainers(containers: readonly Served[], version: string): void {
   ]);
   const columns = [{ title: 'CONTAINER' }, { title: 'HELPER' }, { title: 'PID' }];
   for (const line of tableLines(columns, rows)) print(line);
-  const others = containers.filter((each) => each.version !== version).length;
+  // One that does not answer may be of this version.
+  const isKnown = ({ helper, version: theirs }: Served) =>
+    helper !== 'spliceport' || theirs !== null;
+  const others = containers.filter((each) => isKnown(each) && each.version !== version).length;
   if (others > 0) {
     remark(
       `${others} of ${containers.length} are not served by spliceport ${version}; they change when they are restarted.`,
@@ -98,13 +101,19 @@ async function servedContainers(): Promise<Served[]> {
     version,
     pid,
   }));
-  const others = otherHelpers().map(({ pid, helper, container }): Served => ({
-    container: container === undefined ? null : { id: container.id, name: container.name ?? null },
-    helper,
-    version: null,
-    pid,
-  }));
-  return [...ours, ...others];
+  const answering = new Set(ours.map(({ pid }) => pid));
+  const silent = ownHelpers().filter(({ pid }) => !answering.has(pid));
+  return [
+    ...ours,
+    ...silent.map((each) => ({ ...servedBy(each), helper: 'spliceport' })),
+    ...otherHelpers().map(servedBy),
+  ];
+}
+
+/** What can be seen of a helper from outside. */
+function servedBy({ pid, helper, container }: Helper): Served {
+  const known = container && { id: container.id, name: container.name ?? null };
+  return { container: known ?? null, helper, version: null, pid };
 }
 
 function ownVersion(): string {

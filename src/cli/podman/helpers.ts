@@ -1,87 +1,77 @@
-// helpers.ts: helpers of Podman's containers that are not spliceport's.
+// helpers.ts: the helpers of Podman's containers that run, spliceport's and others, by their processes.
 
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { allPids } from '../running/processes.js';
+import { readlinkSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { allPids, attempt, executableOf, parentOf, wordsOf } from '../running/processes.js';
+import { findMonitors, type MonitoredContainer } from './monitors.js';
 
-/** A running helper of another program. */
-export interface OtherHelper {
+/** A running helper. */
+export interface Helper {
   readonly pid: number;
   /** Its program. */
   readonly helper: string;
   /** The container that it serves, if its monitor can be found. */
-  readonly container?: { readonly id: string; readonly name?: string };
+  readonly container?: MonitoredContainer;
 }
 
-/** Those that this user can see. */
-export function otherHelpers(): OtherHelper[] {
+/** Those of other programs that this user can see. */
+export function otherHelpers(): Helper[] {
+  return findHelpers(({ helper }) => !isSpliceport(helper));
+}
+
+/** Those of spliceport that this user has started, whether they answer or not. */
+export function ownHelpers(): Helper[] {
+  return findHelpers(({ pid, helper }) => isSpliceport(helper) && isOfThisUser(pid));
+}
+
+function findHelpers(isWanted: (helper: Helper) => boolean): Helper[] {
   const pids = allPids();
   const helpers = pids.flatMap((pid) => {
-    const helper = programOf(pid);
-    return helper === undefined || isSpliceport(helper) ? [] : [{ pid, helper }];
+    const helper = helperIn(pid);
+    return helper !== undefined && isWanted({ pid, helper }) ? [{ pid, helper }] : [];
   });
   const all = new Set(helpers.map(({ pid }) => pid));
-  // Podman's helper is two processes, one started by the other.
-  const first = helpers.filter(({ pid }) => !all.has(parentOf(pid)));
+  // Podman's own helper is two processes, one started by the other.
+  const first = helpers.filter(({ pid }) => !all.has(parentOf(pid) ?? 0));
   if (first.length === 0) return [];
-  const monitors = pids.flatMap((pid) => {
-    const container = monitoredBy(pid);
-    return container === undefined ? [] : [{ container, pipes: pipesOf(pid) }];
-  });
-  return first.map(({ pid, helper }) => {
-    // A container's monitor holds the other end of a pipe, so that the helper exits with it.
-    const own = pipesOf(pid);
-    const monitor = monitors.find(({ pipes }) => [...pipes].some((pipe) => own.has(pipe)));
-    return { pid, helper, ...(monitor !== undefined && { container: monitor.container }) };
+  const containerOf = findMonitors(pids);
+  return first.map((each) => {
+    const container = containerOf(each.pid);
+    return { ...each, ...(container !== undefined && { container }) };
   });
 }
 
-function programOf(pid: number): string | undefined {
-  const program = attempt(() => readlinkSync(`/proc/${pid}/exe`))?.replace(/ \(deleted\)$/, '');
-  if (program !== undefined && basename(program) === 'rootlessport') return program;
+/** The program of a process that is a helper. */
+export function helperIn(pid: number): string | undefined {
+  const program = executableOf(pid) ?? '';
+  if (basename(program) === 'rootlessport') return program;
   // A script has its interpreter there.
-  const [, script = ''] = wordsOf(pid);
-  return basename(script) === 'rootlessport' ? script : undefined;
+  const args = wordsOf(pid).slice(1);
+  const script = args.find((word) => !word.startsWith('-')) ?? '';
+  const isHelper = basename(program).startsWith('node')
+    ? isOwnProcess(script)
+    : script === args[0] && basename(script) === 'rootlessport';
+  return isHelper ? script : undefined;
 }
 
-/** Of this installation or another, which answers by its control socket. */
+/**
+ * Of this installation or another, which may have been removed meanwhile. The resident is neither: it
+ * serves no container by itself.
+ */
 function isSpliceport(helper: string): boolean {
-  return existsSync(join(dirname(helper), '../lib/engines/podman.cjs'));
+  return isOwnProcess(helper) || /\/libexec\/(own-process\/)?rootlessport$/.test(helper);
 }
 
-/** The container of a conmon process. */
-function monitoredBy(pid: number): OtherHelper['container'] {
-  const words = wordsOf(pid);
-  if (basename(words[0] ?? '') !== 'conmon') return undefined;
-  const valueOf = (option: string): string | undefined =>
-    words.includes(option) ? words[words.indexOf(option) + 1] : undefined;
-  const id = valueOf('-c');
-  const name = valueOf('-n');
-  return id === undefined ? undefined : { id, ...(name !== undefined && { name }) };
+/** Node with the whole helper inside. */
+function isOwnProcess(file: string): boolean {
+  return file.endsWith('/lib/engines/podman.cjs');
 }
 
-function wordsOf(pid: number): string[] {
-  return (attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').split('\0');
-}
-
-function parentOf(pid: number): number {
-  const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '';
-  return Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1] ?? 0);
-}
-
-function pipesOf(pid: number): Set<string> {
-  const folder = `/proc/${pid}/fd`;
-  const links = (attempt(() => readdirSync(folder)) ?? []).map((fd) =>
-    attempt(() => readlinkSync(`${folder}/${fd}`)),
+/** Root sees everyone's; and pids of other namespaces are not those that helpers call themselves by. */
+function isOfThisUser(pid: number): boolean {
+  const namespace = attempt(() => readlinkSync(`/proc/${pid}/ns/pid`));
+  return (
+    attempt(() => statSync(`/proc/${pid}`).uid) === process.geteuid?.() &&
+    namespace === readlinkSync('/proc/self/ns/pid')
   );
-  return new Set(links.filter((link) => link?.startsWith('pipe:') === true) as string[]);
-}
-
-/** Processes come and go, and this user may not look at some. */
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
 }

@@ -30,7 +30,8 @@ export async function findRunning(onSilent = remarkSilent): Promise<Running[]> {
   return found.map((forwarder) => ({ ...forwarder, id: idOf(forwarder.socketPath) }));
 }
 
-function remarkSilent(id: string, message: string): void {
+/** Prints a line about a forwarder that is left out. */
+export function remarkSilent(id: string, message: string): void {
   remark(`Skipped forwarder ${id}: ${message}`);
 }
 

@@ -2,9 +2,12 @@
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { endianness } from 'node:os';
+import { normalize } from 'node:path';
 import type { ForwardSpec, Protocol } from '../../index.js';
 import { parseAddress } from '../../address.js';
 import { CliFailure } from '../failure.js';
+import { helperIn } from '../podman/helpers.js';
+import { findMonitors, labelOf } from '../podman/monitors.js';
 import { allPids, commandOf } from './processes.js';
 
 /** A listening socket. */
@@ -61,9 +64,19 @@ export function describePortOwner(endpoints: readonly WantedEndpoint[]): string 
     const owner = allPids().find((pid) => holds(pid, inodes));
     return owner === undefined
       ? `A process of ${userName(socket.uid)} uses port ${port}; "sudo ss -anp" shows which.`
-      : `Process ${owner} uses port ${port}: ${commandOf(owner)}`;
+      : `Process ${owner} uses port ${port}: ${describeProcess(owner)}`;
   }
   return undefined;
+}
+
+/** Its command line; a helper’s program and container, which is to be stopped if the port is wanted. */
+function describeProcess(pid: number): string {
+  const helper = helperIn(pid);
+  if (helper === undefined) return commandOf(pid);
+  const container = findMonitors()(pid);
+  return container === undefined
+    ? normalize(helper)
+    : `${normalize(helper)} (container ${labelOf(container)})`;
 }
 
 /** Two addresses cannot share a port if they are equal, or if one of them means every address. */

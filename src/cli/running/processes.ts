@@ -1,6 +1,7 @@
 // processes.ts: facts about other processes from /proc: their namespaces and names.
 
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 
 /** The pids of all processes that this one can see. */
 export function allPids(): number[] {
@@ -14,10 +15,24 @@ export function processExists(pid: number): boolean {
   return attempt(() => statSync(`/proc/${pid}`)) !== undefined;
 }
 
-/** The command line of a process, cut to fit a message; its name if it has none. */
+/** The words that a process was started with. */
+export function wordsOf(pid: number): string[] {
+  return (attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').split('\0');
+}
+
+/** The file that a process executes, which may have been removed since. */
+export function executableOf(pid: number): string | undefined {
+  return attempt(() => readlinkSync(`/proc/${pid}/exe`))?.replace(/ \(deleted\)$/, '');
+}
+
+/**
+ * The command line of a process, cut to fit a message; its name if it has none. If it was started by
+ * a mere name, the path of the file tells more.
+ */
 export function commandOf(pid: number, maxLength = 80): string {
-  const line = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
-  const words = line.replaceAll('\0', ' ').trim();
+  const [name = '', ...args] = wordsOf(pid);
+  const executable = executableOf(pid) ?? '';
+  const words = [basename(executable) === name ? executable : name, ...args].join(' ').trim();
   const text = words || (attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8')) ?? '').trim();
   return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
 }
@@ -70,14 +85,15 @@ function isRootIn(pid: number): boolean {
   });
 }
 
-function parentOf(pid: number): number | undefined {
+/** The process that has started it; undefined if there is none in sight. */
+export function parentOf(pid: number): number | undefined {
   const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '';
   const parent = Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1] ?? 0);
   return parent > 0 ? parent : undefined;
 }
 
 /** Processes come and go, and this user may not look at some. */
-function attempt<T>(read: () => T): T | undefined {
+export function attempt<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {
