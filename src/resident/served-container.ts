@@ -1,7 +1,8 @@
 // served-container.ts: one shim and its container, from the shim's first message to the end of the connection.
 
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { join } from 'node:path';
+import { refuse } from '../control/refusal.js';
 import { checkConfig } from '../engines/podman/check-config.js';
 import { decodeConfig, type Config } from '../engines/podman/config.js';
 import { Container, logFailure } from '../engines/podman/container.js';
@@ -37,6 +38,8 @@ export class ServedContainer {
   /** Of the requests that have come, one after the other; the start is the first. */
   #last = Promise.resolve();
   #underWay = 0;
+  /** Why there is no container. */
+  #reason = 'it has only just started';
 
   constructor(shim: Shim, hello: Hello, starts: Starts) {
     this.#shim = shim;
@@ -48,7 +51,10 @@ export class ServedContainer {
   /** Starts it, or goes on with it. */
   begin(): Promise<void> {
     const isReady = this.#hello.state !== undefined;
-    this.#last = this.#during(isReady ? this.#adopt() : this.#start());
+    const begun = isReady ? this.#adopt() : this.#start();
+    this.#last = this.#during(begun).catch((error: unknown) => {
+      this.#reason = lastWords(error);
+    });
     return this.#last;
   }
 
@@ -165,9 +171,8 @@ export class ServedContainer {
   }
 
   async #reload(client: number, request: string): Promise<void> {
-    const container = this.#container;
-    if (container === undefined) return;
-    const reply = replyOf(await container.answer(request));
+    const failure = `rootless port failed to add port: ${this.#reason}`;
+    const reply = replyOf((await this.#container?.answer(request)) ?? failure);
     await this.#shim.request([replyToReload(client, reply)]).catch(() => undefined);
   }
 
@@ -175,7 +180,7 @@ export class ServedContainer {
     const container = this.#container;
     const { controlPath: socketPath } = this.#surroundings;
     if (container === undefined || socketPath === undefined) {
-      closeSync(fd);
+      refuse(fd, '503 Service Unavailable', `the container cannot be served: ${this.#reason}`);
       return;
     }
     const { forwarder } = container;

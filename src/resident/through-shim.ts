@@ -2,6 +2,7 @@
 
 import { closeSync, lstatSync } from 'node:fs';
 import type { ControlDesk } from '../control/desk.js';
+import { refuse } from '../control/refusal.js';
 import type { ServerOptions } from '../control/server.js';
 import { writeNotes, type Notes } from '../engines/podman/notes.js';
 import { makeReloadFile, removeFile } from '../engines/podman/reload-socket.js';
@@ -133,12 +134,17 @@ export class ThroughShim implements Surroundings {
     fd: number,
     options: Omit<ServerOptions, 'openedAtMs' | 'pid'>,
   ): Promise<void> {
-    const { ControlDesk } = await import('../control/listen.js');
-    this.#desk ??= new ControlDesk({
-      ...options,
-      pid: this.pid,
-      openedAtMs: this.#startedAtMs,
-    });
+    try {
+      const { ControlDesk } = await import('../control/listen.js');
+      this.#desk ??= new ControlDesk({
+        ...options,
+        pid: this.pid,
+        openedAtMs: this.#startedAtMs,
+      });
+    } catch (error) {
+      refuse(fd, '500 Internal Server Error', `cannot load the control API: ${String(error)}`);
+      throw error;
+    }
     receiveClient(fd, this.#desk);
   }
 
