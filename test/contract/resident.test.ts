@@ -57,6 +57,14 @@ describe('a resident that is killed', () => {
     live.destroy();
   });
 
+  test('right after ready leaves the control socket to the next one, and nobody has to ask', async () => {
+    for (let time = 0; time < 5; time++) {
+      await using run = await runs.start([mapping(await freePort())]);
+      for (const pid of runs.residents()) process.kill(pid, 'SIGKILL');
+      expect(await (await runs.control(run)).forwards()).toHaveLength(1);
+    }
+  });
+
   test('loses no reload: the next one carries it out', async () => {
     const port = await freePort();
     await using run = await runs.start([mapping(port, whoami)], { ChildIP: '127.0.0.1' });
