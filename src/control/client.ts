@@ -142,7 +142,8 @@ export class ControlClient {
     try {
       return await this.#requestOnce(method, path, options);
     } catch (error) {
-      if (method !== 'GET' || (error as ControlError).code !== 'ECONNRESET') throw error;
+      const { code = '' } = error as ControlError;
+      if (method !== 'GET' || !CUT_OFF.includes(code)) throw error;
       return this.#requestOnce(method, path, options);
     }
   }
@@ -191,8 +192,10 @@ interface CallOptions {
   readonly extraMs?: number;
 }
 
-/** Codes of calls to forwarders that have ended, before the call or during it. */
-const ENDED: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'];
+/** Codes of calls to forwarders that have ended during the call. */
+const CUT_OFF: readonly string[] = ['ECONNRESET', 'EPIPE'];
+/** The same, also of those that had ended before. */
+const ENDED: readonly string[] = ['ENOENT', 'ECONNREFUSED', ...CUT_OFF];
 
 /**
  * Every forwarder of this user that answers, by pid.

@@ -14,7 +14,7 @@ export interface ProcessWatch {
  * Watches a process, which need not be a child, until it has exited. It does not keep this process
  * alive.
  * @returns Undefined if the process has exited already.
- * @throws SpliceportSystemError such as `ENOSYS` before Linux 5.3, or `EMFILE`
+ * @throws SpliceportSystemError such as `EMFILE`; before Linux 5.3, always
  * @see pidfd_open(2)
  */
 export function watchProcess(pid: number, onExit: () => void): ProcessWatch | undefined {

@@ -110,6 +110,7 @@ export class ThroughShim implements Surroundings {
   async openControlSocket(
     _forwarder: ForwarderOperations,
     facts: ControlFacts,
+    notesWith: (path: string) => Notes,
   ): Promise<Closable & { readonly path: string }> {
     const { makeSocketFile } = await import('../control/listen.js');
     // A resident that has ended may have got as far as this, and could not note it.
@@ -125,7 +126,10 @@ export class ThroughShim implements Surroundings {
     const file = { name, dev, ino, listenerFd: fd, folderFd };
     // Its first client may come before the answer.
     this.controlPath = path;
-    await this.#request([listenForControl(file, isOwnFolder ? folder : '')]);
+    await this.#request([
+      listenForControl(file, isOwnFolder ? folder : ''),
+      keepBlob(writeNotes(notesWith(path))),
+    ]);
     return { path, close: () => this.#desk?.close() };
   }
 

@@ -81,7 +81,10 @@ export async function isRefused({ address: host = '127.0.0.1', port }: Where): P
     await within(once(socket, 'connect'), 'a connection or its refusal');
     return false;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return true;
+    const { code } = error as NodeJS.ErrnoException;
+    // A client whose server is missing may be reset before it knows that it has connected.
+    if (code === 'ECONNRESET') return false;
+    if (code === 'ECONNREFUSED') return true;
     throw error;
   } finally {
     socket.destroy();

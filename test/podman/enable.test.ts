@@ -1,9 +1,11 @@
 // `spliceport enable podman`: Podman reads what it writes.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 import { installPackage } from '../helpers/installed-package.js';
+import { at } from '../../src/util.js';
 import type { Output } from './harness/execute.js';
+import { packagedHelpers } from './harness/helper.js';
 import { hello, httpd } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 
@@ -67,7 +69,10 @@ describePodman('spliceport enable podman', (host) => {
   });
 
   test('shows which helper serves each container', async () => {
-    const own = '/usr/lib/podman/rootlessport';
+    const own = at(
+      packagedHelpers.filter((path) => existsSync(host().machine.outside(path))),
+      0,
+    );
     const { code, stderr } = await host().machine.asRoot(['umount', own]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const start = async (name: string): Promise<string> => {
@@ -97,7 +102,7 @@ describePodman('spliceport enable podman', (host) => {
       }),
     ]);
     const text = await asUser(...command, 'status');
-    expect(text.stdout).toMatch(/^old \(\w{12}\) +\/usr\/lib\/podman\/rootlessport +\d+$/m);
+    expect(text.stdout).toMatch(new RegExp(`^old \\(\\w{12}\\) +${own} +\\d+$`, 'm'));
     expect(text.stderr).toContain('1 of 2 are not served by spliceport');
     await host().clear();
     await asUser(...command, 'disable', 'podman');

@@ -75,7 +75,7 @@ export class Follower implements Disposable {
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @throws SpliceportSystemError such as `ENOSYS` before Linux 5.3 */
+  /** @throws SpliceportSystemError before Linux 5.3 */
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#process = watchProcess(options.pid, this.#onExit);

@@ -113,16 +113,21 @@ export class Container {
   async #openControl(): Promise<void> {
     if (!this.#settings.controlSocket) return;
     try {
-      const facts = this.controlFacts();
-      const control = await this.#surroundings.openControlSocket(this.forwarder, facts);
+      const control = await this.#surroundings.openControlSocket(
+        this.forwarder,
+        this.controlFacts(),
+        (path) => {
+          this.#controlPath = path;
+          return this.notes();
+        },
+      );
       if (!this.#isOpen) {
         control.close();
         return;
       }
       this.#control = control;
-      this.#controlPath = control.path;
-      this.#keep();
     } catch (error) {
+      this.#controlPath = undefined;
       // The caller listens no more: if "spliceport ls" does not show the helper, the log may say why.
       this.tell(`there is no control socket: ${String(error)}`, 'no-control-socket');
     }

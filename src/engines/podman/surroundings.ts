@@ -43,10 +43,15 @@ export interface Surroundings {
   probeNetns(path: string): void | Promise<void>;
   /** @throws SpliceportSystemError */
   openReloadSocket(place: ReloadPlace, answer: Answer): Closable;
-  /** @throws SpliceportError, SpliceportSystemError and Node's own errors */
+  /**
+   * @param notesWith - The notes of a container with this control socket. They are kept with it, for a client that comes at
+   * once.
+   * @throws SpliceportError, SpliceportSystemError and Node's own errors
+   */
   openControlSocket(
     forwarder: ForwarderOperations,
     facts: ControlFacts,
+    notesWith: (path: string) => Notes,
   ): Promise<Closable & { readonly path: string }>;
   /** Writes to standard error, while the caller reads it. */
   write(text: string): void;

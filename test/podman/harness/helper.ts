@@ -8,7 +8,7 @@ import type { Machine, MachineProcess } from './machine.js';
 
 const project = fileURLToPath(new URL('../../..', import.meta.url));
 const installed = '/run/spliceport';
-const packagedHelpers = ['/usr/lib/podman/rootlessport', '/usr/libexec/podman/rootlessport'];
+export const packagedHelpers = ['/usr/lib/podman/rootlessport', '/usr/libexec/podman/rootlessport'];
 
 /** The folder of another helper, to see what the tests say of it: `SPLICEPORT_PODMAN_HELPER=/usr/lib/podman`. */
 const otherFolder = process.env['SPLICEPORT_PODMAN_HELPER'];
