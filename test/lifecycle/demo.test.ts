@@ -67,7 +67,8 @@ function run(command: readonly string[], environment: NodeJS.ProcessEnv = proces
 
 /** The demo in a terminal. */
 function inTerminal(prefix: string, environment: NodeJS.ProcessEnv): Run {
-  const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = process.env;
+  // Node shows no colors to a terminal of a CI that it does not know.
+  const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...rest } = process.env;
   const command = `exec ${prefix}${demo.join(' ')}`;
   return run(['script', '--quiet', '--return', '--command', command, '/dev/null'], {
     ...rest,
