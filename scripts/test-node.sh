@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.."
 }
 nodes=${SPLICEPORT_NODES:-/var/cache/spliceport/node}
 projects=(--project unit --project library --project contract --project netns --project lifecycle)
+# Nobody but developers runs the bench.
+projects+=(--exclude 'test/contract/bench-*.test.ts')
 
 for version; do
   folder=$nodes/$version
