@@ -126,7 +126,7 @@ describe('a request to reload', () => {
     const answer = requestReload('seqpacket', reloadPath(), '"10.0.2.100"');
     await nextRequest(connection);
     await endResident();
-    resident = await FakeResident.listen(folder);
+    resident = await FakeResident.takeOver(folder);
     const next = await resident.greeted();
     expect(next.hello.isReady).toBe(true);
     const { client, text } = await nextRequest(next.connection);

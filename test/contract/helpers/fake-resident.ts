@@ -1,7 +1,7 @@
 // fake-resident.ts: a resident within the test: it listens where shims look for one, and says what the test has it say.
 
 import { once } from 'node:events';
-import { mkdirSync, renameSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { sendWithFds } from '../../../src/system.js';
 import { within } from '../../helpers/wait.js';
@@ -117,14 +117,39 @@ export class FakeResident {
   }
 
   static async listen(folder: ShimFolder): Promise<FakeResident> {
+    const { resident, publish } = await FakeResident.#hidden(folder);
+    publish();
+    return resident;
+  }
+
+  /** Listens while shims may start residents of their own, until the first has come here. */
+  static async takeOver(folder: ShimFolder): Promise<FakeResident> {
+    const { resident, publish } = await FakeResident.#hidden(folder);
+    publish();
+    const timer = setInterval(() => {
+      if (resident.#all.size > 0) clearInterval(timer);
+      else publish();
+    }, 10);
+    return resident;
+  }
+
+  /** Nobody finds it before it is published. */
+  static async #hidden(folder: ShimFolder) {
     mkdirSync(folder.residentFolder, { recursive: true, mode: 0o700 });
     const server = createServer();
     const resident = new FakeResident(server);
-    // As shims do it: whatever has the name is replaced.
-    server.listen(`${folder.socket}.fake`);
+    const [hidden, next] = [`${folder.socket}.fake`, `${folder.socket}.next`];
+    rmSync(hidden, { force: true });
+    server.listen(hidden);
     await once(server, 'listening');
-    renameSync(`${folder.socket}.fake`, folder.socket);
-    return resident;
+    // As shims do it: whatever has the name is replaced.
+    const publish = (): void => {
+      linkSync(hidden, next);
+      renameSync(next, folder.socket);
+      // If both names are of one file already, rename(2) does nothing.
+      rmSync(next, { force: true });
+    };
+    return { resident, publish };
   }
 
   /** The next shim that has connected. */
