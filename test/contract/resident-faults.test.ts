@@ -3,31 +3,17 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Container, type TcpService } from '../helpers/container.js';
+import { expect, test } from 'vitest';
 import { askTcp } from '../helpers/tcp-client.js';
 import { within } from '../helpers/wait.js';
 import { call } from './helpers/control.js';
 import { PackageCopy, version } from './helpers/package-copy.js';
-import { requestReload } from './helpers/reload-client.js';
-import { freePort, podmanMapping, type Run } from './helpers/run.js';
+import type { Run } from './helpers/run.js';
 import { residentName } from './helpers/shim-folder.js';
 import { frame, FrameCutter, Packer, Unpacker } from './helpers/shim-frames.js';
-import { ShimRuns } from './helpers/shim-runs.js';
+import { useShimRuns } from './helpers/use-shim-runs.js';
 
-let container: Container;
-let echo: TcpService;
-let runs: ShimRuns;
-
-beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' }, { address: '0.0.0.0' });
-});
-afterAll(() => container.stop());
-beforeEach(() => {
-  runs = new ShimRuns(`/proc/${container.pid}/ns/net`);
-});
-afterEach(() => runs[Symbol.asyncDispose]());
+const fixture = useShimRuns();
 
 /** A module of a package that cannot be loaded, until it is mended. */
 class BrokenModule {
@@ -43,15 +29,6 @@ class BrokenModule {
     renameSync(`${this.#path}.whole`, this.#path);
   }
 }
-
-async function start(id: string, copy?: PackageCopy): Promise<Run & { readonly port: number }> {
-  const port = await freePort();
-  const mapping = podmanMapping({ host_port: port, container_port: echo.port });
-  const changes = { ContainerID: id, ChildIP: '127.0.0.1' };
-  return Object.assign(await runs.start([mapping], changes, copy && [copy.shim]), { port });
-}
-
-const reload = (id: string) => requestReload('seqpacket', runs.reloadPath(id), '"127.0.0.1"');
 
 /** What a shim says whose container runs, but of which nothing can be made sense. */
 function nonsenseHello(): Buffer {
@@ -75,24 +52,24 @@ function firstFrame(socket: Socket, kind: string): Promise<Buffer> {
 }
 
 test('a module that cannot be loaded for a call of one container is told to its caller, and shown', async () => {
-  const copy = new PackageCopy(join(runs.folder, 'package'));
-  await using one = await start('one', copy);
-  await using other = await start('other', copy);
-  const { socketPath } = await runs.control(one);
-  await runs.control(other);
-  await runs.killResident();
+  const copy = new PackageCopy(join(fixture.runs.folder, 'package'));
+  await using one = await fixture.start('one', copy);
+  await using other = await fixture.start('other', copy);
+  const { socketPath } = await fixture.runs.control(one);
+  await fixture.runs.control(other);
+  await fixture.runs.killResident();
   const module = new BrokenModule(copy, 'control/listen.cjs');
-  expect(await reload('other')).toBe('OK');
-  const pid = await runs.resident();
+  expect(await fixture.reload('other')).toBe('OK');
+  const pid = await fixture.runs.resident();
   const failed = await call(socketPath, 'GET', '/v1/forwards');
   expect(failed.status).toBe(500);
   expect(failed.json).toEqual({ message: expect.stringContaining('out of order') as string });
-  for (const each of ['one', 'other']) expect(await reload(each)).toBe('OK');
+  for (const each of ['one', 'other']) expect(await fixture.reload(each)).toBe('OK');
   expect(await askTcp(one, 'one')).toBe('one');
-  expect(await runs.resident()).toBe(pid);
+  expect(await fixture.runs.resident()).toBe(pid);
   module.mend();
-  await runs.killResident();
-  const noticesOf = async (run: Run) => (await (await runs.control(run)).info()).notices;
+  await fixture.runs.killResident();
+  const noticesOf = async (run: Run) => (await (await fixture.runs.control(run)).info()).notices;
   expect(await noticesOf(one)).toEqual([
     expect.stringMatching(/^internal fault: Error: out of order/),
   ]);
@@ -100,9 +77,11 @@ test('a module that cannot be loaded for a call of one container is told to its 
 });
 
 test('a shim whose words make no sense has its clients told so, and no other suffers', async () => {
-  await using run = await start('one');
-  const pid = await runs.resident();
-  const strange = createConnection(join(runs.folder, 'spliceport-resident', residentName()));
+  await using run = await fixture.start('one');
+  const pid = await fixture.runs.resident();
+  const strange = createConnection(
+    join(fixture.runs.folder, 'spliceport-resident', residentName()),
+  );
   const request = firstFrame(strange, 'r');
   strange.write(nonsenseHello());
   strange.write(frame('q', new Packer().u32(7).bytes('"127.0.0.1"').done()));
@@ -110,7 +89,7 @@ test('a shim whose words make no sense has its clients told so, and no other suf
   expect(answer.u32()).toBe(7);
   expect(answer.text()).toMatch(/^rootless port failed to add port: \S/);
   strange.destroy();
-  expect(await reload('one')).toBe('OK');
-  expect(await (await runs.control(run)).forwards()).toHaveLength(1);
-  expect(await runs.resident()).toBe(pid);
+  expect(await fixture.reload('one')).toBe('OK');
+  expect(await (await fixture.runs.control(run)).forwards()).toHaveLength(1);
+  expect(await fixture.runs.resident()).toBe(pid);
 });
