@@ -169,22 +169,17 @@ void Engine::Forget(const std::vector<ForwardConfig>& configs) {
 }
 
 void Engine::Retarget(const std::vector<std::pair<int, TargetPtr>>& changes) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [id, target] : changes) {
-      const auto found = records_.find(id);
-      if (found != records_.end()) found->second.info.target = target;
-    }
-  }
   OnAllWorkers([&](size_t, Worker& worker) {
     for (const auto& [id, target] : changes)
       worker.Retarget(id, target);
   });
-  // What failed with the old target says nothing about the new one.
   const std::lock_guard lock(mutex_);
   for (const auto& [id, target] : changes) {
     const auto found = records_.find(id);
-    if (found != records_.end()) found->second.first_failure->OnConnected();
+    if (found == records_.end()) continue;
+    found->second.info.target = target;
+    // What failed with the old target says nothing about the new one.
+    found->second.first_failure->OnConnected();
   }
 }
 
