@@ -5,6 +5,7 @@
     'engine_sources': [
       'native/base/descriptor_budget.cc',
       'native/base/epoll.cc',
+      'native/base/errno_text.cc',
       'native/base/memory_trim.cc',
       'native/base/pidfd.cc',
       'native/base/processor_share.cc',

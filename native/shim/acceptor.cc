@@ -2,9 +2,7 @@
 
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
-
+#include "base/errno_text.h"
 #include "net/unix_socket.h"
 
 namespace spliceport::shim {
@@ -16,11 +14,7 @@ constexpr int64_t kPauseMillis = 100;
 
 std::string StrangerAt(int fd) {
   auto peer = CredentialsOfPeer(fd);
-  if (!peer.ok()) {
-    std::array<char, 128> room{};
-    return std::string("it cannot be told who you are: ") +
-           strerror_r(-peer.error().code, room.data(), room.size());
-  }
+  if (!peer.ok()) return "it cannot be told who you are: " + ErrnoText(-peer.error().code);
   const unsigned uid = peer.value().uid;
   const unsigned own = geteuid();
   if (uid == own || uid == 0) return "";

@@ -5,18 +5,15 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
+#include "base/errno_text.h"
 #include "base/unique_fd.h"
 
 namespace spliceport::shim {
 
 namespace {
 
-std::string Failure(const std::string& what) {
-  std::array<char, 128> room{};
-  return what + ": " + strerror_r(errno, room.data(), room.size());
-}
+std::string Failure(const std::string& what) { return what + ": " + ErrnoText(errno); }
 
 // A file in memory has no limit that a pipe without a reader has.
 bool PutOnStandardInput(std::span<const char> bytes) {

@@ -3,9 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
-
+#include "base/errno_text.h"
 #include "shim/node_start.h"
 #include "shim/surroundings.h"
 
@@ -21,8 +19,7 @@ constexpr int64_t kStartMillis = 5'000;
 constexpr int64_t kSilenceMillis = 10'000;
 
 std::string TextOf(SysError error) {
-  std::array<char, 128> room{};
-  return std::string(error.syscall) + ": " + strerror_r(-error.code, room.data(), room.size());
+  return std::string(error.syscall) + ": " + ErrnoText(-error.code);
 }
 
 }  // namespace
