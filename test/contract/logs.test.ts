@@ -81,6 +81,7 @@ describe('the helper’s log', () => {
     expect(await requestReload('seqpacket', reloadSocket(), '"nonsense"\n')).not.toBe('OK');
     const lines = () => linesOf(readFileSync(logFile(), 'utf8'));
     const { stdout, stderr } = await run.letGo();
+    await until(() => lines().some(({ event }) => event === 'closed'), 'the last line');
     expect(
       lines()
         .map(({ level, event }) => `${level} ${event}`)
@@ -142,6 +143,7 @@ describe('the helper’s log', () => {
     await run.ready();
     await requestReload('seqpacket', reloadSocket(), '"nonsense"\n');
     await run.letGo();
+    await until(() => readFileSync(logFile(), 'utf8').includes('\n'), 'the line');
     expect(readFileSync(logFile(), 'utf8')).toMatch(
       /^\d{4}-\S+Z warn rootless port failed to add port: invalid ChildIP: "nonsense"\n$/,
     );

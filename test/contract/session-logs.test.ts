@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { askTcp, connectTcp, endingOf, isServed } from '../helpers/tcp-client.js';
-import { until } from '../helpers/wait.js';
+import { staysTrueFor, until } from '../helpers/wait.js';
 import { CliRun } from './helpers/cli.js';
 import { Run } from './helpers/run.js';
 import { useHelper } from './helpers/use-helper.js';
@@ -91,6 +91,7 @@ describe('the helper’s log', () => {
     client.write('hello');
     await new Promise((resume) => client.once('data', resume));
     await run.letGo();
+    await until(() => sessionsOf(log()).length > 0, 'the line');
     expect(sessionsOf(log())).toMatchObject([{ ending: 'removed', bytesToHost: 5 }]);
   });
 
@@ -102,7 +103,7 @@ describe('the helper’s log', () => {
     await run.ready();
     await talk();
     await run.letGo();
-    expect(sessionsOf(log())).toEqual([]);
+    await staysTrueFor(300, () => sessionsOf(log()).length === 0, 'no line of a session');
   });
 });
 
