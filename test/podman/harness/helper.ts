@@ -23,9 +23,15 @@ export const isOurs = otherFolder === undefined;
 export const helperFolder =
   otherFolder ?? path.join(installed, isShim ? 'libexec' : 'libexec/own-process');
 
+/** Whether a process is the one for all containers of a user. */
+export function isResident({ commandLine }: MachineProcess): boolean {
+  return commandLine.some((file) => file.endsWith('/lib/resident/main.cjs'));
+}
+
 /** Whether a process is the helper under test, and of a single container. */
-export function isHelper({ exe, commandLine }: MachineProcess): boolean {
-  if (commandLine.some((file) => file.endsWith('/lib/resident/main.cjs'))) return false;
+export function isHelper(process: MachineProcess): boolean {
+  if (isResident(process)) return false;
+  const { exe, commandLine } = process;
   const own = otherFolder === undefined ? `${installed}/` : path.join(otherFolder, 'rootlessport');
   return [exe, ...commandLine].some((file) => file.startsWith(own));
 }
