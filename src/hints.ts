@@ -6,12 +6,23 @@ import { describeErrno } from './errno.js';
 import { unprivilegedPortStart } from './sysctl.js';
 import type { Protocol } from './types.js';
 
+/** A failed call, and the process that has failed if it is another one. */
+interface Failed {
+  readonly errno: number;
+  readonly pid?: number | undefined;
+}
+
+/** The same with the name of the call. */
+interface FailedCall extends Failed {
+  readonly syscall: string;
+}
+
 /** Advice for a host socket that could not be opened. */
 export function hostSocketHint(
-  errno: number,
+  failure: Failed,
   host: { readonly protocol: Protocol; readonly address: string; readonly port: number },
 ): string | undefined {
-  const { code } = describeErrno(errno);
+  const { code } = describeErrno(failure.errno);
   const port = String(host.port);
   if (code === 'EACCES') return privilegedPortHint(host.port);
   if (code === 'EADDRINUSE') {
@@ -22,14 +33,11 @@ export function hostSocketHint(
   if (code === 'EADDRNOTAVAIL') {
     return `No interface of the host has the address ${host.address}; "ip address" lists the addresses.`;
   }
-  return fileLimitHint(code);
+  return fileLimitHint(failure);
 }
 
 /** Advice for a network namespace that could not be opened or entered. */
-export function netnsHint(failure: {
-  readonly errno: number;
-  readonly syscall: string;
-}): string | undefined {
+export function netnsHint(failure: FailedCall): string | undefined {
   const { code } = describeErrno(failure.errno);
   if (code === 'EPERM' && failure.syscall === 'setns') {
     return (
@@ -47,22 +55,16 @@ export function netnsHint(failure: {
 }
 
 /** Advice for a lack of threads or descriptors. */
-export function engineHint(failure: {
-  readonly errno: number;
-  readonly syscall: string;
-}): string | undefined {
+export function engineHint(failure: FailedCall): string | undefined {
   const { code } = describeErrno(failure.errno);
   if (code === 'EAGAIN' && failure.syscall === 'pthread_create') {
     return 'The user (ulimit -u) or the control group (pids.max) reached its limit on threads.';
   }
-  return fileLimitHint(code);
+  return fileLimitHint(failure);
 }
 
 /** Advice for a namespace whose servers cannot be shown their clients' addresses. */
-export function transparencyHint(failure: {
-  readonly errno: number;
-  readonly syscall: string;
-}): string {
+export function transparencyHint(failure: FailedCall): string {
   const { code } = describeErrno(failure.errno);
   if (code === 'EPERM' || code === 'EACCES') {
     return 'This takes CAP_NET_ADMIN in the user namespace that owns the network namespace.';
@@ -89,17 +91,18 @@ function privilegedPortHint(port: number): string | undefined {
   );
 }
 
-function fileLimitHint(code: string): string | undefined {
+function fileLimitHint({ errno, pid }: Failed): string | undefined {
+  const { code } = describeErrno(errno);
   if (code === 'ENFILE') return 'The system reached its limit on open files (fs.file-max).';
   if (code !== 'EMFILE') return undefined;
-  const limits = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readLimits());
+  const limits = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readLimits(pid));
   const present = limits === null ? '' : `: ${limits[1] ?? ''} now, hard limit ${limits[2] ?? ''}`;
   return `The process reached its limit on open files (ulimit -n)${present}.`;
 }
 
-function readLimits(): string {
+function readLimits(pid: number | 'self' = 'self'): string {
   try {
-    return readFileSync('/proc/self/limits', 'utf8');
+    return readFileSync(`/proc/${pid}/limits`, 'utf8');
   } catch {
     return '';
   }

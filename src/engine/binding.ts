@@ -22,6 +22,8 @@ export interface NativeFailure {
   readonly syscall: string;
   /** Which request of a batch failed. */
   readonly index?: number;
+  /** The process that it failed in, if that is another one. */
+  readonly pid?: number | undefined;
 }
 
 /** One socket, or one for each of `count` consecutive ports. */

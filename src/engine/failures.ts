@@ -14,7 +14,7 @@ export function addError(
 ): SpliceportSystemError {
   const { protocol, address, ports } = at(hosts, 0);
   const host = { protocol, address, port: at(ports, 0) };
-  const hint = hostSocketHint(failure.errno, host);
+  const hint = hostSocketHint(failure, host);
   return new SpliceportSystemError(failure, { side: 'host', ...host, hint });
 }
 

@@ -173,6 +173,6 @@ function hostOf(failure: NativeFailure, ranges: readonly HostRange[]): HostReque
 function toError(failure: NativeFailure, host: HostRequest | undefined): SpliceportSystemError {
   if (host === undefined) return new SpliceportSystemError(failure, { side: 'host' });
   const { protocol, address, port } = host;
-  const hint = hostSocketHint(failure.errno, host);
+  const hint = hostSocketHint(failure, host);
   return new SpliceportSystemError(failure, { side: 'host', protocol, address, port, hint });
 }

@@ -2,6 +2,7 @@
 
 import type { NativeEndedSession, NativeStats } from '../engine/binding.js';
 import { SpliceportError } from '../errors.js';
+import { peerCredentials } from '../system.js';
 import { Channel, closeAll } from './channel.js';
 import {
   ALIVE,
@@ -54,17 +55,23 @@ export interface ForwardEvents {
   onEnd(lastWords: LastWords | undefined): void;
 }
 
+/** Why a section failed. */
+export interface ShimFailure extends SectionFailure {
+  /** The shim, as this process sees it: its limits are those that matter. */
+  readonly pid: number;
+}
+
 /** A section that failed, and what became of those before it. Those after it were not carried out. */
 export class RequestError extends SpliceportError {
   static {
     this.prototype.name = 'RequestError';
   }
 
-  readonly failure: SectionFailure;
+  readonly failure: ShimFailure;
   /** Of the sections before. */
   readonly results: readonly unknown[];
 
-  constructor(failure: SectionFailure, results: readonly unknown[]) {
+  constructor(failure: ShimFailure, results: readonly unknown[]) {
     const { section, syscall, errno } = failure;
     super('REQUEST_FAILED', `section ${section} failed: ${syscall} ${errno}`);
     this.failure = failure;
@@ -87,6 +94,7 @@ interface Pending {
 export class Shim {
   readonly #channel: Channel;
   readonly #events: ShimEvents;
+  readonly #pid: number;
   readonly #pending = new Map<number, Pending>();
   #forwardEvents: ForwardEvents | undefined;
   #nextSequence = 1;
@@ -103,6 +111,7 @@ export class Shim {
    */
   constructor(fd: number, version: string, events: ShimEvents) {
     this.#events = events;
+    this.#pid = peerCredentials(fd).pid;
     this.#channel = new Channel(fd, {
       onMessage: (kind, payload, fds) => this.#onMessage(kind, payload, fds),
       onEnd: (error) => this.#end(error),
@@ -220,7 +229,7 @@ export class Shim {
         .slice(0, failure?.section)
         .map((section, index) => section.read(new Reader(results[index] ?? Buffer.alloc(0))));
       if (failure === undefined) pending.resolve(values);
-      else pending.reject(new RequestError(failure, values));
+      else pending.reject(new RequestError({ ...failure, pid: this.#pid }, values));
     } catch (error) {
       pending.reject(error);
     }

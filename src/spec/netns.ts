@@ -169,7 +169,7 @@ function openNetns(path: string): number {
 
 /** Why a namespace could not be opened, or cannot be entered. */
 export function netnsError(
-  failure: { readonly errno: number; readonly syscall: string },
+  failure: { readonly errno: number; readonly syscall: string; readonly pid?: number | undefined },
   path: string,
 ): SpliceportError {
   const hint = netnsHint(failure);

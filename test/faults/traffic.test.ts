@@ -22,7 +22,7 @@ const table: readonly (readonly [call: string, when: string, errors: readonly st
   ['sendto', '3+5', ['ENOMEM', 'ENOBUFS', 'EPERM']],
   ['pipe2', '1+', ['EMFILE', 'ENOMEM']],
   ['fcntl', '1+', ['EPERM', 'EBUSY']],
-  ['accept4', '1+', ['EMFILE', 'ENOMEM', 'EPERM', 'EIO']],
+  ['accept4', '1+', ['EMFILE', 'ENFILE', 'ENOMEM', 'EPERM', 'EIO']],
   ['accept4', '1+2', ['ECONNABORTED', 'EPROTO']],
   ['socket', '1+2', ['EMFILE', 'ENOBUFS', 'EACCES']],
   ['connect', '1+2', ['ENETUNREACH', 'EADDRNOTAVAIL', 'ENOBUFS']],

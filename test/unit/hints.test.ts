@@ -22,7 +22,7 @@ function lowestUnprivilegedPort(): number {
 }
 
 function hostHint(errno: number, port: number, protocol: 'tcp' | 'udp' = 'tcp') {
-  return hostSocketHint(-errno, { protocol, address: '192.0.2.1', port });
+  return hostSocketHint({ errno: -errno }, { protocol, address: '192.0.2.1', port });
 }
 
 describe('hints for host sockets', () => {
