@@ -49,17 +49,6 @@ describe('the helper in a process of its own serves the container', () => {
     await expectOwnProcess({ env: { XDG_RUNTIME_DIR: join(folder.path, 'nowhere') } });
   });
 
-  test.each([
-    ['a ban on new privileges', ['setpriv', '--no-new-privs']],
-    ['a low priority', ['nice', '-n', '1']],
-    ['a limit on memory', ['prlimit', '--as=8000000000']],
-    ['a limit on processor time', ['prlimit', '--cpu=1000']],
-    ['few descriptors', ['prlimit', '--nofile=4095:4095']],
-  ])('if %s would be in force for the resident', async (_, before) => {
-    await expectOwnProcess({ command: [...before, folder.command] });
-    expect(folder.started()).toEqual([]);
-  });
-
   test('without /proc, if the script says so', async () => {
     const script = 'mount -t tmpfs none /proc && exec "$0"';
     const command = ['unshare', '--mount', 'sh', '-c', script, folder.command];
