@@ -1,10 +1,12 @@
-// fuzz.mjs: `npm run fuzz`. Builds the fuzzers of test/fuzz/, and runs each for 30 seconds, or for
-// as many as the first argument says. What an earlier run has found worth keeping is where the next
+// fuzz.mjs: `npm run fuzz`. Builds the fuzzers of test/fuzz/, and runs all side by side for 30
+// seconds, or for as many as the first argument says. What an earlier run has found worth keeping is where the next
 // one begins.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { cmakeJs, unrandomized } from './native.mjs';
 
@@ -24,7 +26,7 @@ function build() {
 }
 
 /** Whether nothing was found. */
-function fuzz(name) {
+async function fuzz(name) {
   const program = join(folder, name);
   const corpus = join(folder, 'corpus', name);
   const found = join(folder, 'found', name);
@@ -34,14 +36,15 @@ function fuzz(name) {
   options.push('-timeout=10', '-print_final_stats=1', '-use_value_profile=1');
   const before = new Set(readdirSync(found));
   const [command, ...args] = [...unrandomized, program, ...options, corpus];
-  const ending = spawnSync(command, args, { encoding: 'utf8', maxBuffer: Infinity });
-  const runs = /number_of_executed_units: (\d+)/.exec(ending.stderr)?.[1] ?? 'unknown';
-  if (ending.status === 0) {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [stderr, [status, signal]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  const runs = /number_of_executed_units: (\d+)/.exec(stderr)?.[1] ?? 'unknown';
+  if (status === 0) {
     console.log(`${name}: ${runs} runs, ${seconds} s`);
     return true;
   }
-  console.log(ending.stderr);
-  console.log(`${name}: failed after ${runs} runs, with ${ending.signal ?? ending.status}`);
+  console.log(stderr);
+  console.log(`${name}: failed after ${runs} runs, with ${signal ?? status}`);
   for (const input of readdirSync(found).filter((file) => !before.has(file))) {
     console.log(`  to run it again: ${program} ${join(found, input)}`);
   }
@@ -56,4 +59,5 @@ if (failure) {
 const names = readdirSync('test/fuzz')
   .filter((file) => file.endsWith('.cc'))
   .map((file) => basename(file, '.cc'));
-process.exitCode = names.map(fuzz).every(Boolean) ? 0 : 1;
+const outcomes = await Promise.all(names.map(fuzz));
+process.exitCode = outcomes.every(Boolean) ? 0 : 1;

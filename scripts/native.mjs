@@ -1,12 +1,15 @@
 // native.mjs: builds the engine without Node (CMakeLists.txt, through cmake-js) and runs its tests,
-// once plain and once under each set of sanitizers. Run as a program, it takes the kinds to run:
+// once plain and once under each set of sanitizers. The tests wait more than they compute, so all
+// kinds run side by side. Run as a program, it takes the kinds to run:
 // plain asan tsan (default: all three), and gcc and clang, which are plain ones by the oldest
 // compilers that README.md promises, the addon included.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import {
   doctestCounts,
@@ -92,21 +95,25 @@ export function missingTools() {
   return missing.length === 0 ? undefined : `apt-get install ${missing.join(' ')}`;
 }
 
-function runProgram(name, { launcher, env }, filters = []) {
+async function runProgram(name, { launcher, env }, filters = []) {
   const program = join(root, `build-${name}/native-tests`);
   const [command, ...args] = [...launcher, program, '--no-colors=true', ...filters];
-  const ending = spawnSync(command, args, {
+  const child = spawn(command, args, {
     cwd: root,
-    encoding: 'utf8',
-    maxBuffer: Infinity,
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
-  if (ending.status !== 0) process.stdout.write(`${ending.stdout}${ending.stderr}`);
-  return ending;
+  const [stdout, stderr, [status, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  if (status !== 0) process.stdout.write(`${stdout}${stderr}`);
+  return { status, signal, stdout, stderr };
 }
 
-function runTests(name, kind, tryAgain) {
-  const ending = runProgram(name, kind);
+/** What a run of all cases comes to; `passesAlone` says whether a case that failed passes by itself. */
+async function outcomeOf(name, ending, passesAlone) {
   const counts = doctestCounts(ending.stdout);
   if (ending.status === 0 && counts) return { ...noOutcome(), ...counts };
   const label = (failure) => ({ ...failure, name: `native ${name}: ${failure.name}` });
@@ -118,13 +125,11 @@ function runTests(name, kind, tryAgain) {
     const all = [...failures, ...(hasTold ? [] : [rest])].map(label);
     return { ...noOutcome(), ...counts, failed: all.length, failures: all };
   }
-  const passes = ({ name: test }) => {
-    const filters = ['--case-sensitive=true', `--test-case=${filterFor(test)}`];
-    const again = runProgram(name, kind, filters);
-    return again.status === 0 && doctestCounts(again.stdout)?.passed > 0;
-  };
-  const still = failures.filter((failure) => !tryAgain || !passes(failure));
-  const retried = failures.filter((failure) => !still.includes(failure));
+  const retried = [];
+  for (const failure of failures) {
+    if (await passesAlone(failure.name)) retried.push(failure);
+  }
+  const still = failures.filter((failure) => !retried.includes(failure));
   return {
     passed: counts.passed + retried.length,
     failed: still.length,
@@ -132,6 +137,12 @@ function runTests(name, kind, tryAgain) {
     failures: still.map(label),
     retried: retried.map((failure) => label(failure).name),
   };
+}
+
+async function passesAlone(name, test) {
+  const filters = ['--case-sensitive=true', `--test-case=${filterFor(test)}`];
+  const { status, stdout } = await runProgram(name, kinds[name], filters);
+  return status === 0 && doctestCounts(stdout)?.passed > 0;
 }
 
 /** Builds a kind; returns the output if that fails. */
@@ -152,21 +163,41 @@ function buildFailed(name, output) {
   return { ...noOutcome(), failed: 1, failures };
 }
 
-/** Builds and runs the given kinds. With `tryAgain`, failed cases are retried, each alone. */
-export function runNativeTests(names = sanitized, { tryAgain = false } = {}) {
-  const outcomes = names.map((name) => {
-    const started = performance.now();
-    const output = build(name, kinds[name]);
-    const outcome = output ? buildFailed(name, output) : runTests(name, kinds[name], tryAgain);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`native ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s`);
-    return outcome;
-  });
+/** What `work` gives, after a line of how long it took. */
+async function timed(what, work) {
+  const started = performance.now();
+  const result = await work();
+  console.log(`native ${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  return result;
+}
+
+/**
+ * Builds the given kinds, then runs them side by side. With `tryAgain`, failed cases are retried,
+ * each alone.
+ */
+export async function runNativeTests(names = sanitized, { tryAgain = false } = {}) {
+  const runs = [];
+  const outcomes = [];
+  for (const name of names) {
+    const output = await timed(`${name} built`, () => build(name, kinds[name]));
+    if (output) outcomes.push(buildFailed(name, output));
+    else runs.push(name);
+  }
+  const endings = await Promise.all(
+    runs.map((name) => timed(`${name} ran`, () => runProgram(name, kinds[name]))),
+  );
+  for (const [index, name] of runs.entries()) {
+    const again = (test) => tryAgain && passesAlone(name, test);
+    const outcome = await outcomeOf(name, endings[index], again);
+    console.log(`native ${name}: ${outcome.passed} passed, ${outcome.failed} failed`);
+    outcomes.push(outcome);
+  }
   return sumOf(outcomes);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const names = process.argv.slice(2);
   if (missingTools()) throw new Error(`the native tests need more: ${missingTools()}`);
-  process.exitCode = runNativeTests(names.length > 0 ? names : undefined).failed > 0 ? 1 : 0;
+  const { failed } = await runNativeTests(names.length > 0 ? names : undefined);
+  process.exitCode = failed > 0 ? 1 : 0;
 }

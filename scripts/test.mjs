@@ -72,6 +72,6 @@ if (networkInterfaces().lo === undefined) {
   const { setInterfaceUp } = await import('../lib/system.js');
   setInterfaceUp('lo');
 }
-const outcome = sumOf([nativeOutcome(), runVitest()]);
+const outcome = sumOf([await nativeOutcome(), runVitest()]);
 console.log(lastLines(outcome).join('\n'));
 process.exitCode = outcome.failed > 0 || (inCi && outcome.skipped > 0) ? 1 : 0;
