@@ -69,7 +69,7 @@ export class Forwarder implements ForwarderOperations {
   readonly #defaultNetnsPath: string | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #table = new ForwardTable<Netns>();
-  readonly #listeners = new Listeners({ sharesPids: true });
+  readonly #listeners = new Listeners();
   #keepsAlive = true;
   #closed = false;
   /** Set when the engine has ended. */

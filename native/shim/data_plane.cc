@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "shim/channel.h"
+#include "shim/records.h"
 
 namespace spliceport::shim {
 
@@ -191,8 +192,16 @@ Outcome DataPlane::ElectAgain(Reader& /*reader*/, Fds& /*fds*/) {
 
 void DataPlane::OnRemoved(int id) {
   {
-    const std::lock_guard lock(gone_mutex_);
+    const std::lock_guard lock(reports_mutex_);
     gone_.push_back(id);
+  }
+  Wake();
+}
+
+void DataPlane::OnConnectFailed(int id, const ConnectFailure& failure) {
+  {
+    const std::lock_guard lock(reports_mutex_);
+    failures_[id] = failure;
   }
   Wake();
 }
@@ -203,9 +212,20 @@ std::vector<int> DataPlane::TakeGone() {
   eventfd_t count = 0;
   (void)eventfd_read(events_.get(), &count);
   std::vector<int> gone;
-  const std::lock_guard lock(gone_mutex_);
+  const std::lock_guard lock(reports_mutex_);
   gone.swap(gone_);
   return gone;
+}
+
+std::string DataPlane::TakeFailures() {
+  std::map<int, ConnectFailure> failures;
+  {
+    const std::lock_guard lock(reports_mutex_);
+    failures.swap(failures_);
+  }
+  Writer list;
+  if (!failures.empty()) WriteFailures(failures, list);
+  return list.Take();
 }
 
 void DataPlane::Close() {
@@ -217,6 +237,7 @@ void DataPlane::Close() {
   ready_ = false;
   blob_.clear();
   (void)TakeGone();
+  (void)TakeFailures();
   (void)TakeEndedNotice();
 }
 

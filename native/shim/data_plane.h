@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -44,11 +45,13 @@ class DataPlane final : private EngineEvents {
   // list of the sessions whose ends nobody has taken.
   std::string LastWords();
 
-  // Readable if TakeGone or TakeEndedNotice has something; -1 if there was no descriptor for it.
+  // Readable if one of the next three has something; -1 if there was no descriptor for it.
   // Call TakeGone first: it also makes the descriptor unreadable.
   int event_fd() const { return events_.get(); }
   // The removed forwards whose last session has ended.
   std::vector<int> TakeGone();
+  // The forwards that have begun to fail, as a list; empty if there are none.
+  std::string TakeFailures();
   // Whether sessions have ended that section `U` takes. Said once until they are taken.
   bool TakeEndedNotice() { return ended_.exchange(false); }
 
@@ -89,14 +92,14 @@ class DataPlane final : private EngineEvents {
   bool AppendForwards(const AddEntry& entry, std::vector<ForwardConfig>& configs);
   bool AreNew(const std::vector<ForwardConfig>& configs);
   void OnRemoved(int id) override;
-  // The resident learns of failures from the counters.
-  void OnConnectFailed(int /*id*/, const ConnectFailure& /*failure*/) override {}
+  void OnConnectFailed(int id, const ConnectFailure& failure) override;
   void Wake();
 
   DataPlaneHost& host_;
   UniqueFd events_;
-  std::mutex gone_mutex_;
+  std::mutex reports_mutex_;
   std::vector<int> gone_;
+  std::map<int, ConnectFailure> failures_;
   std::atomic<bool> ended_{false};
   NetnsSlots netns_;
   std::vector<HostSocket> pending_;

@@ -220,6 +220,8 @@ void Process::OnEngine() {
       writer.I32(id);
     link_.Send('g', writer.Take());
   }
+  const std::string failures = data_plane_.TakeFailures();
+  if (!failures.empty()) link_.Send('f', failures);
   if (!data_plane_.TakeEndedNotice()) return;
   has_told_of_ends_ = true;
   link_.Send('e', {});

@@ -39,6 +39,15 @@ void WriteSession(const SessionInfo& session, Writer& writer) {
   writer.U64(static_cast<uint64_t>(session.age_micros / 1'000));
 }
 
+void WriteFailures(const std::map<int, ConnectFailure>& failures, Writer& writer) {
+  writer.U32(static_cast<uint32_t>(failures.size()));
+  for (const auto& [id, failure] : failures) {
+    writer.I32(id);
+    writer.U8(static_cast<uint8_t>(failure.ending));
+    writer.I32(-failure.error);
+  }
+}
+
 namespace {
 
 void WriteEnded(const EndedSession& ended, Writer& writer) {

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <map>
 #include <vector>
 
 #include "relay/counters.h"
+#include "relay/first_failure.h"
 #include "relay/forward_types.h"
 #include "relay/session_log.h"
 #include "shim/wire.h"
@@ -21,7 +23,8 @@ inline constexpr size_t kStatsBytes =
     sizeof(uint16_t) + (kLatencyBucketsMicros.size() + 1) * sizeof(uint64_t) + sizeof(int32_t);
 void WriteStats(const ForwardCounters& counters, Writer& writer);
 void WriteSession(const SessionInfo& session, Writer& writer);
-// A list.
+// Lists.
+void WriteFailures(const std::map<int, ConnectFailure>& failures, Writer& writer);
 void WriteAllEnded(const std::vector<EndedSession>& ended, Writer& writer);
 
 }  // namespace spliceport::shim

@@ -10,6 +10,14 @@ import type { Forward, ForwarderEvents } from '../types.js';
 
 type Listener = (...args: readonly never[]) => unknown;
 
+/** Processes that are watched only once somebody listens for their exits. */
+interface LateWatch {
+  /** Whether pids are those of this process's own namespace. */
+  sharesPids(): boolean;
+  /** The forwards that there are by then. */
+  active(): readonly Forward[];
+}
+
 /** Listeners by event. */
 export class Listeners {
   readonly #byEvent: Readonly<Record<keyof ForwarderEvents, Set<Listener>>> = {
@@ -20,19 +28,21 @@ export class Listeners {
     failed: new Set(),
     exited: new Set(),
   };
-  readonly #processes: NamedProcesses | undefined;
+  #late: LateWatch | undefined;
+  #processes: NamedProcesses | undefined;
 
-  /** @param sharesPids - Whether pids are those of this process's own namespace, so that it may watch them. */
-  constructor({ sharesPids }: { readonly sharesPids: boolean }) {
-    if (!sharesPids) return;
-    this.#processes = new NamedProcesses((forwards, pid) => {
-      for (const forward of forwards) this.#tell('exited', forward, pid);
-    });
+  /** @param late - Undefined: processes are watched at once. */
+  constructor(late?: LateWatch) {
+    this.#late = late;
+    if (late === undefined) this.#watch([]);
   }
 
   /** @throws TypeError or RangeError, for an event that there is not among them */
   add(event: keyof ForwarderEvents, listener: Listener): void {
     this.#of(event, listener).add(listener);
+    if (event !== 'exited' || this.#late === undefined) return;
+    if (this.#late.sharesPids()) this.#watch(this.#late.active());
+    this.#late = undefined;
   }
 
   remove(event: keyof ForwarderEvents, listener: Listener): void {
@@ -65,11 +75,24 @@ export class Listeners {
     }
   }
 
+  /** For forwards that end without a word. */
+  forget(ended: readonly { readonly forward: Forward }[]): void {
+    for (const { forward } of ended) this.#processes?.remove(forward);
+  }
+
   /** @param forward - Undefined if it takes no clients any more. */
   tellOfFailure(forward: Forward | undefined, { ending, errno }: NativeConnectFailure): void {
     if (forward === undefined) return;
     const error = errno === undefined ? {} : { error: getSystemErrorName(errno) };
     this.#tell('failed', forward, { ending, ...error });
+  }
+
+  #watch(forwards: readonly Forward[]): void {
+    const processes = new NamedProcesses((named, pid) => {
+      for (const forward of named) this.#tell('exited', forward, pid);
+    });
+    for (const forward of forwards) processes.add(forward);
+    this.#processes = processes;
   }
 
   #tellOfWarning(forward: Forward): void {

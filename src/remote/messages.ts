@@ -17,6 +17,7 @@ export const fromShim = {
   answer: 'k',
   gone: 'g',
   ended: 'e',
+  failed: 'f',
   reload: 'q',
   control: 'c',
   bye: 'b',

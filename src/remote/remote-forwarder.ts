@@ -68,7 +68,10 @@ export class RemoteForwarder implements ForwarderOperations {
   readonly #defaultNetnsPath: string | undefined;
   readonly #queue = new OperationQueue();
   readonly #table = new ForwardTable<OpenedNetns>();
-  readonly #listeners = new Listeners({ sharesPids: false });
+  readonly #listeners = new Listeners({
+    sharesPids: () => this.#shim.sharesPids,
+    active: () => this.list(),
+  });
   readonly #namespaces: ShimNamespaces;
   readonly #opener: ShimOpener;
   readonly #ends: SessionEnds;
@@ -97,6 +100,9 @@ export class RemoteForwarder implements ForwarderOperations {
     shim.tellOfForwards({
       onGone: (ids) => {
         for (const id of ids) this.#table.finishRemoval(id);
+      },
+      onFailed: (failures) => {
+        for (const each of failures) this.#listeners.tellOfFailure(this.get(each.id), each);
       },
       onSessionsEnded: () => this.#deliverEnds(),
       onEnd: (lastWords) => {
@@ -351,6 +357,7 @@ export class RemoteForwarder implements ForwarderOperations {
     this.#finalStats ??= Object.freeze({ ...stats, sessionsOpen: 0 });
     const all = this.#table.all();
     this.#table.startRemoval(all);
+    this.#listeners.forget(all);
     for (const { forward } of all) this.#table.finishRemoval(forward.id);
   }
 

@@ -1,10 +1,10 @@
 // sections.ts: what the resident asks of a shim. A request is some sections, which the shim carries out in order.
 
-import type { NativeEndedSession, NativeStats } from '../engine/binding.js';
+import type { NativeConnectFailure, NativeEndedSession, NativeStats } from '../engine/binding.js';
 import type { EngineSettings, ForwardSettings, HostRequest } from '../spec/validate.js';
 import type { Endpoint, Protocol, Session, SessionEnding, SessionState } from '../types.js';
 import { readIdentity, protocols, sourceAddresses, wordAt, type StatsReader } from './messages.js';
-import type { Reader, Writer } from './wire.js';
+import { WireError, type Reader, type Writer } from './wire.js';
 
 /** One thing that is asked for, and what it results in. */
 export interface Section<T = void> {
@@ -233,6 +233,19 @@ function readEnded(from: Reader): NativeEndedSession {
     ending,
     ...(errno !== 0 && { errno }),
   };
+}
+
+/** Reads a list of the forwards that have begun to fail. */
+export function readFailures(from: Reader): NativeConnectFailure[] {
+  return from.list(() => {
+    const id = from.i32();
+    const ending = wordAt(sessionEndings, from.u8());
+    const errno = from.i32();
+    if (ending !== 'connect-failed' && ending !== 'connect-timeout') {
+      throw new WireError(`a forward does not fail by ${ending}`);
+    }
+    return { id, ending, ...(errno !== 0 && { errno }) };
+  });
 }
 
 /** Has the shim accept the clients of a reload socket. */

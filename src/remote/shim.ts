@@ -1,6 +1,7 @@
 // shim.ts: the connection to one shim: its hello, requests and their answers, and what it says by itself.
 
-import type { NativeEndedSession, NativeStats } from '../engine/binding.js';
+import { readlinkSync } from 'node:fs';
+import type { NativeConnectFailure, NativeEndedSession, NativeStats } from '../engine/binding.js';
 import { SpliceportError } from '../errors.js';
 import { peerCredentials } from '../system.js';
 import { Channel, closeAll } from './channel.js';
@@ -19,7 +20,7 @@ import {
   type SectionFailure,
   type StatsReader,
 } from './messages.js';
-import { readAllEnded, type Section } from './sections.js';
+import { readAllEnded, readFailures, type Section } from './sections.js';
 import { Reader, WireError, Writer } from './wire.js';
 
 /** How long a shim may take to answer. */
@@ -49,6 +50,8 @@ export interface LastWords {
 export interface ForwardEvents {
   /** Removed forwards have lost their last sessions. */
   onGone(ids: readonly number[]): void;
+  /** Forwards have begun to fail. */
+  onFailed(failures: readonly NativeConnectFailure[]): void;
   /** There are ends of sessions to take; said once, until they are taken. */
   onSessionsEnded(): void;
   /** The shim has ended. @param lastWords - Absent if it could say nothing any more. */
@@ -129,6 +132,15 @@ export class Shim {
     return this.#hello;
   }
 
+  /** Whether a pid means the same process there as here. */
+  get sharesPids(): boolean {
+    try {
+      return readlinkSync(`/proc/${this.#pid}/ns/pid`) === readlinkSync('/proc/self/ns/pid');
+    } catch {
+      return false;
+    }
+  }
+
   /** Reads records of counters as this shim writes them. */
   get statsReader(): StatsReader {
     return this.#readStats;
@@ -197,6 +209,9 @@ export class Shim {
         break;
       case fromShim.gone:
         this.#forwardEvents?.onGone(readGone(payload));
+        break;
+      case fromShim.failed:
+        this.#forwardEvents?.onFailed(readFailures(new Reader(payload)));
         break;
       case fromShim.ended:
         this.#forwardEvents?.onSessionsEnded();

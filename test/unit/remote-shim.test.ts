@@ -34,6 +34,7 @@ function connected() {
   });
   shim.tellOfForwards({
     onGone: (ids) => told.push(['gone', ...ids]),
+    onFailed: (failures) => told.push(['failed', ...failures]),
     onSessionsEnded: () => told.push('ended'),
     onEnd: (lastWords) => told.push(['last', lastWords?.stats.sessionsTotal]),
   });
@@ -47,6 +48,15 @@ async function introduced() {
   await until(() => rest.shim.hello, 'hello');
   return { fake, ...rest };
 }
+
+const failuresOf = (...failures: readonly (readonly [number, number, number])[]): Buffer =>
+  written((to) =>
+    to.list(failures, ([id, ending, code]) => {
+      to.i32(id);
+      to.u8(ending);
+      to.i32(code);
+    }),
+  );
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
 
@@ -167,14 +177,20 @@ describe('a shim', () => {
         to.bytes(Buffer.from('"10.0.0.2"'));
       }),
     );
+    fake.say('f', failuresOf([5, 8, -111], [6, 9, 0]));
     const before = descriptors();
     fake.say('c', Buffer.alloc(0), [openSync('/dev/null', 'r')]);
-    await until(() => told.length === 5, 'messages');
+    await until(() => told.length === 6, 'messages');
     expect(told).toEqual([
       ['hello', 4321],
       ['gone', 3, 4],
       'ended',
       ['reload', 8, '"10.0.0.2"'],
+      [
+        'failed',
+        { id: 5, ending: 'connect-failed', errno: -111 },
+        { id: 6, ending: 'connect-timeout' },
+      ],
       'control',
     ]);
     expect(descriptors()).toBeLessThanOrEqual(before);
