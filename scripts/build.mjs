@@ -152,7 +152,7 @@ const besideServer = {
   name: 'beside the server',
   setup({ onResolve }) {
     onResolve({ filter: /^\./ }, (request) =>
-      [...library, 'src/control/metrics.ts'].includes(sourceOf(request))
+      [...library, 'src/control/prometheus.ts'].includes(sourceOf(request))
         ? { path: request.path, external: true }
         : undefined,
     );

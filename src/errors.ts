@@ -1,7 +1,7 @@
 // errors.ts: every error that the library makes. Imports only what the process has already loaded.
 
 import { describeErrno } from './errno.js';
-import type { Protocol, Side } from './types.js';
+import type { Protocol, Side } from './types/endpoints.js';
 import { assignDefined } from './util.js';
 
 /**

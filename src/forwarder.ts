@@ -13,7 +13,7 @@ import {
 import { forwardsOf, freezeForward, freezeStats, retargetedForward } from './engine/snapshots.js';
 import { ForwardTable, type Entry } from './engine/forward-table.js';
 import { closedError } from './errors.js';
-import { addError, retargetError } from './engine/failures.js';
+import { addError, retargetError } from './engine/engine-errors.js';
 import { keyOf, takeHostSockets, type OpenedRange } from './engine/host-sockets.js';
 import { showByFacts } from './engine/inspect.js';
 import { useEngine, type EngineUse } from './engine/engine.js';
@@ -23,18 +23,12 @@ import { nativeForwards } from './engine/native-forwards.js';
 import { NetnsTable, shownNetnsPath, type Netns } from './spec/netns.js';
 import { SessionEnds } from './engine/session-ends.js';
 import { Transparency } from './engine/transparency.js';
-import type {
-  CloseOptions,
-  Forward,
-  ForwarderEvents,
-  ForwarderOptions,
-  ForwardSpec,
-  Session,
-  SocketForwardSpec,
-  SourceAddress,
-  Stats,
-  TargetChange,
-} from './types.js';
+import type { SourceAddress } from './types/endpoints.js';
+import type { ForwardSpec, SocketForwardSpec, TargetChange } from './types/forward-spec.js';
+import type { Stats } from './types/forward-stats.js';
+import type { Forward, ForwarderEvents } from './types/forwards.js';
+import type { CloseOptions, ForwarderOptions } from './types/options.js';
+import type { Session } from './types/session.js';
 import {
   resolveChange,
   resolveDrainMs,

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { describeErrno } from './errno.js';
 import { unprivilegedPortStart } from './sysctl.js';
-import type { Protocol } from './types.js';
+import type { Protocol } from './types/endpoints.js';
 
 /** A failed call, and the process that has failed if it is another one. */
 interface Failed {

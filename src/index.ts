@@ -11,26 +11,14 @@ export {
   type SpliceportArgumentError,
   type SpliceportErrorCode,
 } from './errors.js';
-export {
-  CONNECT_LATENCY_BUCKETS_MICROS,
-  type CloseOptions,
-  type ConnectFailure,
-  type EndedSession,
-  type EngineHandle,
-  type EngineOptions,
-  type Endpoint,
-  type Forward,
-  type ForwarderEvents,
-  type ForwarderOptions,
-  type ForwardSpec,
-  type NetnsReference,
-  type Protocol,
-  type Session,
-  type SessionEnding,
-  type SessionState,
-  type Side,
-  type SocketForwardSpec,
-  type SourceAddress,
-  type Stats,
-  type TargetChange,
-} from './types.js';
+export type { Endpoint, NetnsReference, Protocol, Side, SourceAddress } from './types/endpoints.js';
+export type { ForwardSpec, SocketForwardSpec, TargetChange } from './types/forward-spec.js';
+export { CONNECT_LATENCY_BUCKETS_MICROS, type Stats } from './types/forward-stats.js';
+export type { ConnectFailure, Forward, ForwarderEvents } from './types/forwards.js';
+export type {
+  CloseOptions,
+  EngineHandle,
+  EngineOptions,
+  ForwarderOptions,
+} from './types/options.js';
+export type { EndedSession, Session, SessionEnding, SessionState } from './types/session.js';

@@ -1,16 +1,11 @@
 // operations.ts: what the control API, the log and front-ends need of a forwarder, wherever its engine is: in this process,
 // or in another one, which takes time to ask.
 
-import type {
-  CloseOptions,
-  Forward,
-  ForwarderEvents,
-  ForwardSpec,
-  Session,
-  SocketForwardSpec,
-  Stats,
-  TargetChange,
-} from './types.js';
+import type { ForwardSpec, SocketForwardSpec, TargetChange } from './types/forward-spec.js';
+import type { Stats } from './types/forward-stats.js';
+import type { Forward, ForwarderEvents } from './types/forwards.js';
+import type { CloseOptions } from './types/options.js';
+import type { Session } from './types/session.js';
 
 /** A forwarder. `Forwarder` documents each operation. */
 export interface ForwarderOperations {

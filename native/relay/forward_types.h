@@ -24,7 +24,7 @@ struct Target {
 };
 using TargetPtr = std::shared_ptr<const Target>;
 
-// Whose address the server sees; src/types.ts documents each.
+// Whose address the server sees; src/types/endpoints.ts documents each.
 enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
 
 // The values are no defaults: src/spec/fields.ts has those, and the library always sets all.

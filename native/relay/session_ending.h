@@ -8,7 +8,7 @@
 
 namespace spliceport {
 
-// src/types.ts documents each.
+// src/types/session.ts documents each.
 enum class SessionEnding : uint8_t {
   kFin,
   kClientReset,

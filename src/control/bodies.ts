@@ -6,7 +6,7 @@ import type { ForwardSpec, TargetChange } from '../index.js';
 import { may, typesOf } from '../schema/to-zod.js';
 import { forwardFields } from '../spec/fields.js';
 import { Problem } from './problem.js';
-import type { AddRequest, DrainRequest } from './types.js';
+import type { AddRequest, DrainRequest } from './control-types.js';
 
 const MAX_SPECS = 65_535;
 const MAX_DRAIN_MS = 86_400_000;

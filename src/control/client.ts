@@ -15,7 +15,7 @@ import type {
   ForwardSpec,
   Session,
   StatsReport,
-} from './types.js';
+} from './control-types.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** The longest path that the address of a unix socket holds. */

@@ -1,7 +1,7 @@
 // context.ts: what the answers of the control API are made from.
 
 import type { ForwarderOperations } from '../operations.js';
-import type { ContainerInfo } from './types.js';
+import type { ContainerInfo } from './control-types.js';
 
 /** A forwarder, and what its process told when it opened the control socket. */
 export interface Context {

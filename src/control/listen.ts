@@ -6,7 +6,7 @@ import { identityOf, removeOwnFile, UnixListener } from '../unix-listener.js';
 import { monotonicMs } from '../util.js';
 import { ControlDesk } from './desk.js';
 import { makeSocketFile, removeIfEmpty, type SocketFile } from './socket-file.js';
-import type { ContainerInfo } from './types.js';
+import type { ContainerInfo } from './control-types.js';
 
 export { ControlDesk } from './desk.js';
 export { makeSocketFile } from './socket-file.js';

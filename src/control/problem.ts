@@ -1,6 +1,6 @@
 // problem.ts: from an error to the status and the body of an answer.
 
-import type { Failure } from './types.js';
+import type { Failure } from './control-types.js';
 
 /** A call that is refused for what is wrong with it. */
 export class Problem extends Error {

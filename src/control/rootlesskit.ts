@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { isUnspecified } from '../address.js';
 import type { Forward, ForwardSpec, SpliceportError } from '../index.js';
-import { bindFailure } from '../rootlesskit/failures.js';
+import { bindFailure } from '../rootlesskit/failure-texts.js';
 import { check } from '../rootlesskit/ports.js';
 import { checked } from './bodies.js';
 import { Problem } from './problem.js';

@@ -14,10 +14,10 @@ import {
   targetChange,
 } from './bodies.js';
 import type { Context } from './context.js';
-import type { Metrics } from './metrics.js';
+import type { Metrics } from './prometheus.js';
 import { Problem } from './problem.js';
 import { RootlessKit } from './rootlesskit.js';
-import type { DrainReport, ForwarderInfo, StatsReport } from './types.js';
+import type { DrainReport, ForwarderInfo, StatsReport } from './control-types.js';
 
 /** A call, as far as its meaning goes. */
 export interface Call {
@@ -180,7 +180,7 @@ function stateRoutes(context: Context): Route[] {
       path: '/metrics',
       answer: async () => {
         // The library that writes them is loaded by the first who asks.
-        const { Metrics } = await import('./metrics.js');
+        const { Metrics } = await import('./prometheus.js');
         metrics ??= new Metrics(context);
         return { status: 200, text: await metrics.read() };
       },

@@ -13,7 +13,7 @@ import { takeWatch } from '../system.js';
 import { failureOf, Problem, statusOf } from './problem.js';
 import { rawAnswer, refuse } from './refusal.js';
 import { findRoute, routesFor, type Answer, type Route } from './routes.js';
-import type { ContainerInfo } from './types.js';
+import type { ContainerInfo } from './control-types.js';
 
 const MAX_CONNECTIONS = 64;
 const MAX_HEADER_BYTES = 16 * 1024;

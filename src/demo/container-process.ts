@@ -5,7 +5,7 @@ import { readlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { setInterfaceUp } from '../system.js';
-import { CONTAINER_PORT, quietPaths, type ContainerMessage } from './messages.js';
+import { CONTAINER_PORT, quietPaths, type ContainerMessage } from './container-messages.js';
 
 const CHUNK = Buffer.alloc(1 << 20, 'spliceport ');
 

@@ -4,10 +4,10 @@
 import { readlinkSync } from 'node:fs';
 import { openControlSocket, type ControlSocket } from '../control/index.js';
 import { Forwarder } from '../index.js';
-import { startContainer, type SeenRequest } from './container.js';
+import { startContainer, type SeenRequest } from './demo-container.js';
 import { fetchPage, readBulk, roundTrips } from './measure.js';
-import { BULK_PATH, CONTAINER_PORT } from './messages.js';
-import { paint, show, showCommands } from './output.js';
+import { BULK_PATH, CONTAINER_PORT } from './container-messages.js';
+import { paint, show, showCommands } from './demo-output.js';
 import { isRerun, mayMakeNamespaces, obstacle, rerunAsNamespaceRoot } from './privileges.js';
 
 const NEW_CONNECTIONS = 200;

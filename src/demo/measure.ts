@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { BULK_PATH, PING_PATH } from './messages.js';
+import { BULK_PATH, PING_PATH } from './container-messages.js';
 
 const READ_BYTES = 1 << 20;
 

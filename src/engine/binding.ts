@@ -5,14 +5,10 @@
 import { addonPath } from './addon-path.js';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { engineHint } from '../hints.js';
-import type {
-  ConnectFailure,
-  Endpoint,
-  Protocol,
-  Session,
-  SessionEnding,
-  Stats,
-} from '../types.js';
+import type { Endpoint, Protocol } from '../types/endpoints.js';
+import type { Stats } from '../types/forward-stats.js';
+import type { ConnectFailure } from '../types/forwards.js';
+import type { Session, SessionEnding } from '../types/session.js';
 import type { counters } from '../spec/counters.js';
 import type { EngineSettings, ForwardSettings } from '../spec/validate.js';
 

@@ -3,7 +3,8 @@
 import { SpliceportError } from '../errors.js';
 import { keyOf, type GrantedRange, type OpenedRange } from './host-sockets.js';
 import { hostNetnsIdentity, type NetnsIdentity } from '../spec/netns.js';
-import type { Endpoint, Forward, Protocol } from '../types.js';
+import type { Endpoint, Protocol } from '../types/endpoints.js';
+import type { Forward } from '../types/forwards.js';
 import type { ResolvedRange } from '../spec/validate.js';
 import { at } from '../util.js';
 

@@ -10,7 +10,8 @@ import {
 } from './binding.js';
 import { invalidArgType, SpliceportError } from '../errors.js';
 import { resolveEngineOptions } from '../spec/validate.js';
-import type { EngineHandle, EngineOptions, Session } from '../types.js';
+import type { EngineHandle, EngineOptions } from '../types/options.js';
+import type { Session } from '../types/session.js';
 import { showByFacts } from './inspect.js';
 import { endAtExit, forgetAtExit } from './at-exit.js';
 

@@ -2,7 +2,7 @@
 
 import { noSuchForward } from '../errors.js';
 import { hostNetnsIdentity, type NetnsIdentity } from '../spec/netns.js';
-import type { Forward } from '../types.js';
+import type { Forward } from '../types/forwards.js';
 import { deferred, type Deferred } from '../util.js';
 import type { Link } from './collisions.js';
 

@@ -11,7 +11,7 @@ import {
 } from './binding.js';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { hostSocketHint } from '../hints.js';
-import type { Protocol } from '../types.js';
+import type { Protocol } from '../types/endpoints.js';
 import type { HostRequest } from '../spec/validate.js';
 
 /** Where to listen, on consecutive ports of which the request names the first. */

@@ -6,7 +6,7 @@ import { invalidArgType } from '../errors.js';
 import { choice } from '../spec/check.js';
 import type { NativeConnectFailure } from './binding.js';
 import { NamedProcesses } from './named-processes.js';
-import type { Forward, ForwarderEvents } from '../types.js';
+import type { Forward, ForwarderEvents } from '../types/forwards.js';
 
 type Listener = (...args: readonly never[]) => unknown;
 

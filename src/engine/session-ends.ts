@@ -2,7 +2,8 @@
 
 import { getSystemErrorName } from 'node:util';
 import type { NativeEndedSession } from './binding.js';
-import type { EndedSession, ForwarderOptions } from '../types.js';
+import type { ForwarderOptions } from '../types/options.js';
+import type { EndedSession } from '../types/session.js';
 
 /** Between two batches others have their turn. */
 const MAX_BATCH = 256;

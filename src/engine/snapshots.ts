@@ -4,7 +4,8 @@ import type { NativeStats } from './binding.js';
 import { describeErrno } from '../errno.js';
 import { shownNetnsPath } from '../spec/netns.js';
 import type { ResolvedChange, ResolvedRange } from '../spec/validate.js';
-import type { Forward, Stats } from '../types.js';
+import type { Stats } from '../types/forward-stats.js';
+import type { Forward } from '../types/forwards.js';
 import type { GrantedRange } from './host-sockets.js';
 
 /** Freezes it, with the objects in it. */

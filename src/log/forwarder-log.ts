@@ -10,7 +10,7 @@ import { describeEnded, tellsOfSessions } from './session-lines.js';
 import { asLines, LogFile, standardError } from './sinks.js';
 import { pathOf, Troubles } from './troubles.js';
 import { logFields } from './log-fields.js';
-import type { Facts, LineSink, Log, LogFormat, LogSettings, RecordSink } from './types.js';
+import type { Facts, LineSink, Log, LogFormat, LogSettings, RecordSink } from './log-types.js';
 
 const MAX_LOOK_INTERVAL_MS = 1_000;
 

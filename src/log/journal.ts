@@ -4,7 +4,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { connectUnix, send, type UnixSocketType } from '../system.js';
-import type { LogRecord, RecordSink } from './types.js';
+import type { LogRecord, RecordSink } from './log-types.js';
 
 /** A datagram of more is refused by some kernels' settings; what is longer is cut. */
 const MAX_VALUE_BYTES = 32 * 1024;

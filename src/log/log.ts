@@ -4,7 +4,7 @@
 // that need something else than JSON format the record.
 
 import { pino } from 'pino';
-import type { Facts, Log, LogRecord, RecordSink } from './types.js';
+import type { Facts, Log, LogRecord, RecordSink } from './log-types.js';
 
 /** What a log is made of. */
 export interface LogOptions {

@@ -2,7 +2,7 @@
 
 import type { EndedSession } from '../index.js';
 import { pathOf } from './troubles.js';
-import type { LogSettings } from './types.js';
+import type { LogSettings } from './log-types.js';
 
 /** Whether a log has lines for sessions: where they are asked for, and its level has them. */
 export function tellsOfSessions({ sessions = false, level = 'info' }: LogSettings): boolean {

@@ -1,7 +1,7 @@
 // sinks.ts: where log lines go, other than the journal, and how they are written.
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
-import type { LineSink, LogFormat, LogRecord, RecordSink } from './types.js';
+import type { LineSink, LogFormat, LogRecord, RecordSink } from './log-types.js';
 
 /** A file that lines are added to; what else it holds stays. */
 export class LogFile implements LineSink {

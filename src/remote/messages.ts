@@ -4,7 +4,8 @@
 
 import { counters } from '../spec/counters.js';
 import type { NativeStats } from '../engine/binding.js';
-import { CONNECT_LATENCY_BUCKETS_MICROS, type Protocol, type SourceAddress } from '../types.js';
+import type { Protocol, SourceAddress } from '../types/endpoints.js';
+import { CONNECT_LATENCY_BUCKETS_MICROS } from '../types/forward-stats.js';
 import { Reader, WireError, Writer } from './wire.js';
 
 /** The first byte of each message from the resident. */

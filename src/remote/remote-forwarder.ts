@@ -3,7 +3,7 @@
 
 import { linksOf, refuseCircles, refuseNewCircles, refuseTaken } from '../engine/collisions.js';
 import type { NativeEndedSession } from '../engine/binding.js';
-import { addError, retargetError } from '../engine/failures.js';
+import { addError, retargetError } from '../engine/engine-errors.js';
 import { ForwardTable, type Entry } from '../engine/forward-table.js';
 import { keyOf } from '../engine/host-sockets.js';
 import { Listeners } from '../engine/listeners.js';
@@ -23,18 +23,12 @@ import {
   type ResolvedChange,
   type ResolvedRange,
 } from '../spec/validate.js';
-import type {
-  CloseOptions,
-  Forward,
-  ForwarderEvents,
-  ForwarderOptions,
-  ForwardSpec,
-  Session,
-  SocketForwardSpec,
-  SourceAddress,
-  Stats,
-  TargetChange,
-} from '../types.js';
+import type { SourceAddress } from '../types/endpoints.js';
+import type { ForwardSpec, SocketForwardSpec, TargetChange } from '../types/forward-spec.js';
+import type { Stats } from '../types/forward-stats.js';
+import type { Forward, ForwarderEvents } from '../types/forwards.js';
+import type { CloseOptions, ForwarderOptions } from '../types/options.js';
+import type { Session } from '../types/session.js';
 import { at, atMost } from '../util.js';
 import { adoptedEntries } from './adopt.js';
 import { noStats } from './messages.js';

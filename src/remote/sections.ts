@@ -2,7 +2,8 @@
 
 import type { NativeConnectFailure, NativeEndedSession, NativeStats } from '../engine/binding.js';
 import type { EngineSettings, ForwardSettings, HostRequest } from '../spec/validate.js';
-import type { Endpoint, Protocol, Session, SessionEnding, SessionState } from '../types.js';
+import type { Endpoint, Protocol } from '../types/endpoints.js';
+import type { Session, SessionEnding, SessionState } from '../types/session.js';
 import { readIdentity, protocols, sourceAddresses, wordAt, type StatsReader } from './messages.js';
 import { WireError, type Reader, type Writer } from './wire.js';
 

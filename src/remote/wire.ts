@@ -1,7 +1,7 @@
 // wire.ts: the values that messages between a shim and the resident are made of: little-endian numbers, and bytes with their
 // length before them.
 
-import type { Endpoint } from '../types.js';
+import type { Endpoint } from '../types/endpoints.js';
 
 const INITIAL_BYTES = 256;
 const TWO_TO_32 = 2 ** 32;

@@ -1,6 +1,6 @@
 // lingering.ts: when a resident leaves. Nothing is lost by it: whoever needs one again starts one.
 
-import type { Linger } from '../settings/types.js';
+import type { Linger } from '../settings/settings-types.js';
 import { monotonicMs } from '../util.js';
 
 const LOOK_INTERVAL_MS = 1_000;

@@ -9,7 +9,11 @@ import { Container, logFailure } from '../engines/podman/container.js';
 import { readNotes, writeNotes } from '../engines/podman/notes.js';
 import { lastWords } from '../engines/podman/one-line.js';
 import { replyOf } from '../engines/podman/reload-socket.js';
-import { helperSettings, notedSettings, type HelperSettings } from '../engines/podman/settings.js';
+import {
+  helperSettings,
+  notedSettings,
+  type HelperSettings,
+} from '../engines/podman/helper-settings.js';
 import { callText } from '../rootlesskit/go-text.js';
 import { SpliceportSystemError } from '../index.js';
 import type { Hello } from '../remote/messages.js';
@@ -23,7 +27,7 @@ import {
 } from '../remote/sections.js';
 import { RequestError, type Shim } from '../remote/shim.js';
 import { replaceFd } from '../system.js';
-import type { Linger } from '../settings/types.js';
+import type { Linger } from '../settings/settings-types.js';
 import type { Starts } from './starts.js';
 import { ThroughShim } from './through-shim.js';
 

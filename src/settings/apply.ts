@@ -3,7 +3,13 @@
 import type { EngineOptions, ForwardSpec } from '../index.js';
 import { engineFields } from '../spec/fields.js';
 import { forwarderKeys, portsOf } from './keys.js';
-import type { ForwarderSettings, ForwardSettings, Match, Settings, SettingsFile } from './types.js';
+import type {
+  ForwarderSettings,
+  ForwardSettings,
+  Match,
+  Settings,
+  SettingsFile,
+} from './settings-types.js';
 
 /** What rules match against. A fact that is unknown (undefined) meets no condition. */
 export interface Subject {

@@ -4,7 +4,7 @@ import { parseCidr } from '../address.js';
 import { blockExpected } from '../schema/words.js';
 import { forwardFields, type BlocksField, type Field } from '../spec/fields.js';
 import { forwarderKeys, MAX_PORT, portExpected, portsOf } from './keys.js';
-import type { Match, Rule, Settings, SettingsFile } from './types.js';
+import type { Match, Rule, Settings, SettingsFile } from './settings-types.js';
 
 type BlockKey = {
   [K in keyof typeof forwardFields]: (typeof forwardFields)[K] extends BlocksField ? K : never;

@@ -10,7 +10,7 @@ import {
   type SomeOf,
 } from '../spec/fields.js';
 import { forwarderFields } from './forwarder-fields.js';
-import type { Settings } from './types.js';
+import type { Settings } from './settings-types.js';
 
 /** Every setting that has a value by itself. */
 export function builtInDefaults(): Settings {

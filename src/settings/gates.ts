@@ -3,7 +3,7 @@
 
 import { stripComments } from 'jsonc-parser';
 import { gateKeys } from './keys.js';
-import type { SettingsFile } from './types.js';
+import type { SettingsFile } from './settings-types.js';
 
 /**
  * A file with only its gates. From an invalid file it takes what is in the right places, valid or

@@ -6,7 +6,7 @@ import { inconsistencies } from './consistency.js';
 import { countGates, gatesOnly, mentionsGates } from './gates.js';
 import { settingsFile } from './schema.js';
 import { inWords, NoFile, parseText, readText, type Finding, type Place } from './syntax.js';
-import type { ReadSettings, SettingsFile, SettingsProblem } from './types.js';
+import type { ReadSettings, SettingsFile, SettingsProblem } from './settings-types.js';
 
 const MAX_SHOWN_LENGTH = 60;
 

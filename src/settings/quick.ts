@@ -5,7 +5,7 @@ import { getNodeValue } from 'jsonc-parser';
 import { inconsistencies } from './consistency.js';
 import { gatesOnly } from './gates.js';
 import { parseText, readText } from './syntax.js';
-import type { SettingsFile } from './types.js';
+import type { SettingsFile } from './settings-types.js';
 import { isValid } from './valid.js';
 
 export { engineSettings, forwarderSettings, withSettings } from './apply.js';

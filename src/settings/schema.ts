@@ -7,7 +7,7 @@ import { logFields } from '../log/log-fields.js';
 import { engineFields, forwardFields, type AnyFields } from '../spec/fields.js';
 import { MAX_PORT, portExpected as error } from './keys.js';
 import { forwarderFields } from './forwarder-fields.js';
-import type { Match, Rule, Settings, SettingsFile } from './types.js';
+import type { Match, Rule, Settings, SettingsFile } from './settings-types.js';
 
 type Shape<T> = Record<keyof T, z.ZodMiniType>;
 

@@ -4,7 +4,7 @@
 
 import * as z from 'zod/mini';
 import { settingsFile } from './schema.js';
-import type { SettingsFile } from './types.js';
+import type { SettingsFile } from './settings-types.js';
 
 /** Whether the value is valid. */
 export function isValid(value: unknown): value is SettingsFile {

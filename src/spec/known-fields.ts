@@ -2,16 +2,9 @@
 
 import { unknownFields } from '../errors.js';
 import { engineFields, forwardFields } from './fields.js';
-import type {
-  CloseOptions,
-  Endpoint,
-  EngineOptions,
-  ForwarderOptions,
-  ForwardSpec,
-  NetnsReference,
-  SocketForwardSpec,
-  TargetChange,
-} from '../types.js';
+import type { Endpoint, NetnsReference } from '../types/endpoints.js';
+import type { ForwardSpec, SocketForwardSpec, TargetChange } from '../types/forward-spec.js';
+import type { CloseOptions, EngineOptions, ForwarderOptions } from '../types/options.js';
 
 /** Every field of T, and no other. */
 type FieldsOf<T> = Readonly<Record<keyof T, true>>;

@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { SpliceportError, SpliceportSystemError } from '../errors.js';
 import { netnsHint } from '../hints.js';
-import type { NetnsReference } from '../types.js';
+import type { NetnsReference } from '../types/endpoints.js';
 import { fileIdentity } from '../util.js';
 
 /** What tells a network namespace from others. */

@@ -2,7 +2,9 @@
 
 import { formatEndpoint, parseAddress } from '../address.js';
 import { invalidArgType, invalidPortSpec } from '../errors.js';
-import type { Forward, ForwardSpec, Protocol } from '../types.js';
+import type { Protocol } from '../types/endpoints.js';
+import type { ForwardSpec } from '../types/forward-spec.js';
+import type { Forward } from '../types/forwards.js';
 
 interface PortRange {
   readonly first: number;

@@ -17,16 +17,9 @@ import {
 } from './known-fields.js';
 import { parsePortSpec } from './port-spec.js';
 import { netnsPath } from './netns.js';
-import type {
-  EngineHandle,
-  EngineOptions,
-  ForwarderOptions,
-  ForwardSpec,
-  NetnsReference,
-  Protocol,
-  SocketForwardSpec,
-  TargetChange,
-} from '../types.js';
+import type { NetnsReference, Protocol } from '../types/endpoints.js';
+import type { ForwardSpec, SocketForwardSpec, TargetChange } from '../types/forward-spec.js';
+import type { EngineHandle, EngineOptions, ForwarderOptions } from '../types/options.js';
 
 const DEFAULT_CONTAINER_ADDRESS = '127.0.0.1';
 const MAX_DRAIN_MS = 86_400_000;

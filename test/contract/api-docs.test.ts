@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as api from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { bundle } from '../helpers/program.js';
+import { publicTypes } from '../helpers/public-types.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -93,13 +94,12 @@ describe('the examples in the documents', () => {
 
 describe('docs/api.md', () => {
   const page = readFileSync(`${root}docs/api.md`, 'utf8');
-  const types = readFileSync(`${root}src/types.ts`, 'utf8');
 
   /** The fields of an interface, those within others included. */
   function fieldsOf(name: string): string[] {
     const body =
       new RegExp(`export interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(
-        types,
+        publicTypes,
       )?.[1] ?? '';
     return [...body.matchAll(/^ +readonly (\w+)\??:/gm)].map(([, field = '']) => field);
   }

@@ -2,7 +2,7 @@
 
 import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import type { Forward, Session, StatsReport } from '../../src/control/types.js';
+import type { Forward, Session, StatsReport } from '../../src/control/control-types.js';
 import {
   askTcp,
   connectTcp,

@@ -2,7 +2,6 @@
 // everything that takes a setting takes just what its table says.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
@@ -13,9 +12,9 @@ import { settingsFile } from '../../src/settings/schema.js';
 import { counters } from '../../src/spec/counters.js';
 import { engineFields, forwardFields, type Field } from '../../src/spec/fields.js';
 import { resolveForwards, resolveOptions } from '../../src/spec/validate.js';
+import { publicTypes } from '../helpers/public-types.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const types = readFileSync(`${root}src/types.ts`, 'utf8');
 
 test('docs/ has what the tables say', () => {
   const stale = execFileSync(process.execPath, ['scripts/docs.mjs', '--check'], {
@@ -68,9 +67,10 @@ function valuesOf(field: Field): { readonly right: unknown[]; readonly wrong: un
   }
 }
 
-/** The comment of an option in src/types.ts, as one line without marks of code. */
+/** The comment of an option in src/types/, as one line without marks of code. */
 function commentOf(owner: string, key: string): string {
-  const body = new RegExp(`export interface ${owner} \\{\\n(.*?)^\\}`, 'ms').exec(types)?.[1] ?? '';
+  const body =
+    new RegExp(`export interface ${owner} \\{\\n(.*?)^\\}`, 'ms').exec(publicTypes)?.[1] ?? '';
   const [before = ''] = body.split(`  readonly ${key}?:`);
   return before
     .slice(before.lastIndexOf('/**'))

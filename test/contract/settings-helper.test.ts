@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Forward, ForwarderInfo } from '../../src/control/types.js';
+import type { Forward, ForwarderInfo } from '../../src/control/control-types.js';
 import { askTcp, isRefused, isServed } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import { cli } from './helpers/cli.js';

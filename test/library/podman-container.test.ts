@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeConfig, type Config } from '../../src/engines/podman/config.js';
 import { Container as Published } from '../../src/engines/podman/container.js';
-import type { HelperSettings } from '../../src/engines/podman/settings.js';
+import type { HelperSettings } from '../../src/engines/podman/helper-settings.js';
 import { thisProcess } from '../../src/engines/podman/surroundings.js';
 import { Engine } from '../../src/index.js';
 import { requestReload } from '../contract/helpers/reload-client.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { sortKeys } from '../../src/cli/commands/sort-keys.js';
-import { sortRows, type TopRow } from '../../src/cli/top/model.js';
+import { sortRows, type TopRow } from '../../src/cli/top/top-model.js';
 import { clampOffset, moveSorting, pageSize, render } from '../../src/cli/top/view.js';
 
 function row(id: string, changes: Partial<TopRow> = {}): TopRow {

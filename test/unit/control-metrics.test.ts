@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Context } from '../../src/control/context.js';
-import { Metrics } from '../../src/control/metrics.js';
+import { Metrics } from '../../src/control/prometheus.js';
 import { CONNECT_LATENCY_BUCKETS_MICROS, type Forward, type Stats } from '../../src/index.js';
 import { counters } from '../../src/spec/counters.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { makeLog } from '../../src/log/log.js';
 import { asLines } from '../../src/log/sinks.js';
-import type { Log, LogRecord } from '../../src/log/types.js';
+import type { Log, LogRecord } from '../../src/log/log-types.js';
 import { repeatedKeys } from '../contract/helpers/json-keys.js';
 
 const missing: LogRecord = { level: '', time: '', message: '', facts: {}, json: '' };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { formatPortSpec, parsePortSpec } from '../../src/spec/port-spec.js';
-import type { Forward, ForwardSpec } from '../../src/types.js';
+import type { ForwardSpec } from '../../src/types/forward-spec.js';
+import type { Forward } from '../../src/types/forwards.js';
 import { damage } from '../helpers/random-json.js';
 import { Random } from '../helpers/random.js';
 

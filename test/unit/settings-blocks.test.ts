@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadSettings } from '../../src/settings/load.js';
-import type { SettingsProblem } from '../../src/settings/types.js';
+import type { SettingsProblem } from '../../src/settings/settings-types.js';
 import { resolveForwards } from '../../src/spec/validate.js';
 import { Random } from '../helpers/random.js';
 

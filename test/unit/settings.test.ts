@@ -13,8 +13,9 @@ import { gatesOnly } from '../../src/settings/gates.js';
 import { forwarderKeys } from '../../src/settings/keys.js';
 import { describeProblem, loadSettings } from '../../src/settings/load.js';
 import type { QuickSettings } from '../../src/settings/quick.js';
-import type { SettingsFile } from '../../src/settings/types.js';
+import type { SettingsFile } from '../../src/settings/settings-types.js';
 import { resolveForwards, resolveOptions } from '../../src/spec/validate.js';
+import { publicTypes } from '../helpers/public-types.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'spliceport-settings-'));
@@ -332,10 +333,10 @@ describe('settings and the library’s options', () => {
   });
 
   test('have the same options', () => {
-    const source = readFileSync(`${root}src/types.ts`, 'utf8');
     const optionsOf = (name: string): string[] => {
       const [, body = ''] =
-        new RegExp(`interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(source) ?? [];
+        new RegExp(`interface ${name}(?: extends \\w+)? \\{\\n(.*?)^\\}`, 'ms').exec(publicTypes) ??
+        [];
       return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, option = '']) => option);
     };
     const elsewhere = [

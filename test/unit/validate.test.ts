@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import type { ForwarderOptions, ForwardSpec, TargetChange } from '../../src/types.js';
+import type { ForwardSpec, TargetChange } from '../../src/types/forward-spec.js';
+import type { ForwarderOptions } from '../../src/types/options.js';
 import {
   resolveChange,
   resolveDrainMs,

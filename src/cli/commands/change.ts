@@ -1,6 +1,6 @@
 // change.ts: `spliceport add`, `rm` and `drain`, which change running forwarders.
 
-import type { DrainReport, Forward } from '../../control/types.js';
+import type { DrainReport, Forward } from '../../control/control-types.js';
 import { CliFailure, exitCodes, failureOf, usageFailure } from '../failure.js';
 import { ofOption } from '../option-failure.js';
 import { print, printJson } from '../output.js';

@@ -8,8 +8,8 @@ import type {
   ForwardSpec,
 } from '../../index.js';
 import { findSettingsFile } from '../../settings/find.js';
-import type { LogSettings } from '../../log/types.js';
-import type { ForwarderSettings } from '../../settings/types.js';
+import type { LogSettings } from '../../log/log-types.js';
+import type { ForwarderSettings } from '../../settings/settings-types.js';
 import { openControl, withoutControl, type Control } from '../forward/control-socket.js';
 import { findContainer } from '../running/engines.js';
 import { EndRequests } from '../forward/end-requests.js';
@@ -26,7 +26,7 @@ import { ForwardWatch, type WatchOptions } from '../forward/watch.js';
 import { LiveLine } from '../text/live-line.js';
 import { remark } from '../output.js';
 import { ofOption } from '../option-failure.js';
-import { hasSessions, openLog, type LogOptions } from '../forward/log.js';
+import { hasSessions, openLog, type LogOptions } from '../forward/open-log.js';
 import { enteredTarget, lookUpOutside } from '../forward/outer-process.js';
 import { withPortOwner } from '../running/port-owner.js';
 import { isForbidden, reenter } from '../forward/reenter.js';

@@ -1,7 +1,7 @@
 // ls.ts: `spliceport ls`.
 
 import { chosenFolder } from '../../control/folder.js';
-import type { Forward, ForwarderInfo } from '../../control/types.js';
+import type { Forward, ForwarderInfo } from '../../control/control-types.js';
 import { ownHelpers } from '../podman/helpers.js';
 import { labelOf } from '../podman/monitors.js';
 import { containerNames, idsIn, type ContainerNames } from '../running/container-names.js';

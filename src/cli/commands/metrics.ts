@@ -5,7 +5,7 @@ import { CliFailure, exitCodes } from '../failure.js';
 import { EndRequests } from '../forward/end-requests.js';
 import { KnownNames } from '../metrics/known-names.js';
 import type { ListenAddress } from '../metrics/listen-address.js';
-import { openMetricsServer } from '../metrics/server.js';
+import { openMetricsServer } from '../metrics/metrics-server.js';
 import { readMetrics } from '../metrics/text.js';
 import { print, remark } from '../output.js';
 import { containerNames } from '../running/container-names.js';

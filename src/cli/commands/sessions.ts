@@ -1,6 +1,6 @@
 // sessions.ts: `spliceport sessions`.
 
-import type { Session } from '../../control/types.js';
+import type { Session } from '../../control/control-types.js';
 import { print, printJson } from '../output.js';
 import { findRunning, forwardId, select, type Selection } from '../running/forwarders.js';
 import { tableLines, type Column } from '../text/table.js';

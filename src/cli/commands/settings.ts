@@ -2,7 +2,7 @@
 
 import { describeProblem, loadSettings } from '../../settings/load.js';
 import { findSettingsFile, settingsPlaces } from '../../settings/find.js';
-import type { ReadSettings, Rule } from '../../settings/types.js';
+import type { ReadSettings, Rule } from '../../settings/settings-types.js';
 import { builtInDefaults } from '../../settings/defaults.js';
 import { exitCodes, usageFailure } from '../failure.js';
 import { print, printJson } from '../output.js';

@@ -1,6 +1,6 @@
 // stats.ts: `spliceport stats`.
 
-import type { Forward, Stats, StatsReport } from '../../control/types.js';
+import type { Forward, Stats, StatsReport } from '../../control/control-types.js';
 import { describeForward } from '../text/describe.js';
 import { CliFailure, exitCodes } from '../failure.js';
 import { print, printJson } from '../output.js';

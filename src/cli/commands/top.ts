@@ -6,7 +6,7 @@ import { EndRequests } from '../forward/end-requests.js';
 import { usageFailure } from '../failure.js';
 import { Screen } from '../top/screen.js';
 import type { SortKey } from './sort-keys.js';
-import { TopModel, type TopRow } from '../top/model.js';
+import { TopModel, type TopRow } from '../top/top-model.js';
 import { clampOffset, moveSorting, pageSize, render, type ViewState } from '../top/view.js';
 
 /** Options of `top`. */

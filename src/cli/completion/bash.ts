@@ -1,6 +1,6 @@
 // bash.ts: the completion script for bash. It does not need bash-completion.
 
-import { listingCommands, type CompletedProgram, type ValueSource } from './model.js';
+import { listingCommands, type CompletedProgram, type ValueSource } from './command-tree.js';
 
 /** The script. */
 export function bashScript({ options, commands }: CompletedProgram): string {

@@ -5,7 +5,7 @@ import {
   type CompletedOption,
   type CompletedProgram,
   type ValueSource,
-} from './model.js';
+} from './command-tree.js';
 
 /** The script. */
 export function fishScript({ options, commands }: CompletedProgram): string {

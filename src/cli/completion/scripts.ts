@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { bashScript } from './bash.js';
 import { fishScript } from './fish.js';
-import { describeProgram } from './model.js';
+import { describeProgram } from './command-tree.js';
 import { zshScript } from './zsh.js';
 
 /** The script for a shell: `bash`, `zsh` or `fish`. */

@@ -6,7 +6,7 @@ import {
   type CompletedOption,
   type CompletedProgram,
   type ValueSource,
-} from './model.js';
+} from './command-tree.js';
 
 /** The script. */
 export function zshScript({ options, commands }: CompletedProgram): string {

@@ -1,7 +1,7 @@
 // control-socket.ts: the control socket of `spliceport forward`.
 
 import { openControlSocket } from '../../control/listen.js';
-import type { ContainerInfo } from '../../control/types.js';
+import type { ContainerInfo } from '../../control/control-types.js';
 import type { Forwarder } from '../../index.js';
 import type { Target } from '../running/target.js';
 

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import type { EndedSession, Forward, Stats } from '../../index.js';
 import { describeEnded } from '../../log/session-lines.js';
 import type { Trouble } from '../../log/troubles.js';
-import type { Log } from '../../log/types.js';
+import type { Log } from '../../log/log-types.js';
 import { describeForward } from '../text/describe.js';
 import type { CliFailure } from '../failure.js';
 import type { LiveLine } from '../text/live-line.js';

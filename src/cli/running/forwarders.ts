@@ -3,7 +3,7 @@
 
 import { basename } from 'node:path';
 import { listForwarders, type RunningForwarder } from '../../control/client.js';
-import type { Forward } from '../../control/types.js';
+import type { Forward } from '../../control/control-types.js';
 import type { ContainerNames } from './container-names.js';
 import { CliFailure, exitCodes, usageFailure } from '../failure.js';
 import { remark } from '../output.js';

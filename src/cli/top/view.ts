@@ -2,7 +2,7 @@
 
 import { cutToWidth } from '../text/text-width.js';
 import { COLUMN_GAP, tableLines, type Column } from '../text/table.js';
-import { sortRows, type Sorting, type TopRow } from './model.js';
+import { sortRows, type Sorting, type TopRow } from './top-model.js';
 import { sortKeys, type SortKey } from '../commands/sort-keys.js';
 import { count, formatRate } from '../text/units.js';
 

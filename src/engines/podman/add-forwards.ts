@@ -3,7 +3,7 @@
 import { SpliceportError, SpliceportSystemError } from '../../index.js';
 import type { ForwardSpec } from '../../index.js';
 import type { ForwarderOperations } from '../../operations.js';
-import type { HelperSettings } from './settings.js';
+import type { HelperSettings } from './helper-settings.js';
 
 /** Adds forwards with their settings; with no more than their gates where the others cannot be had. */
 export async function addWithSettings(

@@ -5,7 +5,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Stats } from '../../index.js';
 import type { ForwarderOperations } from '../../operations.js';
-import { bindFailure, netnsFailure } from '../../rootlesskit/failures.js';
+import { bindFailure, netnsFailure } from '../../rootlesskit/failure-texts.js';
 import { callText, quote } from '../../rootlesskit/go-text.js';
 import { check } from '../../rootlesskit/ports.js';
 import { targetRule } from '../../rootlesskit/target-rule.js';
@@ -16,7 +16,7 @@ import { oneLine } from './one-line.js';
 import type { Notes } from './notes.js';
 import { openOwnFolder } from './reload-socket.js';
 import { reload } from './reload.js';
-import type { HelperSettings } from './settings.js';
+import type { HelperSettings } from './helper-settings.js';
 import {
   thisProcess,
   type Closable,

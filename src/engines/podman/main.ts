@@ -6,7 +6,7 @@ import { decodeConfig, type Config } from './config.js';
 import { checkConfig } from './check-config.js';
 import { Container, logFailure } from './container.js';
 import { isPassed, onEnd, releaseOutput, signalReady, takeInheritedFds } from './descriptors.js';
-import { helperSettings, type HelperSettings } from './settings.js';
+import { helperSettings, type HelperSettings } from './helper-settings.js';
 import { readAll } from './streams.js';
 import { thisProcess, type Surroundings } from './surroundings.js';
 

@@ -1,7 +1,7 @@
 // notes.ts: what a resident notes of a container, for the one that serves it next. The rest is in the shim.
 
-import type { LogSettings } from '../../log/types.js';
-import type { Linger } from '../../settings/types.js';
+import type { LogSettings } from '../../log/log-types.js';
+import type { Linger } from '../../settings/settings-types.js';
 
 /** Notes on a container that runs. */
 export interface Notes {

@@ -4,7 +4,7 @@
 import { closeSync } from 'node:fs';
 import type { ControlOptions } from '../../control/listen.js';
 import { Forwarder, type Engine, type ForwarderOptions } from '../../index.js';
-import type { LineSink } from '../../log/types.js';
+import type { LineSink } from '../../log/log-types.js';
 import type { ForwarderOperations } from '../../operations.js';
 import { probeNetns, raiseFileLimit, type UnixSocketType } from '../../system.js';
 import type { Notes } from './notes.js';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { bundle } from '../../helpers/program.js';
 import { within } from '../../helpers/wait.js';
-import type { Protocol } from '../../../src/types.js';
+import type { Protocol } from '../../../src/types/endpoints.js';
 import type { SocketReply, SocketRequest } from './socket-agent.js';
 
 const source = new URL('socket-agent.ts', import.meta.url);

@@ -2,7 +2,7 @@
 
 import { cpSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { Protocol } from '../../../src/types.js';
+import type { Protocol } from '../../../src/types/endpoints.js';
 import { bundle } from '../../helpers/program.js';
 import { until, within } from '../../helpers/wait.js';
 import type { Output } from './execute.js';

@@ -1,7 +1,7 @@
-// types.ts: what a settings file says, once it has been checked.
+// settings-types.ts: what a settings file says, once it has been checked.
 
 import type { ForwarderOptions, ForwardSpec, Protocol } from '../index.js';
-import type { LogSettings } from '../log/types.js';
+import type { LogSettings } from '../log/log-types.js';
 import type { engineFields, forwardFields, SomeOf } from '../spec/fields.js';
 import type { forwarderFields } from './forwarder-fields.js';
 

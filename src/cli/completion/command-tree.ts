@@ -1,4 +1,4 @@
-// model.ts: what a shell can complete, taken from the commands.
+// command-tree.ts: what a shell can complete, taken from the commands.
 
 import type { Command } from 'commander';
 

@@ -1,4 +1,4 @@
-// output.ts: the demo's lines.
+// demo-output.ts: the demo's lines.
 
 import { styleText } from 'node:util';
 

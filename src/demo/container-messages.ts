@@ -1,4 +1,4 @@
-// messages.ts: messages from the demo's container to the demo.
+// container-messages.ts: messages from the demo's container to the demo.
 
 /** Where the server in the container listens. */
 export const CONTAINER_PORT = 80;

@@ -1,9 +1,9 @@
-// container.ts: starts and stops the demo's container.
+// demo-container.ts: starts and stops the demo's container.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { ContainerMessage } from './messages.js';
+import type { ContainerMessage } from './container-messages.js';
 
 const program = fileURLToPath(new URL('./container-process.js', import.meta.url));
 

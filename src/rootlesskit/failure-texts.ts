@@ -1,4 +1,4 @@
-// failures.ts: Podman's texts for failed system calls.
+// failure-texts.ts: Podman's texts for failed system calls.
 
 import { SpliceportError, SpliceportSystemError } from '../index.js';
 import { unprivilegedPortStart } from '../sysctl.js';

@@ -1,8 +1,8 @@
-// log.ts: the log of `spliceport forward`, on stderr.
+// open-log.ts: the log of `spliceport forward`, on stderr.
 
 import { asLines, standardError } from '../../log/sinks.js';
 import { tellsOfSessions } from '../../log/session-lines.js';
-import type { LineSink, Log, LogFormat, LogLevel, LogSettings } from '../../log/types.js';
+import type { LineSink, Log, LogFormat, LogLevel, LogSettings } from '../../log/log-types.js';
 import { remark } from '../output.js';
 
 /** Options for the log. They win over the settings file. */

@@ -1,4 +1,4 @@
-// types.ts: what is logged, how, and where to.
+// log-types.ts: what is logged, how, and where to.
 
 import type { SomeOf, ValueOf } from '../spec/fields.js';
 import type { logFields } from './log-fields.js';

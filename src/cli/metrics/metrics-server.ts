@@ -1,4 +1,4 @@
-// server.ts: an HTTP endpoint for Prometheus.
+// metrics-server.ts: an HTTP endpoint for Prometheus.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

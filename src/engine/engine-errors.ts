@@ -1,8 +1,8 @@
-// failures.ts: the errors of what an engine could not do.
+// engine-errors.ts: the errors of what an engine could not do.
 
 import { SpliceportSystemError } from '../errors.js';
 import { hostSocketHint, netnsHint } from '../hints.js';
-import type { Forward } from '../types.js';
+import type { Forward } from '../types/forwards.js';
 import { at } from '../util.js';
 import type { NativeFailure } from './binding.js';
 import type { GrantedRange } from './host-sockets.js';

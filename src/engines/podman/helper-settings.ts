@@ -1,12 +1,12 @@
-// settings.ts: what the user's settings file says for this container. Of a wrong file its gates hold, which are the
+// helper-settings.ts: what the user's settings file says for this container. Of a wrong file its gates hold, which are the
 // settings that keep clients out, and nothing else; the helper says so. Where a gate cannot be had, no port opens.
 // Without a file nothing is loaded.
 
 import type { ForwarderOptions, ForwardSpec } from '../../index.js';
 import type { ForwarderLog } from '../../log/forwarder-log.js';
-import type { Facts, LogSettings } from '../../log/types.js';
+import type { Facts, LogSettings } from '../../log/log-types.js';
 import { findSettingsFile } from '../../settings/find.js';
-import type { Linger } from '../../settings/types.js';
+import type { Linger } from '../../settings/settings-types.js';
 import type { UnixSocketType } from '../../system.js';
 import type { Notes } from './notes.js';
 import { oneLine } from './one-line.js';

@@ -1,4 +1,4 @@
-// types.ts: what goes over the control socket, in the project's own words. RootlessKit's are in rootlesskit.ts.
+// control-types.ts: what goes over the control socket, in the project's own words. RootlessKit's are in rootlesskit.ts.
 
 import type { Forward, ForwardSpec, Session, Stats } from '../index.js';
 
