@@ -1,5 +1,6 @@
 /* eslint-disable @typescript-eslint/require-await -- async turns what is thrown into a rejection */
-// forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the bytes.
+// forwarder.ts: the life of forwards. Decides here, in JavaScript; the engine's threads move the
+// bytes.
 
 import { closeSync } from 'node:fs';
 import { binding, type NativeConnectFailure } from './engine/binding.js';
@@ -44,12 +45,12 @@ import { at, atMost } from './util.js';
 /**
  * Forwards TCP and UDP ports of the host to containers.
  *
- * Every method does its work before it returns: a port is bound, or free again, and a new target is in force, as soon
- * as the call has been made. The promises tell of failures and, where one is removed, of the end of its sessions.
- * It keeps the process alive while it has forwards; see {@link Forwarder.unref}.
- * @example
- * await using forwarder = new Forwarder({ netns: { pid } })
- * const { host } = await forwarder.add('8080:80')
+ * Every method does its work before it returns: a port is bound, or free again, and a new target is
+ * in force, as soon as the call has been made. The promises tell of failures and, where one is
+ * removed, of the end of its sessions. It keeps the process alive while it has forwards; see
+ * {@link Forwarder.unref}.
+ * @example await using forwarder = new Forwarder({ netns: { pid } }) const { host } = await
+ * forwarder.add('8080:80')
  */
 export class Forwarder implements ForwarderOperations {
   static {
@@ -74,7 +75,8 @@ export class Forwarder implements ForwarderOperations {
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`
    * @throws SpliceportError `ERR_SPLICEPORT_CLOSED`, when `engine` is closed
-   * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot be had
+   * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot
+   * be had
    */
   constructor(options: ForwarderOptions = {}) {
     const { netnsPath, signal, onSessionsEnded, engine, engineOptions } = resolveOptions(options);
@@ -97,10 +99,12 @@ export class Forwarder implements ForwarderOperations {
    * Forwards one port.
    * @param spec - An object, or text as {@link parsePortSpec} reads it.
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
-   * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`; a range of ports needs {@link Forwarder.addAll}
-   * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`, `ERR_SPLICEPORT_LEADS_TO_ITSELF`, `ERR_SPLICEPORT_NETNS_GONE`,
-   * `ERR_SPLICEPORT_UNSUITABLE_SOCKET`, `ERR_SPLICEPORT_CLOSED`
-   * @throws SpliceportSystemError such as `EADDRINUSE` or `EACCES` with side `host`, `EPERM` with side `container`
+   * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`; a range of ports needs
+   * {@link Forwarder.addAll}
+   * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`, `ERR_SPLICEPORT_LEADS_TO_ITSELF`,
+   * `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_UNSUITABLE_SOCKET`, `ERR_SPLICEPORT_CLOSED`
+   * @throws SpliceportSystemError such as `EADDRINUSE` or `EACCES` with side `host`, `EPERM` with
+   * side `container`
    */
   async add(spec: ForwardSpec | SocketForwardSpec | string): Promise<Forward> {
     this.#assertOpen();
@@ -118,9 +122,10 @@ export class Forwarder implements ForwarderOperations {
   }
 
   /**
-   * Ends forwards. The ports are free as soon as the call has been made; the promise is fulfilled when the last session
-   * has ended. To end what is already draining is to wait for it.
-   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, in which case none is ended; `ERR_SPLICEPORT_CLOSED`
+   * Ends forwards. The ports are free as soon as the call has been made; the promise is fulfilled
+   * when the last session has ended. To end what is already draining is to wait for it.
+   * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, in which case none is ended;
+   * `ERR_SPLICEPORT_CLOSED`
    */
   async remove(ids: number | readonly number[], options: CloseOptions = {}): Promise<void> {
     this.#assertOpen();
@@ -140,8 +145,8 @@ export class Forwarder implements ForwarderOperations {
   }
 
   /**
-   * Gives forwards a new target, in place: the host's socket stays, no client is refused, live sessions go on with the
-   * old target. All or nothing.
+   * Gives forwards a new target, in place: the host's socket stays, no client is refused, live
+   * sessions go on with the old target. All or nothing.
    * @throws SpliceportError `ERR_SPLICEPORT_NO_SUCH_FORWARD`, `ERR_SPLICEPORT_LEADS_TO_ITSELF`,
    * `ERR_SPLICEPORT_NETNS_GONE`, `ERR_SPLICEPORT_CLOSED`
    * @throws SpliceportSystemError with side `container`
@@ -203,8 +208,8 @@ export class Forwarder implements ForwarderOperations {
   }
 
   /**
-   * Ends every forward, and the threads unless they are shared. Ports are free as soon as the call has been made. May be called again, and
-   * without `drainMs` that ends what still drains.
+   * Ends every forward, and the threads unless they are shared. Ports are free as soon as the call
+   * has been made. May be called again, and without `drainMs` that ends what still drains.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const drainMs = resolveDrainMs(options);
@@ -236,8 +241,8 @@ export class Forwarder implements ForwarderOperations {
   }
 
   /**
-   * Calls `listener` whenever something of the kind happens, before the method that has caused it returns. It is called
-   * once for an event, however often it was given.
+   * Calls `listener` whenever something of the kind happens, before the method that has caused it
+   * returns. It is called once for an event, however often it was given.
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`, for an event that there is not
    */
@@ -258,7 +263,10 @@ export class Forwarder implements ForwarderOperations {
     return this;
   }
 
-  /** Works on ranges as long as it can: a container engine waits for the helper, which may have a thousand ports. */
+  /**
+   * Works on ranges as long as it can: a container engine waits for the helper, which may have a
+   * thousand ports.
+   */
   #addAll(wanted: readonly ResolvedRange[]): Forward[] {
     refuseTaken(wanted, this.#engine.nextId(), this.#table.idAt);
     const hosts = takeHostSockets(wanted.map(({ host, count }) => ({ ...host, count })));
@@ -290,7 +298,10 @@ export class Forwarder implements ForwarderOperations {
     }
   }
 
-  /** Gives the forwards to the engine, which closes the host's sockets if it fails; the first of their ids. */
+  /**
+   * Gives the forwards to the engine, which closes the host's sockets if it fails; the first of
+   * their ids.
+   */
   #startAll(
     wanted: readonly ResolvedRange[],
     hosts: readonly OpenedRange[],

@@ -1,5 +1,5 @@
-// operations.ts: what the control API, the log and front-ends need of a forwarder, wherever its engine is: in this process,
-// or in another one, which takes time to ask.
+// operations.ts: what the control API, the log and front-ends need of a forwarder, wherever its
+// engine is: in this process, or in another one, which takes time to ask.
 
 import type { ForwardSpec, SocketForwardSpec, TargetChange } from './types/forward-spec.js';
 import type { Stats } from './types/forward-stats.js';
@@ -17,7 +17,9 @@ export interface ForwarderOperations {
   list(): Forward[];
   get(id: number): Forward | undefined;
   retarget(ids: number | readonly number[], change: TargetChange): Promise<void>;
-  /** If the engine is in another process, all calls of one turn of the event loop are one request. */
+  /**
+   * If the engine is in another process, all calls of one turn of the event loop are one request.
+   */
   stats(id?: number): Stats | Promise<Stats>;
   sessions(): Session[] | Promise<Session[]>;
   close(options?: CloseOptions): Promise<void>;

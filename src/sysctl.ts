@@ -2,7 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 
-/** The number that a setting such as `kernel.pid_max` has; undefined if the kernel does not have the setting. */
+/**
+ * The number that a setting such as `kernel.pid_max` has; undefined if the kernel does not have the
+ * setting.
+ */
 export function readSysctl(name: string): number | undefined {
   try {
     return Number(readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8'));

@@ -125,7 +125,8 @@ export function receiveWithFds(
 }
 
 /**
- * Sends as much as it can without waiting, and with the first byte copies of descriptors; never raises SIGPIPE.
+ * Sends as much as it can without waiting, and with the first byte copies of descriptors; never
+ * raises SIGPIPE.
  * @returns How many bytes were sent; 0 if there is no room, and then no descriptor was sent either.
  * @throws SpliceportSystemError such as `EPIPE`
  */

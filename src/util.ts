@@ -1,12 +1,17 @@
 // util.ts: what JavaScript lacks in several places.
 
-/** Gives an object the facts that are known: one that is not stays absent, rather than undefined. */
+/**
+ * Gives an object the facts that are known: one that is not stays absent, rather than undefined.
+ */
 export function assignDefined(target: object, facts: Readonly<Record<string, unknown>>): void {
   const known = Object.entries(facts).filter(([, value]) => value !== undefined);
   Object.assign(target, Object.fromEntries(known));
 }
 
-/** Time that never goes back. Unlike `performance.now()`, it makes a process that starts load nothing. Unit: ms. */
+/**
+ * Time that never goes back. Unlike `performance.now()`, it makes a process that starts load
+ * nothing. Unit: ms.
+ */
 export function monotonicMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;

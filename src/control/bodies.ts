@@ -1,5 +1,5 @@
-// bodies.ts: what may be sent to the control API. Fields and types are checked here; the ranges of most values by the
-// library, which names what is wrong as well.
+// bodies.ts: what may be sent to the control API. Fields and types are checked here; the ranges of
+// most values by the library, which names what is wrong as well.
 
 import * as z from 'zod/mini';
 import type { ForwardSpec, TargetChange } from '../index.js';

@@ -61,7 +61,9 @@ export class ControlError extends Error {
 
 /** How to call. */
 export interface ClientOptions {
-  /** How long an answer may take, beyond the drain time of what drains. Unit: ms. Default: 10,000. */
+  /**
+   * How long an answer may take, beyond the drain time of what drains. Unit: ms. Default: 10,000.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -137,7 +139,10 @@ export class ControlClient {
     }
   }
 
-  /** Who answers for a helper may end and be another's the next moment: what changes nothing is asked once again. */
+  /**
+   * Who answers for a helper may end and be another's the next moment: what changes nothing is
+   * asked once again.
+   */
   async #request(method: string, path: string, options: CallOptions): Promise<string> {
     try {
       return await this.#requestOnce(method, path, options);
@@ -199,7 +204,8 @@ const ENDED: readonly string[] = ['ENOENT', 'ECONNREFUSED', ...CUT_OFF];
 
 /**
  * Every forwarder of this user that answers, by pid.
- * @param folders - Where to look. Default: every folder that forwarders of this user use by default.
+ * @param folders - Where to look. Default: every folder that forwarders of this user use by
+ * default.
  * @param onSilent - Told of each that runs, as far as can be seen, and does not answer.
  */
 export async function listForwarders(

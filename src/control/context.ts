@@ -11,7 +11,9 @@ export interface Context {
   /** Of spliceport. */
   readonly version: string;
   readonly program: string;
-  /** What the forwarder is called on this machine: the name of its control socket without `.sock`. */
+  /**
+   * What the forwarder is called on this machine: the name of its control socket without `.sock`.
+   */
   readonly name: string;
   readonly container: ContainerInfo | undefined;
   readonly notices: readonly string[];

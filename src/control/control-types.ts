@@ -1,4 +1,5 @@
-// control-types.ts: what goes over the control socket, in the project's own words. RootlessKit's are in rootlesskit.ts.
+// control-types.ts: what goes over the control socket, in the project's own words. RootlessKit's
+// are in rootlesskit.ts.
 
 import type { Forward, ForwardSpec, Session, Stats } from '../index.js';
 
@@ -17,7 +18,10 @@ export interface ForwarderInfo {
   readonly uptimeMs: number;
   /** True while a drain is under way. */
   readonly draining: boolean;
-  /** What went wrong without stopping it, such as a settings file that could not be read. A sentence each. */
+  /**
+   * What went wrong without stopping it, such as a settings file that could not be read. A sentence
+   * each.
+   */
   readonly notices: readonly string[];
 }
 
@@ -41,7 +45,10 @@ export interface StatsReport {
   readonly total: Stats;
   /** Of each forward that takes clients. */
   readonly forwards: readonly { readonly id: number; readonly stats: Stats }[];
-  /** Upper bounds of the buckets of `connectLatency`; what is above the last has a bucket more. Unit: microseconds. */
+  /**
+   * Upper bounds of the buckets of `connectLatency`; what is above the last has a bucket more.
+   * Unit: microseconds.
+   */
   readonly connectLatencyBucketsMicros: readonly number[];
 }
 

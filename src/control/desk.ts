@@ -1,5 +1,5 @@
-// desk.ts: where the clients of one forwarder's control socket come to, whoever accepts them. What answers calls is loaded
-// for the first of them, and not before: most forwarders are never asked.
+// desk.ts: where the clients of one forwarder's control socket come to, whoever accepts them. What
+// answers calls is loaded for the first of them, and not before: most forwarders are never asked.
 
 import { closeSync } from 'node:fs';
 import type { Reception } from '../unix-listener.js';

@@ -21,7 +21,10 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Names the folder in place of the default one. */
 const FOLDER_VARIABLE = 'SPLICEPORT_CONTROL_DIR';
 
-/** `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process; with a dot before it is shown. */
+/**
+ * `<pid>.sock`, and `<pid>-<n>.sock` for a further forwarder of the same process; with a dot before
+ * it is shown.
+ */
 const SOCKET_NAME = /^(\.?)(\d+)(?:-\d+)?\.sock$/;
 
 /**
@@ -41,7 +44,10 @@ export function chosenFolder(env: Environment = process.env): string | undefined
   return chosen === '' ? undefined : chosen;
 }
 
-/** Every folder that forwarders of this user use by default, where the environment is the same or names none. */
+/**
+ * Every folder that forwarders of this user use by default, where the environment is the same or
+ * names none.
+ */
 export function controlFolders(): string[] {
   const chosen = chosenFolder();
   if (chosen !== undefined) return [chosen];
@@ -52,7 +58,10 @@ export function controlFolders(): string[] {
   return [...new Set([controlFolder(), ...usual, temporaryFolder()])];
 }
 
-/** Paths of the control sockets in a folder; none when there is no such folder, or it is another user's. */
+/**
+ * Paths of the control sockets in a folder; none when there is no such folder, or it is another
+ * user's.
+ */
 export function socketsIn(folder: string): string[] {
   try {
     // As where sockets are made: no link of another's leads elsewhere.
@@ -65,9 +74,11 @@ export function socketsIn(folder: string): string[] {
 }
 
 /**
- * Opens the folder, which is this user's alone, and makes it where there is none; not what it is in.
+ * Opens the folder, which is this user's alone, and makes it where there is none; not what it is
+ * in.
  * @returns A descriptor that the caller closes.
- * @throws SpliceportError `ERR_SPLICEPORT_UNSAFE_FOLDER` when it is another user's, or open to others
+ * @throws SpliceportError `ERR_SPLICEPORT_UNSAFE_FOLDER` when it is another user's, or open to
+ * others
  */
 export function openFolder(folder: string): number {
   try {
@@ -95,8 +106,8 @@ export function openFolder(folder: string): number {
 }
 
 /**
- * Removes the sockets that processes have left behind. One of a living process is not called, because that would make
- * the process load what answers calls.
+ * Removes the sockets that processes have left behind. One of a living process is not called,
+ * because that would make the process load what answers calls.
  * @param ownPid - Of the process that the next socket is for.
  */
 export function removeStaleSockets(folderFd: number, ownPid: number): void {
@@ -128,7 +139,10 @@ function namesIn(folder: string): string[] {
   return readdirSync(folder).filter((name) => SOCKET_NAME.test(name));
 }
 
-/** A process of another pid namespace seems not to run, which is why its socket is tried before it is removed. */
+/**
+ * A process of another pid namespace seems not to run, which is why its socket is tried before it
+ * is removed.
+ */
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -142,7 +156,10 @@ function temporaryFolder(): string {
   return `/tmp/spliceport-${outerUid()}`;
 }
 
-/** The user outside of this process's user namespace, who is the same for a helper within it and a command beside it. */
+/**
+ * The user outside of this process's user namespace, who is the same for a helper within it and a
+ * command beside it.
+ */
 export function outerUid(): number {
   const uid = effectiveUid();
   for (const line of readFileSync('/proc/self/uid_map', 'utf8').split('\n')) {

@@ -13,7 +13,10 @@ export { makeSocketFile } from './socket-file.js';
 
 /** What a control socket tells of its process, and where it is. */
 export interface ControlOptions {
-  /** Default: `$SPLICEPORT_CONTROL_DIR`, `$XDG_RUNTIME_DIR/spliceport`, or `/tmp/spliceport-<uid>`, the first there is. */
+  /**
+   * Default: `$SPLICEPORT_CONTROL_DIR`, `$XDG_RUNTIME_DIR/spliceport`, or `/tmp/spliceport-<uid>`,
+   * the first there is.
+   */
   readonly folder?: string;
   /** In place of the one in `/tmp`. */
   readonly fallbackFolder?: string;
@@ -32,13 +35,18 @@ export interface ControlOptions {
 /** An open control socket. */
 export interface ControlSocket extends Disposable {
   readonly path: string;
-  /** Stops listening and removes the socket; may be called twice. The end of the process does the same. */
+  /**
+   * Stops listening and removes the socket; may be called twice. The end of the process does the
+   * same.
+   */
   close(): void;
 }
 
 /**
- * Lets this user, and root, see and steer a forwarder through a unix socket. It does not keep the process alive.
- * @throws SpliceportError `ERR_SPLICEPORT_UNSAFE_FOLDER` when the folder is another user's, or open to others
+ * Lets this user, and root, see and steer a forwarder through a unix socket. It does not keep the
+ * process alive.
+ * @throws SpliceportError `ERR_SPLICEPORT_UNSAFE_FOLDER` when the folder is another user's, or open
+ * to others
  * @throws SpliceportSystemError and Node's own errors, such as `ENOENT` or `EROFS`
  */
 export function openControlSocket(

@@ -15,7 +15,10 @@ export class Problem extends Error {
   }
 }
 
-/** The status that tells of an error: 400 for what is wrong with the call, 404 for a forward that is gone, 409 for what stands against it. */
+/**
+ * The status that tells of an error: 400 for what is wrong with the call, 404 for a forward that is
+ * gone, 409 for what stands against it.
+ */
 export function statusOf(error: unknown): number {
   if (error instanceof Problem) return error.status;
   const { code } = error as NodeJS.ErrnoException;

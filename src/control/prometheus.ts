@@ -1,4 +1,5 @@
-// prometheus.ts: the counters as Prometheus reads them. spec/counters.ts says what each is; the figures are read on a scrape.
+// prometheus.ts: the counters as Prometheus reads them. spec/counters.ts says what each is; the
+// figures are read on a scrape.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { formatEndpoint } from '../address.js';

@@ -1,4 +1,5 @@
-// refusal.ts: answers that are given without an HTTP server. Small, because every forwarder loads it.
+// refusal.ts: answers that are given without an HTTP server. Small, because every forwarder loads
+// it.
 
 import { send } from '../system.js';
 import { linger } from '../unix-listener.js';

@@ -1,5 +1,6 @@
-// rootlesskit.ts: the API of RootlessKit's port driver, which its own clients speak (rootlessctl, dockerd). Speaks
-// RootlessKit's words (parentIP, childPort …); what leaves it for the forwarder does not.
+// rootlesskit.ts: the API of RootlessKit's port driver, which its own clients speak (rootlessctl,
+// dockerd). Speaks RootlessKit's words (parentIP, childPort …); what leaves it for the forwarder
+// does not.
 
 import * as z from 'zod/mini';
 import { isUnspecified } from '../address.js';
@@ -59,7 +60,8 @@ export class RootlessKit {
       version,
       stateDir,
       childPID: container?.pid ?? 0,
-      // Clients follow it without looking whether it is there. Who made the network is not known here.
+      // Clients follow it without looking whether it is there. Who made the network is not known
+      // here.
       networkDriver: { driver: 'none' },
       portDriver: { driver: 'spliceport', protos: PROTOCOLS, disallowLoopbackChildIP: false },
     };

@@ -1,7 +1,7 @@
 // server.ts: answers calls at the control socket. Loaded when the first client connects.
 //
-// A connection is one call. Whoever is slow, says too much or is one too many is answered with what is wrong and let go;
-// the threads that relay have no part in any of it.
+// A connection is one call. Whoever is slow, says too much or is one too many is answered with what
+// is wrong and let go; the threads that relay have no part in any of it.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
@@ -18,7 +18,10 @@ import type { ContainerInfo } from './control-types.js';
 const MAX_CONNECTIONS = 64;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_BODY_BYTES = 1024 * 1024;
-/** What is read and thrown away of a body that is too long, so that its sender comes to read the answer. */
+/**
+ * What is read and thrown away of a body that is too long, so that its sender comes to read the
+ * answer.
+ */
 const MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES;
 /** How long a client may take to send its call. */
 const REQUEST_TIMEOUT_MS = 10_000;

@@ -18,7 +18,10 @@ const MAX_ATTEMPTS = 1_000;
 
 /** Where a control socket goes, and whose it is. */
 export interface SocketPlace {
-  /** Default: `$SPLICEPORT_CONTROL_DIR`, `$XDG_RUNTIME_DIR/spliceport`, or `/tmp/spliceport-<uid>`, the first there is. */
+  /**
+   * Default: `$SPLICEPORT_CONTROL_DIR`, `$XDG_RUNTIME_DIR/spliceport`, or `/tmp/spliceport-<uid>`,
+   * the first there is.
+   */
   readonly folder?: string;
   /** In place of the one in `/tmp`. */
   readonly fallbackFolder?: string;
@@ -87,8 +90,8 @@ function listenIn(folder: string, { pid, keepsStale }: SocketPlace): Listening {
 
 /**
  * Shows the socket when it listens, under the name of the process; with a number where the process
- * has several, or a namesake in another pid namespace. Such a one may do the same at this moment, so until
- * then it has a name that nobody else thinks of.
+ * has several, or a namesake in another pid namespace. Such a one may do the same at this moment,
+ * so until then it has a name that nobody else thinks of.
  */
 function listenUnderFreeName(folderFd: number, pid: number): Pick<Listening, 'fd' | 'name'> {
   const folder = `/proc/self/fd/${folderFd}`;

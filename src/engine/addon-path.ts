@@ -11,9 +11,9 @@ interface NodeGypBuild {
 const overrides = ['SPLICEPORT_PREBUILD', 'PREBUILDS_ONLY', 'LIBC'];
 
 /**
- * The addon that `npm install` compiled, or a prebuilt one for this machine; the one that node-gyp-build would load.
- * node-gyp-build itself is asked only when the usual places are empty: its search takes two of the few milliseconds
- * in which a container engine waits for the helper.
+ * The addon that `npm install` compiled, or a prebuilt one for this machine; the one that
+ * node-gyp-build would load. node-gyp-build itself is asked only when the usual places are empty:
+ * its search takes two of the few milliseconds in which a container engine waits for the helper.
  * @throws Error when there is none.
  */
 export function addonPath(root: string): string {

@@ -6,7 +6,10 @@ function endAll(): void {
   for (const end of atExit) end();
 }
 
-/** Calls `end` when the process exits: the engine's own hook is not run by process.exit(), and its routes would stay. */
+/**
+ * Calls `end` when the process exits: the engine's own hook is not run by process.exit(), and its
+ * routes would stay.
+ */
 export function endAtExit(end: () => void): void {
   if (atExit.size === 0) process.on('exit', endAll);
   atExit.add(end);

@@ -53,7 +53,10 @@ export interface NativeTarget {
   readonly port: number;
 }
 
-/** Forwards with consecutive ids to consecutive ports. `acceptProxy` says nothing that `trustedProxies` does not. */
+/**
+ * Forwards with consecutive ids to consecutive ports. `acceptProxy` says nothing that
+ * `trustedProxies` does not.
+ */
 export interface NativeForwards extends Omit<ForwardSettings, 'acceptProxy'> {
   /** By {@link NativeEngine.openOwner}. */
   readonly owner: number;
@@ -86,7 +89,10 @@ export interface NativeEndedSession {
   readonly errno?: number;
 }
 
-/** The first failure of a forward to connect a client, since its target was set or a client was connected. */
+/**
+ * The first failure of a forward to connect a client, since its target was set or a client was
+ * connected.
+ */
 export interface NativeConnectFailure extends Pick<ConnectFailure, 'ending'> {
   readonly id: number;
   /** Of the last attempt. Negative. */
@@ -94,8 +100,8 @@ export interface NativeConnectFailure extends Pick<ConnectFailure, 'ending'> {
 }
 
 /**
- * A removed forward is gone: its last session ended, or its drain time passed. Or a forward has begun to fail. Or an owner
- * has ends to take, which is reported once, until they are taken.
+ * A removed forward is gone: its last session ended, or its drain time passed. Or a forward has
+ * begun to fail. Or an owner has ends to take, which is reported once, until they are taken.
  */
 export type NativeEvent =
   | { readonly type: 'removed'; readonly id: number }
@@ -105,21 +111,24 @@ export type NativeEvent =
 /** Worker threads that relay. Every method is synchronous and takes microseconds; none throws. */
 export interface NativeEngine {
   /**
-   * One who has forwards, for sums of their counters and, where `tellsOfEnds`, their sessions' ends; its number, which is
-   * never used again.
+   * One who has forwards, for sums of their counters and, where `tellsOfEnds`, their sessions'
+   * ends; its number, which is never used again.
    */
   openOwner(tellsOfEnds: boolean): number;
   /** Forgets an owner whose forwards have been removed. */
   closeOwner(owner: number): void;
   /** All or nothing. */
   add(forwards: readonly NativeForwards[]): NativeFailure | undefined;
-  /** Swaps targets in place: in force for every connection accepted and every datagram read after the return. All or nothing. */
+  /**
+   * Swaps targets in place: in force for every connection accepted and every datagram read after
+   * the return. All or nothing.
+   */
   retarget(
     changes: readonly { readonly id: number; readonly target: NativeTarget }[],
   ): NativeFailure | undefined;
   /**
-   * Closes the listeners before it returns, so that the ports are free. Sessions go on for at most `drainMs` (0: they
-   * are closed before it returns). Each id is reported by one `removed` event.
+   * Closes the listeners before it returns, so that the ports are free. Sessions go on for at most
+   * `drainMs` (0: they are closed before it returns). Each id is reported by one `removed` event.
    */
   remove(ids: readonly number[], drainMs: number): void;
   /** Of one forward, also while it drains. */
@@ -127,9 +136,15 @@ export interface NativeEngine {
   /** Of all that an owner has had. */
   statsOfOwner(owner: number): NativeStats;
   sessions(): Session[];
-  /** Takes at most so many ends of sessions out of an owner's queue, also after close(). To be called until there are none. */
+  /**
+   * Takes at most so many ends of sessions out of an owner's queue, also after close(). To be
+   * called until there are none.
+   */
   takeEnded(owner: number, most: number): NativeEndedSession[];
-  /** Stops the threads and closes every socket. May be called twice. The onEvent callback is not called any more. */
+  /**
+   * Stops the threads and closes every socket. May be called twice. The onEvent callback is not
+   * called any more.
+   */
   close(): void;
   /** Whether the engine keeps the process alive; it does at first. */
   ref(): void;
@@ -150,7 +165,10 @@ export interface SocketFacts {
   readonly port: number;
 }
 
-/** Calls back on this thread when a descriptor is readable (or at its end); level-triggered, as poll(2). */
+/**
+ * Calls back on this thread when a descriptor is readable (or at its end); level-triggered, as
+ * poll(2).
+ */
 export interface FdWatcher {
   /** Whether it calls back when the descriptor is writable, too; it does not at first. */
   watchWrites(on: boolean): void;
@@ -202,17 +220,22 @@ export interface Binding {
   /** Enters the namespace on a thread of its own, to find out whether it can be entered. */
   probeNetns(fd: number): NativeFailure | undefined;
   /**
-   * Finds out, on a thread of its own, whether sockets in the namespace may bear clients' addresses. Takes away the routes
-   * and rules that forwarders have left there which were killed.
+   * Finds out, on a thread of its own, whether sockets in the namespace may bear clients'
+   * addresses. Takes away the routes and rules that forwarders have left there which were killed.
    */
   prepareTransparency(fd: number): NativeFailure | undefined;
-  /** Sets up the named interface of the calling thread's namespace (`lo`, say). @see netdevice(7) */
+  /**
+   * Sets up the named interface of the calling thread's namespace (`lo`, say). @see netdevice(7)
+   */
   setInterfaceUp(name: string): NativeFailure | undefined;
   /** dup2(2): makes `target` a copy of `fd`. */
   replaceFd(fd: number, target: number): NativeFailure | undefined;
   /** Raises the soft limit on open files to the hard one; the new limit. */
   raiseFileLimit(): number | NativeFailure;
-  /** A listening unix socket; the path may be longer than sun_path when `directoryFd` is a descriptor of its folder. */
+  /**
+   * A listening unix socket; the path may be longer than sun_path when `directoryFd` is a
+   * descriptor of its folder.
+   */
   listenUnix(
     type: 'seqpacket' | 'stream',
     directoryFd: number,
@@ -228,19 +251,28 @@ export interface Binding {
   acceptUnix(fd: number): number | NativeFailure | undefined;
   /** A descriptor of a process, readable once it has exited. @see pidfd_open(2) */
   openPidfd(pid: number): number | NativeFailure;
-  /** So that libuv finds a watch for what it is given next. @see TakeWatch in native/binding/fd_watcher.h */
+  /**
+   * So that libuv finds a watch for what it is given next. @see TakeWatch in
+   * native/binding/fd_watcher.h
+   */
   takeWatch(fd: number): NativeFailure | undefined;
   /** Who connected to a unix socket, as of then. @see SO_PEERCRED in unix(7) */
   peerCredentials(fd: number): PeerCredentials | NativeFailure;
-  /** Reads what is there, at most `maxBytes`, as a Buffer; empty at the end; undefined when there is nothing yet. */
+  /**
+   * Reads what is there, at most `maxBytes`, as a Buffer; empty at the end; undefined when there is
+   * nothing yet.
+   */
   receive(fd: number, maxBytes: number): Uint8Array | NativeFailure | undefined;
   /** Sends all or nothing without waiting; never raises SIGPIPE. */
   send(fd: number, data: Uint8Array): NativeFailure | undefined;
-  /** {@link Binding.receive}, with the descriptors that came with the data. `EMFILE` when there is no room for them. */
+  /**
+   * {@link Binding.receive}, with the descriptors that came with the data. `EMFILE` when there is
+   * no room for them.
+   */
   receiveWithFds(fd: number, maxBytes: number): Received | NativeFailure | undefined;
   /**
-   * Sends as much as it can without waiting, and with the first byte copies of the descriptors; how many bytes. 0: nothing was
-   * sent.
+   * Sends as much as it can without waiting, and with the first byte copies of the descriptors; how
+   * many bytes. 0: nothing was sent.
    */
   sendWithFds(fd: number, data: Uint8Array, fds: readonly number[]): number | NativeFailure;
 }

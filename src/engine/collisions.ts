@@ -22,7 +22,8 @@ type LinkAt = (hostKey: string) => Link | undefined;
 type OwnerOf = (hostKey: string) => number | undefined;
 
 /**
- * The system would refuse a port that is forwarded already, too; but it does not know by which forward.
+ * The system would refuse a port that is forwarded already, too; but it does not know by which
+ * forward.
  * @param nextId - What the first of them would be called.
  * @throws SpliceportError `ERR_SPLICEPORT_ALREADY_FORWARDED`
  */
@@ -60,7 +61,9 @@ export function refuseTakenSockets(
   }
 }
 
-/** Claims host endpoints for forwards; each can be had once, and none that a forward has already. */
+/**
+ * Claims host endpoints for forwards; each can be had once, and none that a forward has already.
+ */
 function claims(ownerOf: OwnerOf): (hostKey: string, id: number) => void {
   const claimed = new Map<string, number>();
   return (hostKey, id) => {
@@ -73,7 +76,10 @@ function claims(ownerOf: OwnerOf): (hostKey: string, id: number) => void {
   };
 }
 
-/** The links of ranges that have their host sockets, as far as they lead to the host's own namespace. */
+/**
+ * The links of ranges that have their host sockets, as far as they lead to the host's own
+ * namespace.
+ */
 export function linksOf(
   wanted: readonly ResolvedRange[],
   hosts: readonly GrantedRange[],
@@ -93,9 +99,11 @@ export function linksOf(
 }
 
 /**
- * One client of a forward that leads to itself, directly or through others, would take every descriptor there is.
+ * One client of a forward that leads to itself, directly or through others, would take every
+ * descriptor there is.
  * @param fresh - Links into the host's own namespace that are about to be.
- * @param linkAt - The link, into the host's own namespace, that has been there and has this host endpoint.
+ * @param linkAt - The link, into the host's own namespace, that has been there and has this host
+ * endpoint.
  * @throws SpliceportError `ERR_SPLICEPORT_LEADS_TO_ITSELF`
  */
 export function refuseCircles(fresh: readonly Link[], linkAt: LinkAt): void {

@@ -1,5 +1,5 @@
-// engine.ts: the threads that relay, and the forwarders that share them. To the threads all forwards are one list; here is
-// known whose each is.
+// engine.ts: the threads that relay, and the forwarders that share them. To the threads all
+// forwards are one list; here is known whose each is.
 
 import {
   binding,
@@ -50,11 +50,13 @@ export class Engine {
    * Starts the threads.
    * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`
    * @throws RangeError `ERR_SPLICEPORT_OUT_OF_RANGE`
-   * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot be had
+   * @throws SpliceportSystemError such as `EAGAIN` or `EMFILE`, when threads or descriptors cannot
+   * be had
    */
   constructor(options: EngineOptions = {}) {
     const resolved = resolveEngineOptions(options);
-    // Each session takes two descriptors. Where the limit stays as it is, listeners pause when it is reached.
+    // Each session takes two descriptors. Where the limit stays as it is, listeners pause when it
+    // is reached.
     binding.raiseFileLimit();
     this.#native = startEngine({ ...resolved, acceptors: acceptors() }, this.#onEvent);
     this.#native.unref();
@@ -159,7 +161,10 @@ export interface EngineUse {
   nextId(): number;
   /** Ids for so many forwards, of which the first is given. None is ever used again. */
   takeIds(count: number): number;
-  /** Takes note that there is no forward with these ids, since it failed. The engine may still end sessions of them. */
+  /**
+   * Takes note that there is no forward with these ids, since it failed. The engine may still end
+   * sessions of them.
+   */
   dropIds(firstId: number, count: number): void;
   /** Of its own forwards. */
   sessions(): Session[];

@@ -1,4 +1,5 @@
-// host-sockets.ts: opens the sockets that clients come to, on the host side and before the engine has them.
+// host-sockets.ts: opens the sockets that clients come to, on the host side and before the engine
+// has them.
 
 import { closeSync } from 'node:fs';
 import {
@@ -93,7 +94,8 @@ function problemOf(protocol: Protocol, facts: SocketFacts): string | undefined {
 }
 
 /**
- * Opens all of them or none. What should have been dual-stack is IPv4 alone where the host has no IPv6.
+ * Opens all of them or none. What should have been dual-stack is IPv4 alone where the host has no
+ * IPv6.
  * @throws SpliceportSystemError
  */
 export function openHostSockets(
@@ -115,7 +117,8 @@ export function openHostSockets(
 }
 
 /**
- * The ranges to try instead: IPv4 alone where a socket should have been dual-stack and the host has no IPv6.
+ * The ranges to try instead: IPv4 alone where a socket should have been dual-stack and the host has
+ * no IPv6.
  * @throws SpliceportSystemError where that is not why they failed
  */
 export function withoutIpv6(failure: NativeFailure, wanted: readonly HostRange[]): HostRange[] {

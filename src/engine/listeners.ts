@@ -1,5 +1,6 @@
-// listeners.ts: calls those who listen to a forwarder's events. Node's own EventEmitter would need Node's types in the
-// public ones, and would pass on what a listener throws to the call that caused the event.
+// listeners.ts: calls those who listen to a forwarder's events. Node's own EventEmitter would need
+// Node's types in the public ones, and would pass on what a listener throws to the call that caused
+// the event.
 
 import { getSystemErrorName } from 'node:util';
 import { invalidArgType } from '../errors.js';
@@ -99,7 +100,10 @@ export class Listeners {
     if (forward.warning !== undefined) this.#tell('warning', forward, forward.warning);
   }
 
-  /** Calls each listener. What one of them throws is an unhandled rejection, as what `onSessionsEnded` throws. */
+  /**
+   * Calls each listener. What one of them throws is an unhandled rejection, as what
+   * `onSessionsEnded` throws.
+   */
   #tell<E extends keyof ForwarderEvents>(event: E, ...args: ForwarderEvents[E]): void {
     for (const listener of [...this.#byEvent[event]]) void call(listener, args);
   }

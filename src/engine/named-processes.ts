@@ -1,5 +1,5 @@
-// named-processes.ts: the processes whose pids name the namespaces of forwards, and who is told when
-// they exit.
+// named-processes.ts: the processes whose pids name the namespaces of forwards, and who is told
+// when they exit.
 
 import type { Forward } from '../types/forwards.js';
 import { watchProcess, type ProcessWatch } from './process-exit.js';

@@ -1,5 +1,5 @@
-// process-exit.ts: calls back when a process exits. The kernel reports it, so nothing is polled, and a
-// later process with the same pid is not mistaken for it.
+// process-exit.ts: calls back when a process exits. The kernel reports it, so nothing is polled,
+// and a later process with the same pid is not mistaken for it.
 
 import { SpliceportSystemError } from '../errors.js';
 import { binding, isNativeFailure, type FdWatcher } from './binding.js';

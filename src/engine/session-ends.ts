@@ -1,4 +1,5 @@
-// session-ends.ts: brings the ends of sessions and flows from the engine's queue to whoever wants to hear of them.
+// session-ends.ts: brings the ends of sessions and flows from the engine's queue to whoever wants
+// to hear of them.
 
 import { getSystemErrorName } from 'node:util';
 import type { NativeEndedSession } from './binding.js';
@@ -16,7 +17,9 @@ export type TakeEnded = (
   most: number,
 ) => readonly NativeEndedSession[] | Promise<readonly NativeEndedSession[]>;
 
-/** Delivers one batch at a time. What comes meanwhile waits in the engine's queue, which has an end. */
+/**
+ * Delivers one batch at a time. What comes meanwhile waits in the engine's queue, which has an end.
+ */
 export class SessionEnds {
   readonly #take: TakeEnded;
   readonly #tell: ForwarderOptions['onSessionsEnded'];

@@ -1,4 +1,5 @@
-// transparency.ts: finds out whether servers in a namespace can be shown their clients' addresses, and says so where not.
+// transparency.ts: finds out whether servers in a namespace can be shown their clients' addresses,
+// and says so where not.
 
 import { binding, type NativeFailure } from './binding.js';
 import { SpliceportSystemError } from '../errors.js';
@@ -16,8 +17,8 @@ export class Transparency {
   readonly #warnings = new WeakMap<Netns, string | undefined>();
 
   /**
-   * A sentence if it is not permitted or not supported there. Told to the process once for each namespace, because its
-   * forwards work all the same, in the ordinary way.
+   * A sentence if it is not permitted or not supported there. Told to the process once for each
+   * namespace, because its forwards work all the same, in the ordinary way.
    */
   warningFor(netns: Netns, path: string): string | undefined {
     if (this.#warnings.has(netns)) return this.#warnings.get(netns);

@@ -1,5 +1,5 @@
-// forwarder-log.ts: the log of a forwarder that runs by itself. In the helper a bundle of its own, loaded where the settings
-// ask for a log.
+// forwarder-log.ts: the log of a forwarder that runs by itself. In the helper a bundle of its own,
+// loaded where the settings ask for a log.
 
 import type { ForwarderOptions } from '../index.js';
 import type { ForwarderOperations } from '../operations.js';

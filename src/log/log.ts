@@ -1,7 +1,7 @@
 // log.ts: a log of levels and records. Loaded only where something is logged.
 //
-// pino decides by the level, takes the time and writes the JSON. It hands over the record with the line, so that sinks
-// that need something else than JSON format the record.
+// pino decides by the level, takes the time and writes the JSON. It hands over the record with the
+// line, so that sinks that need something else than JSON format the record.
 
 import { pino } from 'pino';
 import type { Facts, Log, LogRecord, RecordSink } from './log-types.js';
@@ -27,7 +27,8 @@ export function makeLog({ level, facts, sink }: LogOptions): Log {
     },
     stream,
   );
-  // pino would write a key that a line has already a second time, which strict readers of JSON reject.
+  // pino would write a key that a line has already a second time, which strict readers of JSON
+  // reject.
   const taken = new Set(['level', 'time', 'message', ...Object.keys(facts)]);
   return {
     debug: (own, message) => logger.debug(without(own, taken), message),

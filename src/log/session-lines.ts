@@ -9,7 +9,9 @@ export function tellsOfSessions({ sessions = false, level = 'info' }: LogSetting
   return sessions && (level === 'info' || level === 'debug');
 }
 
-/** `tcp 10.0.0.5:51234 -> 10.0.2.100:80: fin, 78 bytes to the container, 1256 to the host, 3.4 ms` */
+/**
+ * `tcp 10.0.0.5:51234 -> 10.0.2.100:80: fin, 78 bytes to the container, 1256 to the host, 3.4 ms`
+ */
 export function describeEnded(ended: EndedSession): string {
   const { protocol, client, target, ending, error, durationMs } = ended;
   return [

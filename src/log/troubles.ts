@@ -1,4 +1,5 @@
-// troubles.ts: sums up what went wrong with connections, so that a log has a line for an interval and not for each.
+// troubles.ts: sums up what went wrong with connections, so that a log has a line for an interval
+// and not for each.
 
 import { getSystemErrorMap } from 'node:util';
 import { formatEndpoint } from '../address.js';
@@ -69,7 +70,10 @@ export interface Trouble {
     /** With `connectFailures`: which forwards they were of. */
     readonly failedForwards?: readonly FailedForward[];
   };
-  /** `1 connection to the container failed (tcp 127.0.0.1:8080 -> 127.0.0.1:80: connection refused (ECONNREFUSED)), 1 …` */
+  /**
+   * `1 connection to the container failed (tcp 127.0.0.1:8080 -> 127.0.0.1:80: connection refused
+   * (ECONNREFUSED)), 1 …`
+   */
   readonly message: string;
 }
 
@@ -91,7 +95,8 @@ export class Troubles {
   }
 
   /**
-   * What is to be told now: the first trouble at once, and what follows once per interval. One call at a time.
+   * What is to be told now: the first trouble at once, and what follows once per interval. One call
+   * at a time.
    * @param nowMs - Of a clock that never goes back.
    */
   async due(nowMs: number): Promise<Trouble | undefined> {

@@ -9,7 +9,9 @@ import type { ShimState } from './messages.js';
 import type { OpenedNetns } from './sections.js';
 import type { ShimNamespaces } from './shim-netns.js';
 
-/** The forwards that a shim has. Those that take clients are counted as users of their namespaces. */
+/**
+ * The forwards that a shim has. Those that take clients are counted as users of their namespaces.
+ */
 export function adoptedEntries(
   { namespaces, forwards }: ShimState,
   held: ShimNamespaces,

@@ -1,7 +1,8 @@
 // channel.ts: messages over a connected Unix stream socket, and descriptors with them.
 //
-// Before each message are eight bytes: its length, its kind, how many descriptors belong to it, and two zeros. The
-// descriptors come with the first of these bytes, so they are there before the message is complete.
+// Before each message are eight bytes: its length, its kind, how many descriptors belong to it, and
+// two zeros. The descriptors come with the first of these bytes, so they are there before the
+// message is complete.
 
 import { closeSync } from 'node:fs';
 import { receiveWithFds, sendWithFds, watchFd, type FdWatcher } from '../system.js';
@@ -19,7 +20,10 @@ const MAX_FDS = 0xff;
 export interface ChannelEvents {
   /** A message; its descriptors are the receiver's. */
   onMessage(kind: string, payload: Buffer, fds: readonly number[]): void;
-  /** The connection is over: by the peer (without an error), or by what the peer has sent, or by the system. */
+  /**
+   * The connection is over: by the peer (without an error), or by what the peer has sent, or by the
+   * system.
+   */
   onEnd(error?: unknown): void;
 }
 
@@ -168,7 +172,9 @@ export class Channel {
     return Math.min(Math.max(missing, MIN_READ_BYTES), MAX_READ_BYTES);
   }
 
-  /** Of the message that has begun, with its header; of the header alone while that is not complete. */
+  /**
+   * Of the message that has begun, with its header; of the header alone while that is not complete.
+   */
   #sizeOfNext(): number {
     if (this.#incomingBytes < HEADER_BYTES) return HEADER_BYTES;
     const first = this.#incoming[0];

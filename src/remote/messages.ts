@@ -1,6 +1,7 @@
 // messages.ts: the messages between a shim and the resident, apart from the sections of requests.
 //
-// The protocol grows at the ends: bytes after the known fields of a message, and kinds that are unknown, are passed over.
+// The protocol grows at the ends: bytes after the known fields of a message, and kinds that are
+// unknown, are passed over.
 
 import { counters } from '../spec/counters.js';
 import type { NativeStats } from '../engine/binding.js';
@@ -208,7 +209,8 @@ const counts = Object.entries(counters)
   .map(([name]) => name) as Count[];
 
 /**
- * A reader of the records of one shim. What it does not count is 0 here; what only it counts is passed over.
+ * A reader of the records of one shim. What it does not count is 0 here; what only it counts is
+ * passed over.
  * @param names - What the counters of its records are, in order.
  */
 export function statsReader(names: readonly string[]): StatsReader {

@@ -13,7 +13,8 @@ export class OperationQueue {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Carries out an operation after those before it. It is not begun once it is late; if it has begun, it goes on.
+   * Carries out an operation after those before it. It is not begun once it is late; if it has
+   * begun, it goes on.
    * @throws SpliceportError `ETIMEDOUT`
    */
   run<T>(work: (turn: Turn) => Promise<T>, timeoutMs = REQUEST_TIMEOUT_MS): Promise<T> {

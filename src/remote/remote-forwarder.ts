@@ -1,5 +1,5 @@
-// remote-forwarder.ts: a forwarder whose engine is in a shim. Checks, decides and makes errors as Forwarder does, and has
-// the shim do what it decides.
+// remote-forwarder.ts: a forwarder whose engine is in a shim. Checks, decides and makes errors as
+// Forwarder does, and has the shim do what it decides.
 
 import { linksOf, refuseCircles, refuseNewCircles, refuseTaken } from '../engine/collisions.js';
 import type { NativeEndedSession } from '../engine/binding.js';
@@ -48,14 +48,18 @@ import { ShimNamespaces } from './shim-netns.js';
 import { ShimOpener, type Opened } from './shim-opener.js';
 import { StatsBatch } from './stats-batch.js';
 
-/** What a {@link RemoteForwarder} takes. Settings of an engine say nothing to a shim that has one already. */
+/**
+ * What a {@link RemoteForwarder} takes. Settings of an engine say nothing to a shim that has one
+ * already.
+ */
 export type RemoteOptions = Omit<ForwarderOptions, 'engine' | 'signal'>;
 
 type AnySpec = ForwardSpec | SocketForwardSpec | string;
 
 /**
- * The forwards of one shim, from its hello on. Changes are made one after the other, and in force when their promise is
- * fulfilled. When the shim ends, the forwarder is closed; it tells nobody that forwards were removed then.
+ * The forwards of one shim, from its hello on. Changes are made one after the other, and in force
+ * when their promise is fulfilled. When the shim ends, the forwarder is closed; it tells nobody
+ * that forwards were removed then.
  */
 export class RemoteForwarder implements ForwarderOperations {
   readonly #shim: Shim;
@@ -209,7 +213,9 @@ export class RemoteForwarder implements ForwarderOperations {
     return forwards;
   }
 
-  /** Gives the forwards to the engine, and takes note of them; nothing stays open of what failed. */
+  /**
+   * Gives the forwards to the engine, and takes note of them; nothing stays open of what failed.
+   */
   async #start(
     wanted: readonly ResolvedRange[],
     { hosts, namespaces }: Opened,

@@ -1,4 +1,5 @@
-// sections.ts: what the resident asks of a shim. A request is some sections, which the shim carries out in order.
+// sections.ts: what the resident asks of a shim. A request is some sections, which the shim carries
+// out in order.
 
 import type { NativeConnectFailure, NativeEndedSession, NativeStats } from '../engine/binding.js';
 import type { EngineSettings, ForwardSettings, HostRequest } from '../spec/validate.js';
@@ -101,7 +102,9 @@ export function closeSockets(): Section {
   return plain('X', () => undefined);
 }
 
-/** Opens a namespace and finds out whether it can be entered. @param path - Empty: the shim's own. */
+/**
+ * Opens a namespace and finds out whether it can be entered. @param path - Empty: the shim's own.
+ */
 export function openNetns(path: string): Section<OpenedNetns> {
   return {
     kind: 'N',
@@ -163,7 +166,10 @@ export function retargetForwards(targets: readonly NewTarget[]): Section {
   );
 }
 
-/** Ends forwards. The ports are free when it is done; each id is named by a message once its last session has ended. */
+/**
+ * Ends forwards. The ports are free when it is done; each id is named by a message once its last
+ * session has ended.
+ */
 export function removeForwards(ids: readonly number[], drainMs: number): Section {
   return plain('D', (to) => {
     to.i64(drainMs);
@@ -254,7 +260,10 @@ export function listenForReloads(type: 'seqpacket' | 'stream', file: SocketFile)
   return listener('L', file, (to) => to.flag(type === 'stream'));
 }
 
-/** Has the shim accept the clients of a control socket. @param folder - Removed in the end if it is empty; '' for none. */
+/**
+ * Has the shim accept the clients of a control socket. @param folder - Removed in the end if it is
+ * empty; '' for none.
+ */
 export function listenForControl(file: SocketFile, folder: string): Section {
   const section = listener('C', file, () => undefined);
   const write = (to: Writer) => {
@@ -285,7 +294,10 @@ function listener(kind: string, file: SocketFile, writeFirst: (to: Writer) => vo
   return { ...plain(kind, write), fds: [listenerFd, folderFd] };
 }
 
-/** Tells the caller that the ports are open. @param errorFd - Becomes the shim's standard error in place of /dev/null. */
+/**
+ * Tells the caller that the ports are open. @param errorFd - Becomes the shim's standard error in
+ * place of /dev/null.
+ */
 export function ready(exitFd: number, readyFd: number, errorFd?: number): Section {
   const section = plain('R', (to) => {
     to.i32(exitFd);

@@ -38,14 +38,17 @@ export class ShimNamespaces {
     if (this.#held.get(netns.identity) === undefined) this.#close(netns);
   }
 
-  /** A sentence if servers there do not see their clients' addresses, as far as {@link requestWith} knows. */
+  /**
+   * A sentence if servers there do not see their clients' addresses, as far as {@link requestWith}
+   * knows.
+   */
   warningFor(netns: OpenedNetns): string | undefined {
     return this.#warnings.get(netns);
   }
 
   /**
-   * Has the shim carry out a section, and then find out of namespaces whether servers there can be shown their clients'
-   * addresses. That they cannot is no failure.
+   * Has the shim carry out a section, and then find out of namespaces whether servers there can be
+   * shown their clients' addresses. That they cannot is no failure.
    * @param section - Undefined: nothing but that.
    * @throws RequestError of the section
    */

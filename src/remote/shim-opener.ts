@@ -1,4 +1,5 @@
-// shim-opener.ts: has a shim open what forwards need: threads, sockets and namespaces, in one request.
+// shim-opener.ts: has a shim open what forwards need: threads, sockets and namespaces, in one
+// request.
 
 import type { NativeFailure } from '../engine/binding.js';
 import {

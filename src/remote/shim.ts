@@ -1,4 +1,5 @@
-// shim.ts: the connection to one shim: its hello, requests and their answers, and what it says by itself.
+// shim.ts: the connection to one shim: its hello, requests and their answers, and what it says by
+// itself.
 
 import { readlinkSync } from 'node:fs';
 import type { NativeConnectFailure, NativeEndedSession, NativeStats } from '../engine/binding.js';
@@ -64,7 +65,9 @@ export interface ShimFailure extends SectionFailure {
   readonly pid: number;
 }
 
-/** A section that failed, and what became of those before it. Those after it were not carried out. */
+/**
+ * A section that failed, and what became of those before it. Those after it were not carried out.
+ */
 export class RequestError extends SpliceportError {
   static {
     this.prototype.name = 'RequestError';
@@ -153,7 +156,8 @@ export class Shim {
 
   /**
    * Has the shim carry out some sections, in order.
-   * @param timeoutMs - How long that may take; it may still be carried out later. Infinity: as long as it takes.
+   * @param timeoutMs - How long that may take; it may still be carried out later. Infinity: as long
+   * as it takes.
    * @returns What each results in.
    * @throws RequestError when a section fails
    * @throws SpliceportError `ETIMEDOUT`, `ENOBUFS`, or `ECONNRESET` when the connection is over

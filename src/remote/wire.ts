@@ -1,5 +1,5 @@
-// wire.ts: the values that messages between a shim and the resident are made of: little-endian numbers, and bytes with their
-// length before them.
+// wire.ts: the values that messages between a shim and the resident are made of: little-endian
+// numbers, and bytes with their length before them.
 
 import type { Endpoint } from '../types/endpoints.js';
 

@@ -14,7 +14,10 @@ export interface Activity {
   isKept(): boolean;
   /** What the containers' settings say of it. */
   lingers(): readonly (Linger | undefined)[];
-  /** Whether the next one is to go on, since nobody can come any more, or since the package is another by now. */
+  /**
+   * Whether the next one is to go on, since nobody can come any more, or since the package is
+   * another by now.
+   */
   isReplaced(): boolean;
 }
 

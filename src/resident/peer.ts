@@ -1,5 +1,5 @@
-// peer.ts: whether a process may be served. What it asks for is done with the rights of this one: ports of the host, and
-// whatever namespace it names.
+// peer.ts: whether a process may be served. What it asks for is done with the rights of this one:
+// ports of the host, and whatever namespace it names.
 
 import { readFileSync, readlinkSync } from 'node:fs';
 import { peerCredentials } from '../system.js';
@@ -9,8 +9,8 @@ import { effectiveUid } from '../unix-listener.js';
 const CAP_SYS_ADMIN = 1n << 21n;
 
 /**
- * Whether it is this user's, and no container's: those have neither the right to enter namespaces, unless they are in
- * one of their own, nor this process's files.
+ * Whether it is this user's, and no container's: those have neither the right to enter namespaces,
+ * unless they are in one of their own, nor this process's files.
  */
 export function isTrusted(fd: number): boolean {
   try {

@@ -1,4 +1,5 @@
-// served-container.ts: one shim and its container, from the shim's first message to the end of the connection.
+// served-container.ts: one shim and its container, from the shim's first message to the end of the
+// connection.
 
 import { openSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// socket-place.ts: the file through which shims find the resident. It is made by the shim that starts the resident, and
-// each part of it is as native/shim/ has it.
+// socket-place.ts: the file through which shims find the resident. It is made by the shim that
+// starts the resident, and each part of it is as native/shim/ has it.
 
 import { statSync } from 'node:fs';
 import { outerUid } from '../control/folder.js';

@@ -166,7 +166,10 @@ export class ThroughShim implements Surroundings {
     this.#isReady = true;
   }
 
-  /** What nobody waits for: a shim that cannot do it is gone, or of a version that does not know of it. */
+  /**
+   * What nobody waits for: a shim that cannot do it is gone, or of a version that does not know of
+   * it.
+   */
   #send(section: Section): void {
     this.#shim.request([section]).catch(() => undefined);
   }

@@ -17,7 +17,10 @@ export function typesOf<T extends AnyFields>(fields: T): ShapeOf<T> {
   return shapeOf(fields, (field) => toZod(field, undefined));
 }
 
-/** Fields with their bounds and descriptions. Whatever is wrong with one, the message says what it takes. */
+/**
+ * Fields with their bounds and descriptions. Whatever is wrong with one, the message says what it
+ * takes.
+ */
 export function boundsOf<T extends AnyFields>(fields: T): ShapeOf<T> {
   return shapeOf(fields, (field) =>
     toZod(field, `expected ${expectation(field)}`).check(z.describe(description(field))),

@@ -1,4 +1,5 @@
-// forwarder-fields.ts: the settings of a forwarder that only settings files have. Those of its engine are in spec/fields.ts.
+// forwarder-fields.ts: the settings of a forwarder that only settings files have. Those of its
+// engine are in spec/fields.ts.
 
 import type { AnyFields } from '../spec/fields.js';
 

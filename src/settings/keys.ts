@@ -14,7 +14,10 @@ export const forwarderKeys: readonly string[] = [
   'log',
 ];
 
-/** Names of the settings that keep clients out. A forward is never opened without those that it should have. */
+/**
+ * Names of the settings that keep clients out. A forward is never opened without those that it
+ * should have.
+ */
 export const gateKeys: readonly string[] = Object.entries<Field>(forwardFields).flatMap(
   ([key, { isGate }]) => (isGate ? [key] : []),
 );

@@ -1,5 +1,6 @@
-// schema.ts: what may stand in a settings file, as far as a JSON Schema can say it; consistency.ts has the rest. The
-// published schema is made of this by scripts/docs.mjs, and the helper's check by scripts/build.mjs.
+// schema.ts: what may stand in a settings file, as far as a JSON Schema can say it; consistency.ts
+// has the rest. The published schema is made of this by scripts/docs.mjs, and the helper's check by
+// scripts/build.mjs.
 
 import * as z from 'zod/mini';
 import { boundsOf, may } from '../schema/to-zod.js';

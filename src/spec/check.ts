@@ -1,4 +1,5 @@
-// check.ts: the check of single values, and of whole tables of fields. Each failure is an Error that names the place.
+// check.ts: the check of single values, and of whole tables of fields. Each failure is an Error
+// that names the place.
 
 import { parseCidr } from '../address.js';
 import { invalidArgType, outOfRange } from '../errors.js';
@@ -23,8 +24,10 @@ function checked(field: Field, name: string, value: unknown): unknown {
 }
 
 /**
- * The values of all fields, with every default filled in. A limit that is not given is 0, and a list that is not is empty.
- * @param given - Null stands for what is left out, except where the field is a gate: there it is a mistake.
+ * The values of all fields, with every default filled in. A limit that is not given is 0, and a
+ * list that is not is empty.
+ * @param given - Null stands for what is left out, except where the field is a gate: there it is a
+ * mistake.
  */
 export function resolveFields<T extends Fields>(
   fields: T,

@@ -1,10 +1,14 @@
-// counters.ts: what each counter of a forward is, and which metrics are made of them. The type of counters, the metrics, the
-// description of the control API and the tables of the pages follow from it. Data alone, without an import.
+// counters.ts: what each counter of a forward is, and which metrics are made of them. The type of
+// counters, the metrics, the description of the control API and the tables of the pages follow from
+// it. Data alone, without an import.
 
 interface CounterRow {
   /** What it counts, in plain sentences; names of code are in backticks. */
   readonly text: string;
-  /** Default: a number. `errno`: the name of one, absent where there was none. `buckets`: a number for each bucket. */
+  /**
+   * Default: a number. `errno`: the name of one, absent where there was none. `buckets`: a number
+   * for each bucket.
+   */
   readonly type?: 'errno' | 'buckets';
   /** Where docs/ has more. */
   readonly see?: string;

@@ -1,5 +1,6 @@
-// fields.ts: what each setting of a forward and of an engine is. Checks, schemas, defaults, the fields that are known and
-// the tables of the pages are all made from it. Data alone, without an import, so that it costs next to nothing to load.
+// fields.ts: what each setting of a forward and of an engine is. Checks, schemas, defaults, the
+// fields that are known and the tables of the pages are all made from it. Data alone, without an
+// import, so that it costs next to nothing to load.
 
 const DAY_MS = 86_400_000;
 /** The kernel's limit, in whole seconds. */
@@ -13,7 +14,10 @@ interface Described {
   readonly defaultText?: string;
   /** Where docs/ has more. */
   readonly see?: string;
-  /** Whether it limits which clients come in. A forward is never opened without such a setting that it should have. */
+  /**
+   * Whether it limits which clients come in. A forward is never opened without such a setting that
+   * it should have.
+   */
   readonly isGate?: true;
 }
 
@@ -133,7 +137,8 @@ export const forwardFields = {
     unit: 'ms',
     text: 'How long a connection to the container may take before the client is reset.',
   },
-  // The times are those of Podman's own helper, which has Go's: who vanished is noticed after 15 + 9 * 15 s.
+  // The times are those of Podman's own helper, which has Go's: who vanished is noticed after 15 +
+  // 9 * 15 s.
   keepaliveIdleMs: {
     type: 'integer',
     min: 0,

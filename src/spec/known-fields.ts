@@ -1,4 +1,5 @@
-// known-fields.ts: the fields that each object of a caller may have, so that a misspelt one is refused and not passed over.
+// known-fields.ts: the fields that each object of a caller may have, so that a misspelt one is
+// refused and not passed over.
 
 import { unknownFields } from '../errors.js';
 import { engineFields, forwardFields } from './fields.js';

@@ -83,7 +83,8 @@ export class HeldNetns<N extends NetnsIdentity> {
 /**
  * The namespaces of a forwarder: each is opened and probed once, and closed with its last forward.
  *
- * They stay open because a path may later lead to another namespace, or to none, while its forwards are still there.
+ * They stay open because a path may later lead to another namespace, or to none, while its forwards
+ * are still there.
  */
 export class NetnsTable {
   readonly #probe: ProbeNetns;

@@ -16,7 +16,8 @@ const RANGE = /^\d+(?:-\d+)?$/;
 /**
  * Reads `[hostIP:]hostPort[-end]:[containerIP:]containerPort[-end][/protocol]`.
  *
- * IPv6 addresses are in brackets. With host port 0, the kernel picks one. Both ranges have the same length.
+ * IPv6 addresses are in brackets. With host port 0, the kernel picks one. Both ranges have the same
+ * length.
  * @example parsePortSpec('[::1]:8080-8089:80-89/tcp')
  * @throws TypeError `ERR_SPLICEPORT_INVALID_ARG_TYPE`, `ERR_SPLICEPORT_INVALID_PORT_SPEC`
  */
@@ -50,8 +51,8 @@ export function parsePortSpec(spec: string): ForwardSpec {
 }
 
 /**
- * The port specification of a forward, or of a `ForwardSpec`; defaults are left out, except the protocol.
- * {@link parsePortSpec} reads it. It cannot express the namespace or other settings.
+ * The port specification of a forward, or of a `ForwardSpec`; defaults are left out, except the
+ * protocol. {@link parsePortSpec} reads it. It cannot express the namespace or other settings.
  */
 export function formatPortSpec(spec: ForwardSpec | Forward): string {
   const count = 'count' in spec ? (spec.count ?? 1) : 1;

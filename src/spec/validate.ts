@@ -1,4 +1,5 @@
-// validate.ts: every check of an argument and every default, so that all behind it may trust what it is given.
+// validate.ts: every check of an argument and every default, so that all behind it may trust what
+// it is given.
 
 import { parseAddress } from '../address.js';
 import { invalidArgType, outOfRange } from '../errors.js';
@@ -53,7 +54,10 @@ export interface HostRequest {
   readonly fd?: number;
 }
 
-/** Settings of a forward. A limit of 0 is none, and an empty list of those who are allowed is anybody. */
+/**
+ * Settings of a forward. A limit of 0 is none, and an empty list of those who are allowed is
+ * anybody.
+ */
 export type ForwardSettings = Required<Pick<ForwardSpec, keyof typeof forwardFields>>;
 
 /** A {@link ForwardSpec} with every default filled in; its ports are the first of `count`. */

@@ -3,7 +3,10 @@
 /** The transport of a forward. The family comes from the host address. */
 export type Protocol = 'tcp' | 'udp';
 
-/** The two sides of a forward: `host` is where clients connect, `container` is where the server listens. */
+/**
+ * The two sides of a forward: `host` is where clients connect, `container` is where the server
+ * listens.
+ */
 export type Side = 'host' | 'container';
 
 /** A numeric IP address and a port. */
@@ -15,15 +18,16 @@ export interface Endpoint {
 }
 
 /**
- * Whose address the server sees. `container`: one of the container's own, usually its loopback. `transparent`: the
- * client's. `proxy-v1`, `proxy-v2`: as `container`, with the client's in a PROXY protocol header before the data.
+ * Whose address the server sees. `container`: one of the container's own, usually its loopback.
+ * `transparent`: the client's. `proxy-v1`, `proxy-v2`: as `container`, with the client's in a PROXY
+ * protocol header before the data.
  * @see docs/source-address.md
  */
 export type SourceAddress = 'container' | 'transparent' | 'proxy-v1' | 'proxy-v2';
 
 /**
- * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a process in it. `own` is the
- * one that this process started in, which takes no privilege to use.
+ * A network namespace: a path such as `/proc/123/ns/net` or `/run/netns/web`, or the pid of a
+ * process in it. `own` is the one that this process started in, which takes no privilege to use.
  * @see network_namespaces(7)
  */
 export type NetnsReference = { readonly path: string } | { readonly pid: number } | 'own';

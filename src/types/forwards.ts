@@ -10,11 +10,14 @@ export interface ForwarderEvents {
   readonly removed: readonly [forward: Forward];
   /** A forward has another target. */
   readonly retargeted: readonly [forward: Forward, before: Forward];
-  /** A forward was added or retargeted, but cannot do everything that was requested: {@link Forward.warning}. */
+  /**
+   * A forward was added or retargeted, but cannot do everything that was requested:
+   * {@link Forward.warning}.
+   */
   readonly warning: readonly [forward: Forward, message: string];
   /**
-   * A client of a forward could not be connected to its server: the first one since the forward was added or retargeted, or
-   * since another client was connected.
+   * A client of a forward could not be connected to its server: the first one since the forward was
+   * added or retargeted, or since another client was connected.
    */
   readonly failed: readonly [forward: Forward, failure: ConnectFailure];
   /** The process whose pid names a forward's namespace has exited. The forward stays. */
@@ -25,7 +28,9 @@ export interface ForwarderEvents {
 export interface ConnectFailure {
   /** As for `EndedSession.ending`. */
   readonly ending: 'connect-failed' | 'connect-timeout';
-  /** Why the last attempt failed, such as ECONNREFUSED; absent if none had failed when time was up. */
+  /**
+   * Why the last attempt failed, such as ECONNREFUSED; absent if none had failed when time was up.
+   */
   readonly error?: string;
 }
 

@@ -2,7 +2,10 @@
 
 import type { Endpoint, Protocol } from './endpoints.js';
 
-/** The state of a TCP session; `connecting` includes waiting for a PROXY header. A UDP flow is always `open`. */
+/**
+ * The state of a TCP session; `connecting` includes waiting for a PROXY header. A UDP flow is
+ * always `open`.
+ */
 export type SessionState = 'connecting' | 'open' | 'half-closed' | 'resetting';
 
 /** An open TCP session or UDP flow. */
@@ -15,7 +18,9 @@ export interface Session {
   readonly client: Endpoint;
   /** The server, in the container. */
   readonly target: Endpoint;
-  /** The address and port that the server sees. Absent until there is a connection to the server. */
+  /**
+   * The address and port that the server sees. Absent until there is a connection to the server.
+   */
   readonly source?: Endpoint;
   /** Its state. */
   readonly state: SessionState;
@@ -32,13 +37,16 @@ export interface Session {
  * - `fin`: both sides had finished.
  * - `client-reset`, `server-reset`: that side reset it, or became unreachable.
  * - `removed`: its forward was removed, or the forwarder closed.
- * - `address-gone`: at a retarget, the container no longer had the address that the session used; its client was reset.
+ * - `address-gone`: at a retarget, the container no longer had the address that the session used;
+ *   its client was reset.
  * - `local-failure`: a call failed on this machine; both ends were reset.
  * - `idle-timeout`, `evicted`: a UDP flow without datagrams, or one that made room for another.
- * - `connect-failed`, `connect-timeout`: connecting to the server failed or timed out; the client was reset.
- * - `denied`, `over-limit`, `over-rate`: the client was rejected because of `allow` and `deny`, `maxSessions`, or
- *   `maxSessionsPerSecond`.
- * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was rejected because of a missing or invalid PROXY header.
+ * - `connect-failed`, `connect-timeout`: connecting to the server failed or timed out; the client
+ *   was reset.
+ * - `denied`, `over-limit`, `over-rate`: the client was rejected because of `allow` and `deny`,
+ *   `maxSessions`, or `maxSessionsPerSecond`.
+ * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was rejected because of a missing or
+ *   invalid PROXY header.
  */
 export type SessionEnding =
   | 'fin'
@@ -59,8 +67,8 @@ export type SessionEnding =
   | 'proxy-late';
 
 /**
- * A TCP session or UDP flow that has ended, or a client that was rejected. Rejected datagrams of a UDP forward are
- * reported once per second, because rejected clients keep sending.
+ * A TCP session or UDP flow that has ended, or a client that was rejected. Rejected datagrams of a
+ * UDP forward are reported once per second, because rejected clients keep sending.
  */
 export interface EndedSession {
   readonly forwardId: number;
@@ -71,7 +79,9 @@ export interface EndedSession {
   readonly bytesToHost: number;
   /** How long it was open, to the microsecond. Unit: ms. */
   readonly durationMs: number;
-  /** How long it took to connect to the server; absent without a connection, and for UDP. Unit: ms. */
+  /**
+   * How long it took to connect to the server; absent without a connection, and for UDP. Unit: ms.
+   */
   readonly connectMs?: number;
   readonly ending: SessionEnding;
   /** Why the last attempt to connect failed, such as ECONNREFUSED; absent with a connection. */

@@ -1,4 +1,5 @@
-// helpers.ts: the helpers of Podman's containers that run, spliceport's and others, by their processes.
+// helpers.ts: the helpers of Podman's containers that run, spliceport's and others, by their
+// processes.
 
 import { readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -55,8 +56,8 @@ export function helperIn(pid: number): string | undefined {
 }
 
 /**
- * Of this installation or another, which may have been removed meanwhile. The resident is neither: it
- * serves no container by itself.
+ * Of this installation or another, which may have been removed meanwhile. The resident is neither:
+ * it serves no container by itself.
  */
 function isSpliceport(helper: string): boolean {
   return isOwnProcess(helper) || /\/libexec\/(own-process\/)?rootlessport$/.test(helper);
@@ -67,7 +68,9 @@ function isOwnProcess(file: string): boolean {
   return file.endsWith('/lib/engines/podman.cjs');
 }
 
-/** Root sees everyone's; and pids of other namespaces are not those that helpers call themselves by. */
+/**
+ * Root sees everyone's; and pids of other namespaces are not those that helpers call themselves by.
+ */
 function isOfThisUser(pid: number): boolean {
   const namespace = attempt(() => readlinkSync(`/proc/${pid}/ns/pid`));
   return (

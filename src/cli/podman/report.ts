@@ -49,7 +49,10 @@ export function isOurs(helper: string): boolean {
   return realpathSync(helper) === realpathSync(`${helperFolder}/rootlessport`);
 }
 
-/** The lines that make Podman use this spliceport. The list replaces the present one, so it ends with that. */
+/**
+ * The lines that make Podman use this spliceport. The list replaces the present one, so it ends
+ * with that.
+ */
 export async function linesFor(user: PodmanUser): Promise<string> {
   const { folders } = await readConfiguration(user, dropIn(user));
   const others = folders.filter((each) => each !== helperFolder);

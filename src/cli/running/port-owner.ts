@@ -69,7 +69,9 @@ export function describePortOwner(endpoints: readonly WantedEndpoint[]): string 
   return undefined;
 }
 
-/** Its command line; a helper’s program and container, which is to be stopped if the port is wanted. */
+/**
+ * Its command line; a helper’s program and container, which is to be stopped if the port is wanted.
+ */
 function describeProcess(pid: number): string {
   const helper = helperIn(pid);
   if (helper === undefined) return commandOf(pid);

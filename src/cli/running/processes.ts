@@ -26,8 +26,8 @@ export function executableOf(pid: number): string | undefined {
 }
 
 /**
- * The command line of a process, cut to fit a message; its name if it has none. If it was started by
- * a mere name, the path of the file tells more.
+ * The command line of a process, cut to fit a message; its name if it has none. If it was started
+ * by a mere name, the path of the file tells more.
  */
 export function commandOf(pid: number, maxLength = 80): string {
   const [name = '', ...args] = wordsOf(pid);

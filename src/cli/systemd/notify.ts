@@ -19,7 +19,9 @@ export class ServiceManager implements Disposable {
   #watchdog: NodeJS.Timeout | undefined;
   #status = '';
 
-  /** The service does its work. From here on, the watchdog, if there is one, hears that it lives. */
+  /**
+   * The service does its work. From here on, the watchdog, if there is one, hears that it lives.
+   */
   ready(status: string): void {
     this.#status = status;
     this.#send({ READY: 1, STATUS: status });

@@ -1,4 +1,5 @@
-// table.ts: tables without borders, as container engines print them. All text is one column a character.
+// table.ts: tables without borders, as container engines print them. All text is one column a
+// character.
 
 /** A column and its title. */
 export interface Column {

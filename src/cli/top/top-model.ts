@@ -1,4 +1,5 @@
-// top-model.ts: the rows of `spliceport top`: the traffic of each forward, polled from every forwarder.
+// top-model.ts: the rows of `spliceport top`: the traffic of each forward, polled from every
+// forwarder.
 
 import { containerNames, idsIn, type ContainerNames } from '../running/container-names.js';
 import { findRunning, forwardId, placeOf, type Running } from '../running/forwarders.js';

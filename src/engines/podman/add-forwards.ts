@@ -5,7 +5,9 @@ import type { ForwardSpec } from '../../index.js';
 import type { ForwarderOperations } from '../../operations.js';
 import type { HelperSettings } from './helper-settings.js';
 
-/** Adds forwards with their settings; with no more than their gates where the others cannot be had. */
+/**
+ * Adds forwards with their settings; with no more than their gates where the others cannot be had.
+ */
 export async function addWithSettings(
   forwarder: Pick<ForwarderOperations, 'addAll'>,
   specs: readonly ForwardSpec[],

@@ -1,5 +1,6 @@
-// config.ts: the configuration that Podman writes to the helper's standard input, read by Go's rules. Speaks Podman's
-// words (ChildIP, host_port …); what leaves it does not, except where a message must.
+// config.ts: the configuration that Podman writes to the helper's standard input, read by Go's
+// rules. Speaks Podman's words (ChildIP, host_port …); what leaves it does not, except where a
+// message must.
 
 import type { WantedRange } from '../../rootlesskit/ports.js';
 import { elementsOf, foldKey, membersOf, parseJson, stringOf, type JsonSource } from './go-json.js';
@@ -149,7 +150,10 @@ function fields(owner: string, types: Readonly<Record<string, string>>) {
   );
 }
 
-/** The fields that an object gives, by name. Keys that no field has are passed over, a later value replaces an earlier. */
+/**
+ * The fields that an object gives, by name. Keys that no field has are passed over, a later value
+ * replaces an earlier.
+ */
 function decode(object: JsonSource, known: ReturnType<typeof fields>): Map<string, unknown> {
   const values = new Map<string, unknown>();
   for (const { key, value } of membersOf(object)) {

@@ -1,5 +1,6 @@
-// container.ts: the published ports of one container, from a checked configuration to their end. It has no part of the
-// process that it runs in, and the ports may be another's: several may run in one, and on one engine.
+// container.ts: the published ports of one container, from a checked configuration to their end. It
+// has no part of the process that it runs in, and the ports may be another's: several may run in
+// one, and on one engine.
 
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -62,7 +63,8 @@ export class Container {
   }
 
   /**
-   * Opens the ports, and the reload socket where the configuration asks for it. Nothing is left of what failed.
+   * Opens the ports, and the reload socket where the configuration asks for it. Nothing is left of
+   * what failed.
    * @throws Error with the text for the caller
    */
   static async start(config: Config, options: ContainerOptions): Promise<Container> {
@@ -97,14 +99,18 @@ export class Container {
     return container;
   }
 
-  /** Lets the user see and steer it, and logs what happens. It is nothing to fail for: the container's ports are open. */
+  /**
+   * Lets the user see and steer it, and logs what happens. It is nothing to fail for: the
+   * container's ports are open.
+   */
   async show(): Promise<void> {
     this.#watch = this.#settings.log?.watch(this.forwarder);
     await this.#openControl();
   }
 
   /**
-   * Lets the user see and steer it, where it was adopted from somebody who ended before he could do that.
+   * Lets the user see and steer it, where it was adopted from somebody who ended before he could do
+   * that.
    */
   async showAgain(): Promise<void> {
     if (this.#controlPath === undefined) await this.#openControl();
@@ -128,7 +134,8 @@ export class Container {
       this.#control = control;
     } catch (error) {
       this.#controlPath = undefined;
-      // The caller listens no more: if "spliceport ls" does not show the helper, the log may say why.
+      // The caller listens no more: if "spliceport ls" does not show the helper, the log may say
+      // why.
       this.tell(`there is no control socket: ${String(error)}`, 'no-control-socket');
     }
   }
@@ -165,7 +172,8 @@ export class Container {
   }
 
   /**
-   * Leads the ports to another address of the container; all or nothing. The empty one stands for its loopback.
+   * Leads the ports to another address of the container; all or nothing. The empty one stands for
+   * its loopback.
    * @returns `OK`, or what failed.
    */
   reload(address: string): Promise<string> {
@@ -183,8 +191,8 @@ export class Container {
   }
 
   /**
-   * Ends the forwards at once, and removes the sockets. In this process, all of it has happened when it returns; may be
-   * called twice.
+   * Ends the forwards at once, and removes the sockets. In this process, all of it has happened
+   * when it returns; may be called twice.
    */
   async close(): Promise<void> {
     if (!this.#isOpen) return;
@@ -246,7 +254,10 @@ async function logEnd(log: HelperSettings['log'], stats: Stats | Promise<Stats>)
   log?.close();
 }
 
-/** The folder for reload sockets, which a user's helpers share. It is made whether there will be a socket or not. */
+/**
+ * The folder for reload sockets, which a user's helpers share. It is made whether there will be a
+ * socket or not.
+ */
 function makeFolder({ folder: parent }: Config, surroundings: Surroundings): void {
   const folder = join(parent, 'rp');
   try {
@@ -256,7 +267,9 @@ function makeFolder({ folder: parent }: Config, surroundings: Surroundings): voi
   }
 }
 
-/** As node's recursive mkdir, which never gives up in a folder such as /proc that takes no others. */
+/**
+ * As node's recursive mkdir, which never gives up in a folder such as /proc that takes no others.
+ */
 function makePath(path: string, hasParent = false): void {
   try {
     mkdirSync(path, { mode: 0o700 });

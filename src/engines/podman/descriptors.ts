@@ -8,7 +8,9 @@ import { writeAll } from './streams.js';
 const INHERITED = 'SPLICEPORT_INHERITED_FDS';
 const CHUNK_BYTES = 64 * 1024;
 
-/** The descriptors that the caller passed; undefined when the helper was started without its script. */
+/**
+ * The descriptors that the caller passed; undefined when the helper was started without its script.
+ */
 export function takeInheritedFds(): ReadonlySet<number> | undefined {
   const list = process.env[INHERITED];
   // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- it is nobody else's business

@@ -1,5 +1,6 @@
-// go-json.ts: reads JSON as Go's encoding/json does, for callers that were written against it. JSON.parse decides what
-// is JSON; this tells apart what JSON.parse makes equal: the spelling of numbers, and a key that is given twice.
+// go-json.ts: reads JSON as Go's encoding/json does, for callers that were written against it.
+// JSON.parse decides what is JSON; this tells apart what JSON.parse makes equal: the spelling of
+// numbers, and a key that is given twice.
 
 /** A value as it stands in the source. */
 export interface JsonSource {
@@ -62,7 +63,10 @@ export function stringOf(literal: string): string {
   return JSON.parse(literal) as string;
 }
 
-/** Equal for two keys that Go takes for one: letters match without case, as do the Kelvin sign and the long s. */
+/**
+ * Equal for two keys that Go takes for one: letters match without case, as do the Kelvin sign and
+ * the long s.
+ */
 export function foldKey(key: string): string {
   return key.replace(/[a-z\u017f\u212a]/g, (letter) =>
     letter === '\u212a' ? 'K' : letter.toUpperCase(),

@@ -1,6 +1,6 @@
-// helper-settings.ts: what the user's settings file says for this container. Of a wrong file its gates hold, which are the
-// settings that keep clients out, and nothing else; the helper says so. Where a gate cannot be had, no port opens.
-// Without a file nothing is loaded.
+// helper-settings.ts: what the user's settings file says for this container. Of a wrong file its
+// gates hold, which are the settings that keep clients out, and nothing else; the helper says so.
+// Where a gate cannot be had, no port opens. Without a file nothing is loaded.
 
 import type { ForwarderOptions, ForwardSpec } from '../../index.js';
 import type { ForwarderLog } from '../../log/forwarder-log.js';
@@ -31,7 +31,10 @@ export interface HelperSettings {
   readonly wantsOwnProcess?: boolean;
   /** What is wrong, a sentence each; it may grow. */
   readonly notices: readonly string[];
-  /** Gives forwards their settings; undefined where they have none. It throws where a gate cannot be had. */
+  /**
+   * Gives forwards their settings; undefined where they have none. It throws where a gate cannot be
+   * had.
+   */
   readonly specsFor: SpecRule | undefined;
   /** Gives them no more than their gates. */
   readonly gatesFor: SpecRule | undefined;
@@ -158,7 +161,10 @@ async function openLog(
   return openForwarderLog(settings, facts, errorOutput);
 }
 
-/** To standard error, which Podman shows with `--log-level debug`; to the log; and to whoever asks at the control socket. */
+/**
+ * To standard error, which Podman shows with `--log-level debug`; to the log; and to whoever asks
+ * at the control socket.
+ */
 function tell(
   { notices, host }: Told,
   log: ForwarderLog | undefined,

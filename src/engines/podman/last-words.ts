@@ -1,4 +1,5 @@
-// last-words.ts: tells the user why the helper ends. Imported first, so that it speaks for every module after it.
+// last-words.ts: tells the user why the helper ends. Imported first, so that it speaks for every
+// module after it.
 
 import { lastWords } from './one-line.js';
 import { writeAll } from './streams.js';
@@ -14,7 +15,8 @@ export function fail(error: unknown): never {
 process.on('uncaughtException', fail);
 
 /**
- * From now on a fault costs what it happened in, and nothing else: the process serves others than whoever asks it.
+ * From now on a fault costs what it happened in, and nothing else: the process serves others than
+ * whoever asks it.
  * @param tell - Told of it, at most once a second: a fault that repeats must not fill a disk.
  */
 export function outlive(tell: (problem: string) => void): void {

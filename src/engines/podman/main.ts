@@ -1,5 +1,6 @@
-// main.ts: the helper that Podman starts for a container with published ports. It reads a configuration, forwards the
-// ports, says that it is ready, and lives until its caller lets go of it. The order of the steps is Podman's contract.
+// main.ts: the helper that Podman starts for a container with published ports. It reads a
+// configuration, forwards the ports, says that it is ready, and lives until its caller lets go of
+// it. The order of the steps is Podman's contract.
 
 import { fail, outlive } from './last-words.js';
 import { decodeConfig, type Config } from './config.js';
@@ -38,7 +39,8 @@ async function startContainer(
 ): Promise<Container> {
   const stop = () => process.exit(0);
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
-  // By default it lets every user of this machine run code in this process: Node's inspector asks nobody who he is.
+  // By default it lets every user of this machine run code in this process: Node's inspector asks
+  // nobody who he is.
   process.on('SIGUSR1', () => undefined);
   const container = await Container.start(config, { settings, surroundings });
   process.on('exit', () => void container.close());

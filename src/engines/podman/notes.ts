@@ -1,4 +1,5 @@
-// notes.ts: what a resident notes of a container, for the one that serves it next. The rest is in the shim.
+// notes.ts: what a resident notes of a container, for the one that serves it next. The rest is in
+// the shim.
 
 import type { LogSettings } from '../../log/log-types.js';
 import type { Linger } from '../../settings/settings-types.js';

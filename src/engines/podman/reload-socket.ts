@@ -1,5 +1,5 @@
-// reload-socket.ts: the unix socket through which Podman tells that a container has a new address. A client sends one
-// request, gets one reply, and is let go; none of them can hold up another.
+// reload-socket.ts: the unix socket through which Podman tells that a container has a new address.
+// A client sends one request, gets one reply, and is let go; none of them can hold up another.
 
 import { closeSync, constants, fchmodSync, fstatSync, openSync, unlinkSync } from 'node:fs';
 import {
@@ -103,7 +103,8 @@ export class ReloadSocket {
 }
 
 /**
- * Opens the folder for the socket. One of this user's that others may look into is closed to them: it is for nothing else.
+ * Opens the folder for the socket. One of this user's that others may look into is closed to them:
+ * it is for nothing else.
  * @param name - What messages call it.
  * @returns A descriptor that the caller closes.
  * @throws Error where it is another user's, or a link

@@ -1,5 +1,5 @@
-// surroundings.ts: what a container needs of the process that has its ports: this one, or its shim, which a connection
-// leads to.
+// surroundings.ts: what a container needs of the process that has its ports: this one, or its shim,
+// which a connection leads to.
 
 import { closeSync } from 'node:fs';
 import type { ControlOptions } from '../../control/listen.js';
@@ -44,8 +44,8 @@ export interface Surroundings {
   /** @throws SpliceportSystemError */
   openReloadSocket(place: ReloadPlace, answer: Answer): Closable;
   /**
-   * @param notesWith - The notes of a container with this control socket. They are kept with it, for a client that comes at
-   * once.
+   * @param notesWith - The notes of a container with this control socket. They are kept with it,
+   * for a client that comes at once.
    * @throws SpliceportError, SpliceportSystemError and Node's own errors
    */
   openControlSocket(
@@ -55,7 +55,10 @@ export interface Surroundings {
   ): Promise<Closable & { readonly path: string }>;
   /** Writes to standard error, while the caller reads it. */
   write(text: string): void;
-  /** Where log lines go first. Default: standard error of this process, without waiting for a reader. */
+  /**
+   * Where log lines go first. Default: standard error of this process, without waiting for a
+   * reader.
+   */
   readonly errorOutput?: LineSink;
   /** Keeps what cannot be had from the forwarder, for whoever serves the container next. */
   keep(notes: Notes): void;
@@ -63,7 +66,8 @@ export interface Surroundings {
 
 /**
  * This process.
- * @param engine - One to share with other containers; the settings of engines in the settings file are not for it.
+ * @param engine - One to share with other containers; the settings of engines in the settings file
+ * are not for it.
  */
 export function thisProcess(engine?: Engine): Surroundings {
   return {
