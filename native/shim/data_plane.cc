@@ -48,7 +48,7 @@ DataPlane::Executor DataPlane::ExecutorOf(char kind) {
   static constexpr std::pair<char, Executor> kExecutors[] = {
       {'E', &DataPlane::CreateEngine},
       {'O', &DataPlane::Open},
-      {'X', &DataPlane::ClosePending},
+      {'X', &DataPlane::CloseSockets},
       {'N', &DataPlane::FindNetns},
       {'V', &DataPlane::ReleaseNetns},
       {'I', &DataPlane::PrepareTransparent},

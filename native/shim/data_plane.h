@@ -55,6 +55,9 @@ class DataPlane final : private EngineEvents {
   // Whether sessions have ended that section `U` takes. Said once until they are taken.
   bool TakeEndedNotice() { return ended_.exchange(false); }
 
+  // Closes the sockets that wait for their forwards.
+  void ClosePending() { pending_.clear(); }
+
   // Ends everything. Afterwards it is as new. May be called twice.
   void Close();
 
@@ -65,7 +68,7 @@ class DataPlane final : private EngineEvents {
 
   Outcome CreateEngine(Reader& reader, Fds& fds);
   Outcome Open(Reader& reader, Fds& fds);
-  Outcome ClosePending(Reader& reader, Fds& fds);
+  Outcome CloseSockets(Reader& reader, Fds& fds);
   Outcome FindNetns(Reader& reader, Fds& fds);
   Outcome ReleaseNetns(Reader& reader, Fds& fds);
   Outcome PrepareTransparent(Reader& reader, Fds& fds);

@@ -58,8 +58,8 @@ Outcome DataPlane::Open(Reader& reader, Fds& /*fds*/) {
   return {ports.Take()};
 }
 
-Outcome DataPlane::ClosePending(Reader& /*reader*/, Fds& /*fds*/) {
-  pending_.clear();
+Outcome DataPlane::CloseSockets(Reader& /*reader*/, Fds& /*fds*/) {
+  ClosePending();
   return {};
 }
 

@@ -158,6 +158,8 @@ void Process::OnRoom() { control_.Resume(); }
 void Process::OnLost(Loss loss, const std::string& reason) {
   if (next_ != Next::kGoOn) return;
   if (is_ready_) {
+    // The next one would take them for those that it opens itself.
+    data_plane_.ClosePending();
     TryAgain(reason);
   } else if (loss == Loss::kEnded && ++tries_ < kMaxEnds) {
     Undo();

@@ -112,6 +112,7 @@ export class RemoteForwarder implements ForwarderOperations {
     if (state === undefined) return;
     this.#nextId = state.nextId;
     for (const entry of adoptedEntries(state, this.#namespaces)) this.#table.add(entry);
+    for (const netns of state.namespaces) this.#namespaces.closeUnused(netns);
     if (tellsOfEnds) this.#deliverEnds();
     this.#queue.run(() => this.#findWarnings()).catch(() => undefined);
   }

@@ -94,10 +94,18 @@ export class RealShim {
     this.process.kill(name);
   }
 
-  /** Has it come again, as to another resident. */
-  async meetAgain(events: Partial<ShimEvents> = {}): Promise<Shim> {
+  /**
+   * Has it come again, as to another resident.
+   * @param lastWork - What the resident before still asks for, without an answer.
+   */
+  async meetAgain(events: Partial<ShimEvents> = {}, lastWork?: () => Promise<void>): Promise<Shim> {
     await this.shim.request([keepResident(true)]);
+    if (lastWork !== undefined) {
+      this.signal('SIGSTOP');
+      await lastWork();
+    }
     this.shim.close();
+    this.signal('SIGCONT');
     this.shim = await this.#meeting.accept(events);
     return this.shim;
   }
