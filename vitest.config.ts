@@ -82,6 +82,16 @@ export default defineConfig({
           env: { SPLICEPORT_DEBIAN_ROOT: folder },
         }),
       ),
+      ...(isRoot ? [project('docker', { timeoutMs: 60_000 })] : []),
+      ...roots
+        .filter(() => isRoot)
+        .map(({ suite, folder }) =>
+          project(`docker-${suite}`, {
+            timeoutMs: 60_000,
+            folder: 'docker',
+            env: { SPLICEPORT_DEBIAN_ROOT: folder },
+          }),
+        ),
       ...roots
         .filter(({ suite }) => suite === 'trixie')
         .map(({ suite, folder }) =>

@@ -6,6 +6,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -20,7 +21,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import './build.mjs';
-import { programPath } from './helper.mjs';
+import { dockerProxyPath, programPath } from './helper.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = resolve(process.argv[2] ?? join(root, 'dist'));
@@ -74,6 +75,8 @@ function putProgram() {
   run('strip', '--strip-unneeded', join(stage, prebuilt));
   chmodSync(join(stage, prebuilt), 0o644);
   run('strip', join(stage, home, programPath));
+  rmSync(join(stage, home, dockerProxyPath));
+  linkSync(join(stage, home, programPath), join(stage, home, dockerProxyPath));
   // What only compiles the addon is left out, and what only developers of the libraries read.
   const [, ...modules] = run('npm', 'ls', '--omit=dev', '--all', '--parseable').trim().split('\n');
   const isRun = (file) =>

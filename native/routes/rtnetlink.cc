@@ -25,29 +25,6 @@ uint8_t NumberOf(Protocol protocol) {
 
 bool WasSoAlready(int error) { return error == -EEXIST || error == -ENOENT || error == -ESRCH; }
 
-Reach ReachFrom(const rtmsg& route, const RouteAttributes& attributes) {
-  switch (route.rtm_type) {
-    case RTN_LOCAL:
-    case RTN_BROADCAST:
-    case RTN_ANYCAST:
-    case RTN_MULTICAST:
-      return Reach::kOwn;
-    case RTN_UNICAST:
-      break;
-    default:
-      return Reach::kBeyond;
-  }
-  // A default route without a gateway belongs to a tunnel.
-  const bool has_gateway = attributes.Has(RTA_GATEWAY) || attributes.Has(RTA_VIA) ||
-                           attributes.Has(RTA_MULTIPATH) || attributes.Has(RTA_NH_ID);
-  return has_gateway || route.rtm_dst_len == 0 ? Reach::kBeyond : Reach::kNear;
-}
-
-bool HasNoWay(int error) {
-  return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES || error == -EINVAL ||
-         error == -ESRCH;
-}
-
 }  // namespace
 
 void RouteBatch::Begin(uint16_t type, uint16_t flags) {
@@ -192,38 +169,6 @@ Result<void> RouteSocket::CommitSome(const RouteBatch& batch, size_t first, size
     return head.nlmsg_seq != sequence_;
   });
   return answered.ok() ? outcome : answered;
-}
-
-Result<Reach> RouteSocket::ReachOf(const Address& address) {
-  RouteBatch batch;
-  batch.Begin(RTM_GETROUTE, 0);
-  rtmsg question{};
-  question.rtm_family = FamilyOf(address.is_v6());
-  question.rtm_dst_len = address.is_v6() ? 128 : 32;
-  question.rtm_flags = RTM_F_FIB_MATCH;
-  batch.Body(&question, sizeof(question));
-  batch.IpAddress(RTA_DST, address);
-  auto& sequence = reinterpret_cast<nlmsghdr*>(batch.bytes_.data())->nlmsg_seq;
-  sequence = ++sequence_;
-  Result<Reach> reach = Reach::kBeyond;
-  const auto answered =
-      Converse(batch.bytes_, [&](const nlmsghdr& head, const char* body, size_t size) {
-        if (head.nlmsg_seq != sequence_) return true;
-        if (head.nlmsg_type == NLMSG_ERROR) {
-          const int error = ErrorIn(body, size);
-          if (!HasNoWay(error)) reach = SysError{error, "rtnetlink"};
-        } else if (size >= sizeof(rtmsg)) {
-          rtmsg route{};
-          std::memcpy(&route, body, sizeof(route));
-          const size_t skip = NLMSG_ALIGN(sizeof(route));
-          reach = ReachFrom(route, RouteAttributes(body + skip, size - skip));
-        } else {
-          return true;
-        }
-        return false;
-      });
-  if (!answered.ok()) return answered.error();
-  return reach;
 }
 
 }  // namespace spliceport

@@ -43,6 +43,12 @@ struct InterfaceAddress {
   bool is_for_others = false;
 };
 
+// What an interface is joined with; 0: nothing.
+struct LinkFacts {
+  uint32_t peer = 0;  // The other end of a veth pair. Its number is of the namespace that it is in.
+  uint32_t bridge = 0;
+};
+
 // Requests to be carried out together, in order.
 class RouteBatch {
  public:
@@ -85,6 +91,9 @@ class RouteSocket {
   // a request changed nothing.
   Result<void> Commit(const RouteBatch& batch);
   Result<Reach> ReachOf(const Address& address);
+  // The interface whose network the address is on; 0 if it is on none, or is the namespace's own.
+  Result<uint32_t> InterfaceOf(const Address& address);
+  Result<LinkFacts> LinkOf(uint32_t interface);
   // Those with this project's mark, of both families.
   Result<std::vector<SourceRule>> Rules();
   // Of both families, without the loopback interface.
@@ -98,6 +107,12 @@ class RouteSocket {
   Result<size_t> Read();
   template <typename Visit>
   Result<void> Converse(const std::vector<char>& bytes, Visit visit);
+  // Sends the one request of a batch. Calls `visit` with its answer, unless that is a failure,
+  // which it returns: negative, 0 for none.
+  template <typename Visit>
+  Result<int> Ask(RouteBatch& batch, Visit visit);
+  template <typename Visit>
+  Result<int> AskForRoute(const Address& address, Visit visit);
   // False if something changed meanwhile.
   template <typename Visit>
   Result<bool> DumpOnce(bool v6, uint16_t type, Visit visit);

@@ -5,6 +5,7 @@
 
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -63,6 +64,7 @@ class Attributes {
 };
 using RouteAttributes = Attributes<RTA_MAX + 1>;
 using AddressAttributes = Attributes<IFA_MAX + 1>;
+using LinkAttributes = Attributes<IFLA_MASTER + 1>;
 using RuleAttributes = Attributes<kRuleSourcePorts + 1>;
 
 // Calls `visit` with each message and its body, until that returns false.

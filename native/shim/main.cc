@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/memory_trim.h"
+#include "docker/arguments.h"
+#include "docker/proxy.h"
 #include "shim/own_process.h"
 #include "shim/process.h"
 
@@ -63,7 +66,9 @@ int Main() {
 
 }  // namespace spliceport::shim
 
-int main(int argc, char** /*argv*/) {
+int main(int argc, char** argv) {
+  const std::span words(argv, static_cast<size_t>(argc));
+  if (spliceport::docker::IsForProxy(words)) return spliceport::docker::RunProxy(words);
   if (argc <= 1) return spliceport::shim::Main();
   spliceport::shim::Caller::Warn(
       "too many arguments, rootlessport expects a json config via STDIN");

@@ -26,8 +26,8 @@ export interface ProgramOptions {
   readonly nodeArgs?: readonly string[];
   /** A network namespace of its own. Default: false. */
   readonly ownNetns?: boolean;
-  /** The network namespace of another process. */
-  readonly netnsOf?: number;
+  /** The network namespace of another process, or its path. */
+  readonly netnsOf?: number | string;
   /** Capabilities that it does without, as setpriv(1) takes them. */
   readonly without?: readonly string[];
   /** Runs as another user, who is root in a user namespace and a network namespace of his own. */
@@ -77,7 +77,11 @@ function commandLine(source: URL, options: ProgramOptions): string[] {
     line.unshift('setpriv', `--bounding-set=${options.without.map((one) => `-${one}`).join(',')}`);
   }
   if (options.ownNetns === true) line.unshift('unshare', '--net');
-  if (options.netnsOf !== undefined) line.unshift('nsenter', '-t', `${options.netnsOf}`, '--net');
+  if (options.netnsOf !== undefined) {
+    const { netnsOf } = options;
+    const netns = typeof netnsOf === 'string' ? netnsOf : `/proc/${netnsOf}/ns/net`;
+    line.unshift('nsenter', `--net=${netns}`);
+  }
   if (options.asOtherUser === true) {
     const become = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups'];
     line.unshift(...become, 'unshare', '--user', '--map-root-user', '--net');

@@ -1,0 +1,69 @@
+#include "docker/original.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "docker/daemon.h"
+
+namespace spliceport::docker {
+
+namespace {
+
+// Set for the program that is executed, in case it is this one under another name.
+constexpr const char* kGuard = "SPLICEPORT_DOCKER_PROXY_TRIED";
+// Where packages put it: Docker's and those of distributions.
+constexpr std::array kFolders{"/usr/bin",
+                              "/usr/sbin",
+                              "/usr/local/bin",
+                              "/usr/libexec/docker",
+                              "/usr/lib/docker/bin",
+                              "/snap/docker/current/bin"};
+
+std::vector<std::string> Candidates() {
+  std::vector<std::string> paths;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment.
+  const char* folders = getenv("PATH");
+  std::string_view rest = folders == nullptr ? "" : folders;
+  while (!rest.empty()) {
+    const std::string folder(rest.substr(0, rest.find(':')));
+    rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
+    if (folder.starts_with('/')) paths.push_back(folder + "/docker-proxy");
+  }
+  for (const char* folder : kFolders)
+    paths.push_back(std::string(folder) + "/docker-proxy");
+  return paths;
+}
+
+bool IsAnotherProgram(const std::string& path) {
+  struct stat file {};
+  struct stat own {};
+  if (stat(path.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) return false;
+  if (access(path.c_str(), X_OK) != 0) return false;
+  const bool is_own =
+      stat("/proc/self/exe", &own) == 0 && own.st_dev == file.st_dev && own.st_ino == file.st_ino;
+  return !is_own;
+}
+
+}  // namespace
+
+void BecomeOriginal(std::span<char* const> words, const std::string& reason) {
+  // NOLINTBEGIN(concurrency-mt-unsafe): there is no other thread any more.
+  if (getenv(kGuard) != nullptr) return;
+  for (const std::string& path : Candidates()) {
+    if (!IsAnotherProgram(path)) continue;
+    Log(reason + "; " + path + " serves this port");
+    setenv(kGuard, "1", 1);
+    std::vector<char*> arguments(words.begin(), words.end());
+    arguments.push_back(nullptr);
+    execv(path.c_str(), arguments.data());
+  }
+  // NOLINTEND(concurrency-mt-unsafe)
+}
+
+}  // namespace spliceport::docker
