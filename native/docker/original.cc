@@ -57,7 +57,7 @@ void BecomeOriginal(std::span<char* const> words, const std::string& reason) {
   if (getenv(kGuard) != nullptr) return;
   for (const std::string& path : Candidates()) {
     if (!IsAnotherProgram(path)) continue;
-    Log(reason + "; " + path + " serves this port");
+    Log(std::string(reason).append("; ").append(path).append(" serves this port"));
     setenv(kGuard, "1", 1);
     std::vector<char*> arguments(words.begin(), words.end());
     arguments.push_back(nullptr);

@@ -45,7 +45,7 @@ constexpr int kForward = 1;
 constexpr Settings kSettings{.workers = 1,
                              .acceptors = 1,
                              .spin_micros = 0,
-                             .pipe_capacity_bytes = 1 << 20,
+                             .pipe_capacity_bytes = 1'048'576,
                              .near_rtt_micros = 500};
 constexpr Limits kLimits{.connect_timeout_micros = 10'000'000,
                          .udp_timeout_micros = 90'000'000,
@@ -72,7 +72,7 @@ void RaiseFileLimit() {
 
 // SIGINT and SIGTERM, as a descriptor.
 UniqueFd WatchSignals() {
-  signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGPIPE, SIG_IGN);
   sigset_t watched;
   sigemptyset(&watched);
   sigaddset(&watched, SIGINT);
@@ -86,7 +86,7 @@ void UnblockSignals() {
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
-  signal(SIGPIPE, SIG_DFL);
+  (void)signal(SIGPIPE, SIG_DFL);
 }
 
 bool MayEnterContainer() {

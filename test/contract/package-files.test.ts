@@ -87,7 +87,9 @@ describe('the package', () => {
 
   test('keeps the files executable that container engines run', () => {
     const executables = published.filter(({ path }) => path.startsWith('libexec/'));
-    expect(executables.map(({ path }) => path)).toEqual(['libexec/own-process/rootlessport']);
+    expect(executables.map(({ path }) => path)).toEqual(
+      ['docker-proxy', 'rootlessport'].map((name) => `libexec/own-process/${name}`),
+    );
     for (const { mode } of executables) expect(mode & 0o111).toBe(0o111);
   });
 });

@@ -15,7 +15,7 @@ interface Place {
 const sessions = new Map<number, Socket>();
 /** The clients that the server has seen. */
 const clients = new Set<string>();
-let hammering = false;
+const load = { runs: false };
 
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
@@ -94,17 +94,17 @@ const handlers = {
   },
   /** Short connections and a stream, until {@link handlers.rest}. */
   hammer(place: Place): void {
-    hammering = true;
+    load.runs = true;
     for (let i = 0; i < 4; i += 1) {
       void (async () => {
-        while (hammering) {
+        while (load.runs) {
           await echo({ ...place, bytes: 100_000 }).catch(() => delay(5));
         }
       })();
     }
   },
   rest(): void {
-    hammering = false;
+    load.runs = false;
   },
 };
 
