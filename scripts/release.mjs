@@ -115,6 +115,7 @@ function stepsOf({ version, checks, prebuilds }, changelog) {
     npm('run', 'docs'),
     ...(checks ? [npm('run', 'check')] : []),
     ...(prebuilds ? [npm('run', 'prebuild'), npm('run', 'test:prebuilt', '--if-present')] : []),
+    npm('run', 'sbom'),
     {
       title: `git commit -m 'Release ${version}'`,
       run: () =>

@@ -28,7 +28,7 @@ const changelog = `# Changelog
 
 /** Each notes its name; docs makes a change as well, and what is in `failing` fails. */
 const scripts = Object.fromEntries(
-  ['docs', 'check', 'prebuild', 'test:prebuilt'].map((name) => [
+  ['docs', 'check', 'prebuild', 'test:prebuilt', 'sbom'].map((name) => [
     name,
     `echo ${name} >> ../ran && echo ${name} >> docs/page && ! grep -qx ${name} ../failing`,
   ]),
@@ -86,7 +86,7 @@ describe('a release', () => {
     const before = git('rev-parse', 'HEAD');
     const { status, stdout, stderr } = release('1.1.0');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(ran()).toEqual(['docs', 'check', 'prebuild', 'test:prebuilt']);
+    expect(ran()).toEqual(['docs', 'check', 'prebuild', 'test:prebuilt', 'sbom']);
     expect(JSON.parse(read('package.json'))).toMatchObject({ version: '1.1.0' });
     expect(JSON.parse(read('package-lock.json'))).toMatchObject({
       version: '1.1.0',
@@ -106,7 +106,7 @@ describe('a release', () => {
 
   test('leaves out what the command line says', () => {
     expect(release('1.1.0', '--no-check', '--no-prebuilds').status).toBe(0);
-    expect(ran()).toEqual(['docs']);
+    expect(ran()).toEqual(['docs', 'sbom']);
   });
 
   test('may have the version that package.json has, if that was never released', () => {
@@ -121,7 +121,13 @@ describe('a release', () => {
     expect(ran()).toEqual([]);
     expect(state()).toEqual(before);
     const steps = ['npm version 1.1.0', 'CHANGELOG.md', 'npm run docs', 'npm run check'];
-    for (const step of [...steps, 'npm run prebuild', 'git commit', 'git tag v1.1.0']) {
+    for (const step of [
+      ...steps,
+      'npm run prebuild',
+      'npm run sbom',
+      'git commit',
+      'git tag v1.1.0',
+    ]) {
       expect(stdout).toContain(step);
     }
   });
@@ -138,7 +144,7 @@ describe('a release that cannot be made leaves everything as it was', () => {
     expect(state()).toEqual(before);
   };
 
-  test.each(['docs', 'check', 'prebuild', 'test:prebuilt'])('when %s fails', (name) => {
+  test.each(['docs', 'check', 'prebuild', 'test:prebuilt', 'sbom'])('when %s fails', (name) => {
     writeFileSync(join(folder, 'failing'), `${name}\n`);
     fails(/release: npm run .* failed/, '1.1.0');
     expect(ran().at(-1)).toBe(name);
