@@ -12,6 +12,11 @@
 //                  usual slices of 3 ms it would give up the rest of one each time; hence short
 //                  slices.
 //
+// Beside a program that is always busy, sched_yield does harm. That program keeps the CPU until a
+// tick, and from Linux 6.18 on a thread that yields gives up the time it was owed. The worker's
+// share of the CPU falls from a half to a third. A worker whose yield lasted for so long that none
+// of its peers can have had the CPU stops yielding, each time for twice as long.
+//
 // docs/architecture.md has the figures.
 
 #include "base/processor_share.h"
@@ -21,6 +26,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/timer.h"
 
 namespace spliceport {
@@ -28,6 +35,11 @@ namespace spliceport {
 namespace {
 
 constexpr int64_t kSliceMicros = 200;
+// Another worker gives the CPU back after a slice, and client and server sleep when they have dealt
+// with what was sent to them.
+constexpr int64_t kLongestPeerTurnMicros = 1'500;
+constexpr int64_t kFirstPauseMicros = 20'000;
+constexpr int64_t kMaxPauseMicros = 1'000'000;
 
 // sched_setattr(2) has no wrapper before glibc 2.41, and the kernel's header conflicts with
 // <sched.h>.
@@ -55,8 +67,17 @@ void ProcessorShare::Begin() {
 
 void ProcessorShare::YieldSlice(int64_t now) {
   if (!slices_are_short_ || now - awake_since_micros_ < kSliceMicros) return;
+  if (now < yields_from_micros_) return;
   sched_yield();
   awake_since_micros_ = NowMicros();
+  if (awake_since_micros_ - now > kLongestPeerTurnMicros) PauseYields();
+}
+
+void ProcessorShare::PauseYields() {
+  // If yields did no harm for as long as they were paused, the busy program was gone.
+  const bool is_still_there = awake_since_micros_ - yields_from_micros_ < pause_micros_;
+  pause_micros_ = is_still_there ? std::min(2 * pause_micros_, kMaxPauseMicros) : kFirstPauseMicros;
+  yields_from_micros_ = awake_since_micros_ + pause_micros_;
 }
 
 }  // namespace spliceport

@@ -1,6 +1,6 @@
 // processor_share.h: how a worker shares its CPU with its peers, other workers and all other
 //                    programs.
-// Owns:   the time when its thread last slept.
+// Owns:   the times when its thread last slept, and when it may yield again.
 // Thread: the worker's.
 // Fails:  never. If the kernel or a sandbox refuses, only the gain is lost.
 #pragma once
@@ -19,7 +19,11 @@ class ProcessorShare {
   void YieldSlice(int64_t now);
 
  private:
+  void PauseYields();
+
   int64_t awake_since_micros_ = 0;
+  int64_t yields_from_micros_ = 0;
+  int64_t pause_micros_ = 0;
   bool slices_are_short_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <thread>
 
@@ -35,11 +36,21 @@ size_t AnyProcessor() {
 int64_t MicrosOfATurn() {
   ProcessorShare share;
   share.Begin();
-  for (int64_t now = NowMicros(), end = now + 200'000; now < end; now = NowMicros())
+  const ProcessorShare begun = share;
+  for (int64_t now = NowMicros(), end = now + 200'000; now < end; now = NowMicros()) {
     share.YieldSlice(now);
+    // Beside another program, which may well run here too, it would stop yielding.
+    if (NowMicros() - now > 1'000) share = begun;
+  }
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
   return ProcessorMicrosOf(usage) / (1 + usage.ru_nivcsw + usage.ru_nvcsw);
+}
+
+int64_t ProcessorMicrosOfThread() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return ProcessorMicrosOf(usage);
 }
 
 }  // namespace
@@ -79,6 +90,32 @@ TEST_CASE("two busy workers on one processor take short turns") {
     worker.join();
   CHECK(micros[0] < 500);
   CHECK(micros[1] < 500);
+}
+
+// With a yield after each slice it has a third.
+TEST_CASE("a busy worker has as much of a processor as a busy program beside it") {
+  const size_t processor = AnyProcessor();
+  std::atomic<bool> over = false;
+  int64_t of_worker = 0;
+  int64_t of_program = 0;
+  std::thread program([&] {
+    StayOn(processor);
+    while (!over) {
+    }
+    of_program = ProcessorMicrosOfThread();
+  });
+  std::thread worker([&] {
+    StayOn(processor);
+    ProcessorShare share;
+    share.Begin();
+    for (int64_t now = NowMicros(), end = now + 1'000'000; now < end; now = NowMicros())
+      share.YieldSlice(now);
+    of_worker = ProcessorMicrosOfThread();
+    over = true;
+  });
+  worker.join();
+  program.join();
+  CHECK(of_worker * 100 > of_program * 75);
 }
 
 }  // namespace spliceport
