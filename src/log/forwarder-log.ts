@@ -100,7 +100,11 @@ function openSink(
   }
 }
 
-/** Logs what happens to a forwarder. It does not keep the process alive. */
+/**
+ * Logs what happens to a forwarder. It does not keep the process alive. Changes are events. What
+ * goes wrong is read from the counters: the event `failed` reports only the first failure of a
+ * forward, whereas the log has the number of each kind within an interval.
+ */
 class Watch {
   readonly #log: Log;
   readonly #troubles: Troubles;

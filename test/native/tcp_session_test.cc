@@ -4,6 +4,7 @@
 
 #include "support/harness.h"
 #include "support/server.h"
+#include "support/stays_true.h"
 
 namespace spliceport {
 
@@ -61,7 +62,7 @@ TEST_CASE("tcp: a RST from the server comes after its data, as a RST") {
   Harness harness;
   Server server(harness.netns(), [](int fd) {
     SendAll(fd, Pattern(100'000));
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    (void)Eventually([&] { return UnacknowledgedBytes(fd) == 0; });
     ResetOnClose(fd);
   });
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
@@ -116,14 +117,9 @@ TEST_CASE("tcp: a reader that is slow stops the sender, and loses nothing") {
   });
   const Address host = harness.Add(1, Protocol::kTcp, server.address());
   const UniqueFd client = ConnectTo(host);
-  uint64_t last = 0;
-  const auto still = [&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    const uint64_t now = harness.Count(&ForwardCounters::bytes_to_host);
-    return std::exchange(last, now) == now && now > 0;
-  };
-  CHECK(Eventually(still));
-  CHECK(last < sent.size());
+  const auto relayed = [&] { return harness.Count(&ForwardCounters::bytes_to_host); };
+  CHECK(ComesToRest(relayed));
+  CHECK(relayed() < sent.size());
   CHECK(ReadToEnd(client.get()).bytes == sent);
 }
 

@@ -13,6 +13,7 @@
 #include "support/harness.h"
 #include "support/processor_time.h"
 #include "support/server.h"
+#include "support/stays_true.h"
 
 namespace spliceport {
 
@@ -221,19 +222,14 @@ TEST_CASE("peers that never read hold little memory, and hinder nobody") {
     for (const UniqueFd& client : stuck)
       findings.Expect(StartConnect(client.get(), host).ok(), "not connected");
     // They send until nobody takes any more.
-    uint64_t relayed = 0;
-    findings.Expect(Eventually(
-                        [&] {
-                          for (const UniqueFd& client : stuck) {
-                            while (Send(client.get(), block).moved()) {
-                            }
-                          }
-                          std::this_thread::sleep_for(std::chrono::milliseconds(100));
-                          const uint64_t now = harness.Count(&ForwardCounters::bytes_to_host);
-                          return std::exchange(relayed, now) == now && now > 0;
-                        },
-                        std::chrono::seconds(60)),
-                    "it never stopped");
+    const auto relayed = [&] { return harness.Count(&ForwardCounters::bytes_to_host); };
+    const auto push = [&] {
+      for (const UniqueFd& client : stuck) {
+        while (Send(client.get(), block).moved()) {
+        }
+      }
+    };
+    findings.Expect(ComesToRest(relayed, push, std::chrono::seconds(60)), "it never stopped");
     findings.Expect(harness.OpenSessions() == kStuck + 1, "sessions lost");
     const size_t grown = ResidentKiB() - before;
     findings.Expect(grown < kStuck * kMaxStuckKiB, std::to_string(grown) + " KiB");

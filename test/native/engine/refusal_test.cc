@@ -10,6 +10,7 @@
 #include "support/processor_time.h"
 #include "support/refusal.h"
 #include "support/server.h"
+#include "support/stays_true.h"
 #include "support/udp_ends.h"
 
 namespace spliceport {
@@ -48,16 +49,13 @@ class Relay {
   // Sends until the relay is full too; how much.
   size_t Stuff(const std::string& bytes) {
     size_t sent = 0;
-    uint64_t relayed = 0;
-    (void)Eventually([&] {
+    const auto relayed = [&] { return harness.Count(&ForwardCounters::bytes_to_host); };
+    (void)ComesToRest(relayed, [&] {
       for (;;) {
         const Io io = Send(server.get(), std::span<const char>(bytes).subspan(sent));
         if (!io.moved()) break;
         sent += io.count;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      const uint64_t now = harness.Count(&ForwardCounters::bytes_to_host);
-      return std::exchange(relayed, now) == now && now > 0;
     });
     return sent;
   }

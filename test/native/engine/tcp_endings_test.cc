@@ -7,6 +7,7 @@
 
 #include "support/harness.h"
 #include "support/server.h"
+#include "support/stays_true.h"
 
 namespace spliceport {
 
@@ -72,14 +73,11 @@ TEST_CASE("tcp: a RST ends a session whose other side takes nothing") {
     Server server(harness.netns(), [&](int fd) { gone = WaitsForever(fd); });
     UniqueFd client = ConnectTo(harness.Add(1, Protocol::kTcp, server.address()));
     const std::string block(1 << 20, 'x');
-    uint64_t before = 0;
+    const auto relayed = [&] { return harness.Count(&ForwardCounters::bytes_to_container); };
     // Until the relay is stuck as well.
-    REQUIRE(Eventually([&] {
+    REQUIRE(ComesToRest(relayed, [&] {
       while (Send(client.get(), block).moved()) {
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      const uint64_t now = harness.Count(&ForwardCounters::bytes_to_container);
-      return std::exchange(before, now) == now && now > 0;
     }));
     Reset(std::move(client));
     CHECK(Eventually([&] { return harness.OpenSessions() == 0; }, std::chrono::seconds(12)));

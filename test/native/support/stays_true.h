@@ -1,9 +1,12 @@
-// stays_true.h: for tests of what must not happen.
+// stays_true.h: for tests of what must not happen, or must come to rest.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <thread>
+
+#include "support/support.h"
 
 namespace spliceport {
 
@@ -18,6 +21,20 @@ inline bool StaysTrueFor(std::chrono::milliseconds time, const std::function<boo
     if (is_last) return true;
     std::this_thread::sleep_for(kPause);
   }
+}
+
+// Waits until something has moved and nothing moves any more, though `push` tries to move more.
+inline bool ComesToRest(
+    const std::function<uint64_t()>& moved, const std::function<void()>& push = [] {},
+    std::chrono::milliseconds deadline = std::chrono::seconds(10)) {
+  constexpr std::chrono::milliseconds kQuiet(100);
+  return Eventually(
+      [&] {
+        push();
+        const uint64_t before = moved();
+        return before > 0 && StaysTrueFor(kQuiet, [&] { return moved() == before; });
+      },
+      deadline);
 }
 
 }  // namespace spliceport
