@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Engine, Forwarder, type EndedSession, type Forward } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { openFds, threadNames } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
-let container: Container;
+const fixture = useContainer();
 let port: number;
 
 beforeAll(async () => {
-  container = await Container.start();
-  ({ port } = await container.tcp({ kind: 'echo' }));
+  ({ port } = await fixture.container.tcp({ kind: 'echo' }));
 });
-afterAll(() => container.stop());
 
 const toEcho = () => ({ host: { address: '127.0.0.1', port: 0 }, container: { port } });
 const engineThreads = () => threadNames().filter((name) => name.startsWith('spliceport')).length;
@@ -28,8 +26,8 @@ describe('forwarders on one engine', () => {
   test('share its threads', async () => {
     const threads = engineThreads();
     await using engine = new Engine({ workers: 3 });
-    await using one = new Forwarder({ engine, netns: container.netns });
-    await using other = new Forwarder({ engine, netns: container.netns });
+    await using one = new Forwarder({ engine, netns: fixture.container.netns });
+    await using other = new Forwarder({ engine, netns: fixture.container.netns });
     const forwards = [await one.add(toEcho()), await other.add(toEcho())];
     for (const { host } of forwards) expect(await askTcp(host, 'hello')).toBe('hello');
     expect(engineThreads()).toBe(threads + 3);
@@ -37,8 +35,8 @@ describe('forwarders on one engine', () => {
 
   test('have their own forwards, under ids of which none is another’s', async () => {
     await using engine = new Engine();
-    await using one = new Forwarder({ engine, netns: container.netns });
-    await using other = new Forwarder({ engine, netns: container.netns });
+    await using one = new Forwarder({ engine, netns: fixture.container.netns });
+    await using other = new Forwarder({ engine, netns: fixture.container.netns });
     const [first] = await one.addAll([toEcho(), toEcho()]);
     const second = await other.add(toEcho());
     expect([one.list().map(({ id }) => id), other.list().map(({ id }) => id)]).toEqual([
@@ -56,8 +54,8 @@ describe('forwarders on one engine', () => {
 
   test('have their own sessions and counters, those of removed forwards among them', async () => {
     await using engine = new Engine();
-    await using one = new Forwarder({ engine, netns: container.netns });
-    await using other = new Forwarder({ engine, netns: container.netns });
+    await using one = new Forwarder({ engine, netns: fixture.container.netns });
+    await using other = new Forwarder({ engine, netns: fixture.container.netns });
     const [kept, removed] = await one.addAll([toEcho(), toEcho()]);
     const theirs = await other.add(toEcho());
     if (kept === undefined || removed === undefined) throw new Error('there are two');
@@ -79,13 +77,13 @@ describe('forwarders on one engine', () => {
     const ended: Record<string, string[]> = { one: [], other: [] };
     const options = (name: string) => ({
       engine,
-      netns: container.netns,
+      netns: fixture.container.netns,
       onSessionsEnded: (ends: readonly EndedSession[]) =>
         void ended[name]?.push(...ends.map(({ forwardId, ending }) => `${forwardId} ${ending}`)),
     });
     await using one = new Forwarder(options('one'));
     await using other = new Forwarder(options('other'));
-    await using silent = new Forwarder({ engine, netns: container.netns });
+    await using silent = new Forwarder({ engine, netns: fixture.container.netns });
     const added: number[] = [];
     one.on('added', ({ id }) => void added.push(id));
     const forwards = [
@@ -107,10 +105,10 @@ describe('close() of a forwarder on a shared engine', () => {
     const ended: string[] = [];
     const closing = new Forwarder({
       engine,
-      netns: container.netns,
+      netns: fixture.container.netns,
       onSessionsEnded: (ends) => void ended.push(...ends.map(({ ending }) => ending)),
     });
-    await using staying = new Forwarder({ engine, netns: container.netns });
+    await using staying = new Forwarder({ engine, netns: fixture.container.netns });
     const [left, gone] = [await staying.add(toEcho()), await closing.add(toEcho())];
     const live = await liveSession(left);
     const ending = endingOf(await liveSession(gone));
@@ -132,7 +130,7 @@ describe('close() of a forwarder on a shared engine', () => {
 
   test('ends what drains for longer', async () => {
     await using engine = new Engine();
-    const forwarder = new Forwarder({ engine, netns: container.netns });
+    const forwarder = new Forwarder({ engine, netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const ending = endingOf(await liveSession(forward));
     const removing = forwarder.remove(forward.id, { drainMs: 60_000 });
@@ -145,7 +143,7 @@ describe('close() of an engine', () => {
   test('closes the forwarders that are left, and its threads end', async () => {
     const [fds, threads] = [openFds(), engineThreads()];
     const engine = new Engine();
-    const forwarders = [0, 1].map(() => new Forwarder({ engine, netns: container.netns }));
+    const forwarders = [0, 1].map(() => new Forwarder({ engine, netns: fixture.container.netns }));
     const forwards = await Promise.all(forwarders.map((forwarder) => forwarder.add(toEcho())));
     await forwarders[0]?.close();
     await engine.close();

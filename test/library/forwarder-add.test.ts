@@ -1,19 +1,18 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, SpliceportSystemError, type ForwardSpec } from '../../src/index.js';
-import { Container, type TcpService } from '../helpers/container.js';
+import type { TcpService } from '../helpers/container.js';
 import { describeFds, openFds } from '../helpers/process-facts.js';
 import { askTcp, isRefused } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 
-let container: Container;
+const fixture = useContainer();
 let server: TcpService;
 
 beforeAll(async () => {
-  container = await Container.start();
-  server = await container.tcp({ kind: 'greet', text: 'hello' });
+  server = await fixture.container.tcp({ kind: 'greet', text: 'hello' });
 });
-afterAll(() => container.stop());
 
 function loopback(port = 0, more: Partial<ForwardSpec> = {}): ForwardSpec {
   return { host: { address: '127.0.0.1', port }, container: { port: server.port }, ...more };
@@ -37,14 +36,14 @@ async function portsTakenAndFree() {
 
 describe('add', () => {
   test('forwards a port that the kernel chose, and returns it', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(loopback());
     expect(forward).toEqual({
       id: 1,
       protocol: 'tcp',
       host: { address: '127.0.0.1', port: expect.any(Number) as number, dualStack: false },
       container: { address: '127.0.0.1', port: server.port },
-      netnsPath: `/proc/${container.pid}/ns/net`,
+      netnsPath: `/proc/${fixture.container.pid}/ns/net`,
       sourceAddress: 'container',
     });
     expect(forward.host.port).toBeGreaterThan(0);
@@ -52,7 +51,7 @@ describe('add', () => {
   });
 
   test('accepts text, and serves both families if no address is given', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(`0:${server.port}`);
     expect(host).toMatchObject({ address: '::', dualStack: true });
     expect(await askTcp({ address: '127.0.0.1', port: host.port })).toBe('hello');
@@ -63,7 +62,7 @@ describe('add', () => {
     ['0.0.0.0', '127.0.0.1', '::1'],
     ['::', '::1', '127.0.0.1'],
   ])('serves one family on %s', async (address, served, refused) => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add({ ...loopback(), host: { address, port: 0 } });
     expect(host).toMatchObject({ address, dualStack: false });
     expect(await askTcp({ address: served, port: host.port })).toBe('hello');
@@ -71,7 +70,7 @@ describe('add', () => {
   });
 
   test('returns snapshots that cannot be changed', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(loopback());
     for (const part of [forward, forward.host, forward.container]) {
       expect(part).toSatisfy(Object.isFrozen);
@@ -83,7 +82,7 @@ describe('add', () => {
 
   test('reports a port in use with the exact error, the side, and the stack of the call', async () => {
     using ports = await portsTakenAndFree();
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const error: unknown = await forwarder
       .add(loopback(ports.taken))
       .catch((reason: unknown) => reason);
@@ -104,7 +103,7 @@ describe('add', () => {
   });
 
   test('fails with EADDRNOTAVAIL for an address that the host does not have', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     for (const address of ['192.0.2.1', '2001:db8::1']) {
       await expect(
         forwarder.add({ ...loopback(), host: { address, port: 0 } }),
@@ -139,7 +138,7 @@ describe('add', () => {
   });
 
   test('names the forward that has the same port already', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     await forwarder.add(loopback());
     const { id, host } = await forwarder.add(loopback());
     await expect(forwarder.add(loopback(host.port))).rejects.toMatchObject({
@@ -157,7 +156,7 @@ describe('add', () => {
 
 describe('addAll', () => {
   test('forwards ranges, in order', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forwards = await forwarder.addAll([`0:${server.port}-${server.port + 2}`, loopback()]);
     expect(forwards.map(({ id, container: { port } }) => [id, port - server.port])).toEqual([
       [1, 0],
@@ -181,7 +180,7 @@ describe('addAll', () => {
     ['a bad specification', () => 'bad', 'ERR_SPLICEPORT_INVALID_PORT_SPEC'],
   ])('leaves nothing behind after %s', async (_what, bad, code) => {
     using ports = await portsTakenAndFree();
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const before = describeFds();
     const specs = [loopback(ports.free), loopback(), bad(ports.taken)];
     await expect(forwarder.addAll(specs)).rejects.toMatchObject({ code });
@@ -193,7 +192,7 @@ describe('addAll', () => {
 
   test('names the first of two forwards of one call that have the same port', async () => {
     using ports = await portsTakenAndFree();
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const specs = [loopback(), loopback(ports.free), loopback(ports.free)];
     await expect(forwarder.addAll(specs)).rejects.toMatchObject({
       code: 'ERR_SPLICEPORT_ALREADY_FORWARDED',
@@ -202,7 +201,7 @@ describe('addAll', () => {
   });
 
   test('opens a namespace once for all its forwards, and closes it with the last', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const before = openFds();
     const netnsFds = () => describeFds().filter((name) => name.startsWith('net:')).length;
     const forwards = await forwarder.addAll([`0:1-50`]);

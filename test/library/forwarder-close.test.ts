@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { CONNECT_LATENCY_BUCKETS_MICROS, Forwarder, type Forward } from '../../src/index.js';
-import { Container, type TcpService } from '../helpers/container.js';
+import type { TcpService } from '../helpers/container.js';
 import { openFds, threadNames } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until, within } from '../helpers/wait.js';
 
 const LONG_MS = 60_000;
 const SHORT_MS = 100;
 
-let container: Container;
+const fixture = useContainer();
 let echo: TcpService;
 
 beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
+  echo = await fixture.container.tcp({ kind: 'echo' });
 });
-afterAll(() => container.stop());
 
 function toEcho(port = 0) {
   return { host: { address: '127.0.0.1', port }, container: { port: echo.port } };
@@ -32,8 +31,8 @@ const engineThreads = () => threadNames().filter((name) => name.startsWith('spli
 
 describe('remove', () => {
   test('frees the port as soon as the call has been made', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
-    await using other = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
+    await using other = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const removed = forwarder.remove(id);
     const again = other.add(toEcho(host.port));
@@ -44,7 +43,7 @@ describe('remove', () => {
   });
 
   test('ends live sessions at once', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
     const ending = endingOf(socket);
@@ -54,7 +53,7 @@ describe('remove', () => {
   });
 
   test('lets live sessions drain, and is fulfilled when the last one ends', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
     let gone = false;
@@ -73,7 +72,7 @@ describe('remove', () => {
   });
 
   test('cuts sessions that have not drained in time', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const ending = endingOf(await liveSession(forward));
     const start = performance.now();
@@ -83,7 +82,7 @@ describe('remove', () => {
   });
 
   test('removes none if one is unknown', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id } = await forwarder.add(toEcho());
     await expect(forwarder.remove([id, 2])).rejects.toMatchObject({
       code: 'ERR_SPLICEPORT_NO_SUCH_FORWARD',
@@ -93,7 +92,7 @@ describe('remove', () => {
   });
 
   test('never uses an id again', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     await forwarder.remove((await forwarder.add(toEcho())).id);
     expect((await forwarder.add(toEcho())).id).toBe(2);
   });
@@ -102,7 +101,7 @@ describe('remove', () => {
 describe('close', () => {
   test('frees ports at once, ends the threads, and may be called again', async () => {
     const [fds, threads] = [openFds(), engineThreads()];
-    const forwarder = new Forwarder({ netns: container.netns, workers: 2 });
+    const forwarder = new Forwarder({ netns: fixture.container.netns, workers: 2 });
     // A thread names itself.
     await until(() => engineThreads() === threads + 2, 'two threads run');
     const forward = await forwarder.add(toEcho());
@@ -118,7 +117,7 @@ describe('close', () => {
   });
 
   test('fulfills removals that were waiting', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
     const removed = forwarder.remove(forward.id, { drainMs: LONG_MS });
@@ -128,7 +127,7 @@ describe('close', () => {
   });
 
   test('lets sessions drain for the given time', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
     const closed = forwarder.close({ drainMs: LONG_MS });
@@ -141,7 +140,7 @@ describe('close', () => {
   });
 
   test('limits removals with a longer drain time to that time too', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const ending = endingOf(await liveSession(forward));
     const removed = forwarder.remove(forward.id, { drainMs: LONG_MS });
@@ -150,7 +149,7 @@ describe('close', () => {
   });
 
   test('ends the drain if it is called again without a drain time', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const ending = endingOf(await liveSession(await forwarder.add(toEcho())));
     const first = forwarder.close({ drainMs: LONG_MS });
     await forwarder.close();
@@ -158,7 +157,7 @@ describe('close', () => {
   });
 
   test('leaves only the totals to be read', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     expect(await askTcp(forward.host, 'hello')).toBe('hello');
     await liveSession(forward);
@@ -180,7 +179,7 @@ describe('close', () => {
 describe('an AbortSignal', () => {
   test('closes the forwarder at once, and its reason is the cause of later errors', async () => {
     const controller = new AbortController();
-    const forwarder = new Forwarder({ netns: container.netns, signal: controller.signal });
+    const forwarder = new Forwarder({ netns: fixture.container.netns, signal: controller.signal });
     const { host } = await forwarder.add(toEcho());
     controller.abort(new Error('shutting down'));
     expect(forwarder.closed).toBe(true);
@@ -200,7 +199,7 @@ describe('an AbortSignal', () => {
 
 describe('stats and sessions', () => {
   test('count from zero, for the forwarder and for each forward', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const [used, unused] = await forwarder.addAll([toEcho(), toEcho()]);
     if (used === undefined || unused === undefined) throw new Error('two forwards');
     expect(await askTcp(used.host, 'hello')).toBe('hello');
@@ -218,7 +217,7 @@ describe('stats and sessions', () => {
   });
 
   test('list who is connected', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const socket = await liveSession(forward);
     expect(forwarder.sessions()).toEqual([

@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder, type Forward, type ForwarderEvents } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { askTcp } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 
-let container: Container;
+const fixture = useContainer();
 let port: number;
 
 beforeAll(async () => {
-  container = await Container.start();
-  ({ port } = await container.tcp({ kind: 'echo' }));
+  ({ port } = await fixture.container.tcp({ kind: 'echo' }));
 });
-afterAll(() => container.stop());
 
 const toEcho = () => ({ host: { address: '127.0.0.1', port: 0 }, container: { port } });
 
@@ -26,7 +24,7 @@ function hear(forwarder: Forwarder): string[] {
 
 describe('events of a forwarder', () => {
   test('report every forward that is added, retargeted or removed, in order', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
     await forwarder.addAll([toEcho(), toEcho()]);
     await forwarder.retarget(1, { address: '127.0.0.2' });
@@ -44,7 +42,7 @@ describe('events of a forwarder', () => {
   });
 
   test('come when the change is in force, before the call returns', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
     const listed: (readonly Forward[])[] = [];
     forwarder.on('added', () => void listed.push(forwarder.list()));
@@ -58,7 +56,7 @@ describe('events of a forwarder', () => {
   });
 
   test('include the previous target with a new one', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const changes: (readonly Forward[])[] = [];
     forwarder.on('retargeted', (...change) => void changes.push(change));
     const before = await forwarder.add(toEcho());
@@ -68,7 +66,7 @@ describe('events of a forwarder', () => {
   });
 
   test('report nothing if a call fails', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add(toEcho());
     const heard = hear(forwarder);
     await expect(forwarder.addAll([toEcho(), { ...toEcho(), host: forwardHost(forward) }]))
@@ -80,7 +78,7 @@ describe('events of a forwarder', () => {
   });
 
   test('report what close() removes, once', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
     await forwarder.addAll([toEcho(), toEcho(), toEcho()]);
     await forwarder.remove(1);
@@ -91,7 +89,7 @@ describe('events of a forwarder', () => {
   });
 
   test('report at the beginning what a draining close() removes', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     await forwarder.add(toEcho());
     const heard = hear(forwarder);
     const closed = forwarder.close({ drainMs: 60_000 });
@@ -101,7 +99,7 @@ describe('events of a forwarder', () => {
   });
 
   test('do not reach a removed listener, and reach one that was added twice once', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const added: number[] = [];
     const listener = ({ id }: Forward) => void added.push(id);
     forwarder.on('added', listener).on('added', listener);
@@ -114,7 +112,7 @@ describe('events of a forwarder', () => {
 
 describe('a listener for events', () => {
   test('that throws affects neither the call nor other listeners, and causes an unhandled rejection', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const unhandled: string[] = [];
     const note = (reason: Error) => void unhandled.push(reason.message);
     const others = process.listeners('unhandledRejection');
@@ -135,7 +133,7 @@ describe('a listener for events', () => {
   });
 
   test('may close the forwarder', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     forwarder.on('added', () => forwarder.close());
     const { id } = await forwarder.add(toEcho());
     expect([id, forwarder.closed, forwarder.list()]).toEqual([1, true, []]);
@@ -146,7 +144,7 @@ describe('a listener for events', () => {
     ['an event that is not a string', 7, () => 0, 'ERR_SPLICEPORT_INVALID_ARG_TYPE'],
     ['a listener that is not a function', 'added', 'f', 'ERR_SPLICEPORT_INVALID_ARG_TYPE'],
   ])('is rejected for %s', async (_what, event, listener, code) => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const call = () => forwarder.on(event as keyof ForwarderEvents, listener as () => void);
     expect(call).toThrow(expect.objectContaining({ code }) as Error);
   });

@@ -1,27 +1,23 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { Container } from '../helpers/container.js';
 import { bundle, Program } from '../helpers/program.js';
+import { useContainer } from '../helpers/use-container.js';
 import { staysTrueFor, within } from '../helpers/wait.js';
 import type { NoThreadsApi } from './programs/no-threads.js';
 
 /** Longer than a process takes that has nothing to do any more. */
 const STAYS_MS = 300;
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 test('an engine that gets no descriptor fails with EMFILE and the side, and leaves nothing open or changed', async () => {
   await using second = await Container.start();
   const program = bundle(new URL('./programs/few-descriptors.ts', import.meta.url));
   const command = `ulimit -n 100 && exec "$@"`;
-  const args = [process.execPath, program, String(container.pid), String(second.pid)];
+  const args = [process.execPath, program, String(fixture.container.pid), String(second.pid)];
   const { stdout } = await promisify(execFile)('sh', ['-c', command, 'sh', ...args]);
   expect(stdout.trim().split('\n')).toEqual([
     'EMFILE host true, 0 left open',
@@ -46,7 +42,7 @@ test('a process that may have no more threads gets EAGAIN with the call, and por
 /** Runs the program up to the end of its deed. */
 async function run(deed: string) {
   const program = bundle(new URL('./programs/keep-alive.ts', import.meta.url));
-  const child = spawn(process.execPath, [program, deed, String(container.pid)], {
+  const child = spawn(process.execPath, [program, deed, String(fixture.container.pid)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));

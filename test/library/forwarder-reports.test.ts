@@ -1,24 +1,23 @@
 // Events that no call causes: the first failure of a forward, and the exit of a container's process.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Engine, Forwarder, type Forward } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import { openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
-let container: Container;
+const fixture = useContainer();
 let port: number;
 let deadPort: number;
 
 beforeAll(async () => {
-  container = await Container.start();
-  ({ port } = await container.tcp({ kind: 'echo' }));
-  const dead = await container.tcp({ kind: 'echo' });
+  ({ port } = await fixture.container.tcp({ kind: 'echo' }));
+  const dead = await fixture.container.tcp({ kind: 'echo' });
   await dead.close();
   deadPort = dead.port;
 });
-afterAll(() => container.stop());
 
 const to = (containerPort: number) => ({
   host: { address: '127.0.0.1', port: 0 },
@@ -41,7 +40,7 @@ describe('the event "failed"', () => {
   }
 
   test('comes for the first client that is not connected, and for no further ones', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
     const first = await forwarder.add(to(deadPort));
     const second = await forwarder.add(to(deadPort));
@@ -52,14 +51,14 @@ describe('the event "failed"', () => {
   });
 
   test('comes again after a client was connected, and after a retarget', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
-    const server = await container.tcp({ kind: 'echo' });
+    const server = await fixture.container.tcp({ kind: 'echo' });
     const forward = await forwarder.add(to(server.port));
     await server.close();
     await fail(forward);
     await until(() => heard.length === 1, 'the first failure');
-    const again = await container.tcp({ kind: 'echo' }, { port: server.port });
+    const again = await fixture.container.tcp({ kind: 'echo' }, { port: server.port });
     expect(await askTcp(forward.host, 'served')).toBe('served');
     await again.close();
     await fail(forward);
@@ -73,7 +72,7 @@ describe('the event "failed"', () => {
   });
 
   test('names the timeout', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
     await fail(await forwarder.add({ ...to(deadPort), connectTimeoutMs: 1 }));
     await until(() => heard.length === 1, 'the failure');
@@ -82,8 +81,8 @@ describe('the event "failed"', () => {
 
   test('reaches the forwarder whose forward it is, of those that share an engine', async () => {
     await using engine = new Engine();
-    const one = hear(new Forwarder({ engine, netns: container.netns }));
-    const failing = new Forwarder({ engine, netns: container.netns });
+    const one = hear(new Forwarder({ engine, netns: fixture.container.netns }));
+    const failing = new Forwarder({ engine, netns: fixture.container.netns });
     const other = hear(failing);
     await fail(await failing.add(to(deadPort)));
     await until(() => other.length === 1, 'the failure');
@@ -99,7 +98,7 @@ describe('the event "exited"', () => {
   }
 
   test('comes for every forward whose namespace is named by the pid, and for no other', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const heard = hear(forwarder);
     const ending = await Container.start();
     const { pid } = ending;
@@ -109,7 +108,7 @@ describe('the event "exited"', () => {
     await forwarder.add({ ...to(port), netns: { pid } });
     await forwarder.add({ ...to(port), netns: { pid } });
     await forwarder.remove(4);
-    await forwarder.retarget(5, { netns: container.netns });
+    await forwarder.retarget(5, { netns: fixture.container.netns });
     await forwarder.retarget(1, { netns: { pid } });
     await ending.stop();
     await until(() => heard.length >= 3, 'the exit');

@@ -1,27 +1,26 @@
 // Whom a forward lets in: real clients, of real addresses, and what the counters say of those who stay out.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Socket } from 'node:net';
 import { Forwarder, type Forward, type ForwardSpec, type Stats } from '../../src/index.js';
-import { Container, type TcpService, type UdpService } from '../helpers/container.js';
+import type { TcpService, UdpService } from '../helpers/container.js';
 import { isServed } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
-let container: Container;
+const fixture = useContainer();
 let echo: TcpService;
 let datagrams: UdpService;
 let forwarder: Forwarder;
 const clients: Socket[] = [];
 
 beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-  datagrams = await container.udp({ echo: true });
+  echo = await fixture.container.tcp({ kind: 'echo' });
+  datagrams = await fixture.container.udp({ echo: true });
 });
-afterAll(() => container.stop());
 beforeEach(() => {
-  forwarder = new Forwarder({ netns: container.netns, workers: 4 });
+  forwarder = new Forwarder({ netns: fixture.container.netns, workers: 4 });
 });
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();

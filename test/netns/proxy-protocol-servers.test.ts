@@ -2,13 +2,13 @@
 
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { Daemon, freePort } from '../helpers/daemon.js';
 import { textToEnd } from '../helpers/tcp-client.js';
 import { isMissing, type Tool } from '../helpers/tools.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 const streamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
@@ -124,12 +124,7 @@ async function askUdp(port: number): Promise<string> {
   );
 }
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 const to = (port: number, more: Partial<ForwardSpec>): ForwardSpec => ({
   host: { address: '127.0.0.1', port: 0 },
@@ -142,8 +137,8 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
   test.each(['proxy-v1', 'proxy-v2'] as const)(
     'reads the client from %s',
     async (sourceAddress) => {
-      await using server = new Daemon(runNginx, nginxServer, container);
-      await using forwarder = new Forwarder({ netns: container.netns });
+      await using server = new Daemon(runNginx, nginxServer, fixture.container);
+      await using forwarder = new Forwarder({ netns: fixture.container.netns });
       const http = await forwarder.add(to(ports.http, { sourceAddress }));
       const stream = await forwarder.add(to(ports.stream, { sourceAddress }));
       const first = await askStarting(http.host.port, REQUEST, [server]);
@@ -155,8 +150,8 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
   );
 
   test('in front passes the client’s address on', async () => {
-    await using server = new Daemon(runNginx, nginxServer, container);
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using server = new Daemon(runNginx, nginxServer, fixture.container);
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(
       to(ports.http, { ...believing, sourceAddress: 'proxy-v2' }),
     );
@@ -177,8 +172,8 @@ describe.skipIf(isMissing(nginx, 'PROXY headers to nginx'))('nginx', () => {
 
 describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () => {
   test('reads the client’s address, and a unique id from version 2', async () => {
-    await using server = new Daemon(runHaproxy, haproxyServer, container);
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using server = new Daemon(runHaproxy, haproxyServer, fixture.container);
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const v1 = await forwarder.add(to(ports.haproxy, { sourceAddress: 'proxy-v1' }));
     const v2 = await forwarder.add(to(ports.haproxy, { sourceAddress: 'proxy-v2' }));
     const first = await askStarting(v1.host.port, REQUEST, [server]);
@@ -197,8 +192,8 @@ describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () =>
   test.each(['send-proxy', 'send-proxy-v2', 'send-proxy-v2 proxy-v2-options crc32c,unique-id'])(
     'in front with %s passes the client’s address on, and its checks pass',
     async (option) => {
-      await using server = new Daemon(runHaproxy, haproxyServer, container);
-      await using forwarder = new Forwarder({ netns: container.netns });
+      await using server = new Daemon(runHaproxy, haproxyServer, fixture.container);
+      await using forwarder = new Forwarder({ netns: fixture.container.netns });
       const { host } = await forwarder.add(
         to(ports.haproxy, { ...believing, sourceAddress: 'proxy-v2' }),
       );
@@ -230,8 +225,8 @@ describe.skipIf(isMissing(haproxy, 'PROXY headers to HAProxy'))('HAProxy', () =>
 
 describe.skipIf(isMissing(dnsdist, 'PROXY headers to dnsdist'))('dnsdist', () => {
   test('reads the client’s address from each datagram, and from a connection', async () => {
-    await using server = new Daemon(runDnsdist, dnsServer, container);
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using server = new Daemon(runDnsdist, dnsServer, fixture.container);
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const options = { sourceAddress: 'proxy-v2' } as const;
     const udp = await forwarder.add(to(ports.dns, { ...options, protocol: 'udp' }));
     const tcp = await forwarder.add(to(ports.dns, options));
@@ -249,8 +244,8 @@ describe.skipIf(isMissing(dnsdist, 'PROXY headers to dnsdist'))('dnsdist', () =>
   });
 
   test('in front passes the client’s address on with each datagram', async () => {
-    await using server = new Daemon(runDnsdist, dnsServer, container);
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using server = new Daemon(runDnsdist, dnsServer, fixture.container);
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(
       to(ports.dns, { ...believing, protocol: 'udp', sourceAddress: 'proxy-v2' }),
     );

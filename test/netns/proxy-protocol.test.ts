@@ -1,22 +1,17 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, nextText, textToEnd } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a';
 const HEADER = 'PROXY TCP4 203.0.113.9 192.0.2.80 51000 443\r\n';
 const TIMEOUT_MS = 300;
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 const to = (port: number, more: Partial<ForwardSpec> = {}): ForwardSpec => ({
   host: { address: '127.0.0.1', port: 0 },
@@ -27,8 +22,8 @@ const believing = { acceptProxy: true, trustedProxies: ['127.0.0.0/8'] };
 
 describe('PROXY headers to the container over TCP', () => {
   test('have the client’s address of either family, also on a dual-stack socket', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add({
       host: { port: 0 },
       container: { port },
@@ -48,8 +43,8 @@ describe('PROXY headers to the container over TCP', () => {
   });
 
   test('are sent at once, before the client sends anything, and are not counted', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(to(port, { sourceAddress: 'proxy-v1' }));
     const socket = await connectTcp(host);
     expect(await nextText(socket)).toMatch(/^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\n$/);
@@ -58,8 +53,8 @@ describe('PROXY headers to the container over TCP', () => {
   });
 
   test('reach the new target if it changes while a client waits', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add(to(1, { sourceAddress: 'proxy-v1' }));
     const asked = askTcp(host, 'early');
     await until(() => forwarder.stats().connectRetries > 0, 'an attempt has failed');
@@ -70,8 +65,8 @@ describe('PROXY headers to the container over TCP', () => {
 
 describe('PROXY headers from a load balancer over TCP', () => {
   test('give the client’s address, in the list of sessions too', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(to(port, believing));
     const socket = await connectTcp(host);
     socket.write(HEADER.slice(0, 20));
@@ -86,8 +81,8 @@ describe('PROXY headers from a load balancer over TCP', () => {
   });
 
   test('are rejected and counted if they are malformed, late or from a stranger', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(
       to(port, { ...believing, trustedProxies: ['127.0.0.1'], proxyHeaderTimeoutMs: TIMEOUT_MS }),
     );
@@ -118,8 +113,8 @@ describe('PROXY headers from a load balancer over TCP', () => {
 
 describe('PROXY headers over UDP', () => {
   test('precede each datagram to the container, and no reply', async () => {
-    const service = await container.udp();
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp();
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(
       to(service.port, { protocol: 'udp', sourceAddress: 'proxy-v2' }),
     );
@@ -135,8 +130,8 @@ describe('PROXY headers over UDP', () => {
   });
 
   test('from a load balancer give the client’s address of each datagram', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(to(service.port, { ...believing, protocol: 'udp' }));
     using balancer = await UdpSocket.bind();
     const ends = 'cb007109c0000250c73801bb';

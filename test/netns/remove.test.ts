@@ -1,22 +1,20 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until, within } from '../helpers/wait.js';
 
 const RANGE = 20;
 
-let container: Container;
+const fixture = useContainer();
 let echoPort: number;
 
 beforeAll(async () => {
-  container = await Container.start();
-  ({ port: echoPort } = await container.tcp({ kind: 'echo' }));
+  ({ port: echoPort } = await fixture.container.tcp({ kind: 'echo' }));
 });
-afterAll(() => container.stop());
 
 function toEcho(port = 0) {
   return { host: { address: '127.0.0.1', port }, container: { port: echoPort } };
@@ -37,7 +35,7 @@ async function bindable(port: number): Promise<boolean> {
 
 describe('remove', () => {
   test('frees the port before the call returns, and cuts open sessions', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
     socket.write('hello');
@@ -53,7 +51,7 @@ describe('remove', () => {
   });
 
   test('allows the port to be forwarded again at once, with a new id', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const first = await forwarder.add(toEcho());
     for (let i = 1; i <= 50; i += 1) {
       const removed = forwarder.remove(i);
@@ -65,7 +63,7 @@ describe('remove', () => {
   });
 
   test('with drainMs frees the port and lets live sessions finish', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
     socket.write('before');
@@ -84,7 +82,7 @@ describe('remove', () => {
   });
 
   test('cuts sessions that have not finished when drainMs has passed', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
     socket.write('hello');
@@ -97,8 +95,8 @@ describe('remove', () => {
   });
 
   test('frees a UDP port at once and ends its flows', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add({
       protocol: 'udp',
       host: { address: '127.0.0.1', port: 0 },
@@ -115,7 +113,7 @@ describe('remove', () => {
   });
 
   test('of one forward does not affect the others', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const one = await forwarder.add(toEcho());
     const other = await forwarder.add(toEcho());
     const socket = await connectTcp(other.host);
@@ -131,7 +129,7 @@ describe('remove', () => {
 
 describe('close', () => {
   test('with drainMs accepts no more clients, and settles when the last session has finished', async () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toEcho());
     const socket = await connectTcp(host);
     socket.write('before');
@@ -151,10 +149,13 @@ describe('ranges of ports', () => {
     const first = 20_000;
     await Promise.all(
       Array.from({ length: RANGE }, (_, index) =>
-        container.tcp({ kind: 'greet', text: `port ${first + index}` }, { port: first + index }),
+        fixture.container.tcp(
+          { kind: 'greet', text: `port ${first + index}` },
+          { port: first + index },
+        ),
       ),
     );
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forwards = await forwarder.addAll([
       { host: { address: '127.0.0.1', port: 0 }, container: { port: first }, count: RANGE },
     ]);
@@ -163,7 +164,7 @@ describe('ranges of ports', () => {
   });
 
   test('are opened as a whole or not at all', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add(toEcho());
     const { host: taken } = await forwarder.add(toEcho());
     const free = host.port;

@@ -1,6 +1,6 @@
 // How sessions and flows end, as whoever asked to be told hears of it.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   Forwarder,
   type EndedSession,
@@ -8,26 +8,25 @@ import {
   type ForwarderOptions,
   type ForwardSpec,
 } from '../../src/index.js';
-import { Container, type TcpService, type UdpService } from '../helpers/container.js';
+import type { TcpService, UdpService } from '../helpers/container.js';
 import { askTcp, connectTcp, endingOf, isServed, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 // Nothing else lives in the container's namespace, so nobody listens here.
 const DEAD_PORT = 80;
 
-let container: Container;
+const fixture = useContainer();
 let echo: TcpService;
 let datagrams: UdpService;
 let forwarder: Forwarder;
 const told: EndedSession[] = [];
 
 beforeAll(async () => {
-  container = await Container.start();
-  echo = await container.tcp({ kind: 'echo' });
-  datagrams = await container.udp({ echo: true });
+  echo = await fixture.container.tcp({ kind: 'echo' });
+  datagrams = await fixture.container.udp({ echo: true });
 });
-afterAll(() => container.stop());
 beforeEach(() => {
   told.length = 0;
   forwarder = open((ended) => void told.push(...ended));
@@ -36,7 +35,7 @@ afterEach(() => forwarder.close());
 
 function open(onSessionsEnded: ForwarderOptions['onSessionsEnded']): Forwarder {
   return new Forwarder({
-    netns: container.netns,
+    netns: fixture.container.netns,
     ...(onSessionsEnded !== undefined && { onSessionsEnded }),
   });
 }
@@ -96,7 +95,7 @@ describe('the report of a TCP session’s end', () => {
   });
 
   test('names a reset by the server', async () => {
-    const resetting = await container.tcp({ kind: 'reset' });
+    const resetting = await fixture.container.tcp({ kind: 'reset' });
     const { host } = await forwarder.add(tcp(resetting.port));
     const client = await connectTcp(host);
     client.write('hello');

@@ -1,19 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CONNECT_LATENCY_BUCKETS_MICROS, Forwarder, type Stats } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { digestOf, sendPayload } from '../helpers/payload.js';
 import { askTcp, connectTcp, nextText, textToEnd } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 const MIB = 1 << 20;
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 const here = { address: '127.0.0.1', port: 0 };
 
@@ -23,7 +18,7 @@ function sum(counts: readonly number[]): number {
 
 describe('stats', () => {
   test('start at zero', () => {
-    const forwarder = new Forwarder({ netns: container.netns });
+    const forwarder = new Forwarder({ netns: fixture.container.netns });
     const { connectLatency, ...counters } = forwarder.stats();
     expect(Object.values(counters).every((count) => count === 0)).toBe(true);
     expect(connectLatency).toHaveLength(CONNECT_LATENCY_BUCKETS_MICROS.length + 1);
@@ -31,9 +26,9 @@ describe('stats', () => {
   });
 
   test('count every byte and session of TCP, by forward and in total', async () => {
-    const digest = await container.tcp({ kind: 'digest' });
-    const source = await container.tcp({ kind: 'source', bytes: 3 * MIB + 1 });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const digest = await fixture.container.tcp({ kind: 'digest' });
+    const source = await fixture.container.tcp({ kind: 'source', bytes: 3 * MIB + 1 });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const up = await forwarder.add({ host: here, container: { port: digest.port } });
     const begin = performance.now();
     const down = await forwarder.add({ host: here, container: { port: source.port } });
@@ -73,8 +68,8 @@ describe('stats', () => {
   });
 
   test('count every datagram and byte of UDP', async () => {
-    const { port } = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { id, host } = await forwarder.add({ protocol: 'udp', host: here, container: { port } });
     using client = await UdpSocket.bind();
     for (const size of [0, 10, 1_000]) await client.ask(Buffer.alloc(size), host.port);
@@ -91,8 +86,8 @@ describe('stats', () => {
   });
 
   test('add up to the total of all forwards, including removed ones', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forwards = await forwarder.addAll(
       Array.from({ length: 4 }, () => ({ host: here, container: { port } })),
     );
@@ -119,9 +114,9 @@ describe('stats', () => {
 
 describe('sessions', () => {
   test('lists TCP sessions and UDP flows with their addresses, bytes and age', async () => {
-    const tcp = await container.tcp({ kind: 'echo' });
-    const udp = await container.udp({ echo: true }).then(({ port }) => port);
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const tcp = await fixture.container.tcp({ kind: 'echo' });
+    const udp = await fixture.container.udp({ echo: true }).then(({ port }) => port);
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const stream = await forwarder.add({ host: here, container: { port: tcp.port } });
     const datagrams = await forwarder.add({
       protocol: 'udp',
@@ -165,8 +160,8 @@ describe('sessions', () => {
   });
 
   test('shows a client of a dual-stack forward with its IPv4 address', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add({ host: { port: 0 }, container: { port } });
     const socket = await connectTcp({ port: host.port });
     socket.write('hello');
@@ -176,7 +171,7 @@ describe('sessions', () => {
   });
 
   test('shows a session as connecting while its server does not listen', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add({ host: here, container: { port: 81 } });
     const socket = await connectTcp(host);
     await until(() => forwarder.sessions()[0]?.state === 'connecting', 'the session is connecting');

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder, type Forward } from '../../src/index.js';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { Program } from '../helpers/program.js';
 import { askTcp, connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
 import { iproute2, isMissing } from '../helpers/tools.js';
+import { useContainer } from '../helpers/use-container.js';
 import { staysTrueFor, until } from '../helpers/wait.js';
 
 // Nothing else lives in the container's namespace, so any port is free.
@@ -14,12 +15,7 @@ const RETRY_MS = { least: 200, most: 1_500 };
 
 const source = new URL('../helpers/forwarder-program.ts', import.meta.url);
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 function toContainer(port: number, address = '127.0.0.1') {
   return { host: { address: '127.0.0.1', port: 0 }, container: { address, port } };
@@ -34,13 +30,13 @@ async function msUntilReset({ host }: Forward): Promise<number> {
 
 describe('a TCP connection to the container', () => {
   test('waits for a server that is late by 100 ms', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const asked = askTcp(host, 'anybody there?');
     await until(() => forwarder.stats().sessionsOpen === 1, 'the session begins');
     const isWaiting = () => forwarder.stats().sessionsOpen === 1;
     await staysTrueFor(100, isWaiting, 'the client waits');
-    const server = await container.tcp({ kind: 'echo' }, { port: PORT });
+    const server = await fixture.container.tcp({ kind: 'echo' }, { port: PORT });
     expect(await asked).toBe('anybody there?');
     expect(forwarder.stats()).toMatchObject({ connectFailures: 0, sessionsTotal: 1 });
     expect(forwarder.stats().connectRetries).toBeGreaterThan(0);
@@ -48,7 +44,7 @@ describe('a TCP connection to the container', () => {
   });
 
   test('resets the client after about 225 ms if no server listens', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT)));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
     expect(ms).toBeLessThan(RETRY_MS.most);
@@ -57,7 +53,7 @@ describe('a TCP connection to the container', () => {
   });
 
   test('resets the client after about 225 ms if there is no route to the address', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const ms = await msUntilReset(await forwarder.add(toContainer(PORT, '10.1.2.3')));
     expect(ms).toBeGreaterThan(RETRY_MS.least);
     expect(ms).toBeLessThan(RETRY_MS.most);
@@ -69,8 +65,8 @@ describe('a TCP connection to the container', () => {
   });
 
   test('does not delay others while its server does not listen', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns, workers: 1 });
     const dead = await forwarder.add(toContainer(PORT));
     const alive = await forwarder.add(toContainer(port));
     const resets = Array.from({ length: 50 }, () => msUntilReset(dead));
@@ -81,7 +77,7 @@ describe('a TCP connection to the container', () => {
   });
 
   test('is given up if the client leaves before the server listens', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const socket = await connectTcp(host);
     await until(() => forwarder.stats().sessionsOpen === 1, 'the session begins');
@@ -90,12 +86,12 @@ describe('a TCP connection to the container', () => {
   });
 
   test('delivers a client’s data and FIN that came before the server listened', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toContainer(PORT));
     const socket = await connectTcp(host);
     socket.end('early');
     await until(() => forwarder.stats().connectRetries > 0, 'an attempt has failed');
-    const server = await container.tcp({ kind: 'echo' }, { port: PORT });
+    const server = await fixture.container.tcp({ kind: 'echo' }, { port: PORT });
     expect(await nextText(socket)).toBe('early');
     expect(await endingOf(socket)).toEqual({ ended: true });
     await server.close();
@@ -104,10 +100,10 @@ describe('a TCP connection to the container', () => {
 
 describe('a TCP forward without descriptors', () => {
   test('pauses its listener, and then serves every client that waited', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
     await using program = new Program(source, { maxOpenFiles: 64 });
     const api = program.api<ForwarderApi>();
-    await api.create({ netns: container.netns, workers: 1 });
+    await api.create({ netns: fixture.container.netns, workers: 1 });
     const { host } = await api.add(toContainer(port));
     const clients = await Promise.all(Array.from({ length: 60 }, () => connectTcp(host)));
     await until(async () => (await api.stats()).acceptPauses > 0, 'the listener pauses');

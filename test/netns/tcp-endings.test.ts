@@ -1,24 +1,21 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
-import { Container, type TcpService } from '../helpers/container.js';
+import type { TcpService } from '../helpers/container.js';
 import { digestOf, payloadDigest, sendPayload } from '../helpers/payload.js';
 import type { TcpBehavior } from '../helpers/tcp-server.js';
 import { connectTcp, endingOf, nextText } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 const BULK_BYTES = 8 << 20;
 
-let container: Container;
+const fixture = useContainer();
 let forwarder: Forwarder;
 
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
 beforeEach(() => {
-  forwarder = new Forwarder({ netns: container.netns });
+  forwarder = new Forwarder({ netns: fixture.container.netns });
 });
 afterEach(async () => {
   try {
@@ -29,7 +26,7 @@ afterEach(async () => {
 });
 
 async function connectTo(behavior: TcpBehavior): Promise<{ server: TcpService; socket: Socket }> {
-  const server = await container.tcp(behavior);
+  const server = await fixture.container.tcp(behavior);
   const { host } = await forwarder.add({
     host: { address: '127.0.0.1', port: 0 },
     container: { port: server.port },

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { digestOf, sendPayload } from '../helpers/payload.js';
 import { askTcp, connectTcp, isRefused } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 
 const BYTES = 300_000;
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 function host(address: string | undefined, port = 0): { address?: string; port: number } {
   return address === undefined ? { port } : { address, port };
@@ -26,8 +21,8 @@ describe.each([
   { listener: '::', client: '::1' },
 ])('a TCP forward that listens on $listener', ({ listener, client }) => {
   test.each(['127.0.0.1', '::1'])(`carries bytes from ${client} to %s and back`, async (target) => {
-    const { port } = await container.tcp({ kind: 'echo' }, { address: target });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port } = await fixture.container.tcp({ kind: 'echo' }, { address: target });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const forward = await forwarder.add({
       host: host(listener),
       container: { address: target, port },
@@ -44,9 +39,9 @@ describe.each([
 
 describe('a TCP forward of one family', () => {
   test('can share its port between 0.0.0.0 and ::, each of which serves its own family', async () => {
-    const four = await container.tcp({ kind: 'greet', text: 'four' });
-    const six = await container.tcp({ kind: 'greet', text: 'six' }, { address: '::1' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const four = await fixture.container.tcp({ kind: 'greet', text: 'four' });
+    const six = await fixture.container.tcp({ kind: 'greet', text: 'six' }, { address: '::1' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const first = await forwarder.add({
       host: host('0.0.0.0'),
       container: { port: four.port },
@@ -66,8 +61,8 @@ describe('a TCP forward of one family', () => {
   });
 
   test('does not listen on another loopback address', async () => {
-    const { port: target } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const { port: target } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host: bound } = await forwarder.add({
       host: host('127.0.0.2'),
       container: { port: target },

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
-import { Container } from '../helpers/container.js';
 import { digestOf, digestOfNext, sendPayload } from '../helpers/payload.js';
 import { askTcp, connectTcp, nextText } from '../helpers/tcp-client.js';
+import { useContainer } from '../helpers/use-container.js';
 
 const MIB = 1 << 20;
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 describe.each([
   { workers: 1 },
@@ -21,8 +16,8 @@ describe.each([
   { pipeCapacityBytes: 16 * MIB },
 ])('a TCP forward with %o', (options) => {
   test('relays chat and bulk, on one connection and on many', async () => {
-    const { port } = await container.tcp({ kind: 'echo' });
-    await using forwarder = new Forwarder({ netns: container.netns, ...options });
+    const { port } = await fixture.container.tcp({ kind: 'echo' });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns, ...options });
     const { host } = await forwarder.add({
       host: { address: '127.0.0.1', port: 0 },
       container: { port },

@@ -1,20 +1,16 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder } from '../../src/index.js';
-import { Container, type UdpService } from '../helpers/container.js';
+import type { UdpService } from '../helpers/container.js';
 import { payload } from '../helpers/payload.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 const LARGEST = 65_507;
 const SIZES = [0, 1, 2, 511, 1_400, 1_472, 1_473, 9_000, 65_000, LARGEST];
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 function bytesOf(count: number): Buffer {
   return [...payload(count)][0] ?? Buffer.alloc(0);
@@ -40,8 +36,8 @@ describe.each([
   { client: '::1', target: '::1' },
 ])('a UDP forward from $client to $target', ({ client: address, target }) => {
   test('keeps boundaries and contents of datagrams, including empty and largest ones', async () => {
-    const service = await container.udp({ address: target, echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp({ address: target, echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const port = await forwardTo(forwarder, service, target);
     using client = await UdpSocket.bind({ address });
     for (const size of SIZES) {
@@ -60,8 +56,8 @@ describe.each([
 
 describe('a UDP forward', () => {
   test('keeps the order and the sizes in a burst of equal or unequal datagrams', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const port = await forwardTo(forwarder, service);
     using client = await UdpSocket.bind();
     const sizes = [
@@ -81,8 +77,8 @@ describe('a UDP forward', () => {
   });
 
   test('keeps 50 clients separate', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const port = await forwardTo(forwarder, service);
     const clients = await Promise.all(Array.from({ length: 50 }, () => UdpSocket.bind()));
     const answers = await Promise.all(
@@ -99,10 +95,10 @@ describe('a UDP forward', () => {
 
   test('can share its port between 0.0.0.0 and ::, each of which serves its own family', async () => {
     const [four, six] = await Promise.all([
-      container.udp({ echo: true }),
-      container.udp({ echo: true }),
+      fixture.container.udp({ echo: true }),
+      fixture.container.udp({ echo: true }),
     ]);
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add({
       protocol: 'udp',
       host: { address: '0.0.0.0', port: 0 },

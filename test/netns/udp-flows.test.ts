@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Forwarder, type ForwardSpec } from '../../src/index.js';
-import { Container, type UdpService } from '../helpers/container.js';
+import type { UdpService } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { Program } from '../helpers/program.js';
 import { iproute2, isMissing } from '../helpers/tools.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
+import { useContainer } from '../helpers/use-container.js';
 import { until } from '../helpers/wait.js';
 
 const TIMEOUT_MS = 400;
@@ -13,12 +14,7 @@ const PAUSE_MS = 100;
 // Several times the timeout, so that a flow which is not refreshed has no chance.
 const PAUSES = 15;
 
-let container: Container;
-
-beforeAll(async () => {
-  container = await Container.start();
-});
-afterAll(() => container.stop());
+const fixture = useContainer();
 
 function toUdp(port: number, more: Partial<ForwardSpec> = {}): ForwardSpec {
   return {
@@ -35,8 +31,8 @@ async function sources(service: UdpService): Promise<Set<string>> {
 
 describe('the timeout of a UDP flow', () => {
   test('is postponed by datagrams to the container', async () => {
-    const service = await container.udp();
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp();
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
     using client = await UdpSocket.bind();
     for (let i = 0; i < PAUSES; i += 1) {
@@ -49,8 +45,8 @@ describe('the timeout of a UDP flow', () => {
   });
 
   test('is postponed by datagrams to the host', async () => {
-    const service = await container.udp();
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp();
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
     using client = await UdpSocket.bind();
     await client.send('subscribe', host.port);
@@ -67,8 +63,8 @@ describe('the timeout of a UDP flow', () => {
   });
 
   test('ends an idle flow, and the next datagram starts another', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toUdp(service.port, { udpTimeoutMs: TIMEOUT_MS }));
     using client = await UdpSocket.bind();
     const start = performance.now();
@@ -83,8 +79,8 @@ describe('the timeout of a UDP flow', () => {
 
 describe('UDP flows', () => {
   test('beyond maxFlows replace the least recently used one, which is counted', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns, workers: 4 });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns, workers: 4 });
     const { id, host } = await forwarder.add(toUdp(service.port, { maxFlows: 4 }));
     const clients = await Promise.all(Array.from({ length: 6 }, () => UdpSocket.bind()));
     for (const client of clients) await client.ask('hello', host.port);
@@ -105,14 +101,14 @@ describe('UDP flows', () => {
 
   test('survive refusals, so that the next datagram arrives from the same flow once a server listens', async () => {
     const port = 5_353;
-    await using forwarder = new Forwarder({ netns: container.netns });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
     const { host } = await forwarder.add(toUdp(port));
     using client = await UdpSocket.bind();
     await client.send('lost', host.port);
     await until(() => forwarder.stats().datagramsToContainer === 1, 'the first is sent on');
     await client.send('lost too', host.port);
     const [flow] = forwarder.sessions();
-    await using server = await disposable(container.udp({ port, echo: true }));
+    await using server = await disposable(fixture.container.udp({ port, echo: true }));
     expect((await client.ask('hello', host.port)).data.toString()).toBe('hello');
     expect((await server.seen()).map(({ bytes }) => bytes)).toEqual([5]);
     expect(forwarder.stats()).toMatchObject({ sessionsOpen: 1, sessionsTotal: 1 });
@@ -120,8 +116,8 @@ describe('UDP flows', () => {
   });
 
   test('survive a restart of the server', async () => {
-    await using forwarder = new Forwarder({ netns: container.netns });
-    const before = await container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns });
+    const before = await fixture.container.udp({ echo: true });
     const { host } = await forwarder.add(toUdp(before.port));
     using client = await UdpSocket.bind();
     await client.ask('one', host.port);
@@ -129,14 +125,14 @@ describe('UDP flows', () => {
     await before.close();
     for (let i = 0; i < 5; i += 1) await client.send('lost', host.port);
     await until(() => forwarder.stats().datagramsToContainer === 6, 'all are sent on');
-    const after = await container.udp({ port: before.port, echo: true });
+    const after = await fixture.container.udp({ port: before.port, echo: true });
     await client.ask('two', host.port);
     expect([...(await sources(after))]).toEqual([from]);
   });
 
   test('are not delayed by a target that cannot be reached', async () => {
-    const service = await container.udp({ echo: true });
-    await using forwarder = new Forwarder({ netns: container.netns, workers: 1 });
+    const service = await fixture.container.udp({ echo: true });
+    await using forwarder = new Forwarder({ netns: fixture.container.netns, workers: 1 });
     const nowhere = await forwarder.add(
       toUdp(53, { container: { address: '10.1.2.3', port: 53 } }),
     );
@@ -153,8 +149,8 @@ describe('UDP replies', () => {
   test.each(['0.0.0.0', undefined])(
     'leave from the IPv4 address that the client sent to, listening on %s',
     async (address) => {
-      const service = await container.udp({ echo: true });
-      await using forwarder = new Forwarder({ netns: container.netns });
+      const service = await fixture.container.udp({ echo: true });
+      await using forwarder = new Forwarder({ netns: fixture.container.netns });
       const { host } = await forwarder.add(
         toUdp(service.port, { host: address === undefined ? { port: 0 } : { address, port: 0 } }),
       );
@@ -171,7 +167,7 @@ describe('UDP replies', () => {
   test.skipIf(isMissing(iproute2, 'UDP replies from several addresses'))(
     'leave from the address that the client sent to, on a host with several of both families',
     async () => {
-      const service = await container.udp({ echo: true });
+      const service = await fixture.container.udp({ echo: true });
       await using program = new Program(
         new URL('../helpers/forwarder-program.ts', import.meta.url),
         {
@@ -185,7 +181,7 @@ describe('UDP replies', () => {
         const nodad = address.includes(':') ? ['nodad'] : [];
         await api.run({ command: ['ip', 'address', 'add', prefix, 'dev', 'lo', ...nodad] });
       }
-      await api.create({ netns: container.netns });
+      await api.create({ netns: fixture.container.netns });
       const { host } = await api.add(toUdp(service.port, { host: { port: 0 } }));
       for (const to of addresses) {
         const from = to.includes(':') ? '::1' : '127.0.0.1';
