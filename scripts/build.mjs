@@ -1,5 +1,5 @@
 // build.mjs: builds lib/ from src/. tsc compiles the library, and esbuild makes the bundles in the
-// table below. The helper is one file, because a user waits for its start and every further file
+// table below, and the page of `spliceport ui`. The helper is one file, because a user waits for its start and every further file
 // costs part of a millisecond. What it loads later has bundles of its own: once it is ready, when
 // the first client calls, or if there is a settings file. The library's lib/control/server.js is a
 // bundle, too. Does nothing if neither the inputs nor the outputs have changed since the last time.
@@ -71,14 +71,18 @@ function digest(files) {
   return hash.digest('hex');
 }
 
+/** What runs in a browser: one file, made of all in this folder. */
+const pageFolder = 'src/page/browser/';
+const pageFile = 'lib/page/index.html';
+
 const sources = filesUnder('src');
 const outputs = sources
-  .filter((file) => file.endsWith('.ts'))
+  .filter((file) => file.endsWith('.ts') && !file.startsWith(pageFolder))
   .flatMap((file) => {
     const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
     return [`${stem}.js`, `${stem}.d.ts`];
   });
-outputs.push(...Object.values(bundles), programOf(starter));
+outputs.push(...Object.values(bundles), programOf(starter), pageFile);
 
 const inputs = digest([
   ...sources,
@@ -201,6 +205,35 @@ async function makeBundles() {
   for (const [entry, outfile] of Object.entries(bundles)) await bundleOne(entry, outfile);
 }
 
+/**
+ * The page of `spliceport ui`, with its program, its looks, and the license of the library that is in
+ * it.
+ */
+async function makePage() {
+  const { outputFiles } = await build({
+    entryPoints: { page: `${pageFolder}main.tsx`, style: `${pageFolder}style.css` },
+    outdir: cacheFolder,
+    write: false,
+    bundle: true,
+    target: ['chrome125', 'firefox128', 'safari17.5'],
+    format: 'iife',
+    minify: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
+    tsconfig: `${pageFolder}tsconfig.json`,
+  });
+  const textOf = (ending) => outputFiles.find(({ path }) => path.endsWith(ending)).text.trim();
+  const license = readFileSync('node_modules/preact/LICENSE', 'utf8').trim();
+  const html = readFileSync(`${pageFolder}index.html`, 'utf8')
+    .replace('<!-- style -->', () => `<style>${textOf('.css')}</style>`)
+    .replace('<!-- script -->', () => `<script>${textOf('.js').replaceAll('</', '<\\/')}</script>`)
+    .concat(`<!--\nPreact, which is in this page:\n\n${license}\n-->\n`);
+  mkdirSync(dirname(pageFile), { recursive: true });
+  writeFileSync(`${pageFile}.part`, html);
+  renameSync(`${pageFile}.part`, pageFile);
+}
+
 function removeStale() {
   const program = programOf(starter);
   const caches = existsSync(program) ? [cacheOf(program)] : [];
@@ -215,6 +248,7 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp()) {
   await makeBundles();
   splitStarter(starter);
   if (compiled) await bundleServer();
+  await makePage();
   // npm does the same on install; this way, a link to the command in a clone works too.
   if (compiled) chmodSync('lib/cli/main.js', 0o755);
   if (compiled) writeFileSync(stampFile, stamp());

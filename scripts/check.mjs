@@ -88,6 +88,7 @@ async function fileLengths() {
 
 const checks = {
   tsc: () => nodeTool('typescript/bin/tsc', '--noEmit'),
+  'tsc of the page': () => nodeTool('typescript/bin/tsc', '-p', 'src/page/browser'),
   eslint: () =>
     nodeTool('eslint/bin/eslint.js', '--max-warnings', '0', ...(fix ? ['--fix'] : []), '.'),
   prettier: () =>

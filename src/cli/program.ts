@@ -12,7 +12,8 @@ import type { ListOptions } from './commands/ls.js';
 import type { MetricsOptions } from './commands/metrics.js';
 import { sortKeys } from './commands/sort-keys.js';
 import type { TopOptions } from './commands/top.js';
-import { parseListenAddress } from './metrics/listen-address.js';
+import type { UiOptions } from './commands/ui.js';
+import { parseListenAddress } from './http/listen-address.js';
 import { addSetUpCommands } from './set-up-commands.js';
 
 /** Receives the exit code of a command that fails. */
@@ -42,6 +43,7 @@ export function buildProgram(setExitCode: SetExitCode): Command {
   addMetrics(program);
   addChanges(program);
   addTop(program);
+  addUi(program);
   addSetUpCommands(program, setExitCode);
   for (const command of program.commands) {
     command.showHelpAfterError(`See "spliceport ${command.name()} --help".`);
@@ -278,6 +280,31 @@ function addTop(program: Command): void {
   give(command, [
     { command: 'spliceport top', effect: 'show the busiest first' },
     { command: 'spliceport top --sort open', effect: 'show those with the most sessions first' },
+  ]);
+}
+
+function addUi(program: Command): void {
+  const command = program
+    .command('ui')
+    .summary('watch and change forwards in a browser')
+    .description(
+      'Serves a page with the traffic, the sessions and the troubles of all forwarders of this user, ' +
+        'which also adds, retargets, drains and removes. ' +
+        'Prints its address, which works once, and opens it if there is a display. Runs until Ctrl-C.',
+    )
+    .addOption(
+      new Option('--listen <address>', 'serve it at this address and port')
+        .argParser(parseListenAddress)
+        .default({ address: '127.0.0.1', port: 0 }, '127.0.0.1:0, a free port'),
+    )
+    .option('--no-open', 'only print the address')
+    .action(async (options: UiOptions) => (await import('./commands/ui.js')).ui(options));
+  give(command, [
+    { command: 'spliceport ui', effect: 'open the page in the browser' },
+    {
+      command: 'spliceport ui --no-open --listen 127.0.0.1:9470',
+      effect: 'serve it at a known port, for a tunnel',
+    },
   ]);
 }
 

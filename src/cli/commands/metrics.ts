@@ -4,7 +4,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { CliFailure, exitCodes } from '../failure.js';
 import { EndRequests } from '../forward/end-requests.js';
 import { KnownNames } from '../metrics/known-names.js';
-import type { ListenAddress } from '../metrics/listen-address.js';
+import type { ListenAddress } from '../http/listen-address.js';
 import { openMetricsServer } from '../metrics/metrics-server.js';
 import { readMetrics } from '../metrics/text.js';
 import { print, remark } from '../output.js';

@@ -1,12 +1,10 @@
 // metrics-server.ts: an HTTP endpoint for Prometheus.
 
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { formatEndpoint } from '../../address.js';
-import { CliFailure, failureOf } from '../failure.js';
-import { describePortOwner } from '../running/port-owner.js';
-import type { ListenAddress } from './listen-address.js';
+import { failureOf } from '../failure.js';
+import { close, listen } from '../http/listen.js';
+import type { ListenAddress } from '../http/listen-address.js';
 
 const TEXT = 'text/plain; charset=utf-8';
 /** Of the exposition format. */
@@ -31,24 +29,11 @@ export async function openMetricsServer(
 ): Promise<MetricsServer> {
   const server = createServer(handler(shared(read)));
   server.maxConnections = MAX_CONNECTIONS;
-  server.listen(at.port, at.address);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw listenFailure(error as NodeJS.ErrnoException, at);
-  }
-  const { address, port } = server.address() as AddressInfo;
+  const inUse = await listen(server, at, 'spliceport metrics');
   return {
-    url: `http://${formatEndpoint({ address, port })}/metrics`,
+    url: `http://${formatEndpoint(inUse)}/metrics`,
     [Symbol.asyncDispose]: () => close(server),
   };
-}
-
-async function close(server: Server): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
 }
 
 function handler(read: () => Promise<string>) {
@@ -82,30 +67,4 @@ function shared(read: () => Promise<string>): () => Promise<string> {
     pending ??= read().finally(() => (pending = undefined));
     return pending;
   };
-}
-
-const reasons: Readonly<Record<string, { readonly reason: string; readonly hint: string }>> = {
-  EADDRINUSE: {
-    reason: 'the port is in use',
-    hint: 'Is "spliceport metrics" running already? Otherwise choose another port.',
-  },
-  EADDRNOTAVAIL: {
-    reason: 'this machine does not have the address',
-    hint: '"ip address" lists its addresses; 0.0.0.0 and [::] mean all of them.',
-  },
-  EACCES: {
-    reason: 'permission denied',
-    hint: 'Ports below net.ipv4.ip_unprivileged_port_start need a privilege. Choose a higher port.',
-  },
-};
-
-function listenFailure(error: NodeJS.ErrnoException, at: ListenAddress): CliFailure {
-  const { code = '', message } = error;
-  const { reason = message, hint } = reasons[code] ?? {};
-  const owner = code === 'EADDRINUSE' ? describePortOwner([{ protocol: 'tcp', ...at }]) : undefined;
-  return new CliFailure(
-    failureOf(error).exitCode,
-    `cannot listen on ${formatEndpoint(at)}: ${reason}`,
-    { code, hint: [owner, hint].filter(Boolean).join('\n'), cause: error },
-  );
 }

@@ -1,4 +1,4 @@
-// listen-address.ts: the value of `spliceport metrics --listen`.
+// listen-address.ts: the value of `--listen`.
 
 import { InvalidArgumentError } from 'commander';
 import { parseAddress } from '../../address.js';
