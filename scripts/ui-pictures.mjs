@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { chromium } from 'playwright-core';
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const target = process.argv[2] ?? 'docs/images';
 /** How much of the time is played before the pictures. */
-const MINUTES = 5;
+const MINUTES = 4;
 
 const folder = mkdtempSync(join(tmpdir(), 'spliceport-pictures-'));
 const helper = join(folder, 'fake-forwarder.mjs');
@@ -100,7 +100,7 @@ function play() {
       const burst = host.port === 9000 && second % 90 > 45 ? 2.4 : 1;
       const key = `${index}/${id}`;
       const before = totals.get(key) ?? {
-        up: 8e9 / index,
+        up: 8e9 / (index + 1),
         down: 4e10 / (index + 1),
         sessions: 1e4,
         failed: 0,
@@ -111,7 +111,6 @@ function play() {
         sessions: before.sessions + Math.round(rate * wave),
         failed: before.failed + (host.port === 9001 && second % 7 === 0 ? 2 : 0),
       };
-      if (!Number.isFinite(now.up)) now.up = 4e9;
       totals.set(key, now);
       fake.stats.set(
         id,
@@ -149,7 +148,6 @@ for (const [index, fake] of fakes.entries()) {
 }
 
 const engine = join(folder, 'podman');
-const { writeFileSync } = await import('node:fs');
 writeFileSync(
   engine,
   `#!/bin/sh\n${Object.entries(names)
@@ -170,41 +168,18 @@ const browser = await chromium.launch({
 mkdirSync(target, { recursive: true });
 try {
   const context = await browser.newContext({
-    viewport: { width: 1280, height: 900 },
+    viewport: { width: 1200, height: 720 },
     reducedMotion: 'reduce',
   });
   const page = await context.newPage();
-  page.on('console', (message) => console.log(message.text()));
-  page.on('pageerror', (error) => console.log(error));
   await page.goto(line.trim());
-  const seconds = Number(process.env.SECONDS_PLAYED ?? MINUTES * 60);
-  for (let played = 0; played < seconds; played += 1) {
-    play();
-    await delay(1_000);
-  }
-  const shoot = (name) => page.screenshot({ path: `${target}/${name}.png` });
-  for (const scheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme: scheme });
-    await shoot(`ui-${scheme}`);
-  }
-  await page.getByRole('button', { name: /^\*:8443/ }).click();
-  await shoot('ui-forward');
-  await page.keyboard.press('Escape');
-  await page.emulateMedia({ colorScheme: 'light' });
-  await page.getByRole('button', { name: /^Sessions/ }).click();
-  await page.getByRole('row').nth(3).waitFor();
-  await shoot('ui-sessions');
-  await page.getByRole('button', { name: 'Add forward' }).click();
-  await shoot('ui-add');
-  await page.keyboard.press('Escape');
-  await page.setViewportSize({ width: 390, height: 844 });
-  await page.getByRole('button', { name: /^Forwards/ }).click();
+  const playing = setInterval(play, 1_000);
+  await delay(MINUTES * 60_000);
+  await page.screenshot({ path: `${target}/ui-light.png` });
+  await page.setViewportSize({ width: 390, height: 760 });
   await page.emulateMedia({ colorScheme: 'dark' });
-  await shoot('ui-phone');
-  await page.getByRole('button', { name: /^Sessions/ }).click();
-  await shoot('ui-phone-sessions');
-  await page.getByRole('button', { name: /^Forwarders/ }).click();
-  await shoot('ui-phone-forwarders');
+  await page.screenshot({ path: `${target}/ui-phone.png` });
+  clearInterval(playing);
 } finally {
   await browser.close();
   ui.kill();

@@ -1,6 +1,6 @@
 // wire.ts: what goes between `spliceport ui` and its page. Types alone.
 
-import type { Stats } from '../types.js';
+import type { counters } from '../spec/counters.js';
 
 /** A forwarder that answers. */
 export interface ForwarderRow {
@@ -33,8 +33,12 @@ export interface ForwardRow {
   readonly warning?: string;
 }
 
-/** Its counters, and how many connects their times are the sum of. */
-export type Counters = Omit<Stats, 'connectLatency'> & { readonly connects: number };
+type CounterName = Exclude<keyof typeof counters, 'connectError' | 'connectLatency'>;
+
+/** Its counters, and how many connects `connectMicrosTotal` is the sum of. */
+export type Counters = Readonly<Record<CounterName | 'connects', number>> & {
+  readonly connectError?: string;
+};
 
 /** An open session or flow. */
 export interface SessionRow {

@@ -25,6 +25,7 @@ const commands = [
     'doctor',
     'drain',
     'top',
+    'ui',
     'settings',
     'enable',
     'disable',

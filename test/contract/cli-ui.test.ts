@@ -60,13 +60,10 @@ async function follow(url: URL, cookie: string, path = '/news') {
 }
 
 let run: CliRun & { readonly url: URL };
-beforeEach(async () => {
-  run = await startUi();
-});
-afterEach(() => run[Symbol.asyncDispose]());
 
 describe('spliceport ui', () => {
   test('prints an address of the loopback with a token, and ends at a signal', async () => {
+    run = await startUi();
     expect(run.url.href).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{32}$/);
     expect(await run.end()).toMatchObject({ code: 0, stderr: '' });
   });
@@ -110,6 +107,11 @@ describe('spliceport ui', () => {
 });
 
 describe('the page', () => {
+  beforeEach(async () => {
+    run = await startUi();
+  });
+  afterEach(() => run[Symbol.asyncDispose]());
+
   test('comes with a cookie for its token, which works once', async () => {
     const first = await ask(run.url);
     expect(first.status).toBe(200);
@@ -164,9 +166,11 @@ describe('the page', () => {
 
 describe('data and actions', () => {
   let cookie: string;
-  beforeEach(async () => {
+  beforeAll(async () => {
+    run = await startUi();
     cookie = await cookieOf(run.url);
   });
+  afterAll(() => run[Symbol.asyncDispose]());
 
   const news = () => new URL('/news', run.url);
   const actions = () => new URL('/actions', run.url);
@@ -230,13 +234,17 @@ describe('the news', () => {
   let cookie: string;
   beforeAll(async () => {
     fake = await FakeForwarder.start(controlFolder, 1);
+    run = await startUi();
+    cookie = await cookieOf(run.url);
   });
-  afterAll(() => fake[Symbol.asyncDispose]());
-  beforeEach(async () => {
+  afterAll(async () => {
+    await run[Symbol.asyncDispose]();
+    await fake[Symbol.asyncDispose]();
+  });
+  beforeEach(() => {
     fake.setForwards(2);
     fake.stats.clear();
     fake.sessions = [sessionWith(1), sessionWith(2)];
-    cookie = await cookieOf(run.url);
   });
 
   test('have everything first, then only what has changed', async () => {

@@ -31,6 +31,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'control/': ['prom-client', 'spliceport/package.json', 'zod/'],
   'engine/': ['node-gyp-build'],
   'log/': ['pino'],
+  'page/': ['preact', 'preact/hooks'],
   'resident/': ['spliceport/package.json'],
   'schema/': ['zod/'],
   'settings/': ['jsonc-parser', 'zod/'],
@@ -82,7 +83,7 @@ function isAbove(name: string): boolean {
 }
 
 function sourceViolations(path: string, text: string): string[] {
-  const name = path.replace(/^src\//, '').replace(/\.ts$/, '');
+  const name = path.replace(/^src\//, '').replace(/\.tsx?$/, '');
   const granted = packages[unitOf(name)] ?? [];
   const violations = upward('src', name, name);
   for (const specifier of importsOf(text)) {
@@ -161,6 +162,7 @@ describe('the rule of layers', () => {
     ['src/demo/main.ts', "export * from 'left-pad';"],
     ['src/demo/main.ts', "import { Command } from 'commander';"],
     ['src/cli/main.ts', "import { run } from '../demo/main.js';"],
+    ['src/page/browser/app.tsx', "import { print } from '../../cli/output.js';"],
     ['src/novelty.ts', ''],
   ])('rejects %s with %s', (path, text) => {
     expect(sourceViolations(path, text)).not.toEqual([]);
@@ -207,9 +209,12 @@ describe('every file', () => {
     },
   );
 
-  test.each(filesOf('src', /\.ts$/))('%s imports only its own folder and what is below', (path) => {
-    expect(sourceViolations(path, read(path))).toEqual([]);
-  });
+  test.each(filesOf('src', /\.tsx?$/))(
+    '%s imports only its own folder and what is below',
+    (path) => {
+      expect(sourceViolations(path, read(path))).toEqual([]);
+    },
+  );
 
   test('no headers of native/ include each other in a circle', () => {
     const headers = filesOf('native', /\.h$/);

@@ -50,7 +50,9 @@ describe('the package', () => {
   const paths = published.map(({ path }) => path).sort();
 
   test('contains the program, the sources of the addon, the documents, and nothing else', () => {
-    const installed = filesUnder('src').filter((file) => !file.startsWith('src/demo/'));
+    const installed = filesUnder('src').filter(
+      (file) => !/^src\/(demo|page\/browser)\//.test(file),
+    );
     const compiled = installed.flatMap((file) => {
       const stem = file.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
       return [`${stem}.js`, `${stem}.d.ts`];
@@ -59,6 +61,7 @@ describe('the package', () => {
       ...compiled,
       ...['lib/engines/podman.cjs', 'lib/control/listen.cjs', 'lib/control/server.cjs'],
       ...['lib/log/forwarder-log.cjs', 'lib/settings/load.cjs', 'lib/settings/quick.cjs'],
+      'lib/page/index.html',
       ...['lib/resident/main.cjs', 'lib/resident/main.program.cjs'],
       ...['docs', 'libexec/own-process', 'native', 'prebuilds'].flatMap(filesUnder),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'],

@@ -96,7 +96,10 @@ export class FakeForwarder implements AsyncDisposable {
       } satisfies ForwarderInfo;
     }
     if (path === '/v1/forwards') return this.forwards;
-    if (path === '/v1/sessions') return this.sessions;
+    if (path === '/v1/sessions') {
+      const elapsedMs = performance.now() - this.#startedAtMs;
+      return this.sessions.map((each) => ({ ...each, ageMs: each.ageMs + elapsedMs }));
+    }
     return {
       total: statsWith({}),
       forwards: this.forwards.map(({ id }) => ({ id, stats: this.stats.get(id) ?? statsWith({}) })),

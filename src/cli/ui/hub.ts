@@ -20,7 +20,7 @@ export class Hub implements Disposable {
   readonly #viewers = new Map<Viewer, Differences>();
   readonly #ended = new AbortController();
   readonly #watch = new Watch(this.#ended.signal);
-  readonly #pace = new Pace({ minMs: 1_000, maxMs: 5_000 });
+  readonly #pace = new Pace({ minMs: 1_000, maxMs: 10_000 });
   readonly #sessionsPace = new Pace({ minMs: 2_000, maxMs: 15_000 });
   #wake = new AbortController();
   #isRunning = false;
@@ -29,16 +29,15 @@ export class Hub implements Disposable {
   /** Serves a viewer from now on; the function that is returned ends it. */
   join(viewer: Viewer): () => void {
     this.#viewers.set(viewer, new Differences());
-    if (viewer.wantsSessions) this.#sessionsDueMs = 0;
-    if (this.#isRunning) this.#wake.abort();
-    else void this.#run();
+    this.expectChange();
+    if (!this.#isRunning) void this.#run();
     return () => {
       this.#viewers.delete(viewer);
       if (this.#viewers.size === 0) this.#wake.abort();
     };
   }
 
-  /** Something was changed: viewers see it at once. */
+  /** Something is or may be different: viewers see it at once. */
   expectChange(): void {
     this.#watch.expectChange();
     this.#sessionsDueMs = 0;
@@ -53,7 +52,6 @@ export class Hub implements Disposable {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    this.#watch.expectChange();
     while (this.#viewers.size > 0) {
       this.#wake = new AbortController();
       await this.#look();

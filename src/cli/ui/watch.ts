@@ -9,6 +9,8 @@ import { Watched } from './watched.js';
 
 /** How often forwarders are looked for: a call to each and a look into folders. */
 const FIND_EVERY_MS = 5_000;
+/** What each forwarder adds to it. */
+const FIND_EACH_MS = 50;
 /** How long one forwarder may keep the others from being shown. */
 const WAIT_MS = 400;
 
@@ -35,7 +37,8 @@ export class Watch {
   /** What they tell now. One call at a time. */
   async look(wantsSessions: boolean): Promise<View> {
     const isFirst = this.#foundAtMs === -Infinity;
-    if (performance.now() - this.#foundAtMs > FIND_EVERY_MS) {
+    const everyMs = FIND_EVERY_MS + this.#watched.size * FIND_EACH_MS;
+    if (performance.now() - this.#foundAtMs > everyMs) {
       this.#foundAtMs = performance.now();
       this.#finding ??= this.#find().finally(() => (this.#finding = undefined));
     }
