@@ -8,7 +8,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { News } from '../../src/page/wire.js';
+import type { News } from '../../src/page/page-messages.js';
 import { FakeForwarder, sessionWith, statsWith } from '../helpers/fake-forwarder.js';
 import { settled, staysTrueFor, until } from '../helpers/wait.js';
 import { cli, CliRun, controlFolder } from './helpers/cli.js';

@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { Forward, ForwarderInfo, Session, Stats } from '../../src/control/types.js';
+import type { Forward, ForwarderInfo, Session, Stats } from '../../src/control/control-types.js';
 import { counters } from '../../src/spec/counters.js';
 
 /** Counters, all zero but those given. */

@@ -5,7 +5,7 @@ import { EndRequests } from '../forward/end-requests.js';
 import type { ListenAddress } from '../http/listen-address.js';
 import { print, remark } from '../output.js';
 import { openInBrowser } from '../ui/browser.js';
-import { openUiServer } from '../ui/server.js';
+import { openUiServer } from '../ui/ui-server.js';
 
 /** Options of `ui`. */
 export interface UiOptions {

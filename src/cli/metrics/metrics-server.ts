@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { formatEndpoint } from '../../address.js';
 import { failureOf } from '../failure.js';
-import { close, listen } from '../http/listen.js';
+import { close, listen } from '../http/open-listener.js';
 import type { ListenAddress } from '../http/listen-address.js';
 
 const TEXT = 'text/plain; charset=utf-8';

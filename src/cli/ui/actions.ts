@@ -1,6 +1,6 @@
 // actions.ts: does what the page asks for.
 
-import type { Action, Outcome } from '../../page/wire.js';
+import type { Action, Outcome } from '../../page/page-messages.js';
 import { failureOf, usageFailure } from '../failure.js';
 import { specsFrom } from '../forward/specs.js';
 import { ofOption } from '../option-failure.js';

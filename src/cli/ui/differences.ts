@@ -7,8 +7,8 @@ import type {
   SessionChange,
   SessionRow,
   Silent,
-} from '../../page/wire.js';
-import type { View } from './view.js';
+} from '../../page/page-messages.js';
+import type { View } from './ui-view.js';
 
 /** The age of a session is told with each answer, and varies by the time that it took. */
 const JITTER_MS = 1_500;

@@ -2,10 +2,10 @@
 // changed. Without a viewer it does nothing.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { News } from '../../page/wire.js';
+import type { News } from '../../page/page-messages.js';
 import { Differences } from './differences.js';
 import { Pace } from './pace.js';
-import { Watch } from './watch.js';
+import { Watch } from './watch-all.js';
 
 /** Somebody who looks at the page. */
 export interface Viewer {

@@ -1,7 +1,7 @@
 // watched.ts: one forwarder that is watched: what it has told last.
 
 import { ControlClient } from '../../control/client.js';
-import type { Forward, Session, Stats } from '../../control/types.js';
+import type { Forward, Session, Stats } from '../../control/control-types.js';
 import type { Running } from '../running/forwarders.js';
 
 /** One that takes longer is as good as silent. */

@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import { count, formatBytes, formatDuration, formatRate } from '../format.js';
-import type { ForwarderRow, SessionRow } from '../wire.js';
+import type { ForwarderRow, SessionRow } from '../page-messages.js';
 import { Sparkline } from './chart.js';
 import type { Column } from './list.js';
 import type { LiveForward, Model } from './model.js';

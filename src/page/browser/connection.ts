@@ -1,6 +1,6 @@
 // connection.ts: the server's news while the page is seen, and requests to change something.
 
-import type { Action, News, Outcome } from '../wire.js';
+import type { Action, News, Outcome } from '../page-messages.js';
 import type { Model } from './model.js';
 
 /** The news of the server. While the page is hidden there is no connection, so nobody looks. */

@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../format.js';
-import type { Action, ForwarderRow, ForwardRow } from '../wire.js';
+import type { Action, ForwarderRow, ForwardRow } from '../page-messages.js';
 import { request } from './connection.js';
 
 /** What is asked now. */

@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import { formatBytes, formatRate } from '../format.js';
-import type { Counters } from '../wire.js';
+import type { Counters } from '../page-messages.js';
 import { Chart } from './chart.js';
 import { Dialog, type Question } from './dialogs.js';
 import type { LiveForward, Model } from './model.js';

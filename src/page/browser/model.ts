@@ -8,9 +8,9 @@ import type {
   News,
   SessionRow,
   Silent,
-} from '../wire.js';
+} from '../page-messages.js';
 import { GAP_MS, Series } from './series.js';
-import { TroubleLog, type Trouble } from './troubles.js';
+import { TroubleLog, type Trouble } from './trouble-log.js';
 
 /** A forward with its figures. */
 export class LiveForward {

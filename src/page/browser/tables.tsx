@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { SessionRow } from '../wire.js';
+import type { SessionRow } from '../page-messages.js';
 import { forwardColumns, forwarderColumns, sessionColumns } from './columns.js';
 import type { Question } from './dialogs.js';
 import { List, sortRows, type Column, type Sorting } from './list.js';

@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { count } from '../format.js';
 import type { Model } from './model.js';
-import type { Severity } from './troubles.js';
+import type { Severity } from './trouble-log.js';
 
 /** More would push the forwards out of sight. */
 const MAX_SHOWN = 4;

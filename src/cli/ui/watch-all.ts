@@ -1,10 +1,10 @@
-// watch.ts: all forwarders of this user, as they are watched for the page.
+// watch-all.ts: all forwarders of this user, as they are watched for the page.
 
 import { containerNames, idsIn, type ContainerNames } from '../running/container-names.js';
 import { findRunning } from '../running/forwarders.js';
-import type { Silent } from '../../page/wire.js';
+import type { Silent } from '../../page/page-messages.js';
 import { atMost } from '../../util.js';
-import { countersOf, forwarderRow, forwardRow, sessionRow, type View } from './view.js';
+import { countersOf, forwarderRow, forwardRow, sessionRow, type View } from './ui-view.js';
 import { Watched } from './watched.js';
 
 /** How often forwarders are looked for: a call to each and a look into folders. */

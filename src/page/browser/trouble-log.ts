@@ -1,6 +1,6 @@
-// troubles.ts: what goes wrong, from counters that grow.
+// trouble-log.ts: what goes wrong, from counters that grow.
 
-import type { Counters } from '../wire.js';
+import type { Counters } from '../page-messages.js';
 
 /** How long after it grew a counter counts as a trouble. */
 export const TROUBLE_MS = 60_000;

@@ -1,4 +1,4 @@
-// listen.ts: opens the listener of an HTTP server of a command.
+// open-listener.ts: opens the listener of an HTTP server of a command.
 
 import { once } from 'node:events';
 import type { Server } from 'node:http';

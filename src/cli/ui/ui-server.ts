@@ -1,12 +1,12 @@
-// server.ts: the HTTP server of `spliceport ui`: the page, its news and its actions.
+// ui-server.ts: the HTTP server of `spliceport ui`: the page, its news and its actions.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { formatEndpoint } from '../../address.js';
-import type { News, Outcome } from '../../page/wire.js';
+import type { News, Outcome } from '../../page/page-messages.js';
 import { failureOf, usageFailure } from '../failure.js';
-import { close, listen } from '../http/listen.js';
+import { close, listen } from '../http/open-listener.js';
 import type { ListenAddress } from '../http/listen-address.js';
 import { act, parseAction } from './actions.js';
 import { Gate, type Refused } from './gate.js';

@@ -1,4 +1,4 @@
-// wire.ts: what goes between `spliceport ui` and its page. Types alone.
+// page-messages.ts: what goes between `spliceport ui` and its page. Types alone.
 
 import type { counters } from '../spec/counters.js';
 

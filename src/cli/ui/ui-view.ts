@@ -1,8 +1,14 @@
-// view.ts: what a forwarder tells, as the page shows it.
+// ui-view.ts: what a forwarder tells, as the page shows it.
 
 import { formatEndpoint } from '../../address.js';
-import type { Forward, ForwarderInfo, Session, Stats } from '../../control/types.js';
-import type { Counters, ForwarderRow, ForwardRow, SessionRow, Silent } from '../../page/wire.js';
+import type { Forward, ForwarderInfo, Session, Stats } from '../../control/control-types.js';
+import type {
+  Counters,
+  ForwarderRow,
+  ForwardRow,
+  SessionRow,
+  Silent,
+} from '../../page/page-messages.js';
 import type { ContainerNames } from '../running/container-names.js';
 import { forwardId, placeOf, type Running } from '../running/forwarders.js';
 import { formatHost } from '../text/units.js';
