@@ -216,6 +216,15 @@ describe('every file', () => {
     },
   );
 
+  test('has a name of its own, apart from entry points', () => {
+    const paths = [...filesOf('native', /\.(cc|h)$/), ...filesOf('src', /\.ts$/)];
+    const names = paths
+      .map((path) => posix.basename(path))
+      .filter((name) => !['index.ts', 'main.ts'].includes(name));
+    expect(names.length).toBeGreaterThan(200);
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
   test('no headers of native/ include each other in a circle', () => {
     const headers = filesOf('native', /\.h$/);
     const uses = new Map(
