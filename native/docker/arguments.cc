@@ -8,7 +8,7 @@ namespace spliceport::docker {
 
 namespace {
 
-constexpr int kMostPort = 65'535;
+constexpr int kMaxPort = 65'535;
 
 bool IsTrue(std::string_view text) {
   constexpr std::array kWords{"1", "t", "T", "true", "TRUE", "True"};
@@ -97,7 +97,7 @@ std::string TakeFlag(const Word& word, std::span<char* const>& rest, Arguments& 
 // Of the flags -…-ip and -…-port. Returns what is wrong with them.
 std::string ReadEndpoint(const std::string& side, const std::string& ip, int port,
                          Address& endpoint) {
-  if (port <= 0 || port > kMostPort)
+  if (port <= 0 || port > kMaxPort)
     return side + "-port must be a port from 1 to 65535, and is " + std::to_string(port);
   const auto parsed = Address::Parse(ip, static_cast<uint16_t>(port));
   if (!parsed) return side + "-ip must be an IP address, and is " + Quoted(ip);

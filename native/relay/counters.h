@@ -30,8 +30,8 @@ class LatestError {
   std::atomic<int> value_{0};
 };
 
-// Upper bounds of the connect-latency buckets, CONNECT_LATENCY_BUCKETS_MICROS in src/types/forward-stats.ts. One
-// more bucket takes the rest.
+// Upper bounds of the connect-latency buckets, CONNECT_LATENCY_BUCKETS_MICROS in
+// src/types/forward-stats.ts. One more bucket takes the rest.
 inline constexpr std::array<uint32_t, 13> kLatencyBucketsMicros = {
     50, 100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
 
