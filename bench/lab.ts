@@ -2,8 +2,8 @@
 // network, mount and process namespaces of its own: this network namespace plays the host. All of
 // it, containers and programs included, is gone when the benchmark ends, however it ends.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { run } from './process.js';
 
 const HOST_SYSCTLS = {
@@ -14,6 +14,15 @@ const HOST_SYSCTLS = {
 
 /** The addresses of the veth pair between host and container. */
 const VETH = { host: '10.88.0.1', container: '10.88.0.2' };
+
+/** The bridge, and where dockerd would name the container's namespace. */
+const BRIDGE = {
+  name: 'dock',
+  veth: 'dock0',
+  host: '10.89.0.1',
+  container: '10.89.0.2',
+  sandbox: '/run/docker/netns/0123456789ab',
+};
 
 /** A network namespace with its own loopback. */
 export class Container {
@@ -120,6 +129,35 @@ export class Lab {
     this.container.ip('addr', 'add', `${VETH.container}/24`, 'dev', 'eth0');
     this.container.ip('link', 'set', 'eth0', 'up');
     return VETH.container;
+  }
+
+  /** Connects host and container as dockerd does: by a bridge, and with a name for the namespace. */
+  addBridge(): string {
+    this.#removeBridge();
+    const { name, netns } = this.container;
+    run('ip', 'link', 'add', BRIDGE.name, 'type', 'bridge');
+    run('ip', 'addr', 'add', `${BRIDGE.host}/24`, 'dev', BRIDGE.name);
+    run('ip', 'link', 'set', BRIDGE.name, 'up');
+    run('ip', 'link', 'add', BRIDGE.veth, 'type', 'veth', 'peer', 'name', 'eth1', 'netns', name);
+    run('ip', 'link', 'set', BRIDGE.veth, 'master', BRIDGE.name, 'up');
+    this.container.ip('addr', 'add', `${BRIDGE.container}/24`, 'dev', 'eth1');
+    this.container.ip('link', 'set', 'eth1', 'up');
+    mkdirSync(dirname(BRIDGE.sandbox), { recursive: true });
+    writeFileSync(BRIDGE.sandbox, '');
+    run('mount', '--bind', netns, BRIDGE.sandbox);
+    return BRIDGE.container;
+  }
+
+  /** The name of its namespace keeps a container of before. */
+  #removeBridge(): void {
+    if (existsSync(BRIDGE.sandbox)) {
+      run('umount', BRIDGE.sandbox);
+      rmSync(BRIDGE.sandbox);
+    }
+    for (const name of [BRIDGE.veth, BRIDGE.name]) {
+      // The kernel may have removed it, with the namespace.
+      run('sh', '-c', `ip link del ${name} 2> /dev/null || true`);
+    }
   }
 
   /**

@@ -1,5 +1,5 @@
-// docker-proxy.ts: dockerd's userland proxy, which reaches the container by its address on a veth
-// pair.
+// docker-proxy.ts: dockerd's userland proxy, Docker's or this project's (`docker-proxy:ours=libexec`),
+// which reaches the container by its address behind a bridge or, this project's, enters it.
 
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -25,7 +25,7 @@ export function dockerProxy(spec: DriverSpec): Driver {
     version: () => peer.version(),
     origin: () => peer.origin(),
     start: (lab, request) => {
-      const target = lab.addVeth();
+      const target = lab.addBridge();
       const start = peer.prepare(lab);
       return awaitReady(request, () => {
         const process_ = start(
