@@ -158,6 +158,10 @@ const page = [
       bold('SPLICEPORT_NODE'),
       "For Podman's helper, libexec/rootlessport: the node to start, instead of the one that installed it.",
     ),
+    ...entry(
+      bold('SPLICEPORT_DOCKER_TARGET'),
+      "For dockerd's proxy, libexec/docker-proxy: bridge has all connections cross the bridge.",
+    ),
   ),
   ...section(
     'FILES',

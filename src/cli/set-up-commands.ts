@@ -115,10 +115,17 @@ function addStatus(program: Command, setExitCode: SetExitCode): void {
 
   const path = program
     .command('path')
-    .summary('print the folder of the helper')
-    .description('Prints the folder of the helper that a container engine can be told to start.')
-    .addArgument(program.createArgument('<engine>', 'the container engine').choices(engines))
-    .action(async () => (await import('./commands/enable.js')).path());
+    .summary('print the path of what container engines start')
+    .description(
+      'Prints the path that a container engine can be told: the folder of the helper for podman, and the program that is ' +
+        "dockerd's userland-proxy-path.",
+    )
+    .addArgument(
+      program
+        .createArgument('<engine>', 'the container engine, or the program')
+        .choices([...engines, 'docker-proxy']),
+    )
+    .action(async (engine: string) => (await import('./commands/enable.js')).path(engine));
   give(path, [
     {
       command:

@@ -244,6 +244,10 @@ describe('spliceport path', () => {
   test('prints only the folder of the helper', async () => {
     expect(await run('path podman')).toMatchObject({ code: 0, stdout: `${libexec}\n`, stderr: '' });
   });
+
+  test('prints the program for dockerd', async () => {
+    expect(await run('path docker-proxy')).toMatchObject({ stdout: `${libexec}/docker-proxy\n` });
+  });
 });
 
 describe('spliceport status', () => {

@@ -79,9 +79,9 @@ export async function disable(_engine: string, options: EnableOptions): Promise<
   finish(options, { file, changed: isThere && !isDry, would: isThere }, report, user);
 }
 
-/** Prints the folder of the helper. */
-export function path(): void {
-  print(helperFolder);
+/** Prints the folder of Podman's helper, or the path of dockerd's proxy. */
+export function path(engine: string): void {
+  print(engine === 'docker-proxy' ? `${helperFolder}/docker-proxy` : helperFolder);
 }
 
 function finish(
