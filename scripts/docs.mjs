@@ -1,8 +1,8 @@
 // docs.mjs: writes what docs/ has of the tables in src/spec/fields.ts,
 // src/settings/forwarder-fields.ts, src/log/log-fields.ts and src/spec/counters.ts: the marked
 // tables of the pages, settings.schema.json, and the schemas of settings and counters in
-// openapi.json. It reads lib/. `node scripts/docs.mjs --check` writes nothing and names what would
-// change.
+// openapi.json; and native/shim/default_settings.h. It reads lib/. `node scripts/docs.mjs --check`
+// writes nothing and names what would change.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
@@ -171,7 +171,35 @@ function openapi() {
   return json(JSON.stringify(api, null, 2));
 }
 
+// What a shim that decides by itself gives to its engine and its forwards
+
+const quoted = (value) =>
+  typeof value === 'boolean' ? value : String(value).replace(/\B(?=(\d{3})+$)/g, "'");
+const cppType = { integer: 'uint32_t', flag: 'bool' };
+
+/** The defaults of settings in C++. A limit that has none is 0, as the resident says it. */
+function defaultSettings() {
+  const lines = Object.entries({ ...engineFields, ...forwardFields }).flatMap(([name, field]) => {
+    const type = cppType[field.type];
+    if (type === undefined) return [];
+    const constant = `k${name[0].toUpperCase()}${name.slice(1)}`;
+    return `inline constexpr ${type} ${constant} = ${quoted(field.default ?? 0)};\n`;
+  });
+  return `// default_settings.h: the defaults of settings. scripts/docs.mjs makes it of src/spec/fields.ts.
+// Thread: any.
+#pragma once
+
+#include <cstdint>
+
+namespace spliceport::shim::defaults {
+
+${lines.join('')}
+}  // namespace spliceport::shim::defaults
+`;
+}
+
 const made = {
+  '../native/shim/default_settings.h': defaultSettings(),
   'api.md': page('api.md'),
   'settings.md': page('settings.md'),
   'metrics.md': page('metrics.md'),

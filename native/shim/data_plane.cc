@@ -103,6 +103,7 @@ Outcome DataPlane::KeepBlob(Reader& reader, Fds& /*fds*/) {
   const auto bytes = reader.Bytes();
   if (!reader.ok()) return Outcome::Malformed();
   blob_.assign(bytes.begin(), bytes.end());
+  own_notes_.clear();
   return {};
 }
 
@@ -236,6 +237,7 @@ void DataPlane::Close() {
   next_id_ = 1;
   ready_ = false;
   blob_.clear();
+  own_notes_.clear();
   (void)TakeGone();
   (void)TakeFailures();
   (void)TakeEndedNotice();

@@ -41,6 +41,11 @@ class DataPlane final : private EngineEvents {
   void WriteState(Writer& writer);
   // The names of the counters, in the order of a stats record.
   static void WriteCounterNames(Writer& writer);
+  // What this process has done by itself, for the next resident, whose own notes say it again.
+  void NoteOwn(const std::string& name, const std::string& value) { own_notes_[name] = value; }
+  // Leads every forward to another address of the container; empty: to its loopback. False: nothing
+  // has changed, because that is not for this process to decide.
+  bool MoveAll(const std::string& container_address);
   // Ends all forwards and their sessions. Returns a stats record of all that there has been, and a
   // list of the sessions whose ends nobody has taken.
   std::string LastWords();
@@ -109,6 +114,7 @@ class DataPlane final : private EngineEvents {
   int next_id_ = 1;
   bool ready_ = false;
   std::string blob_;
+  std::map<std::string, std::string> own_notes_;
   SessionLogPtr session_log_;
   // Last: its workers use what is above.
   std::unique_ptr<Engine> engine_;

@@ -9,6 +9,7 @@
 #include "routes/transparent.h"
 #include "shim/channel.h"
 #include "shim/data_plane.h"
+#include "shim/plain_config.h"
 #include "shim/records.h"
 
 namespace spliceport::shim {
@@ -156,6 +157,26 @@ Outcome DataPlane::Retarget(Reader& reader, Fds& /*fds*/) {
   return {};
 }
 
+bool DataPlane::MoveAll(const std::string& container_address) {
+  if (!engine_) return false;
+  std::vector<std::pair<int, TargetPtr>> changes;
+  for (const ForwardInfo& forward : engine_->Forwards()) {
+    if (forward.draining) continue;
+    const Target& before = *forward.target;
+    auto address = PlainTarget(container_address, forward.host);
+    // A change of what leads into the host, or of what servers are shown, needs more than this.
+    if (!address || forward.source_address == SourceAddress::kTransparent ||
+        !netns_.IsElsewhere(before.netns))
+      return false;
+    address->set_port(before.address.port());
+    changes.emplace_back(forward.id,
+                         std::make_shared<const Target>(Target{before.netns, *address}));
+  }
+  engine_->Retarget(changes);
+  NoteOwn("containerAddress", container_address);
+  return true;
+}
+
 Outcome DataPlane::Remove(Reader& reader, Fds& /*fds*/) {
   const auto section = ReadRemove(reader);
   if (!section || !engine_) return Outcome::Malformed();
@@ -231,6 +252,11 @@ void DataPlane::WriteState(Writer& writer) {
     writer.Endpoint(forward.target->address);
   }
   writer.Bytes(blob_);
+  writer.U32(static_cast<uint32_t>(own_notes_.size()));
+  for (const auto& [name, value] : own_notes_) {
+    writer.Text(name);
+    writer.Text(value);
+  }
 }
 
 }  // namespace spliceport::shim

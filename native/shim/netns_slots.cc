@@ -10,6 +10,8 @@ namespace spliceport::shim {
 
 namespace {
 
+constexpr const char* kOwnPath = "/proc/self/ns/net";
+
 struct Opened {
   UniqueFd fd;
   dev_t dev = 0;
@@ -29,9 +31,14 @@ Result<Opened> OpenFile(const char* path) {
 
 }  // namespace
 
+bool IsProcessesOwn(uint64_t device, uint64_t inode) {
+  struct stat own {};
+  return stat(kOwnPath, &own) != 0 || (own.st_dev == device && own.st_ino == inode);
+}
+
 Result<uint32_t> NetnsSlots::Find(const std::string& path) {
   const bool is_own = path.empty();
-  auto opened = OpenFile(is_own ? "/proc/self/ns/net" : path.c_str());
+  auto opened = OpenFile(is_own ? kOwnPath : path.c_str());
   if (!opened.ok()) return opened.error();
   const Opened& file = opened.value();
   uint32_t number = 0;
@@ -77,6 +84,12 @@ uint32_t NetnsSlots::SlotOf(const NetnsPtr& netns) const {
     return netns ? slot.in_use.lock() == netns : slot.is_own;
   });
   return static_cast<uint32_t>(found - slots_.begin());
+}
+
+bool NetnsSlots::IsElsewhere(const NetnsPtr& netns) const {
+  if (!netns) return false;
+  const uint32_t slot = SlotOf(netns);
+  return slot < slots_.size() && !IsProcessesOwn(slots_[slot].dev, slots_[slot].ino);
 }
 
 void NetnsSlots::WriteAll(Writer& writer) const {

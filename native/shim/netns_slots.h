@@ -18,6 +18,9 @@
 
 namespace spliceport::shim {
 
+// Whether a namespace is, or may be, the one that this process is in.
+bool IsProcessesOwn(uint64_t device, uint64_t inode);
+
 class NetnsSlots {
  public:
   struct Slot {
@@ -43,6 +46,8 @@ class NetnsSlots {
   void Release(uint32_t slot);
   // The slot of a namespace that a forward has.
   uint32_t SlotOf(const NetnsPtr& netns) const;
+  // Whether a namespace that a forward has is for certain not the process's own.
+  bool IsElsewhere(const NetnsPtr& netns) const;
   void WriteAll(Writer& writer) const;
   void Clear() { slots_.clear(); }
 

@@ -7,6 +7,8 @@
 #include <array>
 
 #include "shim/hello.h"
+#include "shim/plain_config.h"
+#include "shim/plain_start.h"
 
 namespace spliceport::shim {
 
@@ -33,8 +35,9 @@ Process::Process(Loop& loop, Caller& caller, Signals& signals, const Installatio
       exit_watch_(loop, [this](uint32_t /*events*/) { OnExitFd(); }),
       retry_(loop, [this] { link_.Start(); }),
       lingering_(loop),
-      reload_(loop, lingering_,
-              [this](uint32_t client, std::string_view request) { AskFor(client, request); }),
+      reload_(
+          loop, lingering_,
+          [this](uint32_t client, std::string_view request) { return AskFor(client, request); }),
       control_(
           loop, lingering_,
           [this] {
@@ -48,7 +51,7 @@ Process::Process(Loop& loop, Caller& caller, Signals& signals, const Installatio
 std::optional<int> Process::Run() {
   if (!signals_.Watch().ok() || !signal_watch_.Start(signals_.fd(), EPOLLIN).ok())
     return std::nullopt;
-  link_.Start();
+  if (!StartAlone()) link_.Start();
   while (next_ == Next::kGoOn)
     loop_.RunOnce();
   if (next_ == Next::kEnd && is_ready_) {
@@ -58,6 +61,22 @@ std::optional<int> Process::Run() {
   Undo();
   if (next_ == Next::kOwnProcess) return std::nullopt;
   return exit_code_;
+}
+
+bool Process::StartAlone() {
+  const auto start = PlainStart::Of(caller_);
+  if (!start) return false;
+  if (!start->Run(data_plane_)) {
+    Undo();
+    return false;
+  }
+  WatchEngine();
+  if (next_ == Next::kGoOn && !start->ListenForControl(data_plane_)) {
+    // The resident tries it, too, and notes why there is none.
+    keeps_ = true;
+    link_.Start();
+  }
+  return true;
 }
 
 void Process::End(int code) {
@@ -195,15 +214,26 @@ void Process::CallResident() {
 
 // Those who ask something.
 
-void Process::AskFor(uint32_t client, std::string_view request) {
+std::optional<std::string> Process::AskFor(uint32_t client, std::string_view request) {
+  if (auto answer = AnswerAlone(client, request)) return answer;
   if (!link_.is_alive()) {
     CallResident();
-    return;
+    return std::nullopt;
   }
   Writer writer;
   writer.U32(client);
   writer.Bytes(request);
   link_.Send('q', writer.Take());
+  return std::nullopt;
+}
+
+// A resident that is there has the last word, and so has one that is only missed: it keeps a log.
+// Requests are carried out in the order in which they have come.
+std::optional<std::string> Process::AnswerAlone(uint32_t client, std::string_view request) {
+  if (link_.is_alive() || keeps_ || !reload_.IsNext(client)) return std::nullopt;
+  const auto address = ReadPlainReload(request);
+  if (!address || !data_plane_.MoveAll(*address)) return std::nullopt;
+  return "OK";
 }
 
 void Process::PassOn(int client) { link_.Send('c', {}, std::array{client}); }

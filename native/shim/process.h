@@ -50,11 +50,15 @@ class Process final : private DataPlaneHost, private ResidentLink::Owner {
   void OnRoom() override;
   void OnLost(Loss loss, const std::string& reason) override;
 
+  // Starts the container without a resident. False: that is for one, and nothing is left.
+  bool StartAlone();
+  // The answer to a request that needs no resident.
+  std::optional<std::string> AnswerAlone(uint32_t client, std::string_view request);
   void OnExitFd();
   void OnEngine();
   void End(int code);
   void Undo();
-  void AskFor(uint32_t client, std::string_view request);
+  std::optional<std::string> AskFor(uint32_t client, std::string_view request);
   void PassOn(int client);
   // Has the resident come if somebody waits for it.
   void CallResident();

@@ -118,8 +118,8 @@ void ReloadClients::Ask(uint32_t id) {
   Client& client = *clients_.at(id);
   if (++client.asked > kMaxAsked)
     Refuse(id, "the resident process of spliceport ends when it is asked");
-  else
-    on_request_(id, client.received);
+  else if (const auto answer = on_request_(id, client.received))
+    Reply(id, *answer);
 }
 
 std::vector<uint32_t> ReloadClients::Waiting() const {

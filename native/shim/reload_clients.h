@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +24,10 @@ namespace spliceport::shim {
 
 class ReloadClients {
  public:
-  // Ends no client before it returns.
-  using OnRequest = std::function<void(uint32_t client, std::string_view request)>;
+  // An answer that can be given at once, or nothing: Reply follows. Ends no client before it
+  // returns.
+  using OnRequest =
+      std::function<std::optional<std::string>(uint32_t client, std::string_view request)>;
 
   ReloadClients(Loop& loop, Lingering& lingering, OnRequest on_request);
   ~ReloadClients();
@@ -34,6 +37,8 @@ class ReloadClients {
   void Listen(UnixType type, UniqueFd listener, SocketFile file);
   // Whether a request has not been answered.
   bool AnyWaits() const { return !Waiting().empty(); }
+  // Whether a request is the first of those that have not been answered.
+  bool IsNext(uint32_t client) const { return Waiting().front() == client; }
   // Has OnRequest called again for these requests. One that has been asked about too often is
   // answered, because it may be what ends those who are asked.
   void AskAgain();

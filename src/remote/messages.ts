@@ -68,6 +68,8 @@ export interface ShimState {
   readonly forwards: readonly ShimForward[];
   /** What an earlier resident has noted. */
   readonly blob: Buffer;
+  /** What the shim has done by itself since then, by names of notes. Nothing where it is too old to do so. */
+  readonly ownNotes: Readonly<Record<string, string>>;
 }
 
 /** How a shim introduces itself. */
@@ -130,12 +132,16 @@ export function readHello(payload: Buffer): Hello {
     ageMs: from.u64(),
     maxOpenFiles: from.u32(),
     inheritedFds: from.list(() => from.i32()),
-    environment: Object.fromEntries(from.list(() => [from.text(), from.text()] as const)),
+    environment: readVariables(from),
     workingDirectory: from.text(),
     counterNames: from.list(() => from.text()),
     configuration: from.bytes(),
   };
   return { ...common, state: isReady ? readState(from) : undefined };
+}
+
+function readVariables(from: Reader): Record<string, string> {
+  return Object.fromEntries(from.list(() => [from.text(), from.text()] as const));
 }
 
 function readState(from: Reader): ShimState {
@@ -147,6 +153,7 @@ function readState(from: Reader): ShimState {
     }),
     forwards: from.list(() => readForward(from)),
     blob: from.bytes(),
+    ownNotes: from.left === 0 ? {} : readVariables(from),
   };
 }
 

@@ -156,7 +156,7 @@ export class ServedContainer {
   async #adopt(): Promise<void> {
     const { configuration, state } = this.#hello;
     const config = decodeConfig(configuration);
-    const notes = readNotes(state?.blob ?? Buffer.alloc(0));
+    const notes = { ...readNotes(state?.blob ?? Buffer.alloc(0)), ...state?.ownNotes };
     const surroundings = this.#surroundings;
     surroundings.controlPath = notes.controlPath;
     const settings = await notedSettings(config.containerId, notes, surroundings);

@@ -25,7 +25,8 @@ export class SocketFile {
 
   isReplaced(): boolean {
     try {
-      return identityOf(this.#path) !== this.#identity;
+      // One that was gone before this process came is no longer anybody's way to it.
+      return this.#identity === undefined || identityOf(this.#path) !== this.#identity;
     } catch {
       return true;
     }

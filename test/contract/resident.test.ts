@@ -9,7 +9,7 @@ import { isAlive } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, isRefused, nextText } from '../helpers/tcp-client.js';
 import { until, within } from '../helpers/wait.js';
 import { call } from './helpers/control.js';
-import { requestReload } from './helpers/reload-client.js';
+import { requestForResident, requestReload } from './helpers/reload-client.js';
 import { freePort, podmanMapping } from './helpers/run.js';
 import { frame } from './helpers/shim-frames.js';
 import { residentName } from './helpers/shim-folder.js';
@@ -70,7 +70,9 @@ describe('a resident that is killed', () => {
     await using run = await fixture.runs.start([mapping(port, whoami)], { ChildIP: '127.0.0.1' });
     expect(await askTcp({ port }, '')).toMatch(/^127\.0\.0\.1 /);
     await fixture.runs.killResident();
-    expect(await requestReload('seqpacket', fixture.runs.reloadPath(), '"127.0.0.2"')).toBe('OK');
+    expect(
+      await requestReload('seqpacket', fixture.runs.reloadPath(), requestForResident('127.0.0.2')),
+    ).toBe('OK');
     const [forward] = await (await fixture.runs.control(run)).forwards();
     expect(forward?.container.address).toBe('127.0.0.2');
   });
@@ -94,7 +96,9 @@ describe('a resident that is killed', () => {
     const [port, more] = [await freePort(), await freePort()];
     fixture.runs.settings({ sourceAddress: 'nobody' });
     await using run = await fixture.runs.start([mapping(port)], { ChildIP: '127.0.0.1' });
-    expect(await requestReload('seqpacket', fixture.runs.reloadPath(), '"127.0.0.5"')).toBe('OK');
+    expect(
+      await requestReload('seqpacket', fixture.runs.reloadPath(), requestForResident('127.0.0.5')),
+    ).toBe('OK');
     const { notices } = await (await fixture.runs.control(run)).info();
     expect(notices).toEqual([expect.stringContaining('sourceAddress')]);
     await fixture.runs.killResident();
@@ -132,7 +136,9 @@ describe('a resident', () => {
     expect(await (await fixture.runs.control(run)).forwards()).toHaveLength(1);
     const second = await fixture.runs.resident();
     await until(() => !isAlive(second), 'the end of the second');
-    expect(await requestReload('seqpacket', fixture.runs.reloadPath(), '"127.0.0.1"')).toBe('OK');
+    expect(
+      await requestReload('seqpacket', fixture.runs.reloadPath(), requestForResident('127.0.0.1')),
+    ).toBe('OK');
   });
 
   test('stays for a log, and comes back for it by itself', async () => {
@@ -171,7 +177,13 @@ describe('a resident', () => {
     process.kill(still.pid, 'SIGSTOP');
     try {
       const startMs = performance.now();
-      expect(await requestReload('seqpacket', fixture.runs.reloadPath(), '"127.0.0.1"')).toBe('OK');
+      expect(
+        await requestReload(
+          'seqpacket',
+          fixture.runs.reloadPath(),
+          requestForResident('127.0.0.1'),
+        ),
+      ).toBe('OK');
       await (await fixture.runs.control(run)).stats();
       await using third = await fixture.runs.start([mapping(await freePort())], {
         ContainerID: 'third',
@@ -196,7 +208,9 @@ describe('a resident', () => {
       socket.write(nonsense);
       await within(closed, 'the end of the connection');
     }
-    expect(await requestReload('seqpacket', fixture.runs.reloadPath(), '"127.0.0.1"')).toBe('OK');
+    expect(
+      await requestReload('seqpacket', fixture.runs.reloadPath(), requestForResident('127.0.0.1')),
+    ).toBe('OK');
     await (await fixture.runs.control(run)).stats();
     expect(await fixture.runs.resident()).toBe(pid);
   });

@@ -62,3 +62,8 @@ export async function requestReload(
   client.send(request);
   return await client.reply();
 }
+
+/** A request that a shim does not carry out by itself: it reads no escapes. */
+export function requestForResident(address: string): string {
+  return JSON.stringify(address).replaceAll('.', String.raw`\u002e`);
+}

@@ -23,6 +23,8 @@ export class ShimRuns {
   /** @param netnsPath - The containers'. */
   constructor(netnsPath: string) {
     this.caller = new Caller(netnsPath);
+    // What a settings file says is for the resident, even if that is nothing.
+    this.settings({});
   }
 
   /** Writes a settings file for the containers that start from now on. */
@@ -30,7 +32,12 @@ export class ShimRuns {
     writeFileSync(join(this.folder, 'settings.json'), JSON.stringify({ defaults }));
   }
 
-  /** Starts a container; one that has no settings file when none was written. @param command - Runs a shim. */
+  /** Containers that start from now on have no settings file, so a shim may start one by itself. */
+  withoutSettings(): void {
+    rmSync(join(this.folder, 'settings.json'));
+  }
+
+  /** Starts a container. @param command - Runs a shim. */
   start(
     mappings: readonly object[],
     changes: Readonly<Record<string, unknown>> = {},

@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { Container, type TcpService } from '../../helpers/container.js';
 import type { PackageCopy } from './package-copy.js';
-import { requestReload } from './reload-client.js';
+import { requestForResident, requestReload } from './reload-client.js';
 import { freePort, podmanMapping, type Run } from './run.js';
 import { ShimRuns } from './shim-runs.js';
 
@@ -21,9 +21,9 @@ export class ShimRunsFixture {
     return Object.assign(await this.runs.start([mapping], changes, copy && [copy.shim]), { port });
   }
 
-  /** Sends a request to reload, and gives the reply. */
+  /** Has the resident reload it; the reply. */
   reload(id: string): Promise<string> {
-    return requestReload('seqpacket', this.runs.reloadPath(id), '"127.0.0.1"');
+    return requestReload('seqpacket', this.runs.reloadPath(id), requestForResident('127.0.0.1'));
   }
 }
 
