@@ -20,6 +20,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const program = join(root, 'libexec/docker-proxy');
 const script = join(root, 'libexec/own-process/docker-proxy');
 
+/** Without it, Docker's own proxy may do what this one should. */
+const guard = { SPLICEPORT_DOCKER_PROXY_TRIED: '1' };
+
 const started: ChildProcess[] = [];
 let server: Server;
 let target: number;
@@ -65,7 +68,7 @@ function run(args: readonly string[], options: RunOptions = {}): Run {
   const { file = program, fd3 = 'pipe', fd4 } = options;
   const stdio = ['ignore' as const, 'pipe' as const, 'pipe' as const];
   const rest = [...(fd3 === 'pipe' ? ['pipe' as const] : []), ...(fd4 === undefined ? [] : [fd4])];
-  const child = spawn(file, args, { stdio: [...stdio, ...rest], env: options.env ?? {} });
+  const child = spawn(file, args, { stdio: [...stdio, ...rest], env: options.env ?? guard });
   started.push(child);
   let text = '';
   const pipe = child.stdio[3] as Readable | undefined;
@@ -254,8 +257,6 @@ describe('what Docker’s own proxy does', () => {
     chmodSync(own, 0o755);
   });
   afterEach(() => rmSync(folder, { recursive: true }));
-
-  const guard = { SPLICEPORT_DOCKER_PROXY_TRIED: '1' };
 
   test.each([
     ['SCTP', () => flags(7, { proto: 'sctp' })],
