@@ -189,6 +189,9 @@ void Process::OnLost(Loss loss, const std::string& reason) {
 }
 
 void Process::TryAgain(const std::string& reason) {
+  // What the resident has done of a request before it ended does no harm when it is done again.
+  reload_.Settle(
+      [this](uint32_t client, std::string_view request) { return AnswerAlone(client, request); });
   const bool has_clients = reload_.AnyWaits() || control_.waits();
   ++tries_;
   if (has_clients && tries_ < kMaxTries) {

@@ -134,6 +134,11 @@ void ReloadClients::AskAgain() {
     Ask(id);
 }
 
+void ReloadClients::Settle(const OnRequest& answer) {
+  for (const uint32_t id : Waiting())
+    if (const auto text = answer(id, clients_.at(id)->received)) Reply(id, *text);
+}
+
 void ReloadClients::Reply(uint32_t client, std::span<const char> answer) {
   const auto found = clients_.find(client);
   if (found == clients_.end()) return;

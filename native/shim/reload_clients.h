@@ -42,6 +42,8 @@ class ReloadClients {
   // Has OnRequest called again for these requests. One that has been asked about too often is
   // answered, because it may be what ends those who are asked.
   void AskAgain();
+  // Answers the requests that `answer` has an answer to.
+  void Settle(const OnRequest& answer);
   void Reply(uint32_t client, std::span<const char> answer);
   // Answers all requests with the reason why nothing can be done.
   void RefuseAll(const std::string& reason);

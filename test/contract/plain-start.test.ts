@@ -247,6 +247,18 @@ describe('a plain reload', () => {
     },
   );
 
+  test('that a resident has not answered when it ends is carried out alone', async () => {
+    await using run = await fixture.runs.start([mapping({}, elsewhere)]);
+    await (await fixture.runs.control(run)).forwards();
+    const resident = await fixture.runs.resident();
+    process.kill(resident, 'SIGSTOP');
+    const answer = reload('"127.0.0.9"');
+    process.kill(resident, 'SIGKILL');
+    expect(await answer).toBe('OK');
+    expect(await isForwarded()).toBe(true);
+    await until(() => fixture.runs.residents().length === 0, 'the end of the resident');
+  });
+
   test('cuts no session', async () => {
     await using run = await fixture.runs.start([mapping()], { ChildIP: '127.0.0.1' });
     expect(run.stdout).toBe('');
