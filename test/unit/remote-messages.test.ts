@@ -44,6 +44,15 @@ function stateOf(to: Writer): void {
   to.bytes(Buffer.from('notes'));
 }
 
+/** The state with what the first shims did not have. */
+function stateWithNotesOf(to: Writer): void {
+  stateOf(to);
+  to.list(['controlPath', 'containerAddress'], (name) => {
+    to.text(name);
+    to.text(`/of ${name}`);
+  });
+}
+
 /** What it makes of each beginning of a message: only the whole one is enough. */
 function expectNoBeginningIsEnough(payload: Buffer, read: (payload: Buffer) => unknown): void {
   for (let length = 0; length < payload.length; length++) {
@@ -85,10 +94,19 @@ describe('a hello', () => {
       },
     ]);
     expect(state?.blob.toString()).toBe('notes');
+    expect(state?.ownNotes).toEqual({});
+  });
+
+  test('has what a shim has done by itself', () => {
+    const { state } = readHello(helloOf({ state: stateWithNotesOf }));
+    expect(state?.ownNotes).toEqual({
+      controlPath: '/of controlPath',
+      containerAddress: '/of containerAddress',
+    });
   });
 
   test('may end in what only a newer shim says', () => {
-    const { state } = readHello(helloOf({ state: stateOf, more: 'more' }));
+    const { state } = readHello(helloOf({ state: stateWithNotesOf, more: 'more' }));
     expect(state?.forwards).toHaveLength(2);
   });
 
