@@ -2,11 +2,14 @@
 // A resident of the old ones may still be there: it serves nobody who is in others.
 
 import { readlinkSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { installPackage } from '../helpers/installed-package.js';
 import { until } from '../helpers/wait.js';
 import { isResident, isShim } from './harness/helper.js';
 import { hello, httpd, type PodmanHost } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
+
+const installed = '/run/spliceport';
 
 /** podman waits for a container's own process, and this one ignores SIGTERM. */
 const stopsSoon = ['--stop-timeout', '1'];
@@ -14,6 +17,13 @@ const stopsSoon = ['--stop-timeout', '1'];
 const userNamespaceOf = (pid: number): string => readlinkSync(`/proc/${pid}/ns/user`);
 
 describePodman('podman system migrate', (host) => {
+  beforeAll(() => installPackage(host().machine.outside(installed)));
+
+  /** Has a resident come, for plain containers start without one. */
+  const list = async (): Promise<void> => {
+    const command = ['/run/test/node', `${installed}/lib/cli/main.js`, 'ls'];
+    expect(await host().machine.asUser(command)).toMatchObject({ code: 0, stderr: '' });
+  };
   const start = async (name: string): Promise<number> => {
     const port = await host().sockets.freePorts();
     await host().run('--name', name, ...stopsSoon, '-p', `${port}:80`, ...httpd);
@@ -45,6 +55,7 @@ describePodman('podman system migrate', (host) => {
     await host().podman('stop', '-t', '1', 'stopped');
     const oldHelper = helperOf(before);
     const oldNamespace = userNamespaceOf(oldHelper);
+    await list();
     const oldResidents = residents();
     expect(oldResidents).toHaveLength(isShim ? 1 : 0);
     expect(await rp()).toHaveLength(2);
@@ -63,6 +74,7 @@ describePodman('podman system migrate', (host) => {
     }
     const newHelper = helperOf(before);
     expect(userNamespaceOf(newHelper)).not.toBe(oldNamespace);
+    await list();
     const newResidents = residents().filter((pid) => !oldResidents.includes(pid));
     expect(newResidents.map(userNamespaceOf)).toEqual(isShim ? [userNamespaceOf(newHelper)] : []);
 
