@@ -198,6 +198,7 @@ export async function runNativeTests(names = sanitized, { tryAgain = false } = {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const names = process.argv.slice(2);
   if (missingTools()) throw new Error(`the native tests need more: ${missingTools()}`);
-  const { failed } = await runNativeTests(names.length > 0 ? names : undefined);
+  const tryAgain = Boolean(process.env.CI) && process.env.CI !== 'false';
+  const { failed } = await runNativeTests(names.length > 0 ? names : undefined, { tryAgain });
   process.exitCode = failed > 0 ? 1 : 0;
 }

@@ -11,8 +11,10 @@ cd "$(dirname "$0")/.."
 }
 nodes=${SPLICEPORT_NODES:-/var/cache/spliceport/node}
 projects=(--project unit --project library --project contract --project netns --project lifecycle)
-# Nobody but developers runs the bench.
-projects+=(--exclude 'test/contract/bench-*.test.ts')
+# Nobody but developers runs the bench and the scripts; the others test programs in C++, and a browser.
+for name in 'bench-*' release audit plain-config 'docker-proxy*' cli-ui-page; do
+  projects+=(--exclude "test/contract/$name.test.ts")
+done
 
 for version; do
   folder=$nodes/$version
