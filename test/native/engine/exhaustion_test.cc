@@ -203,21 +203,21 @@ TEST_CASE(
 
 // Sanitizers keep several bytes beside each.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr size_t kMaxStuckKiB = 1'500;
+constexpr int64_t kMaxStuckKiB = 1'500;
 #else
-constexpr size_t kMaxStuckKiB = 300;
+constexpr int64_t kMaxStuckKiB = 300;
 #endif
 
 TEST_CASE("peers that never read hold little memory, and hinder nobody") {
   const std::string wrong = InChild([](Findings& findings) {
-    constexpr size_t kStuck = 100;
+    constexpr int64_t kStuck = 100;
     const EchoProcess server;
     Harness harness;
     const Address host = harness.AddTo(1, Protocol::kTcp, Here(server.address()));
     const UniqueFd other = ConnectTo(host);
     findings.Expect(Bounce(other, std::string(4 << 20, 'x')), "no connection");
     const auto stuck = Sockets(kStuck);
-    const size_t before = ResidentKiB();
+    const auto before = static_cast<int64_t>(ResidentKiB());
     const std::string block(256 << 10, 'y');
     for (const UniqueFd& client : stuck)
       findings.Expect(StartConnect(client.get(), host).ok(), "not connected");
@@ -231,7 +231,7 @@ TEST_CASE("peers that never read hold little memory, and hinder nobody") {
     };
     findings.Expect(ComesToRest(relayed, push, std::chrono::seconds(60)), "it never stopped");
     findings.Expect(harness.OpenSessions() == kStuck + 1, "sessions lost");
-    const size_t grown = ResidentKiB() - before;
+    const int64_t grown = static_cast<int64_t>(ResidentKiB()) - before;
     findings.Expect(grown < kStuck * kMaxStuckKiB, std::to_string(grown) + " KiB");
     // A busy machine keeps a client waiting now and then; those that are stuck would do so each
     // time.

@@ -221,6 +221,17 @@ TEST_CASE("a request stops at the first section that fails") {
   CHECK(StateOf(plane.data).blob == "one");
 }
 
+TEST_CASE("notes of the shim's own are in the state until the resident's next ones") {
+  Plane plane;
+  CHECK(plane.Do({TextOf('B', "one")}).error == 0);
+  plane.data.NoteOwn("place", "here");
+  plane.data.NoteOwn("place", "there");
+  CHECK(StateOf(plane.data).own_notes == std::map<std::string, std::string>{{"place", "there"}});
+  CHECK(StateOf(plane.data).blob == "one");
+  CHECK(plane.Do({TextOf('B', "two")}).error == 0);
+  CHECK(StateOf(plane.data).own_notes.empty());
+}
+
 TEST_CASE("pending sockets are closed by X, and by an add that fails") {
   Plane plane;
   REQUIRE(plane.Do({EngineOf(), NetnsOf()}).error == 0);

@@ -194,6 +194,11 @@ State StateOf(DataPlane& plane) {
     each.target = reader.Endpoint();
   }
   state.blob = reader.Text();
+  const uint32_t notes = reader.U32();
+  for (uint32_t i = 0; i < notes && reader.ok(); ++i) {
+    std::string name = reader.Text();
+    state.own_notes[std::move(name)] = reader.Text();
+  }
   CHECK(reader.ok());
   CHECK(reader.at_end());
   return state;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -123,6 +124,7 @@ struct State {
   std::vector<Namespace> namespaces;
   std::vector<Entry> forwards;
   std::string blob;
+  std::map<std::string, std::string> own_notes;
 };
 State StateOf(DataPlane& plane);
 
