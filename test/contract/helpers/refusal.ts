@@ -14,10 +14,10 @@ export async function expectRefusal(
   caller: Caller,
   input: string | Buffer | object,
   text: string | RegExp,
-  options: RunOptions & { readonly ports?: readonly number[] } = {},
+  options: RunOptions & { readonly ports?: readonly number[]; readonly withinMs?: number } = {},
 ): Promise<void> {
   await using run = new Run(input, options);
-  const { stdout, ...rest } = await within(run.outcome, 'a refusal');
+  const { stdout, ...rest } = await within(run.outcome, 'a refusal', options.withinMs);
   expect(stdout).toMatch(/^[^\n]+\n$/);
   if (typeof text === 'string') expect(stdout).toBe(`${text}\n`);
   else expect(stdout.trimEnd()).toMatch(text);
