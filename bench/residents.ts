@@ -1,7 +1,10 @@
 // residents.ts: the process that spliceport's helpers share. It is no child of theirs, so it is known by what it runs.
 // The benchmark has a process namespace of its own: no other one is seen.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
 import { until } from './process.js';
 
 const PROGRAM = /\/resident\/main\.c?js$/;
@@ -25,6 +28,17 @@ export function residents(): number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 0 && isResident(commandLine(pid)));
+}
+
+/** Has a resident come, by a call to a helper's control socket; false where there is no such socket. */
+export async function callResident(runtimeFolder: string): Promise<boolean> {
+  const folder = join(runtimeFolder, 'spliceport');
+  const name = existsSync(folder) && readdirSync(folder).find((file) => file.endsWith('.sock'));
+  if (!name) return false;
+  const call = request({ socketPath: join(folder, name), path: '/v1/info', agent: false }).end();
+  const [answer] = (await once(call, 'response')) as [NodeJS.ReadableStream];
+  await once(answer.resume(), 'end');
+  return residents().length > 0;
 }
 
 /** Kills all residents, and waits until they are gone. Returns how many there were. */

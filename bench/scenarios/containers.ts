@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from '../lab.js';
 import { endpoint, hold, HOST_PORT, load, serve } from '../load.js';
-import { killResidents, residents } from '../residents.js';
+import { callResident, killResidents } from '../residents.js';
 import type { Driver, Figures, ForwardRequest, Helpers, Scenario, Timing } from '../types.js';
 import { memoryOf, privateDirtyKib } from '../usage.js';
 import { requestOf } from './stage.js';
@@ -139,8 +139,17 @@ const FIFTY = containers({
   },
 });
 
+/** Has a resident serve the containers, where the program has one. */
+async function withResident(lab: Lab, driver: Driver): Promise<void> {
+  if (driver.hasResident?.() !== true) return;
+  if (!(await callResident(lab.userFolders()['XDG_RUNTIME_DIR'] ?? ''))) {
+    throw new Error('there is no resident');
+  }
+}
+
 /** Memory with the resident, and again when it has left. */
-async function lookAtMemory(helpers: Helpers, count: number): Promise<Figures> {
+async function lookAtMemory(lab: Lab, driver: Driver, helpers: Helpers, count: number) {
+  await withResident(lab, driver);
   await delay(MANY_SETTLE_MS);
   const each = memoryOf(helpers.ownPids());
   const all = memoryOf(helpers.pids());
@@ -163,7 +172,7 @@ function memory(count: number, byDefault: boolean): Scenario {
     byDefault,
     maxRounds: 3,
     measure: (lab, driver) =>
-      withHelpers(lab, driver, count, (helpers) => lookAtMemory(helpers, count)),
+      withHelpers(lab, driver, count, (helpers) => lookAtMemory(lab, driver, helpers, count)),
   });
 }
 
@@ -194,9 +203,22 @@ const RELOAD_COLD = containers({
   headline: 'reloadMs',
   measure: (lab, driver) =>
     withHelpers(lab, driver, 1, async ({ reloadSocket }) => {
+      await withResident(lab, driver);
       await delay(SETTLE_MS);
       await killResidents();
       return { reloadMs: await reload(lab, reloadSocket, 1) };
+    }),
+});
+
+const RELOAD_ASKED = containers({
+  name: 'reload-asked',
+  title: `A reload while the resident process serves the container: the median of ${RELOADS}`,
+  headline: 'reloadMs',
+  measure: (lab, driver) =>
+    withHelpers(lab, driver, 1, async ({ reloadSocket }) => {
+      await withResident(lab, driver);
+      await reload(lab, reloadSocket, 1);
+      return { reloadMs: await reload(lab, reloadSocket, RELOADS) };
     }),
 });
 
@@ -211,25 +233,32 @@ const GONE = containers({
     }),
 });
 
-/** Kills the resident twice while clients are at work; a reload brings it back in between. */
-async function killTwice(lab: Lab, helpers: Helpers, seconds: number): Promise<Figures> {
+interface Killing {
+  readonly lab: Lab;
+  readonly driver: Driver;
+  readonly helpers: Helpers;
+}
+
+/** Kills the resident twice while clients are at work, with a reload after each. */
+async function killTwice({ lab, driver, helpers }: Killing, seconds: number): Promise<Figures> {
   const figures: Figures = {};
   for (const socket of helpers.reloadSockets.slice(0, 2)) {
+    await withResident(lab, driver);
     await delay((seconds * 1_000) / 3);
     if ((await killResidents()) === 0) throw new Error('there was no resident to kill');
     figures.reloadMs = await reload(lab, socket, 1);
-    if (residents().length !== 1) throw new Error('the reload did not bring it back');
   }
   return figures;
 }
 
-async function killUnderLoad(lab: Lab, helpers: Helpers, timing: Timing): Promise<Figures> {
+async function killUnderLoad(killing: Killing, timing: Timing): Promise<Figures> {
+  const { lab, helpers } = killing;
   const seconds = Math.max(timing.seconds, KILL_SECONDS);
   const to = endpoint(helpers);
   const sessions = await hold(lab, [], 'echo', { to, sessions: UNDER_LOAD, ports: UNDER_LOAD });
   const options = { clients: 16, ports: UNDER_LOAD, ...timing, seconds };
   const clients = load(lab, helpers, 'crr', options);
-  const [{ counts }, figures] = await Promise.all([clients, killTwice(lab, helpers, seconds)]);
+  const [{ counts }, figures] = await Promise.all([clients, killTwice(killing, seconds)]);
   const { held = 0, broken = 0, blocks = 0 } = await sessions.finish();
   if (held !== UNDER_LOAD || blocks === 0) throw new Error('no session was live');
   const { operations = 0, errors = 0, slowestMs = NaN } = counts;
@@ -247,7 +276,7 @@ const KILL_RESIDENT = containers({
     const server = await serve(lab);
     try {
       return await withMoreHelpers(lab, driver, requestsFor(UNDER_LOAD), (helpers) =>
-        killUnderLoad(lab, helpers, timing),
+        killUnderLoad({ lab, driver, helpers }, timing),
       );
     } finally {
       await server.stop();
@@ -272,6 +301,7 @@ export const CONTAINER_SCENARIOS: readonly Scenario[] = [
   memory(200, false),
   RELOAD_WARM,
   RELOAD_COLD,
+  RELOAD_ASKED,
   GONE,
   KILL_RESIDENT,
 ];
