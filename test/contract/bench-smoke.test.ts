@@ -129,7 +129,7 @@ describe.skipIf(missing(needed))('npm run bench', { timeout: 120_000 }, () => {
 
   test('measures how containers start, what each needs, how they reload and how they end', async () => {
     const results = await measure('spliceport', 'ready-* range-warm memory-1 reload-* gone');
-    expect(results).toHaveLength(7);
+    expect(results).toHaveLength(8);
     for (const { scenario, rows } of results) {
       expect(rows[0]?.failure, scenario.name).toBeUndefined();
       expect(rows[0]?.rounds[0]?.[scenario.headline], scenario.name).toBeGreaterThan(0);
