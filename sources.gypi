@@ -5,7 +5,9 @@
     'engine_sources': [
       'native/base/descriptor_budget.cc',
       'native/base/epoll.cc',
+      'native/base/environment.cc',
       'native/base/errno_text.cc',
+      'native/base/folder.cc',
       'native/base/memory_trim.cc',
       'native/base/pidfd.cc',
       'native/base/processor_share.cc',

@@ -1,7 +1,7 @@
 // docs.mjs: writes what docs/ has of the tables in src/spec/fields.ts,
 // src/settings/forwarder-fields.ts, src/log/log-fields.ts and src/spec/counters.ts: the marked
 // tables of the pages, settings.schema.json, and the schemas of settings and counters in
-// openapi.json; and native/shim/default_settings.h. It reads lib/. `node scripts/docs.mjs --check`
+// openapi.json; and native/base/default_settings.h. It reads lib/. `node scripts/docs.mjs --check`
 // writes nothing and names what would change.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -191,15 +191,15 @@ function defaultSettings() {
 
 #include <cstdint>
 
-namespace spliceport::shim::defaults {
+namespace spliceport::defaults {
 
 ${lines.join('')}
-}  // namespace spliceport::shim::defaults
+}  // namespace spliceport::defaults
 `;
 }
 
 const made = {
-  '../native/shim/default_settings.h': defaultSettings(),
+  '../native/base/default_settings.h': defaultSettings(),
   'api.md': page('api.md'),
   'settings.md': page('settings.md'),
   'metrics.md': page('metrics.md'),

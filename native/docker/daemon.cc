@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/low_fds.h"
+
 namespace spliceport::docker {
 
 namespace {
@@ -37,11 +39,7 @@ void PutOnStandardError(std::string_view text) {
 
 }  // namespace
 
-Daemon::Daemon() : listens_(fcntl(kAnswerFd, F_GETFD) >= 0) {
-  // What is opened from now on gets none of the numbers that have a meaning.
-  for (int fd = STDIN_FILENO; fd <= kListenerFd; ++fd)
-    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR | O_CLOEXEC);
-}
+Daemon::Daemon() : listens_(fcntl(kAnswerFd, F_GETFD) >= 0) { OccupyFds(kListenerFd); }
 
 void Daemon::SayReady() { Answer("0\n"); }
 

@@ -3,12 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <string_view>
 #include <vector>
 
+#include "base/environment.h"
 #include "docker/daemon.h"
 
 namespace spliceport::docker {
@@ -27,14 +26,8 @@ constexpr std::array kFolders{"/usr/bin",
 
 std::vector<std::string> Candidates() {
   std::vector<std::string> paths;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment.
-  const char* folders = getenv("PATH");
-  std::string_view rest = folders == nullptr ? "" : folders;
-  while (!rest.empty()) {
-    const std::string folder(rest.substr(0, rest.find(':')));
-    rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
+  for (const std::string& folder : SearchPath())
     if (folder.starts_with('/')) paths.push_back(folder + "/docker-proxy");
-  }
   for (const char* folder : kFolders)
     paths.push_back(std::string(folder) + "/docker-proxy");
   return paths;
@@ -53,17 +46,16 @@ bool IsAnotherProgram(const std::string& path) {
 }  // namespace
 
 void BecomeOriginal(std::span<char* const> words, const std::string& reason) {
-  // NOLINTBEGIN(concurrency-mt-unsafe): there is no other thread any more.
-  if (getenv(kGuard) != nullptr) return;
+  if (!Variable(kGuard).empty()) return;
   for (const std::string& path : Candidates()) {
     if (!IsAnotherProgram(path)) continue;
     Log(std::string(reason).append("; ").append(path).append(" serves this port"));
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): there is no other thread any more.
     setenv(kGuard, "1", 1);
     std::vector<char*> arguments(words.begin(), words.end());
     arguments.push_back(nullptr);
     execv(path.c_str(), arguments.data());
   }
-  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 }  // namespace spliceport::docker

@@ -22,12 +22,13 @@
 
 #include <array>
 #include <csignal>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "base/default_settings.h"
+#include "base/environment.h"
 #include "base/memory_trim.h"
 #include "docker/arguments.h"
 #include "docker/daemon.h"
@@ -41,17 +42,18 @@ namespace spliceport::docker {
 namespace {
 
 constexpr int kForward = 1;
-// As those of src/spec/fields.ts.
 constexpr Settings kSettings{.workers = 1,
                              .acceptors = 1,
-                             .spin_micros = 0,
-                             .pipe_capacity_bytes = 1'048'576,
-                             .near_rtt_micros = 500};
-constexpr Limits kLimits{.connect_timeout_micros = 10'000'000,
-                         .udp_timeout_micros = 90'000'000,
-                         .max_flows = 16'384,
-                         .keepalive = {.idle_seconds = 15, .interval_seconds = 15, .probes = 9},
-                         .udp_segmentation = true};
+                             .spin_micros = defaults::kSpinMicros,
+                             .pipe_capacity_bytes = defaults::kPipeCapacityBytes,
+                             .near_rtt_micros = defaults::kNearRttMicros};
+constexpr Limits kLimits{.connect_timeout_micros = int64_t{defaults::kConnectTimeoutMs} * 1'000,
+                         .udp_timeout_micros = int64_t{defaults::kUdpTimeoutMs} * 1'000,
+                         .max_flows = defaults::kMaxFlows,
+                         .keepalive = {.idle_seconds = defaults::kKeepaliveIdleMs / 1'000,
+                                       .interval_seconds = defaults::kKeepaliveIntervalMs / 1'000,
+                                       .probes = defaults::kKeepaliveProbes},
+                         .udp_segmentation = defaults::kUdpSegmentation};
 // Longer than any session, and short enough to be added to a time.
 constexpr int64_t kUntilTheLastEnds = int64_t{1} << 52;
 
@@ -89,11 +91,7 @@ void UnblockSignals() {
   (void)signal(SIGPIPE, SIG_DFL);
 }
 
-bool MayEnterContainer() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment.
-  const char* target = getenv("SPLICEPORT_DOCKER_TARGET");
-  return target == nullptr || std::string_view(target) != "bridge";
-}
+bool MayEnterContainer() { return Variable("SPLICEPORT_DOCKER_TARGET") != "bridge"; }
 
 class Proxy final : private EngineEvents {
  public:

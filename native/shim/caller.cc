@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "base/low_fds.h"
+
 namespace spliceport::shim {
 
 namespace {
@@ -56,9 +58,7 @@ Caller::Caller() {
     }
     std::sort(inherited_.begin(), inherited_.end());
   }
-  // What is opened from now on gets none of the numbers that outputs have.
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
-    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR | O_CLOEXEC);
+  OccupyFds(STDERR_FILENO);
 }
 
 bool Caller::HasPassed(int fd) const {

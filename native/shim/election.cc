@@ -1,6 +1,5 @@
 #include "shim/election.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -8,10 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <memory>
 #include <optional>
-#include <vector>
 
+#include "base/folder.h"
 #include "net/unix_socket.h"
 
 namespace spliceport::shim {
@@ -109,17 +107,10 @@ Result<void> Election::Found(const Start& start) const {
 
 // Of namespaces that are gone, and were never founded in again.
 void Election::RemoveDead() const {
-  const int copy = openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(copy < 0 ? nullptr : fdopendir(copy), &closedir);
-  if (folder == nullptr) return;
-  std::vector<std::string> names;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this folder's stream
-  while (const dirent* entry = readdir(folder.get())) {
-    const auto name = NameOfLock(entry->d_name);
-    if (name && *name != name_) names.push_back(*name);
+  for (const std::string& file : NamesIn(folder_.get())) {
+    const auto name = NameOfLock(file);
+    if (name && *name != name_) RemoveIfDead(*name);
   }
-  for (const std::string& name : names)
-    RemoveIfDead(name);
 }
 
 void Election::RemoveIfDead(const std::string& name) const {

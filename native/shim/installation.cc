@@ -5,11 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <string_view>
 
+#include "base/environment.h"
 #include "base/text_file.h"
 
 namespace spliceport::shim {
@@ -49,18 +48,10 @@ Installation Installation::Find() {
 }
 
 std::optional<std::string> Installation::FindNode() const {
-  // NOLINTBEGIN(concurrency-mt-unsafe): nobody changes the environment
-  const char* named = getenv("SPLICEPORT_NODE");
-  const char* folders = getenv("PATH");
-  // NOLINTEND(concurrency-mt-unsafe)
-  for (const std::string& path :
-       {std::string(named == nullptr ? "" : named), ReadFirstLine(node_path),
-        std::string("/usr/local/bin/node"), std::string("/usr/bin/node")})
+  for (const std::string& path : {Variable("SPLICEPORT_NODE"), ReadFirstLine(node_path),
+                                  std::string("/usr/local/bin/node"), std::string("/usr/bin/node")})
     if (IsProgram(path)) return Absolute(path);
-  std::string_view rest = folders == nullptr ? "" : folders;
-  while (!rest.empty()) {
-    const std::string folder(rest.substr(0, rest.find(':')));
-    rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
+  for (const std::string& folder : SearchPath()) {
     const std::string path = (folder.empty() ? "." : folder) + "/node";
     if (IsProgram(path)) return Absolute(path);
   }

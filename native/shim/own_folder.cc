@@ -1,16 +1,15 @@
 #include "shim/own_folder.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <csignal>
-#include <memory>
 #include <string_view>
 #include <vector>
 
+#include "base/folder.h"
 #include "base/timer.h"
 
 namespace spliceport::shim {
@@ -53,15 +52,8 @@ bool IsStale(int folder, const std::string& name) {
 }
 
 void RemoveStale(int folder) {
-  const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, int (*)(DIR*)> files(copy < 0 ? nullptr : fdopendir(copy), &closedir);
-  if (files == nullptr) return;
-  std::vector<std::string> stale;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this folder's stream
-  while (const dirent* entry = readdir(files.get()))
-    if (IsStale(folder, entry->d_name)) stale.emplace_back(entry->d_name);
-  for (const std::string& name : stale)
-    unlinkat(folder, name.c_str(), 0);
+  for (const std::string& name : NamesIn(folder))
+    if (IsStale(folder, name)) unlinkat(folder, name.c_str(), 0);
 }
 
 Result<NamedSocket> Name(UniqueFd listener, UniqueFd folder, const std::string& name) {

@@ -7,9 +7,9 @@
 #include <thread>
 #include <vector>
 
-#include "shim/default_settings.h"
+#include "base/default_settings.h"
+#include "base/environment.h"
 #include "shim/election.h"
-#include "shim/environment.h"
 #include "shim/own_folder.h"
 #include "shim/settings_file.h"
 #include "shim/surroundings.h"

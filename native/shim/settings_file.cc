@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <string>
 
-#include "shim/environment.h"
+#include "base/environment.h"
 
 namespace spliceport::shim {
 

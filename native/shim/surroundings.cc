@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/environment.h"
 #include "base/text_file.h"
 
 namespace spliceport::shim {
@@ -72,9 +73,8 @@ bool MayFound() {
 }
 
 std::string ResidentFolder() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
-  const char* runtime = getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && *runtime == '/') return runtime + std::string("/spliceport-resident");
+  const std::string runtime = Variable("XDG_RUNTIME_DIR");
+  if (runtime.starts_with('/')) return runtime + "/spliceport-resident";
   return "/tmp/spliceport-resident-" + std::to_string(OuterUser());
 }
 

@@ -293,8 +293,21 @@ describe('what Docker’s own proxy does', () => {
 });
 
 test('a forward has the defaults of all others', () => {
-  const text = readFileSync(join(root, 'native/docker/proxy.cc'), 'utf8').replaceAll("'", '');
-  const value = (name: string) => Number(new RegExp(`\\.${name} = (\\d+)[,}]`).exec(text)?.[1]);
+  const source = (file: string) => readFileSync(join(root, file), 'utf8').replaceAll("'", '');
+  const defaults = new Map(
+    [...source('native/base/default_settings.h').matchAll(/ (k\w+) = (\w+);/g)].map(
+      ([, name = '', number = '']) => [name, number],
+    ),
+  );
+  const text = source('native/docker/proxy.cc').replace(
+    /int64_t\{defaults::(k\w+)\}|defaults::(k\w+)/g,
+    (_, wide?: string, plain?: string) => defaults.get(wide ?? plain ?? '') ?? '',
+  );
+  const value = (name: string) => {
+    const [, number, by = 1, into = 1] =
+      new RegExp(`\\.${name} = (\\d+)(?: \\* (\\d+))?(?: / (\\d+))?[,}]`).exec(text) ?? [];
+    return (Number(number) * Number(by)) / Number(into);
+  };
   const inMicros = (ms: number) => ms * 1_000;
   expect(value('spin_micros')).toBe(engineFields.spinMicros.default);
   expect(value('near_rtt_micros')).toBe(engineFields.nearRttMicros.default);

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace spliceport::shim::defaults {
+namespace spliceport::defaults {
 
 inline constexpr uint32_t kWorkers = 2;
 inline constexpr uint32_t kSpinMicros = 0;
@@ -22,4 +22,4 @@ inline constexpr uint32_t kMaxFlows = 16'384;
 inline constexpr bool kAcceptProxy = false;
 inline constexpr uint32_t kProxyHeaderTimeoutMs = 3'000;
 
-}  // namespace spliceport::shim::defaults
+}  // namespace spliceport::defaults
