@@ -233,15 +233,7 @@ function removeForm({ id, host, protocol }: ForwardRow, open: number): Form {
         <p>
           The port is free at once. {count(open, 'session')} {open === 1 ? 'is' : 'are'} open now.
         </p>
-        <Field
-          name="drain"
-          label="Seconds that sessions may go on"
-          type="number"
-          min={0}
-          max={86400}
-          value="0"
-          required
-        />
+        <DrainField value="0" />
       </>
     ),
     actionFor: ({ drain }) => ({ do: 'remove', forward: id, drainSeconds: seconds(drain) }),
@@ -256,19 +248,26 @@ function drainForm(forwarder: string, forwards: number): Form {
     body: (
       <>
         <p>{count(forwards, 'port')} will be free at once, and sessions may finish.</p>
-        <Field
-          name="drain"
-          label="Seconds that sessions may go on"
-          type="number"
-          min={0}
-          max={86400}
-          value="10"
-          required
-        />
+        <DrainField value="10" />
       </>
     ),
     actionFor: ({ drain }) => ({ do: 'drain', forwarder, drainSeconds: seconds(drain) }),
   };
+}
+
+/** How long sessions may go on when their port is closed. */
+function DrainField({ value }: { readonly value: string }) {
+  return (
+    <Field
+      name="drain"
+      label="Seconds that sessions may go on"
+      type="number"
+      min={0}
+      max={86400}
+      value={value}
+      required
+    />
+  );
 }
 
 interface FieldProps {
