@@ -12,8 +12,9 @@ const roots = ['trixie', 'sid']
 const ownProcess = { SPLICEPORT_TEST_PROCESS: 'own' };
 
 /**
- * Of the tests with Podman, those that start, reload and end helpers, with each network. The others see traffic, texts and
- * the command line, which are the same code for both kinds of process; all of them twice would take minutes of each run.
+ * Of the tests with Podman, those that start, reload and end helpers, with each network. The others
+ * see traffic, texts and the command line, which are the same code for both kinds of process; all
+ * of them twice would take minutes of each run.
  */
 const podmanOwn = {
   timeoutMs: 180_000,
@@ -42,7 +43,8 @@ function project(name: string, options: ProjectOptions) {
       fileParallelism: options.parallel ?? false,
       testTimeout: options.timeoutMs,
       hookTimeout: options.timeoutMs,
-      // Real kernels, podman and a shared machine: one stumble of theirs should not hide what a change did.
+      // Real kernels, podman and a shared machine: one stumble of theirs should not hide what a
+      // change did.
       retry: process.env['CI'] === undefined ? 0 : 1,
       // Projects that differ in parallelism must not share a group.
       sequence: { groupOrder: options.parallel === true ? 0 : 1 },

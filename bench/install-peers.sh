@@ -1,6 +1,7 @@
 #!/bin/bash
-# install-peers.sh [SUITE [FOLDER]]: brings, on Debian, the programs that the benchmark compares with, in a Debian root
-# of that suite (default: sid, the newest), and this machine's programs that put load on. Run as root.
+# install-peers.sh [SUITE [FOLDER]]: brings, on Debian, the programs that the benchmark compares
+# with, in a Debian root of that suite (default: sid, the newest), and this machine's programs that
+# put load on. Run as root.
 set -euo pipefail
 
 suite=${1:-sid}

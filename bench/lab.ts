@@ -131,7 +131,9 @@ export class Lab {
     return VETH.container;
   }
 
-  /** Connects host and container as dockerd does: by a bridge, and with a name for the namespace. */
+  /**
+   * Connects host and container as dockerd does: by a bridge, and with a name for the namespace.
+   */
   addBridge(): string {
     this.#removeBridge();
     const { name, netns } = this.container;

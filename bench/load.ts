@@ -158,7 +158,9 @@ export interface HeldLoad {
   kill(): Promise<void>;
 }
 
-/** Starts a client that runs until it is told to finish; `first` is the event that it begins with. */
+/**
+ * Starts a client that runs until it is told to finish; `first` is the event that it begins with.
+ */
 export async function hold(
   lab: Lab,
   command: readonly string[],

@@ -1,5 +1,5 @@
-// residents.ts: the process that spliceport's helpers share. It is no child of theirs, so it is known by what it runs.
-// The benchmark has a process namespace of its own: no other one is seen.
+// residents.ts: the process that spliceport's helpers share. It is no child of theirs, so it is
+// known by what it runs. The benchmark has a process namespace of its own: no other one is seen.
 
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -30,7 +30,9 @@ export function residents(): number[] {
     .filter((pid) => pid > 0 && isResident(commandLine(pid)));
 }
 
-/** Has a resident come, by a call to a helper's control socket; false where there is no such socket. */
+/**
+ * Has a resident come, by a call to a helper's control socket; false where there is no such socket.
+ */
 export async function callResident(runtimeFolder: string): Promise<boolean> {
   const folder = join(runtimeFolder, 'spliceport');
   const name = existsSync(folder) && readdirSync(folder).find((file) => file.endsWith('.sock'));

@@ -1,7 +1,7 @@
-// audit.mjs: `npm run audit`. Asks the registry for advisories on the packages of the lock file, and
-// for its signatures of those that are installed. Fails for an advisory on what users install, and
-// for a signature that is wrong. A registry that has neither, as many mirrors, is named, and fails
-// nothing: what is installed is then held by the hashes of the lock file alone.
+// audit.mjs: `npm run audit`. Asks the registry for advisories on the packages of the lock file,
+// and for its signatures of those that are installed. Fails for an advisory on what users install,
+// and for a signature that is wrong. A registry that has neither, as many mirrors, is named, and
+// fails nothing: what is installed is then held by the hashes of the lock file alone.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,8 +1,9 @@
 // build.mjs: builds lib/ from src/. tsc compiles the library, and esbuild makes the bundles in the
-// table below, and the page of `spliceport ui`. The helper is one file, because a user waits for its start and every further file
-// costs part of a millisecond. What it loads later has bundles of its own: once it is ready, when
-// the first client calls, or if there is a settings file. The library's lib/control/server.js is a
-// bundle, too. Does nothing if neither the inputs nor the outputs have changed since the last time.
+// table below, and the page of `spliceport ui`. The helper is one file, because a user waits for
+// its start and every further file costs part of a millisecond. What it loads later has bundles of
+// its own: once it is ready, when the first client calls, or if there is a settings file. The
+// library's lib/control/server.js is a bundle, too. Does nothing if neither the inputs nor the
+// outputs have changed since the last time.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -206,8 +207,8 @@ async function makeBundles() {
 }
 
 /**
- * The page of `spliceport ui`, with its program, its looks, and the license of the library that is in
- * it.
+ * The page of `spliceport ui`, with its program, its looks, and the license of the library that is
+ * in it.
  */
 async function makePage() {
   const { outputFiles } = await build({

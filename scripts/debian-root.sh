@@ -1,7 +1,8 @@
 #!/bin/bash
-# debian-root.sh SUITE FOLDER: makes a Debian root of that suite (trixie, sid) in FOLDER, with the container engines
-# and forwarders that the tests and the benchmark run beside those of this machine. Needs root and debootstrap.
-# A root that is complete is kept as it is; remove its folder to have a newer one.
+# debian-root.sh SUITE FOLDER: makes a Debian root of that suite (trixie, sid) in FOLDER, with the
+# container engines and forwarders that the tests and the benchmark run beside those of this
+# machine. Needs root and debootstrap. A root that is complete is kept as it is; remove its folder
+# to have a newer one.
 set -euo pipefail
 
 usage='usage: debian-root.sh SUITE FOLDER, for example: debian-root.sh trixie /var/cache/spliceport/trixie'
@@ -52,7 +53,8 @@ inside() {
 }
 
 step "Debian $suite from $mirror" debootstrap --variant=minbase "$suite" "$partial" "$mirror"
-# A mirror that is frozen at a day has an old date, and apt's own user may be unable to reach the network.
+# A mirror that is frozen at a day has an old date, and apt's own user may be unable to reach the
+# network.
 printf 'Acquire::Check-Valid-Until "false";\nAPT::Sandbox::User "root";\n' \
   > "$partial/etc/apt/apt.conf.d/99spliceport"
 # No service of these packages starts.

@@ -1,6 +1,6 @@
 // fuzz.mjs: `npm run fuzz`. Builds the fuzzers of test/fuzz/, and runs all side by side for 30
-// seconds, or for as many as the first argument says. What an earlier run has found worth keeping is where the next
-// one begins.
+// seconds, or for as many as the first argument says. What an earlier run has found worth keeping
+// is where the next one begins.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

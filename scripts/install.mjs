@@ -1,6 +1,6 @@
-// install.mjs: npm's install step. Compiles the addon and the helper, unless prebuilt ones fit, puts
-// the helper in its place, and notes which node to start. Where node's headers lie beside node, as
-// in its own releases, they are used instead of downloading them again.
+// install.mjs: npm's install step. Compiles the addon and the helper, unless prebuilt ones fit,
+// puts the helper in its place, and notes which node to start. Where node's headers lie beside
+// node, as in its own releases, they are used instead of downloading them again.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

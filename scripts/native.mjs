@@ -112,7 +112,9 @@ async function runProgram(name, { launcher, env }, filters = []) {
   return { status, signal, stdout, stderr };
 }
 
-/** What a run of all cases comes to; `passesAlone` says whether a case that failed passes by itself. */
+/**
+ * What a run of all cases comes to; `passesAlone` says whether a case that failed passes by itself.
+ */
 async function outcomeOf(name, ending, passesAlone) {
   const counts = doctestCounts(ending.stdout);
   if (ending.status === 0 && counts) return { ...noOutcome(), ...counts };

@@ -1,5 +1,5 @@
-// reproducible.mjs: `npm run reproducible`. Makes the prebuilds of the last commit twice, in folders
-// of different names and without a compiler's cache, and fails if their bytes differ.
+// reproducible.mjs: `npm run reproducible`. Makes the prebuilds of the last commit twice, in
+// folders of different names and without a compiler's cache, and fails if their bytes differ.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,5 +1,6 @@
-// docker-proxy.ts: dockerd's userland proxy, Docker's or this project's (`docker-proxy:ours=libexec`),
-// which reaches the container by its address behind a bridge or, this project's, enters it.
+// docker-proxy.ts: dockerd's userland proxy, Docker's or this project's
+// (`docker-proxy:ours=libexec`), which reaches the container by its address behind a bridge or,
+// this project's, enters it.
 
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';

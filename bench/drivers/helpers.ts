@@ -1,5 +1,5 @@
-// helpers.ts: helpers of Podman's kind, one for each container, started by the load generator: Node takes as long to
-// start a program as the fastest of them take to be ready.
+// helpers.ts: helpers of Podman's kind, one for each container, started by the load generator: Node
+// takes as long to start a program as the fastest of them take to be ready.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,7 +41,10 @@ export function nameOf(request: ForwardRequest): string {
   return request.name ?? 'benchmark';
 }
 
-/** What the load generator reads: the program, its environment, and the configuration of each helper. */
+/**
+ * What the load generator reads: the program, its environment, and the configuration of each
+ * helper.
+ */
 export function planText(
   { file, env }: Runnable,
   environment: NodeJS.ProcessEnv,
@@ -71,7 +74,10 @@ function reloadSocketOf(lab: Lab, request: ForwardRequest): string {
   return join(lab.path(`helper-${nameOf(request)}`), 'rp', nameOf(request));
 }
 
-/** Starts a helper for each request; the plan and the configurations are written before the clock runs. */
+/**
+ * Starts a helper for each request; the plan and the configurations are written before the clock
+ * runs.
+ */
 export async function startHelpers(
   lab: Lab,
   program: Runnable,

@@ -1,5 +1,5 @@
-// containers.ts: what a container costs, besides its traffic: starts and ends, memory, reloads, and what becomes of
-// them if the resident, the process that helpers share, is killed.
+// containers.ts: what a container costs, besides its traffic: starts and ends, memory, reloads, and
+// what becomes of them if the resident, the process that helpers share, is killed.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from '../lab.js';

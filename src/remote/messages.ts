@@ -68,7 +68,7 @@ export interface ShimState {
   readonly forwards: readonly ShimForward[];
   /** What an earlier resident has noted. */
   readonly blob: Buffer;
-  /** What the shim has done by itself since then, by names of notes. Nothing where it is too old to do so. */
+  /** What the shim has done by itself since then, by names of notes. Empty if it is too old. */
   readonly ownNotes: Readonly<Record<string, string>>;
 }
 

@@ -1,5 +1,5 @@
-// Runs every example of the README and of docs/, in a network namespace of its own, and compares what it prints with its comments.
-// Holds the tables of docs/api.md against the types.
+// Runs every example of the README and of docs/, in a network namespace of its own, and compares
+// what it prints with its comments. Holds the tables of docs/api.md against the types.
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

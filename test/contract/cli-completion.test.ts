@@ -79,7 +79,10 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport help dr', ['drain']],
 ];
 
-/** A folder with programs that play podman, docker, find and `spliceport ls --quiet`, and with the scripts. */
+/**
+ * A folder with programs that play podman, docker, find and `spliceport ls --quiet`, and with the
+ * scripts.
+ */
 let folder: string;
 
 const scriptOf = (shell: string): string => join(folder, `completion.${shell}`);

@@ -1,4 +1,5 @@
-// Holds the help, docs/cli.md and the manual page against the commands, and the start against its budget.
+// Holds the help, docs/cli.md and the manual page against the commands, and the start against its
+// budget.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

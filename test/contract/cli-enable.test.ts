@@ -1,4 +1,5 @@
-// `spliceport enable`, `disable`, `status` and `path`, by a user whose folders are the test's own. test/podman has Podman itself read what it writes.
+// `spliceport enable`, `disable`, `status` and `path`, by a user whose folders are the test's own.
+// test/podman has Podman itself read what it writes.
 
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rmSync, statSync, writeFileSync } from 'node:fs';
@@ -20,7 +21,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-/** In a user namespace without a map nobody is root, and root's files can be written all the same. */
+/**
+ * In a user namespace without a map nobody is root, and root's files can be written all the same.
+ */
 const asNobody = ['unshare', '--user', process.execPath];
 
 function run(words: string, env: NodeJS.ProcessEnv = {}): Promise<CliOutcome> {

@@ -1,4 +1,5 @@
-// `spliceport forward` as root of the user namespace that owns the container's: no other privileges are needed.
+// `spliceport forward` as root of the user namespace that owns the container's: no other privileges
+// are needed.
 
 import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
@@ -163,7 +164,8 @@ describe('spliceport forward', () => {
     const { hostPort, ...started } = await startJson(`127.0.0.1:0:${port}`, ...toPid());
     await using run = started.run;
     run.kill('SIGUSR1');
-    // Node would say on standard error where its inspector listens, long before another process has begun and ended.
+    // Node would say on standard error where its inspector listens, long before another process has
+    // begun and ended.
     expect((await cli(['add', `127.0.0.1:0:${port}`])).code).toBe(0);
     expect(await askTcp({ port: hostPort }, 'through')).toBe('through');
     expect(await run.end()).toMatchObject({ code: 0, stderr: '' });

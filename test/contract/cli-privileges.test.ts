@@ -1,5 +1,5 @@
-// `spliceport forward` as a user without privileges, to a container of the same user: a process in user and network
-// namespaces of its own, as `unshare -Urn` makes them.
+// `spliceport forward` as a user without privileges, to a container of the same user: a process in
+// user and network namespaces of its own, as `unshare -Urn` makes them.
 
 import { spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// spliceport as a service of systemd: sockets that are passed to it, and the states that it reports.
+// spliceport as a service of systemd: sockets that are passed to it, and the states that it
+// reports.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// The page of `spliceport ui` in Chromium: what it shows, what it does, with a keyboard, on a phone, and with many rows.
+// The page of `spliceport ui` in Chromium: what it shows, what it does, with a keyboard, on a
+// phone, and with many rows.
 
 import axe, { type AxeResults } from 'axe-core';
 import { chromium, type Browser, type Page } from 'playwright-core';

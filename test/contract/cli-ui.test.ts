@@ -1,4 +1,5 @@
-// `spliceport ui` without a browser: whom it serves, what it refuses, and that it asks nobody while nobody looks.
+// `spliceport ui` without a browser: whom it serves, what it refuses, and that it asks nobody while
+// nobody looks.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// Clients of the control socket that are rude, slow, lost or strangers: each is told what is wrong and let go, and nothing
-// else notices.
+// Clients of the control socket that are rude, slow, lost or strangers: each is told what is wrong
+// and let go, and nothing else notices.
 
 import { once } from 'node:events';
 import { chmodSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Holds docs/control-api.md against the server and the types. Its example is run by api-docs.test.ts.
+// Holds docs/control-api.md against the server and the types. Its example is run by
+// api-docs.test.ts.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

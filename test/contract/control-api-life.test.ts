@@ -1,5 +1,5 @@
-// The control socket from its making to its end: where it is, who may open it, what is loaded when, and that nothing of it
-// is left. With real processes, of the library and of the helper.
+// The control socket from its making to its end: where it is, who may open it, what is loaded when,
+// and that nothing of it is left. With real processes, of the library and of the helper.
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -132,7 +132,10 @@ describe('the folder and the control socket', () => {
   });
 });
 
-/** As root with many users; in a namespace that maps one user alone there is nobody to give a file to. */
+/**
+ * As root with many users; in a namespace that maps one user alone there is nobody to give a file
+ * to.
+ */
 function isRootOfMany(): boolean {
   const [, , count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).map(Number);
   return process.geteuid?.() === 0 && (count ?? 0) > 65_534;

@@ -1,4 +1,5 @@
-// RootlessKit's own client, rootlessctl, with a forwarder and with the helper. Speaks its words where it does.
+// RootlessKit's own client, rootlessctl, with a forwarder and with the helper. Speaks its words
+// where it does.
 
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';

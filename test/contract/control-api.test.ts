@@ -1,5 +1,5 @@
-// Holds the control API against its description, docs/openapi.json: every answer of every operation, what is taken and what
-// is refused.
+// Holds the control API against its description, docs/openapi.json: every answer of every
+// operation, what is taken and what is refused.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

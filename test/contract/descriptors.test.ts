@@ -1,4 +1,5 @@
-// What the limit on open files does to a helper: UDP flows and TCP clients take their part of it, and no more.
+// What the limit on open files does to a helper: UDP flows and TCP clients take their part of it,
+// and no more.
 
 import { join } from 'node:path';
 import type { Socket } from 'node:net';

@@ -1,5 +1,5 @@
-// libexec/docker-proxy as dockerd calls it, without dockerd: flags, descriptors 3 and 4, signals, and what it leaves to
-// Docker's own proxy.
+// libexec/docker-proxy as dockerd calls it, without dockerd: flags, descriptors 3 and 4, signals,
+// and what it leaves to Docker's own proxy.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

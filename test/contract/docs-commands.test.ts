@@ -1,5 +1,5 @@
-// Holds the commands that the documents show against the program that is to take them, and what they say it prints
-// against its sources.
+// Holds the commands that the documents show against the program that is to take them, and what
+// they say it prints against its sources.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

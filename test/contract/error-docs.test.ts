@@ -7,7 +7,8 @@ import { describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * The modules of the public API. system.ts is for the project's own front-ends, and counters.ts only has texts.
+ * The modules of the public API. system.ts is for the project's own front-ends, and counters.ts
+ * only has texts.
  */
 const library = ['src', 'src/spec', 'src/engine']
   .flatMap((folder) => readdirSync(`${root}${folder}`).map((file) => `${folder}/${file}`))

@@ -1,5 +1,5 @@
-// The tables of settings and of counters are the one place where each is described. What is published is made from them, and
-// everything that takes a setting takes just what its table says.
+// The tables of settings and of counters are the one place where each is described. What is
+// published is made from them, and everything that takes a setting takes just what its table says.
 
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,6 @@
-// Holds every #include of native/ and every import of src/ against the table in docs/architecture.md: a file uses its
-// own folder and the levels before it. A file that the table does not name fails too.
+// Holds every #include of native/ and every import of src/ against the table in
+// docs/architecture.md: a file uses its own folder and the levels before it. A file that the table
+// does not name fails too.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
@@ -9,7 +10,9 @@ import { describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): string => readFileSync(`${root}${path}`, 'utf8');
 
-/** The levels of native/ or src/, lowest first, as the page draws them: folders end with a slash. */
+/**
+ * The levels of native/ or src/, lowest first, as the page draws them: folders end with a slash.
+ */
 function documentedLevels(folder: 'native' | 'src'): string[][] {
   const page = read('docs/architecture.md');
   const drawn = new RegExp(`^ {4}${folder}:(.*(?:\\n {13}.*)*)`, 'm').exec(page)?.[1] ?? '';
@@ -18,7 +21,10 @@ function documentedLevels(folder: 'native' | 'src'): string[][] {
 
 const levels = { native: documentedLevels('native'), src: documentedLevels('src') };
 
-/** Of what lies under src/'s root, what a folder above the library may use: proof that the public API is enough. */
+/**
+ * Of what lies under src/'s root, what a folder above the library may use: proof that the public
+ * API is enough.
+ */
 const publicModules = [
   ...['index', 'operations', 'system', 'unix-listener', 'address', 'errno', 'sysctl', 'util'],
   // Tables of data, without imports.
@@ -44,7 +50,10 @@ function unitOf(path: string): string {
   return slash === -1 ? path : path.slice(0, slash + 1);
 }
 
-/** What is wrong with one file's use of another; both are paths below native/ or src/, without endings. */
+/**
+ * What is wrong with one file's use of another; both are paths below native/ or src/, without
+ * endings.
+ */
 function upward(tree: 'native' | 'src', from: string, to: string): string[] {
   const levelOf = (unit: string) => levels[tree].findIndex((level) => level.includes(unit));
   const [user, used] = [unitOf(from), unitOf(to)];

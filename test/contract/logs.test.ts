@@ -53,7 +53,10 @@ function start(log: object, containerPort = fixture.echo.port, options: RunOptio
   });
 }
 
-/** Starts a helper whose runtime says something on standard error at a signal, as it does when it aborts. */
+/**
+ * Starts a helper whose runtime says something on standard error at a signal, as it does when it
+ * aborts.
+ */
 function startChatty(log: object): Run {
   const report = ['--report-on-signal', `--report-directory=${fixture.caller.folder}`];
   const helper = fileURLToPath(new URL('../../lib/engines/podman.cjs', import.meta.url));

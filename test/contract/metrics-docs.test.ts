@@ -12,7 +12,10 @@ import { codeIn, rowsOf } from './helpers/doc-page.js';
 const docs = fileURLToPath(new URL('../../docs/', import.meta.url));
 const page = readFileSync(`${docs}metrics.md`, 'utf8');
 
-/** The labels of every metric, and of every metric of a forward, which the page tells of ahead of its table. */
+/**
+ * The labels of every metric, and of every metric of a forward, which the page tells of ahead of
+ * its table.
+ */
 const COMMON_LABELS = ['forwarder', 'container', 'forward', 'protocol', 'host'];
 
 /** What `spliceport metrics` adds. */

@@ -242,7 +242,10 @@ describe('the addon', () => {
     return `prebuilds/linux-${process.arch}/${name}`;
   }
 
-  /** What a process finds that starts with the given settings; node-gyp-build reads them when it is loaded. */
+  /**
+   * What a process finds that starts with the given settings; node-gyp-build reads them when it is
+   * loaded.
+   */
   function foundWith(env: NodeJS.ProcessEnv): string {
     const script = `import('${root}lib/engine/addon-path.js').then((m) => console.log(m.addonPath('${folder}')))`;
     const output = execFileSync(process.execPath, ['-e', script], {

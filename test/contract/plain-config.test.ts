@@ -1,5 +1,6 @@
-// What a shim reads by itself means the same to the resident. Thousands of configurations and requests, right and wrong,
-// are read by both; which of them a shim takes for plain is listed where it matters.
+// What a shim reads by itself means the same to the resident. Thousands of configurations and
+// requests, right and wrong, are read by both; which of them a shim takes for plain is listed where
+// it matters.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

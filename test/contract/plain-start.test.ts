@@ -1,4 +1,5 @@
-// A container that leaves nothing to decide: its shim starts it and reloads it alone, and no process of node's is asked.
+// A container that leaves nothing to decide: its shim starts it and reloads it alone, and no
+// process of node's is asked.
 
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,7 +1,9 @@
-// Shims outlive residents, and an upgrade: a resident must understand the shims of earlier versions, and a shim the
-// residents. What both have said in each version is recorded, and is said again to those of today.
+// Shims outlive residents, and an upgrade: a resident must understand the shims of earlier
+// versions, and a shim the residents. What both have said in each version is recorded, and is said
+// again to those of today.
 //
-// `SPLICEPORT_RECORD=1 npx vitest run test/contract/recorded-protocol.test.ts` records this version.
+// `SPLICEPORT_RECORD=1 npx vitest run test/contract/recorded-protocol.test.ts` records this
+// version.
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

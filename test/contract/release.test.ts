@@ -1,4 +1,5 @@
-// Runs scripts/release.mjs in a repository of its own, whose npm scripts only note that they were run.
+// Runs scripts/release.mjs in a repository of its own, whose npm scripts only note that they were
+// run.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// A real shim and the forwarder of its forwards: many of them, and what becomes of them when one of the two goes away.
+// A real shim and the forwarder of its forwards: many of them, and what becomes of them when one of
+// the two goes away.
 
 import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';

@@ -1,5 +1,5 @@
-// A resident that ends before it has an answer: what it has asked for is carried out or not, and the next resident knows
-// which.
+// A resident that ends before it has an answer: what it has asked for is carried out or not, and
+// the next resident knows which.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { RemoteForwarder } from '../../src/remote/remote-forwarder.js';

@@ -1,4 +1,5 @@
-// A fault of the resident in what it does for one container: whoever asked is told, and all the rest goes on.
+// A fault of the resident in what it does for one container: whoever asked is told, and all the
+// rest goes on.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';

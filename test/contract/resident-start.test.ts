@@ -1,4 +1,5 @@
-// resident-start.test.ts: what a resident loads before it answers, since a shim without one waits for that.
+// resident-start.test.ts: what a resident loads before it answers, since a shim without one waits
+// for that.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The package changes while containers run: it is upgraded, removed, or put back. Containers go on, and whoever asks for
-// something is served by what is installed by then, or told why not.
+// The package changes while containers run: it is upgraded, removed, or put back. Containers go on,
+// and whoever asks for something is served by what is installed by then, or told why not.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// The resident: the one process that decides for all containers of a user. Whatever happens to it, containers go on.
+// The resident: the one process that decides for all containers of a user. Whatever happens to it,
+// containers go on.
 
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -53,7 +54,8 @@ describe('a resident that is killed', () => {
       await using run = await fixture.runs.start([mapping(await freePort())]);
       for (const pid of fixture.runs.residents()) process.kill(pid, 'SIGKILL');
       const control = await fixture.runs.control(run);
-      // The name may be that of a socket that ended with its resident, until the next one has made another.
+      // The name may be that of a socket that ended with its resident, until the next one has made
+      // another.
       const forwards = await until(
         () =>
           control.forwards().catch((error: unknown) => {

@@ -20,7 +20,10 @@ import {
 } from './helpers/run.js';
 
 const caller = new Caller();
-/** A port that is free, and one that a server of the test has, on every address and for both protocols. */
+/**
+ * A port that is free, and one that a server of the test has, on every address and for both
+ * protocols.
+ */
 let free: number;
 let taken: number;
 const server = createServer();

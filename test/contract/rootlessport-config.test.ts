@@ -1,4 +1,5 @@
-// The configuration on the helper's standard input is read as Go's decoder reads it, and refused with Go's texts.
+// The configuration on the helper's standard input is read as Go's decoder reads it, and refused
+// with Go's texts.
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';

@@ -19,7 +19,9 @@ const fixture = useHelper();
 
 const MiB = 1024 * 1024;
 const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'] as const;
-/** A TCP server on each of the addresses greets with the address; UDP sockets on two of them answer. */
+/**
+ * A TCP server on each of the addresses greets with the address; UDP sockets on two of them answer.
+ */
 let containerPort: number;
 
 beforeAll(async () => {
@@ -224,7 +226,8 @@ describe('a reload request', () => {
         ChildIP: '127.0.0.2',
       });
       const said = await requestReload(type, socketPath(), request);
-      // A stream that is closed before it was read to its end is reset, which may overtake the reply.
+      // A stream that is closed before it was read to its end is reset, which may overtake the
+      // reply.
       if (type === 'stream' && request.length > 4_096) expect(said).toMatch(/reset$/);
       else if (typeof reply === 'string') expect(said).toBe(reply);
       else expect(said).toMatch(reply);

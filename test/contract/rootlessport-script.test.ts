@@ -1,5 +1,5 @@
-// The script that is the helper in a process of its own: how it finds node and the bundle, and what it hands on. The
-// bundle is replaced by one that tells what it was given.
+// The script that is the helper in a process of its own: how it finds node and the bundle, and what
+// it hands on. The bundle is replaced by one that tells what it was given.
 
 import { spawnSync } from 'node:child_process';
 import {

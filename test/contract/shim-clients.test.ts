@@ -1,5 +1,5 @@
-// Those who call at a shim's sockets, to tell a container's new address or to see and change its forwards: they wait for
-// a resident, or hear that there is none.
+// Those who call at a shim's sockets, to tell a container's new address or to see and change its
+// forwards: they wait for a resident, or hear that there is none.
 
 import {
   chmodSync,

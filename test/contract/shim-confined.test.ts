@@ -1,5 +1,6 @@
-// A shim that is confined: by a seccomp filter, a ban on new privileges, a low priority or low limits. What it starts is
-// confined likewise, for good, so it may not start the resident that all containers share.
+// A shim that is confined: by a seccomp filter, a ban on new privileges, a low priority or low
+// limits. What it starts is confined likewise, for good, so it may not start the resident that all
+// containers share.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../helpers/wait.js';

@@ -1,4 +1,5 @@
-// A shim that has no descriptor left: clients wait, nothing is lost, and what fails is told with the shim's own limit.
+// A shim that has no descriptor left: clients wait, nothing is lost, and what fails is told with
+// the shim's own limit.
 
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';

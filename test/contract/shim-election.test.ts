@@ -1,5 +1,5 @@
-// How shims find a resident or start one: any number of them at once start one, and what others do with the socket or
-// the lock costs time, never a container.
+// How shims find a resident or start one: any number of them at once start one, and what others do
+// with the socket or the lock costs time, never a container.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// Every doubt of the shim before it is ready: the helper in a process of its own takes its place, with the same
-// configuration and descriptors, and nothing is left of what the shim did.
+// Every doubt of the shim before it is ready: the helper in a process of its own takes its place,
+// with the same configuration and descriptors, and nothing is left of what the shim did.
 
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

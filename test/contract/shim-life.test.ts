@@ -1,4 +1,5 @@
-// The life of a shim with a resident that says what the test has it say: from the greeting to the end.
+// The life of a shim with a resident that says what the test has it say: from the greeting to the
+// end.
 
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// A real dockerd with spliceport's docker-proxy: what `docker run -p` promises, and what docker-proxy does not.
+// A real dockerd with spliceport's docker-proxy: what `docker run -p` promises, and what
+// docker-proxy does not.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { privateMemoryKiB } from '../helpers/process-facts.js';

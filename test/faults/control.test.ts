@@ -1,5 +1,6 @@
-// Calls of the main thread that fail after the helper is ready: a request may be refused, and nothing more. The port
-// goes on, both sockets answer again, and the helper still ends when its caller lets it go.
+// Calls of the main thread that fail after the helper is ready: a request may be refused, and
+// nothing more. The port goes on, both sockets answer again, and the helper still ends when its
+// caller lets it go.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +26,9 @@ const table: readonly (readonly [call: string, errors: readonly string[]])[] = [
   ['sendto', ['ENOBUFS', 'EPIPE']],
 ];
 
-/** Where these fail, Node's own last steps abort the process; by then there is nothing left to do. */
+/**
+ * Where these fail, Node's own last steps abort the process; by then there is nothing left to do.
+ */
 const abortsNode = new Set(['epoll_ctl', 'fcntl']);
 
 const PATIENCE_MS = 1_500;

@@ -1,5 +1,5 @@
-// The resident is killed again and again, at random moments, while containers have traffic and requests are under way.
-// Nothing that a client or a container engine can see may come of it.
+// The resident is killed again and again, at random moments, while containers have traffic and
+// requests are under way. Nothing that a client or a container engine can see may come of it.
 
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,7 +21,10 @@ import { until, within } from '../helpers/wait.js';
 const CONTAINERS = 4;
 const KILLS = 100;
 const SHORT_CLIENTS = 6;
-/** Longer than a resident takes to start, so that some kills come before it answers and some long after. */
+/**
+ * Longer than a resident takes to start, so that some kills come before it answers and some long
+ * after.
+ */
 const MAX_DELAY_MS = 60;
 const BLOCK_BYTES = 4_096;
 const addresses = ['127.0.0.1', '127.0.0.2'] as const;
@@ -77,7 +80,10 @@ class Served implements AsyncDisposable {
     this.#address = address;
   }
 
-  /** A client of the control socket learns by the end of its connection that it may have to ask what happened. */
+  /**
+   * A client of the control socket learns by the end of its connection that it may have to ask what
+   * happened.
+   */
   async #changePorts(): Promise<void> {
     const wasAdded = this.#added !== undefined;
     try {

@@ -1,4 +1,5 @@
-// A call that fails while the helper starts: it says why and leaves nothing, or it serves. Nothing between.
+// A call that fails while the helper starts: it says why and leaves nothing, or it serves. Nothing
+// between.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Caller, executable, freePort, Run } from '../contract/helpers/run.js';
@@ -70,7 +71,10 @@ class Start implements AsyncDisposable {
   }
 }
 
-/** The helper's own calls of each kind, by their numbers among all of that kind: what precedes its bundle is node's. */
+/**
+ * The helper's own calls of each kind, by their numbers among all of that kind: what precedes its
+ * bundle is node's.
+ */
 async function ownCalls(): Promise<Map<string, number[]>> {
   await using start = await Start.begin();
   await start.run.ready();

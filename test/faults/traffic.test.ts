@@ -1,5 +1,5 @@
-// Calls that fail while the helper relays: what clients get is whole or cut by a reset, never short with a clean end,
-// and all is well again once the calls succeed.
+// Calls that fail while the helper relays: what clients get is whole or cut by a reset, never short
+// with a clean end, and all is well again once the calls succeed.
 
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -112,7 +112,9 @@ async function fateOf(
   }
 }
 
-/** libuv tells of an end where bytes and a reset come at once; what is reset takes no more bytes. */
+/**
+ * libuv tells of an end where bytes and a reset come at once; what is reset takes no more bytes.
+ */
 const isReset = (socket: Socket): Promise<boolean> =>
   new Promise((resolve) => socket.write('x', (error) => resolve(error instanceof Error)));
 
@@ -145,8 +147,8 @@ const upload = (withinMs: number): Promise<Fate> =>
   );
 
 /**
- * Whether some datagrams come back, of those that are sent within the time: one by one and many at a time, for which there
- * are different calls. They grow, so that they do not pass as one.
+ * Whether some datagrams come back, of those that are sent within the time: one by one and many at
+ * a time, for which there are different calls. They grow, so that they do not pass as one.
  */
 async function isUdpServed(withinMs: number): Promise<boolean> {
   using socket = await UdpSocket.bind({});

@@ -1,5 +1,5 @@
-// container-program.ts: the process that a test's container consists of. It lives in a network namespace of its own,
-// of which it sets up the loopback interface, and runs servers when told to.
+// container-program.ts: the process that a test's container consists of. It lives in a network
+// namespace of its own, of which it sets up the loopback interface, and runs servers when told to.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,5 @@
-// container.ts: a throw-away container, which is a network namespace and a process in it that runs servers.
+// container.ts: a throw-away container, which is a network namespace and a process in it that runs
+// servers.
 
 import { readlinkSync } from 'node:fs';
 import type { ContainerApi, UdpAnswer, UdpQuestion, UdpSeen } from './container-program.js';

@@ -17,7 +17,8 @@ export class Daemon {
 
   /**
    * Starts it.
-   * @param command - FILE stands for the file with the configuration, and FOLDER, in both, for a folder of its own.
+   * @param command - FILE stands for the file with the configuration, and FOLDER, in both, for a
+   * folder of its own.
    */
   constructor(command: readonly string[], configuration: string, container?: Container) {
     const file = join(this.#folder, 'configuration');

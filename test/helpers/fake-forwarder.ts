@@ -1,5 +1,5 @@
-// fake-forwarder.ts: a control socket with any number of forwards and sessions behind it, and no traffic. What it tells is
-// in its fields, which a test may change.
+// fake-forwarder.ts: a control socket with any number of forwards and sessions behind it, and no
+// traffic. What it tells is in its fields, which a test may change.
 
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';

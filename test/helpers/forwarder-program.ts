@@ -1,4 +1,5 @@
-// forwarder-program.ts: a forwarder in a process of its own, whose descriptors and memory are the forwarder's alone.
+// forwarder-program.ts: a forwarder in a process of its own, whose descriptors and memory are the
+// forwarder's alone.
 
 import { execFileSync } from 'node:child_process';
 import { binding } from '../../src/engine/binding.js';

@@ -7,7 +7,10 @@ import { execFileSync } from 'node:child_process';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Copies what the package runs from, and the packages that it needs, into a folder; every user may read it. */
+/**
+ * Copies what the package runs from, and the packages that it needs, into a folder; every user may
+ * read it.
+ */
 export function installPackage(folder: string): void {
   for (const part of ['lib', 'package.json', 'build/Release/spliceport.node', ...dependencies()]) {
     const target = path.join(folder, part);

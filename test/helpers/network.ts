@@ -1,9 +1,11 @@
-// network.ts: a host between a bridge of containers and a network of clients, each a namespace of its own.
+// network.ts: a host between a bridge of containers and a network of clients, each a namespace of
+// its own.
 //
 //   client 192.0.2.2, .3 ── lan0 192.0.2.1  host  10.88.0.1 bridge0 ─┬─ 10.88.0.2, .9 container
 //          2001:db8::2                                    fd88::1    └─ 10.88.0.3     neighbor
 //
-// The host forwards packets in between as well, so that the container has a way to the clients without a forwarder.
+// The host forwards packets in between as well, so that the container has a way to the clients
+// without a forwarder.
 
 import { Container } from './container.js';
 import type { ForwarderApi } from './forwarder-program.js';

@@ -30,8 +30,8 @@ function makeNoise(bytes: number): Buffer {
 }
 
 /**
- * `bytes` of noise in blocks of at most `blockBytes` (1 MiB or less). Each block is a different window on one buffer,
- * so that a lost, doubled or swapped block shows, and none is copied.
+ * `bytes` of noise in blocks of at most `blockBytes` (1 MiB or less). Each block is a different
+ * window on one buffer, so that a lost, doubled or swapped block shows, and none is copied.
  */
 export function* payload(bytes: number, blockBytes = BLOCK_BYTES): Generator<Buffer> {
   let offset = 0;

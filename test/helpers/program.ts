@@ -1,4 +1,5 @@
-// program.ts: runs one of the tests' own TypeScript programs as a process, and calls functions in it.
+// program.ts: runs one of the tests' own TypeScript programs as a process, and calls functions in
+// it.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -100,7 +101,10 @@ export class Program {
   #stderr = '';
   #lastId = 0;
 
-  /** Starts it; callable once it has called {@link serve}, which {@link Program.call} waits for by itself. */
+  /**
+   * Starts it; callable once it has called {@link serve}, which {@link Program.call} waits for by
+   * itself.
+   */
   constructor(source: URL, options: ProgramOptions = {}) {
     const [command = '', ...args] = commandLine(source, options);
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });

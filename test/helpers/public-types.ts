@@ -1,4 +1,5 @@
-// public-types.ts: the source text of the library's public types, for tests that compare their comments with other texts.
+// public-types.ts: the source text of the library's public types, for tests that compare their
+// comments with other texts.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

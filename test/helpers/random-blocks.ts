@@ -1,5 +1,5 @@
-// random-blocks.ts: blocks of addresses in odd spellings, and which addresses each of them has. What they have is known from
-// how they are made, so no parser is asked.
+// random-blocks.ts: blocks of addresses in odd spellings, and which addresses each of them has.
+// What they have is known from how they are made, so no parser is asked.
 
 import type { Random } from './random.js';
 

@@ -1,5 +1,5 @@
-// random-json.ts: JSON made of random pieces, with what is rare in it: the same key again, numbers that no double
-// holds, half of a surrogate pair, brackets in strings, white space everywhere.
+// random-json.ts: JSON made of random pieces, with what is rare in it: the same key again, numbers
+// that no double holds, half of a surrogate pair, brackets in strings, white space everywhere.
 
 import type { Random } from './random.js';
 
@@ -34,7 +34,10 @@ const STRINGS: readonly string[] = [
   ],
 ];
 
-/** JSON.parse of Node 24.21 takes some keys with an escape in them for others: what it says is no measure then. */
+/**
+ * JSON.parse of Node 24.21 takes some keys with an escape in them for others: what it says is no
+ * measure then.
+ */
 const KEYS = STRINGS.filter((text) => JSON.stringify(text) === `"${text}"`);
 
 const NUMBERS: readonly string[] = [

@@ -1,4 +1,5 @@
-// random-settings-file.ts: the text of a settings file made at random, right or wrong, and what it should mean.
+// random-settings-file.ts: the text of a settings file made at random, right or wrong, and what it
+// should mean.
 
 import { makeParts, type Parts, type Values } from './random-settings.js';
 import type { Random } from './random.js';

@@ -1,4 +1,5 @@
-// random.ts: numbers that look random and are the same for each seed, so that what fails once fails again.
+// random.ts: numbers that look random and are the same for each seed, so that what fails once fails
+// again.
 
 export class Random {
   #state: number;

@@ -1,4 +1,5 @@
-// settings-mistakes.ts: makes right settings files wrong, in random ways, and tells whether a gate is gone by it.
+// settings-mistakes.ts: makes right settings files wrong, in random ways, and tells whether a gate
+// is gone by it.
 
 import { wrongBlocks } from './random-blocks.js';
 import {

@@ -19,7 +19,10 @@ export interface Ending {
   readonly errorCode?: string;
 }
 
-/** A connected socket that keeps its own half open when the other ends, and whose errors end it quietly. */
+/**
+ * A connected socket that keeps its own half open when the other ends, and whose errors end it
+ * quietly.
+ */
 export async function connectTcp({ address: host = '127.0.0.1', port }: Where): Promise<Socket> {
   const socket = createConnection({ host, port, allowHalfOpen: true, noDelay: true });
   await within(once(socket, 'connect'), `a connection to ${host} port ${port}`);
@@ -91,7 +94,10 @@ export async function isRefused({ address: host = '127.0.0.1', port }: Where): P
   }
 }
 
-/** Whether a client is answered; one that is refused is reset, perhaps before it knows that it has connected. */
+/**
+ * Whether a client is answered; one that is refused is reset, perhaps before it knows that it has
+ * connected.
+ */
 export async function isServed(
   { address: host = '127.0.0.1', port }: Where,
   clients: Socket[] = [],

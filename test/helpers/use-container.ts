@@ -8,7 +8,10 @@ export class ContainerFixture {
   container!: Container;
 }
 
-/** Registers the hooks that fill the fixture; they run before those that the file registers after this call. */
+/**
+ * Registers the hooks that fill the fixture; they run before those that the file registers after
+ * this call.
+ */
 export function useContainer(): ContainerFixture {
   const fixture = new ContainerFixture();
   beforeAll(async () => {

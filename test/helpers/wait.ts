@@ -6,7 +6,10 @@ const POLL_MS = 5;
 
 type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
 
-/** Polls until `probe` gives something truthy, and gives that; an error that names `what` after `withinMs`. */
+/**
+ * Polls until `probe` gives something truthy, and gives that; an error that names `what` after
+ * `withinMs`.
+ */
 export async function until<T>(
   probe: () => T | Promise<T>,
   what: string,
@@ -45,7 +48,10 @@ export async function settled<T>(
   return value;
 }
 
-/** Polls for `forMs`, and wants `condition` to hold each time; an error that says `what` does not stay so otherwise. */
+/**
+ * Polls for `forMs`, and wants `condition` to hold each time; an error that says `what` does not
+ * stay so otherwise.
+ */
 export async function staysTrueFor(
   forMs: number,
   condition: () => boolean | Promise<boolean>,

@@ -1,4 +1,5 @@
-// Events that no call causes: the first failure of a forward, and the exit of a container's process.
+// Events that no call causes: the first failure of a forward, and the exit of a container's
+// process.
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Engine, Forwarder, type Forward } from '../../src/index.js';

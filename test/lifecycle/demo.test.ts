@@ -21,7 +21,8 @@ import { isMissing, script, setpriv } from '../helpers/tools.js';
 import { until, within } from '../helpers/wait.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-// Root that may do nothing but become root of a user namespace, which takes CAP_SETFCAP since Linux 5.12.
+// Root that may do nothing but become root of a user namespace, which takes CAP_SETFCAP since Linux
+// 5.12.
 const noRights = ['setpriv', '--bounding-set=-all,+setfcap', '--inh-caps=-all'];
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 

@@ -70,7 +70,8 @@ describe('the cost of', () => {
     await until(async () => (await api.stats()).sessionsOpen === 0, 'all have ended', 20_000);
     const after = factsOf(program);
     expect(after.fds - before.fds).toBeLessThanOrEqual(MAX_POOLED_FDS);
-    // What stays are the tables that grew with the sessions, and JavaScript's own memory for all the questions here.
+    // What stays are the tables that grew with the sessions, and JavaScript's own memory for all
+    // the questions here.
     await until(
       () => factsOf(program).privateKiB - before.privateKiB < (0.7 * grownBytes) / 1024,
       'the memory returns',

@@ -16,7 +16,8 @@ const CONNECTIONS = 1_000;
 const AT_ONCE = 50;
 const ROUNDS = 8;
 const SAMPLE = 3;
-// Node's own heap swings by as much; a leak of 100 bytes for each connection of five rounds would be more.
+// Node's own heap swings by as much; a leak of 100 bytes for each connection of five rounds would
+// be more.
 const MAX_GROWTH_KIB = 400;
 // Each worker keeps a few pipes for the next bulk transfer.
 const MAX_POOLED_FDS = 64;
@@ -57,7 +58,10 @@ function kindsOf(fdNames: readonly string[]): Record<string, number> {
   return kinds;
 }
 
-/** Asks once. On a busy machine a flow may end before its server answers, and the answer is lost then, as UDP's may be. */
+/**
+ * Asks once. On a busy machine a flow may end before its server answers, and the answer is lost
+ * then, as UDP's may be.
+ */
 async function answer(client: UdpSocket, port: number): Promise<unknown> {
   await client.send('hello', port);
   return client.next(500).catch(() => undefined);

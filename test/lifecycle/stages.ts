@@ -1,4 +1,5 @@
-// stages.ts: the stages of a forwarder's life at which a process may end, and the ways in which it may.
+// stages.ts: the stages of a forwarder's life at which a process may end, and the ways in which it
+// may.
 
 export const stages = ['created', 'forwarding', 'relaying', 'draining', 'closed'] as const;
 export const ways = ['exit', 'natural end', 'exception', 'SIGTERM', 'SIGTERM, handled'] as const;

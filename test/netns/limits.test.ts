@@ -1,4 +1,5 @@
-// Whom a forward lets in: real clients, of real addresses, and what the counters say of those who stay out.
+// Whom a forward lets in: real clients, of real addresses, and what the counters say of those who
+// stay out.
 
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Socket } from 'node:net';

@@ -73,7 +73,9 @@ addAction(AllRule(), LuaAction(function(dq) return DNSAction.Spoof, dq.remoteadd
 
 const REQUEST = 'GET / HTTP/1.0\r\n\r\n';
 
-/** What a connection from CLIENT brings, without headers of HTTP, and the port that it came from. */
+/**
+ * What a connection from CLIENT brings, without headers of HTTP, and the port that it came from.
+ */
 async function ask(port: number, text: string): Promise<{ answer: string; from: number }> {
   const socket = createConnection({ host: '127.0.0.1', port, localAddress: CLIENT });
   try {

@@ -1,4 +1,5 @@
-// A container that loses an address while it is served: what becomes of the sessions there at a retarget.
+// A container that loses an address while it is served: what becomes of the sessions there at a
+// retarget.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Forwarder, type EndedSession, type Forward } from '../../src/index.js';

@@ -1,5 +1,5 @@
-// Settings files made at random: what the check calls right, a forwarder takes and does; what it calls wrong opens no port
-// without a gate that the file asks for.
+// Settings files made at random: what the check calls right, a forwarder takes and does; what it
+// calls wrong opens no port without a gate that the file asks for.
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

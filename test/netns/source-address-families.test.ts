@@ -1,5 +1,5 @@
-// Clients of another family than the target's address, as a dual-stack network brings them over TCP to a container of
-// whose addresses the forward names one.
+// Clients of another family than the target's address, as a dual-stack network brings them over TCP
+// to a container of whose addresses the forward names one.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { at, Network } from '../helpers/network.js';

@@ -8,7 +8,8 @@ import { settled } from '../helpers/wait.js';
 
 const MIB = 1 << 20;
 const TOTAL_BYTES = 256 * MIB;
-// What the buffers of four sockets and a pipe may hold, by tcp_rmem and tcp_wmem, with room to spare.
+// What the buffers of four sockets and a pipe may hold, by tcp_rmem and tcp_wmem, with room to
+// spare.
 const MAX_IN_FLIGHT = 96 * MIB;
 const MAX_GROWTH_KIB = 4_096;
 

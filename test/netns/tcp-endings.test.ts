@@ -101,7 +101,8 @@ describe('a TCP reset', () => {
     await sendPayload(socket, BULK_BYTES);
     socket.resetAndDestroy();
     const seen = await server.seenOnce(({ closed }) => closed, 'the server loses the connection');
-    // Not `ended`: libuv says "end" for a reset that it polls together with the last bytes, and only then the error.
+    // Not `ended`: libuv says "end" for a reset that it polls together with the last bytes, and
+    // only then the error.
     expect(seen.errorCode).toBe('ECONNRESET');
   });
 

@@ -22,7 +22,9 @@ describe.skipIf(isMissing(iproute2, 'UDP over a veth pair'))(
       for (const line of lines) await host.api<ForwarderApi>().run({ command: line.split(' ') });
     };
 
-    /** A second link between both, and 192.0.2.5 behind the client, to which the first one leads. */
+    /**
+     * A second link between both, and 192.0.2.5 behind the client, to which the first one leads.
+     */
     async function addSecondLink(): Promise<void> {
       await onHost(
         `ip link add way-in type veth peer name way-out netns ${client.pid}`,

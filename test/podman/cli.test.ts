@@ -1,4 +1,5 @@
-// The command line, by a user of rootless podman: forwarding to containers, and looking after podman's helpers.
+// The command line, by a user of rootless podman: forwarding to containers, and looking after
+// podman's helpers.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';

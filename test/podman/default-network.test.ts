@@ -1,4 +1,5 @@
-// What README.md says of the default network: by slirp4netns the helper is asked, by pasta it is not.
+// What README.md says of the default network: by slirp4netns the helper is asked, by pasta it is
+// not.
 
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

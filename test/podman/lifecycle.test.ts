@@ -148,7 +148,8 @@ describePodman('a container with a published port', (host) => {
       'no-such-program',
     ]);
     expect(code).toBe(127);
-    // Nobody waits for the helper here: it sees the end of the monitor, which podman does not wait for either.
+    // Nobody waits for the helper here: it sees the end of the monitor, which podman does not wait
+    // for either.
     await until(() => host().helpers().length === 0, 'no process of the helper is left', 10_000);
     await expectGone(port);
   });

@@ -4,7 +4,10 @@ import { until } from '../helpers/wait.js';
 import { httpd, PodmanHost } from './harness/podman-host.js';
 import { describePodman } from './harness/suite.js';
 
-/** Processes, containers' included, that use the network namespace or a child of the pid namespace of `pid`. */
+/**
+ * Processes, containers' included, that use the network namespace or a child of the pid namespace
+ * of `pid`.
+ */
 function usersOf(network: string, root: number): number[] {
   const descendants = new Set([root]);
   const parents = readdirSync('/proc')

@@ -1,5 +1,6 @@
-// `podman system migrate` stops every container and gives up the user's namespaces; the next command makes new ones.
-// A resident of the old ones may still be there: it serves nobody who is in others.
+// `podman system migrate` stops every container and gives up the user's namespaces; the next
+// command makes new ones. A resident of the old ones may still be there: it serves nobody who is in
+// others.
 
 import { readlinkSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';

@@ -7,8 +7,8 @@ const sysctl = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 
 describePodman('podman run -p of a port that is not available', (host) => {
   /**
-   * Runs containers that must fail to start, at the same time because podman takes 3 s to believe it, and looks for
-   * what they left behind; what podman printed about each.
+   * Runs containers that must fail to start, at the same time because podman takes 3 s to believe
+   * it, and looks for what they left behind; what podman printed about each.
    */
   const refusals = async (...published: readonly string[][]): Promise<string[]> => {
     const state = async (): Promise<unknown> => [

@@ -1,4 +1,5 @@
-// load.ts: what clients do in a soak. Each task is one thing that a client does, checked to the byte.
+// load.ts: what clients do in a soak. Each task is one thing that a client does, checked to the
+// byte.
 
 import { once } from 'node:events';
 import type { Socket } from 'node:net';

@@ -1,4 +1,5 @@
-// servers-program.ts: the container's servers in a soak: they echo, and remember nothing, so that they can for hours.
+// servers-program.ts: the container's servers in a soak: they echo, and remember nothing, so that
+// they can for hours.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -27,7 +28,8 @@ const handlers = {
     });
     server.listen({ host: '0.0.0.0', port: 0, backlog: 4096 });
     await once(server, 'listening');
-    // A socket for each address: one for all would answer from another address than it was asked at.
+    // A socket for each address: one for all would answer from another address than it was asked
+    // at.
     const [first = '', ...others] = addresses;
     const udp = await echoDatagrams(first, 0);
     for (const address of others) await echoDatagrams(address, udp);

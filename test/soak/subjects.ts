@@ -1,4 +1,5 @@
-// subjects.ts: the processes that a soak watches, each with its ports, and what is done to it besides traffic.
+// subjects.ts: the processes that a soak watches, each with its ports, and what is done to it
+// besides traffic.
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +17,9 @@ import type { Ports } from './load.js';
 
 /** So that flows are gone soon after each round. */
 const UDP_TIMEOUT_MS = 300;
-/** By default V8 lets tens of MiB of garbage pile up, which nobody can tell from a leak in minutes. */
+/**
+ * By default V8 lets tens of MiB of garbage pile up, which nobody can tell from a leak in minutes.
+ */
 const SMALL_HEAP = '--max-old-space-size=16 --max-semi-space-size=1';
 /** The container's, among which targets change. */
 export const ADDRESSES = ['127.0.0.1', '127.0.0.2', '127.0.0.3'] as const;
@@ -155,7 +158,10 @@ export async function librarySubject(containerPid: number, servers: Ports): Prom
   };
 }
 
-/** Starts a helper, asks through it once, ends it, and sees that it leaves nothing but the folder of all helpers. */
+/**
+ * Starts a helper, asks through it once, ends it, and sees that it leaves nothing but the folder of
+ * all helpers.
+ */
 export async function shortLife(containerPid: number, servers: Ports): Promise<void> {
   const caller = new Caller(`/proc/${containerPid}/ns/net`);
   const port = await freePort();

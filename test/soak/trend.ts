@@ -4,7 +4,10 @@
 export interface Trend {
   /** Growth from the first value to the last, by the median of all slopes (Theil and Sen). */
   readonly growth: number;
-  /** How sure it is that there is a trend at all (Mann and Kendall): above 2.33 by chance once in a hundred. */
+  /**
+   * How sure it is that there is a trend at all (Mann and Kendall): above 2.33 by chance once in a
+   * hundred.
+   */
   readonly significance: number;
 }
 

@@ -1,4 +1,5 @@
-// bench-containers.test.ts: what the benchmark's rows of containers are made of, without a container.
+// bench-containers.test.ts: what the benchmark's rows of containers are made of, without a
+// container.
 
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// bench-drivers.test.ts: how the benchmark's command line names programs, where they are found, and that those of a
-// Debian root run with the root's own libraries.
+// bench-drivers.test.ts: how the benchmark's command line names programs, where they are found, and
+// that those of a Debian root run with the root's own libraries.
 
 import { execFileSync } from 'node:child_process';
 import {

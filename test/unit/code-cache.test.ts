@@ -1,4 +1,5 @@
-// code-cache.test.ts: a program that was compiled ahead of time, and what becomes of it if node or the program changes.
+// code-cache.test.ts: a program that was compiled ahead of time, and what becomes of it if node or
+// the program changes.
 
 import { execFileSync } from 'node:child_process';
 import {

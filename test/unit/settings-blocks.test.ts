@@ -1,4 +1,5 @@
-// Blocks of addresses made of random pieces: whatever a check of settings calls right, the library takes.
+// Blocks of addresses made of random pieces: whatever a check of settings calls right, the library
+// takes.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

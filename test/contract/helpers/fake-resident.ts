@@ -1,4 +1,5 @@
-// fake-resident.ts: a resident within the test: it listens where shims look for one, and says what the test has it say.
+// fake-resident.ts: a resident within the test: it listens where shims look for one, and says what
+// the test has it say.
 
 import { once } from 'node:events';
 import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';

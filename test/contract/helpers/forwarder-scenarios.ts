@@ -1,5 +1,5 @@
-// forwarder-scenarios.ts: what can be asked of a forwarder, wherever its engine is. Each scenario gives what came of it, in
-// words that two forwarders in the same place have in common.
+// forwarder-scenarios.ts: what can be asked of a forwarder, wherever its engine is. Each scenario
+// gives what came of it, in words that two forwarders in the same place have in common.
 
 import type { Forward, ForwarderEvents, ForwardSpec } from '../../../src/index.js';
 import type { ForwarderOperations } from '../../../src/operations.js';

@@ -1,4 +1,5 @@
-// package-copy.ts: the package once more, as it is installed, and as it might have been in an earlier version.
+// package-copy.ts: the package once more, as it is installed, and as it might have been in an
+// earlier version.
 
 import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// recorded-protocol.ts: what a shim and a resident of one version have said to each other, for those of later versions.
+// recorded-protocol.ts: what a shim and a resident of one version have said to each other, for
+// those of later versions.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -7,8 +7,9 @@ import type { Caller } from './run.js';
 import { Run, type RunOptions } from './run.js';
 
 /**
- * Runs the helper and expects it to refuse: the text and a line break on standard output and nothing on standard error,
- * exit code 1, never ready, no file left but the shared folder, and no port left open.
+ * Runs the helper and expects it to refuse: the text and a line break on standard output and
+ * nothing on standard error, exit code 1, never ready, no file left but the shared folder, and no
+ * port left open.
  */
 export async function expectRefusal(
   caller: Caller,

@@ -84,7 +84,10 @@ export class ReplayedShim {
     for (const message of this.#says.splice(0)) this.#channel.send('q', message);
   }
 
-  /** Whether it has been asked for all that was asked for then without a client of the control socket. */
+  /**
+   * Whether it has been asked for all that was asked for then without a client of the control
+   * socket.
+   */
   isDone(): boolean {
     const kinds = new Set(this.#asked.map(({ kind }) => kind));
     const byClients = ['D', 'S', 'T', 'U', 'V', 'Y'];
@@ -92,7 +95,10 @@ export class ReplayedShim {
     return expected.every((kind) => kinds.has(kind));
   }
 
-  /** What is asked for in another form: sections that begin like none of their kind that was recorded. */
+  /**
+   * What is asked for in another form: sections that begin like none of their kind that was
+   * recorded.
+   */
   strange(): { readonly kind: string; readonly content: string }[] {
     const known = this.#asked.filter(({ kind }) => {
       return this.#results.has(kind) && !INCOMPARABLE.includes(kind);
@@ -159,7 +165,9 @@ export class ReplayedResident {
     this.#channel.send('r', request.payload, this.#descriptors(request.fds));
   }
 
-  /** In place of those that were sent then: a listening socket and its folder, and standard error. */
+  /**
+   * In place of those that were sent then: a listening socket and its folder, and standard error.
+   */
   #descriptors(count: number): number[] {
     if (count === 0) return [];
     mkdirSync(this.#folder, { recursive: true });

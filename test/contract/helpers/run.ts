@@ -20,8 +20,8 @@ import { within } from '../../helpers/wait.js';
 import { makePipe, textOf } from './pipes.js';
 
 /**
- * Which process has the ports of a container and decides for it: a shim, which leaves the decisions to a resident, or one
- * process of its own.
+ * Which process has the ports of a container and decides for it: a shim, which leaves the decisions
+ * to a resident, or one process of its own.
  */
 export const isShim = process.env['SPLICEPORT_TEST_PROCESS'] !== 'own';
 
@@ -37,7 +37,10 @@ export const executable = isShim ? shimExecutable : inLibexec('own-process/rootl
 export const runtimeFolder = realpathSync(mkdtempSync(join(tmpdir(), 'spliceport-runtime-')));
 afterAll(() => rmSync(runtimeFolder, { recursive: true, force: true }));
 
-/** Control sockets are no matter of the contract: in a folder that cannot be made, there is none. Nor are settings. */
+/**
+ * Control sockets are no matter of the contract: in a folder that cannot be made, there is none.
+ * Nor are settings.
+ */
 const noExtras = {
   SPLICEPORT_CONTROL_DIR: '/dev/null/control',
   SPLICEPORT_CONFIG: '/dev/null',
@@ -66,7 +69,10 @@ export interface RunOptions {
   readonly cwd?: string;
   /** What is passed as standard input; default: a pipe with the input. */
   readonly stdin?: number;
-  /** What is passed as descriptor 5: node's spawn makes standard input block, so a shell must put it there. */
+  /**
+   * What is passed as descriptor 5: node's spawn makes standard input block, so a shell must put it
+   * there.
+   */
   readonly fd5?: number;
   /** Whether standard input stays open after the input. */
   readonly holdStdin?: boolean;
@@ -226,7 +232,10 @@ export class Caller {
     };
   }
 
-  /** What is in the folder, as paths; without control sockets, which are there where there is no runtime folder. */
+  /**
+   * What is in the folder, as paths; without control sockets, which are there where there is no
+   * runtime folder.
+   */
   files(): string[] {
     return readdirSync(this.folder, { recursive: true, encoding: 'utf8' })
       .filter((path) => !/^spliceport(\/|$)/.test(path))
@@ -248,7 +257,10 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The first of `count` consecutive TCP ports that are free now; below those that the kernel gives to clients. */
+/**
+ * The first of `count` consecutive TCP ports that are free now; below those that the kernel gives
+ * to clients.
+ */
 export async function freePorts(count: number): Promise<number> {
   for (;;) {
     const first = 10_000 + Math.floor(Math.random() * (20_000 - count));

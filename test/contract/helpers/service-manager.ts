@@ -1,4 +1,5 @@
-// service-manager.ts: plays systemd: a datagram socket for the states of services, and sockets passed to them.
+// service-manager.ts: plays systemd: a datagram socket for the states of services, and sockets
+// passed to them.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// shim-folder.ts: an installation of the shim in a folder of its own: with an own-process script that says that it was
-// run, and a program for the resident that the test writes.
+// shim-folder.ts: an installation of the shim in a folder of its own: with an own-process script
+// that says that it was run, and a program for the resident that the test writes.
 
 import {
   chmodSync,
@@ -35,7 +35,10 @@ export function residentName(): string {
   return `${user}-${network}-v1`;
 }
 
-/** What a program for a resident begins with: `note` writes a line that the test reads, `serve` listens. */
+/**
+ * What a program for a resident begins with: `note` writes a line that the test reads, `serve`
+ * listens.
+ */
 const prelude = (notes: string) => `
   const fs = require('fs');
   const note = (text) => fs.appendFileSync(${JSON.stringify(notes)}, process.pid + ' ' + text + '\\n');

@@ -1,5 +1,5 @@
-// shim-frames.ts: the frames between a shim and a resident, written down once more: a test that used the project's own
-// code for them would not see it change.
+// shim-frames.ts: the frames between a shim and a resident, written down once more: a test that
+// used the project's own code for them would not see it change.
 
 /** Writes integers in little-endian order, and data with its length in front. */
 export class Packer {

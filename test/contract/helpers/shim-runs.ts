@@ -113,7 +113,9 @@ function isResidentOf(folder: string, pid: number): boolean {
   }
 }
 
-/** Its sockets stay open until the last of them has ended, which is after the process seems dead. */
+/**
+ * Its sockets stay open until the last of them has ended, which is after the process seems dead.
+ */
 function hasThreads(pid: number): boolean {
   return namesIn(`/proc/${pid}/task`).length > 1;
 }

@@ -5,7 +5,9 @@ import { execFile, spawnSync } from 'node:child_process';
 const file = 'setpriv';
 const args = ['--reuid', '65534', '--clear-groups'];
 
-/** Whether there is no other user, as in a namespace with one alone, which says so; an error in CI. */
+/**
+ * Whether there is no other user, as in a namespace with one alone, which says so; an error in CI.
+ */
 export function isWithoutStrangers(tests: string): boolean {
   if (spawnSync(file, [...args, 'true']).status === 0) return false;
   const reason = 'there is no other user here; run the tests as root, with setpriv of util-linux';
@@ -14,7 +16,10 @@ export function isWithoutStrangers(tests: string): boolean {
   return true;
 }
 
-/** All that a stranger is told who sends a request to a socket of the type `stream`, and how that ends. */
+/**
+ * All that a stranger is told who sends a request to a socket of the type `stream`, and how that
+ * ends.
+ */
 export function sendAsStranger(
   path: string,
   request: string,

@@ -53,7 +53,10 @@ export class Terminal implements Disposable {
     this.#tmux('run-shell', '-b', untilKilled);
   }
 
-  /** Types a line and Enter at the shell's prompt, once it is there: before that, the line would not stand behind it. */
+  /**
+   * Types a line and Enter at the shell's prompt, once it is there: before that, the line would not
+   * stand behind it.
+   */
   async runLine(line: string): Promise<void> {
     await this.untilShows(isAtPrompt, 'the prompt');
     this.type(line);

@@ -3,7 +3,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { until } from '../../helpers/wait.js';
 
-/** Becomes a root who may do nothing but become root of a user namespace, which takes CAP_SETFCAP since Linux 5.12. */
+/**
+ * Becomes a root who may do nothing but become root of a user namespace, which takes CAP_SETFCAP
+ * since Linux 5.12.
+ */
 export const powerlessRoot = ['setpriv', '--bounding-set=-all,+setfcap', '--inh-caps=-all'];
 
 /** Echoes on port 7 of its loopback, in JavaScript that needs no file. */
@@ -15,7 +18,9 @@ const echoServer = `
   process.stdin.resume().on('end', () => process.exit());
 `;
 
-/** A process in user and network namespaces of its own that echoes on port 7, until its stdin ends. */
+/**
+ * A process in user and network namespaces of its own that echoes on port 7, until its stdin ends.
+ */
 export async function startUnprivileged(become: readonly string[]): Promise<ChildProcess> {
   const [file = '', ...args] = become;
   const unshare = ['unshare', '--user', '--map-root-user', '--net'];

@@ -5,7 +5,10 @@ import type { Forward } from '../../../src/index.js';
 import { Container, type TcpService } from '../../helpers/container.js';
 import { Controlled } from './control.js';
 
-/** A container with an echo server for all tests of a file; for each test, a forwarder with a forward to the server. */
+/**
+ * A container with an echo server for all tests of a file; for each test, a forwarder with a
+ * forward to the server.
+ */
 export class ControlledFixture {
   container!: Container;
   echo!: TcpService;
@@ -13,7 +16,10 @@ export class ControlledFixture {
   forward!: Forward;
 }
 
-/** Registers the hooks that fill the fixture; they run before those that the file registers after this call. */
+/**
+ * Registers the hooks that fill the fixture; they run before those that the file registers after
+ * this call.
+ */
 export function useControlled(): ControlledFixture {
   const fixture = new ControlledFixture();
   beforeAll(async () => {

@@ -4,7 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { Container, type TcpService } from '../../helpers/container.js';
 import { Caller, freePort, podmanMapping, type PodmanMapping } from './run.js';
 
-/** A container with an echo server for all tests of a file; for each test, a caller and a free port of the host. */
+/**
+ * A container with an echo server for all tests of a file; for each test, a caller and a free port
+ * of the host.
+ */
 export class HelperFixture {
   container!: Container;
   echo!: TcpService;
@@ -21,7 +24,10 @@ export class HelperFixture {
   }
 }
 
-/** Registers the hooks that fill the fixture; they run before those that the file registers after this call. */
+/**
+ * Registers the hooks that fill the fixture; they run before those that the file registers after
+ * this call.
+ */
 export function useHelper(): HelperFixture {
   const fixture = new HelperFixture();
   beforeAll(async () => {

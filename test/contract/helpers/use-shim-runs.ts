@@ -7,13 +7,19 @@ import { requestForResident, requestReload } from './reload-client.js';
 import { freePort, podmanMapping, type Run } from './run.js';
 import { ShimRuns } from './shim-runs.js';
 
-/** A container with an echo server for all tests of a file; for each test, a place for shims and a resident. */
+/**
+ * A container with an echo server for all tests of a file; for each test, a place for shims and a
+ * resident.
+ */
 export class ShimRunsFixture {
   container!: Container;
   echo!: TcpService;
   runs!: ShimRuns;
 
-  /** Starts a container with one port, which leads to the echo server. @param copy - Whose shim it is. */
+  /**
+   * Starts a container with one port, which leads to the echo server. @param copy - Whose shim it
+   * is.
+   */
   async start(id: string, copy?: PackageCopy): Promise<Run & { readonly port: number }> {
     const port = await freePort();
     const mapping = podmanMapping({ host_port: port, container_port: this.echo.port });
@@ -27,7 +33,10 @@ export class ShimRunsFixture {
   }
 }
 
-/** Registers the hooks that fill the fixture; they run before those that the file registers after this call. */
+/**
+ * Registers the hooks that fill the fixture; they run before those that the file registers after
+ * this call.
+ */
 export function useShimRuns(): ShimRunsFixture {
   const fixture = new ShimRunsFixture();
   beforeAll(async () => {

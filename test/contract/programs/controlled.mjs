@@ -1,5 +1,5 @@
-// controlled.mjs: a forwarder with a control socket, as a user of the library writes it. Prints a line of JSON for what it
-// does; ends when told to, or by itself.
+// controlled.mjs: a forwarder with a control socket, as a user of the library writes it. Prints a
+// line of JSON for what it does; ends when told to, or by itself.
 //
 //   node controlled.mjs <'ends' | 'stays' | 'throws' | 'exits' | 'churns' | 'starves'> [folder]
 

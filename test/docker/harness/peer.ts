@@ -1,4 +1,5 @@
-// peer.ts: a program in a network namespace of the test's machine: a server in a container, or a client outside of it.
+// peer.ts: a program in a network namespace of the test's machine: a server in a container, or a
+// client outside of it.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';

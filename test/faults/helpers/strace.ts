@@ -43,7 +43,10 @@ const inject = ({ call, error, when }: Fault): string[] => [
   `--inject=${call}:error=${error}:when=${when}`,
 ];
 
-/** Stops before it runs a program, so that strace can be attached first: it must not hold the program's descriptors. */
+/**
+ * Stops before it runs a program, so that strace can be attached first: it must not hold the
+ * program's descriptors.
+ */
 export const stopped = (program: string): string[] => [
   'sh',
   '-c',

@@ -1,5 +1,5 @@
-// few-descriptors.ts: adds and retargets when the last free descriptor goes to the library, so that the engine gets
-// none. Prints what failed, and how many descriptors were open before and after.
+// few-descriptors.ts: adds and retargets when the last free descriptor goes to the library, so that
+// the engine gets none. Prints what failed, and how many descriptors were open before and after.
 
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { Forwarder, SpliceportSystemError } from '../../../src/index.js';

@@ -1,4 +1,5 @@
-// busy-worker.ts: a worker thread that ends, or is ended, when a removal and a watched descriptor are about to call back.
+// busy-worker.ts: a worker thread that ends, or is ended, when a removal and a watched descriptor
+// are about to call back.
 
 import { openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';

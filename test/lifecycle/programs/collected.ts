@@ -43,7 +43,10 @@ const handlers = {
   async closed({ pid, port }: { pid: number; port: number }): Promise<boolean> {
     return isCollected(await makeAndClose(pid, port));
   },
-  /** Drops a forwarder without closing it, and collects garbage for a while; the port of its forward. */
+  /**
+   * Drops a forwarder without closing it, and collects garbage for a while; the port of its
+   * forward.
+   */
   async dropped({ pid, port }: { pid: number; port: number }): Promise<number> {
     const { hostPort } = await make(pid, port);
     for (let i = 0; i < 10; i += 1) {

@@ -1,5 +1,6 @@
-// ending.ts: a process that comes to an end in one of several ways, at one of several stages of a forwarder's life.
-// Arguments: the stage, the way, the pid of a container and the ports of a TCP and a UDP echo server in it.
+// ending.ts: a process that comes to an end in one of several ways, at one of several stages of a
+// forwarder's life. Arguments: the stage, the way, the pid of a container and the ports of a TCP
+// and a UDP echo server in it.
 
 import { createSocket } from 'node:dgram';
 import { createConnection } from 'node:net';

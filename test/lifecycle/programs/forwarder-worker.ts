@@ -1,4 +1,5 @@
-// forwarder-worker.ts: a worker thread with a forwarder. Tells the port of its forward, closes when told to.
+// forwarder-worker.ts: a worker thread with a forwarder. Tells the port of its forward, closes when
+// told to.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Forwarder } from '../../../src/index.js';

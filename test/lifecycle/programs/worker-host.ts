@@ -1,4 +1,5 @@
-// worker-host.ts: a process that runs forwarders in worker threads and loads the addon nowhere else.
+// worker-host.ts: a process that runs forwarders in worker threads and loads the addon nowhere
+// else.
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';

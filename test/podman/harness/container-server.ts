@@ -1,9 +1,10 @@
-// container-server.ts: runs in a container, on node. Arguments are services: digest:PORT, whoami:PORT, udp:PORT, where
-// PORT may be a range. Prints a line when all of them are bound.
+// container-server.ts: runs in a container, on node. Arguments are services: digest:PORT,
+// whoami:PORT, udp:PORT, where PORT may be a range. Prints a line when all of them are bound.
 //   digest  sends back what it gets, and at the client's FIN the SHA-256 of it and its own FIN
-//   whoami  sends the client's address and closes
-//   udp     sends datagrams back; for the text `digest` the SHA-256 of a client's datagrams since the last such
-//           question, for `whoami` and `port` the client's address, which is also printed with its port, and its port
+//   whoami  sends the client's address and closes udp     sends datagrams back; for the text
+//   `digest` the SHA-256 of a client's datagrams since the last such
+//           question, for `whoami` and `port` the client's address, which is also printed with its
+//           port, and its port
 
 import { createHash, type Hash } from 'node:crypto';
 import { createSocket } from 'node:dgram';

@@ -18,8 +18,8 @@ export interface ExecuteOptions {
 }
 
 /**
- * Settles when the program has ended **and** nobody holds its output any more: a helper that kept the pipes of
- * `podman run` would make this fail.
+ * Settles when the program has ended **and** nobody holds its output any more: a helper that kept
+ * the pipes of `podman run` would make this fail.
  * @throws Error with the output so far when the time is up.
  */
 export async function execute(

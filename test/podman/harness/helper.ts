@@ -10,7 +10,10 @@ const project = fileURLToPath(new URL('../../..', import.meta.url));
 const installed = '/run/spliceport';
 export const packagedHelpers = ['/usr/lib/podman/rootlessport', '/usr/libexec/podman/rootlessport'];
 
-/** The folder of another helper, to see what the tests say of it: `SPLICEPORT_PODMAN_HELPER=/usr/lib/podman`. */
+/**
+ * The folder of another helper, to see what the tests say of it:
+ * `SPLICEPORT_PODMAN_HELPER=/usr/lib/podman`.
+ */
 const otherFolder = process.env['SPLICEPORT_PODMAN_HELPER'];
 
 /** Whether containers are served by a shim and a resident, or by a process of their own. */
@@ -37,8 +40,9 @@ export function isHelper(process: MachineProcess): boolean {
 }
 
 /**
- * Puts the package into the machine as npm would install it, because the user may be unable to read the project. The
- * packaged helper gives way to one that only fails, so that whatever works there, works through ours.
+ * Puts the package into the machine as npm would install it, because the user may be unable to read
+ * the project. The packaged helper gives way to one that only fails, so that whatever works there,
+ * works through ours.
  */
 export async function installHelper(machine: Machine): Promise<void> {
   if (!isOurs) return;

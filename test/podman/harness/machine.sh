@@ -1,8 +1,9 @@
 #!/bin/bash
-# machine.sh NODE [ROOT]: the first process of a throw-away machine (machine.ts), as root and in new mount, pid, network,
-# uts and ipc namespaces. Everything lives in them: the user, its home, mounts, containers, podman's pause process. The
-# kernel ends all of it with this process, which ends with its standard input, as it also does when the test is killed.
-# With ROOT, the machine's programs are those of a Debian root (scripts/debian-root.sh), which stays as it is.
+# machine.sh NODE [ROOT]: the first process of a throw-away machine (machine.ts), as root and in new
+# mount, pid, network, uts and ipc namespaces. Everything lives in them: the user, its home, mounts,
+# containers, podman's pause process. The kernel ends all of it with this process, which ends with
+# its standard input, as it also does when the test is killed. With ROOT, the machine's programs are
+# those of a Debian root (scripts/debian-root.sh), which stays as it is.
 set -euo pipefail
 
 node=$1
@@ -12,7 +13,8 @@ user=spliceport-test
 # /proc is still the outer one: this is the pid by which the test enters the namespaces.
 read -r pid _ < /proc/self/stat
 
-# A chrooted process may not make user namespaces, so the root is pivoted to, as a layer that takes all writes.
+# A chrooted process may not make user namespaces, so the root is pivoted to, as a layer that takes
+# all writes.
 enter_root() {
   mount --make-rprivate /
   mount -t tmpfs -o mode=755 tmpfs /mnt
@@ -32,7 +34,8 @@ enter_root() {
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 }
 if [ -n "$root" ]; then enter_root; else mount -t proc proc /proc; fi
-# Podman warns when the root is no shared mount; the new group has this namespace as its only member.
+# Podman warns when the root is no shared mount; the new group has this namespace as its only
+# member.
 mount --make-rshared /
 
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -77,8 +80,8 @@ mknod -m 666 /dev/net/tun c 10 200
 umount -R /sys/fs/cgroup 2> /dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
 
-# What podman takes for the host has the loopback addresses and one more of each family, and the kernel's own bound of
-# privileged ports.
+# What podman takes for the host has the loopback addresses and one more of each family, and the
+# kernel's own bound of privileged ports.
 ip link set lo up
 ip address add 192.0.2.2/32 dev lo
 ip address add 2001:db8::2/128 dev lo nodad
@@ -90,7 +93,8 @@ ip link set lan1 up
 ip route add default via 203.0.113.1
 echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 
-# No registry is needed: the image is busybox, its links, and a folder to mount the machine's libraries into.
+# No registry is needed: the image is busybox, its links, and a folder to mount the machine's
+# libraries into.
 image=/run/test/image
 mkdir -p "$image"/{bin,etc,tmp,usr,www}
 cp "$(command -v busybox)" "$image/bin/busybox"

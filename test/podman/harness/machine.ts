@@ -1,4 +1,5 @@
-// machine.ts: a throw-away machine, which is a set of namespaces with a user in them that may run rootless podman.
+// machine.ts: a throw-away machine, which is a set of namespaces with a user in them that may run
+// rootless podman.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -31,8 +32,9 @@ export interface RunOptions {
 }
 
 /**
- * Mount, pid, network and uts namespaces, prepared by machine.sh. Its network namespace is what podman takes for the
- * host's. Needs root, because only root may give the user subordinate ids. Nothing of it outlives this process.
+ * Mount, pid, network and uts namespaces, prepared by machine.sh. Its network namespace is what
+ * podman takes for the host's. Needs root, because only root may give the user subordinate ids.
+ * Nothing of it outlives this process.
  */
 export class Machine {
   readonly #process: ChildProcess;

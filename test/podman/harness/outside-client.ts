@@ -1,4 +1,5 @@
-// outside-client.ts: a client in a network namespace of its own, which is on a network with the machine's host.
+// outside-client.ts: a client in a network namespace of its own, which is on a network with the
+// machine's host.
 
 import { execFileSync } from 'node:child_process';
 import { Container } from '../../helpers/container.js';

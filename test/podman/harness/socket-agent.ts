@@ -1,5 +1,5 @@
-// socket-agent.ts: runs in the machine's network namespace, makes sockets there and hands them to the test, which
-// then owns them: a socket stays in the namespace that it was made in.
+// socket-agent.ts: runs in the machine's network namespace, makes sockets there and hands them to
+// the test, which then owns them: a socket stays in the namespace that it was made in.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

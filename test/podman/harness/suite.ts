@@ -46,7 +46,9 @@ export const podmanMajor = Number.parseInt(
   ).stdout,
 );
 
-/** A describe block whose tests share one host; each finds it without containers, pods and networks. */
+/**
+ * A describe block whose tests share one host; each finds it without containers, pods and networks.
+ */
 export function describePodman(name: string, define: (host: () => PodmanHost) => void): void {
   describe.skipIf(isUnable(name))(name, { timeout: testMs }, () => {
     let host: PodmanHost | undefined;

@@ -1,4 +1,5 @@
-// outliving.ts: has a fault in a callback and in a promise that nobody waits for, as a helper that is ready.
+// outliving.ts: has a fault in a callback and in a promise that nobody waits for, as a helper that
+// is ready.
 
 import { outlive } from '../../../src/engines/podman/last-words.js';
 import { serve } from '../../helpers/rpc.js';

@@ -1,4 +1,5 @@
-// throwing-events.ts: an engine whose events are met with exceptions, and that goes on after an uncaughtException.
+// throwing-events.ts: an engine whose events are met with exceptions, and that goes on after an
+// uncaughtException.
 
 import { closeSync, openSync } from 'node:fs';
 import { binding, isNativeFailure, startEngine } from '../../../src/engine/binding.js';
@@ -17,7 +18,10 @@ const options = {
 const { settings } = resolveSingle('0:1', netns);
 
 const handlers = {
-  /** Removes three forwards at once, throws at each event but the last; what was caught, and whose events came. */
+  /**
+   * Removes three forwards at once, throws at each event but the last; what was caught, and whose
+   * events came.
+   */
   async remove(): Promise<{ caught: string[]; ids: number[] }> {
     const caught: string[] = [];
     process.on('uncaughtException', (error) => caught.push(error.message));

@@ -1,11 +1,15 @@
-// throwing-watcher.ts: watches a descriptor with a callback that throws, and goes on after an uncaughtException.
+// throwing-watcher.ts: watches a descriptor with a callback that throws, and goes on after an
+// uncaughtException.
 
 import { openSync } from 'node:fs';
 import { binding } from '../../../src/engine/binding.js';
 import { serve } from '../../helpers/rpc.js';
 
 const handlers = {
-  /** Throws at the first two calls and ends at the third; what was caught, and how often it was called. */
+  /**
+   * Throws at the first two calls and ends at the third; what was caught, and how often it was
+   * called.
+   */
   watch(): Promise<{ caught: string[]; calls: number }> {
     const caught: string[] = [];
     process.on('uncaughtException', (error) => caught.push(error.message));
