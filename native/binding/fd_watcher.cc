@@ -81,8 +81,12 @@ FdWatcher::FdWatcher(const Napi::CallbackInfo& info)
 }
 
 void FdWatcher::Start(int events) {
+  events_ = events;
   uv_poll_start(&handle_->poll, events, [](uv_poll_t* poll, int status, int happened) {
     auto* handle = static_cast<Handle*>(poll->data);
+    // libuv stops at an error, with which a reader need not be at the end: a peer that left
+    // something unread may have sent something before.
+    if (handle->owner != nullptr && status != 0) handle->owner->Start(handle->owner->events_);
     // The first callback may close the watch. What failed is for the reader to find.
     if (handle->owner != nullptr && (happened & UV_WRITABLE) != 0)
       handle->owner->CallBack(handle->owner->on_writable_);

@@ -44,6 +44,7 @@ class FdWatcher final : public Napi::ObjectWrap<FdWatcher> {
   void CallBack(const Napi::FunctionReference& callback);
 
   Handle* handle_ = nullptr;
+  int events_ = 0;
   // Empty if the descriptor is borrowed.
   UniqueFd owned_;
   Napi::FunctionReference on_readable_;

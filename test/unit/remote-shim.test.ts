@@ -79,6 +79,21 @@ describe('messages', () => {
     expect(messages).toEqual(['xabc', 'y', 'zd', 'end']);
   });
 
+  test('of a peer that has ended without reading arrive, and so does its end', async () => {
+    const [near, far] = unixPair();
+    const messages: string[] = [];
+    const channel = new Channel(near, {
+      onMessage: (kind) => messages.push(kind),
+      onEnd: () => messages.push('end'),
+    });
+    open.push(channel);
+    expect(channel.send('q', Buffer.alloc(1))).toBe(true);
+    writeSync(far, Buffer.from('\0\0\0\0x\0\0\0', 'latin1'));
+    closeSync(far);
+    await until(() => messages.includes('end'), 'the end');
+    expect(messages).toEqual(['x', 'end']);
+  });
+
   test('that are larger than the socket takes arrive once the peer reads', async () => {
     const [near, far] = unixPair();
     const sizes: number[] = [];
