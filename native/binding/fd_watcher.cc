@@ -101,6 +101,9 @@ void FdWatcher::StopWatching() {
   if (handle_ == nullptr) return;
   Handle* handle = std::exchange(handle_, nullptr);
   handle->owner = nullptr;
+  // They may refer to this watcher, which would then never be collected.
+  on_readable_.Reset();
+  on_writable_.Reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&handle->poll), [](uv_handle_t* poll) {
     auto* closed = static_cast<Handle*>(poll->data);
     napi_remove_async_cleanup_hook(closed->hook);

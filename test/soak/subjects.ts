@@ -1,16 +1,17 @@
 // subjects.ts: the processes that a soak watches, each with its ports, and what is done to it
 // besides traffic.
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ControlClient } from '../../src/control/index.js';
 import { requestReload } from '../contract/helpers/reload-client.js';
-import { Caller, freePort, Run } from '../contract/helpers/run.js';
+import { Caller, freePort, Run, runtimeFolder } from '../contract/helpers/run.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { openFds, privateMemoryKiB, threadNames } from '../helpers/process-facts.js';
 import { Program } from '../helpers/program.js';
 import type { Random } from '../helpers/random.js';
+import { residentsOf } from '../helpers/resident.js';
 import { askTcp } from '../helpers/tcp-client.js';
 import { until } from '../helpers/wait.js';
 import type { Ports } from './load.js';
@@ -19,8 +20,10 @@ import type { Ports } from './load.js';
 const UDP_TIMEOUT_MS = 300;
 /**
  * By default V8 lets tens of MiB of garbage pile up, which nobody can tell from a leak in minutes.
+ * A list of all sessions must fit.
  */
-const SMALL_HEAP = '--max-old-space-size=16 --max-semi-space-size=1';
+const SMALL_HEAP = '--max-old-space-size=48 --max-semi-space-size=1 --expose-gc';
+const HEAP_REPORT = 'heap';
 /** The container's, among which targets change. */
 export const ADDRESSES = ['127.0.0.1', '127.0.0.2', '127.0.0.3'] as const;
 
@@ -35,14 +38,17 @@ export interface Subject {
   readonly name: string;
   readonly ports: Ports;
   /** One change or question, such as a reload or a listing; checked by its answer. */
-  disturb(random: Random): Promise<void>;
+  readonly disturb?: (random: Random) => Promise<void>;
   /** Waits until no session is open, and measures. */
   measure(): Promise<Figures>;
   stop(): Promise<void>;
 }
 
-/** The helper that Podman starts, with a reload socket and a control socket. */
-export async function helperSubject(containerPid: number, servers: Ports): Promise<Subject> {
+/**
+ * The helper that Podman starts, with a reload socket and a control socket, and the resident that
+ * decides for it.
+ */
+export async function helperSubjects(containerPid: number, servers: Ports): Promise<Subject[]> {
   const caller = new Caller(`/proc/${containerPid}/ns/net`);
   const folder = mkdtempSync(join(tmpdir(), 'spliceport-soak-'));
   const settings = join(folder, 'settings.json');
@@ -59,8 +65,7 @@ export async function helperSubject(containerPid: number, servers: Ports): Promi
     RootlessCNI: true,
     ChildIP: ADDRESSES[0],
   });
-  const node = join(folder, 'node');
-  writeFileSync(node, `#!/bin/sh\nexec ${process.execPath} ${SMALL_HEAP} "$@"\n`, { mode: 0o755 });
+  const node = probedNode(folder);
   const env = {
     ...process.env,
     SPLICEPORT_NODE: node,
@@ -90,7 +95,7 @@ export async function helperSubject(containerPid: number, servers: Ports): Promi
     if (forwards.length < 2) throw new Error(`${forwards.length} forwards are listed`);
     if (!metrics.includes('spliceport_forwards')) throw new Error('no forwards in the metrics');
   };
-  return {
+  const helper: Subject = {
     name: 'helper',
     ports,
     disturb: (random) => random.pick([reload, addAndRemove, ask])(random),
@@ -111,6 +116,51 @@ export async function helperSubject(containerPid: number, servers: Ports): Promi
         throw new Error(`the helper ended with ${JSON.stringify({ ...outcome, left })}`);
       }
     },
+  };
+  return [residentSubject(folder, ports), helper];
+}
+
+/** Node with a small heap, which tells of it in a file of the folder whenever it gets SIGUSR2. */
+function probedNode(folder: string): string {
+  const node = join(folder, 'node');
+  const probe = join(folder, 'probe.cjs');
+  const report = JSON.stringify(join(folder, HEAP_REPORT));
+  writeFileSync(
+    probe,
+    `const fs = require('node:fs');
+process.on('SIGUSR2', () => {
+  globalThis.gc();
+  fs.writeFileSync(${report} + '.new', String(process.memoryUsage().heapUsed));
+  fs.renameSync(${report} + '.new', ${report});
+});
+`,
+  );
+  const command = `exec ${process.execPath} ${SMALL_HEAP} --require ${probe} "$@"`;
+  writeFileSync(node, `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+  return node;
+}
+
+/**
+ * The process that decides for the helper and for all short lives: it must be one and the same all
+ * the time. It is disturbed by what is done to them.
+ * @param folder - Of the helper's, where its Node writes.
+ */
+function residentSubject(folder: string, ports: Ports): Subject {
+  const pids = residentsOf(runtimeFolder);
+  const [pid = NaN] = pids;
+  if (pids.length !== 1) throw new Error(`${pids.length} residents run`);
+  const report = join(folder, HEAP_REPORT);
+  return {
+    name: 'resident',
+    ports,
+    measure: async () => {
+      rmSync(report, { force: true });
+      process.kill(pid, 'SIGUSR2');
+      await until(() => existsSync(report), 'the size of the heap of the resident');
+      const heapKiB = Math.round(Number(readFileSync(report, 'utf8')) / 1_024);
+      return { ...figuresOf(pid), heapKiB };
+    },
+    stop: () => Promise.resolve(),
   };
 }
 
