@@ -3,6 +3,8 @@
 
 import type { Command } from 'commander';
 import type { EnableOptions } from './commands/enable.js';
+import { addLogOptions } from './commands/log-options.js';
+import type { RootlessKitOptions } from './commands/port-driver.js';
 import { settingsActions, type SettingsOptions } from './commands/settings-actions.js';
 import { give } from './examples.js';
 import type { SetExitCode } from './program.js';
@@ -11,6 +13,7 @@ import type { SetExitCode } from './program.js';
 export function addSetUpCommands(program: Command, setExitCode: SetExitCode): void {
   addSettings(program, setExitCode);
   addEnable(program);
+  addRootlessKit(program, setExitCode);
   addStatus(program, setExitCode);
   addDoctor(program, setExitCode);
   addCompletion(program);
@@ -45,7 +48,7 @@ function addSettings(program: Command, setExitCode: SetExitCode): void {
 }
 
 /** Engines that can be made to use spliceport. */
-const engines = ['podman'] as const;
+const engines = ['podman', 'docker'] as const;
 
 function addEnable(program: Command): void {
   const engine = () => program.createArgument('<engine>', 'the container engine').choices(engines);
@@ -54,9 +57,11 @@ function addEnable(program: Command): void {
     .summary('make a container engine use spliceport')
     .description(
       'Makes rootless Podman start spliceport for the ports of its containers, from their next start on. ' +
-        'Writes one file of its own, spliceport.conf in ~/.config/containers/containers.conf.d, and changes no other.',
+        'Writes one file of its own, spliceport.conf in ~/.config/containers/containers.conf.d, and changes no other. ' +
+        'For rootless Docker (docker --rootless), writes a user unit and a drop-in for docker.service.',
     )
     .addArgument(engine())
+    .option('--rootless', 'with docker: the rootless Docker of this user')
     .option('--system', 'for all users, in /etc/containers; only root can')
     .option('--dry-run', 'print the lines, and change nothing')
     .option('--json', 'print JSON')
@@ -70,6 +75,10 @@ function addEnable(program: Command): void {
     },
     { command: 'sudo spliceport enable podman --system', effect: 'the same, for all users' },
     {
+      command: 'spliceport enable docker --rootless',
+      effect: 'use spliceport for rootless Docker, from its next start on',
+    },
+    {
       command: 'spliceport enable podman --dry-run',
       effect: 'show the lines, and where they belong',
     },
@@ -78,10 +87,9 @@ function addEnable(program: Command): void {
   const disable = program
     .command('disable')
     .summary('make a container engine use its own helper again')
-    .description(
-      'Removes the file that "spliceport enable" wrote. Running containers keep their helper.',
-    )
+    .description('Removes what "spliceport enable" wrote. Running containers keep their helper.')
     .addArgument(engine())
+    .option('--rootless', 'with docker: the rootless Docker of this user')
     .option('--system', 'for all users; only root can')
     .option('--dry-run', 'print what would change, and change nothing')
     .option('--json', 'print JSON')
@@ -90,6 +98,32 @@ function addEnable(program: Command): void {
     );
   give(disable, [
     { command: 'spliceport disable podman', effect: 'undo "spliceport enable podman"' },
+  ]);
+}
+
+function addRootlessKit(program: Command, setExitCode: SetExitCode): void {
+  const command = program
+    .command('rootlesskit')
+    .summary('serve the ports of a RootlessKit, such as that of rootless Docker')
+    .description(
+      'Serves the ports of a RootlessKit that runs with --port-driver=none, until it exits. ' +
+        'Its clients, such as dockerd, find spliceport at api.sock in its state directory.',
+    )
+    .option(
+      '--state-dir <folder>',
+      'the state directory of RootlessKit (default: dockerd-rootless in $XDG_RUNTIME_DIR)',
+    )
+    .option('--wait', 'wait until RootlessKit runs')
+    .action(async (options: RootlessKitOptions) =>
+      setExitCode(await (await import('./commands/port-driver.js')).rootlesskit(options)),
+    );
+  addLogOptions(command);
+  give(command, [
+    { command: 'spliceport rootlesskit --wait', effect: 'serve rootless Docker' },
+    {
+      command: 'spliceport rootlesskit --state-dir /run/user/1000/rk',
+      effect: 'serve a RootlessKit that runs',
+    },
   ]);
 }
 
@@ -123,7 +157,7 @@ function addStatus(program: Command, setExitCode: SetExitCode): void {
     .addArgument(
       program
         .createArgument('<engine>', 'the container engine, or the program')
-        .choices([...engines, 'docker-proxy']),
+        .choices(['podman', 'docker-proxy']),
     )
     .action(async (engine: string) => (await import('./commands/enable.js')).path(engine));
   give(path, [

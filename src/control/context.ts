@@ -3,6 +3,12 @@
 import type { ForwarderOperations } from '../operations.js';
 import type { ContainerInfo } from './control-types.js';
 
+/** What a port driver for RootlessKit adds to the answers for RootlessKit's clients. */
+export interface PortDriver {
+  /** RootlessKit's own answer of `GET /v1/info`. */
+  readonly info: Readonly<Record<string, unknown>>;
+}
+
 /** A forwarder, and what its process told when it opened the control socket. */
 export interface Context {
   readonly forwarder: ForwarderOperations;
@@ -22,6 +28,7 @@ export interface Context {
   /** The container's address for a port that is added without one. */
   readonly targetFor: (hostAddress: string) => string;
   readonly onDrained: () => void;
+  readonly rootlessKit?: PortDriver | undefined;
   /** Time that `uptimeMs` counts from, on the clock of monotonicMs(). Unit: ms. */
   readonly openedAtMs: number;
 }

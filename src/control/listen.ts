@@ -4,6 +4,7 @@ import { closeSync, rmSync } from 'node:fs';
 import type { ForwarderOperations } from '../operations.js';
 import { identityOf, removeOwnFile, UnixListener } from '../unix-listener.js';
 import { monotonicMs } from '../util.js';
+import type { PortDriver } from './context.js';
 import { ControlDesk } from './desk.js';
 import { makeSocketFile, removeIfEmpty, type SocketFile } from './socket-file.js';
 import type { ContainerInfo } from './control-types.js';
@@ -56,6 +57,14 @@ export function openControlSocket(
   return new Listener(forwarder, options);
 }
 
+/** The same, for a port driver of RootlessKit. */
+export function openDriverSocket(
+  forwarder: ForwarderOperations,
+  options: ControlOptions & { readonly rootlessKit: PortDriver },
+): ControlSocket {
+  return new Listener(forwarder, options);
+}
+
 class Listener implements ControlSocket {
   readonly path: string;
   readonly #file: SocketFile;
@@ -64,7 +73,10 @@ class Listener implements ControlSocket {
   readonly #identity: string | undefined;
   #isOpen = true;
 
-  constructor(forwarder: ForwarderOperations, options: ControlOptions) {
+  constructor(
+    forwarder: ForwarderOperations,
+    options: ControlOptions & { readonly rootlessKit?: PortDriver },
+  ) {
     const { folder, fallbackFolder, ...rest } = options;
     this.#file = makeSocketFile({
       ...(folder !== undefined && { folder }),

@@ -54,7 +54,7 @@ export class RootlessKit {
 
   /** Answer of `GET /v1/info`. */
   info(): unknown {
-    const { version, stateDir, container } = this.#context;
+    const { version, stateDir, container, rootlessKit } = this.#context;
     return {
       apiVersion: API_VERSION,
       version,
@@ -63,6 +63,7 @@ export class RootlessKit {
       // Clients follow it without looking whether it is there. Who made the network is not known
       // here.
       networkDriver: { driver: 'none' },
+      ...rootlessKit?.info,
       portDriver: { driver: 'spliceport', protos: PROTOCOLS, disallowLoopbackChildIP: false },
     };
   }

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
-import type { Context } from './context.js';
+import type { Context, PortDriver } from './context.js';
 import type { ForwarderOperations } from '../operations.js';
 import { takeWatch } from '../system.js';
 import { failureOf, Problem, statusOf } from './problem.js';
@@ -40,6 +40,7 @@ export interface ServerOptions {
   readonly notices?: readonly string[];
   readonly targetFor?: (hostAddress: string) => string;
   readonly onDrained?: () => void;
+  readonly rootlessKit?: PortDriver;
 }
 
 /** The server behind one control socket. */
@@ -154,6 +155,7 @@ function contextOf(options: ServerOptions): Context {
     openedAtMs,
     container,
     notices,
+    rootlessKit: options.rootlessKit,
     name: basename(socketPath, '.sock'),
     stateDir: dirname(socketPath),
     program: options.program ?? 'library',

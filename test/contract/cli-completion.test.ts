@@ -74,7 +74,7 @@ const cases: [line: string, words: readonly string[]][] = [
   ['spliceport drain ', ['4281', '5000']],
   ['spliceport top --sort t', ['to-container', 'to-host']],
   ['spliceport settings ', ['check', 'show']],
-  ['spliceport enable ', ['podman']],
+  ['spliceport enable ', ['docker', 'podman']],
   ['spliceport completion ', ['bash', 'fish', 'zsh']],
   ['spliceport help dr', ['drain']],
 ];

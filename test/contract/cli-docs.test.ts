@@ -127,7 +127,14 @@ describe('docs/cli.md', () => {
   test.each(commands)('documents every option of %s, and no other', (name, command) => {
     const told = section(name).match(/(?<=[\s`(])--?[a-z][\w-]*/g) ?? [];
     // Those of the programs that it is run through, or has in common with.
-    const foreign = ['--preserve-credentials', '-t', '-p', '--network'];
+    const foreign = [
+      '--rootless',
+      '--port-driver',
+      '--preserve-credentials',
+      '-t',
+      '-p',
+      '--network',
+    ];
     const own = optionsOf(command);
     for (const option of own) expect(told, option).toContain(option);
     for (const option of told) expect([...own, ...foreign, '-Urn']).toContain(option);

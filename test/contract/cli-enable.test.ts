@@ -239,7 +239,7 @@ describe('spliceport enable and disable', () => {
   test('reject an engine that they do not know', async () => {
     const { code, stderr } = await run('enable lxc');
     expect(code).toBe(2);
-    expect(stderr).toContain('Allowed choices are podman.');
+    expect(stderr).toContain('Allowed choices are podman, docker.');
   });
 });
 

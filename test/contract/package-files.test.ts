@@ -69,6 +69,7 @@ describe('the package', () => {
         .filter((file) => !file.startsWith('docs/images/')),
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'],
       ...['code-cache', 'helper', 'install', 'node-path'].map((name) => `scripts/${name}.mjs`),
+      'libexec/rootlesskit-child',
       'sources.gypi',
     ];
     expect(paths).toEqual(expected.sort());
@@ -94,9 +95,10 @@ describe('the package', () => {
 
   test('keeps the files executable that container engines run', () => {
     const executables = published.filter(({ path }) => path.startsWith('libexec/'));
-    expect(executables.map(({ path }) => path)).toEqual(
-      ['docker-proxy', 'rootlessport'].map((name) => `libexec/own-process/${name}`),
-    );
+    expect(executables.map(({ path }) => path)).toEqual([
+      ...['docker-proxy', 'rootlessport'].map((name) => `libexec/own-process/${name}`),
+      'libexec/rootlesskit-child',
+    ]);
     for (const { mode } of executables) expect(mode & 0o111).toBe(0o111);
   });
 });

@@ -1,6 +1,6 @@
 // enable.ts: `spliceport enable`, `disable` and `path`: make a container engine use spliceport.
 
-import { CliFailure, exitCodes } from '../failure.js';
+import { CliFailure, exitCodes, usageFailure } from '../failure.js';
 import { print, printJson, remark } from '../output.js';
 import { readConfiguration, type PodmanUser } from '../podman/configuration.js';
 import {
@@ -17,12 +17,25 @@ import { describe, helperFolder, linesFor, reportOf } from '../podman/report.js'
 export interface EnableOptions {
   /** For all users. */
   readonly system?: boolean;
+  /** With docker: that of this user. */
+  readonly rootless?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
-/** Makes rootless Podman use this spliceport. Podman is the only engine so far. */
-export async function enable(_engine: string, options: EnableOptions): Promise<void> {
+/** Makes a container engine use this spliceport. */
+export async function enable(engine: string, options: EnableOptions): Promise<void> {
+  if (engine === 'docker') (await import('../docker/rootless.js')).enableRootless(options);
+  else await enablePodman(options);
+}
+
+/** Undoes it. */
+export async function disable(engine: string, options: EnableOptions): Promise<void> {
+  if (engine === 'docker') (await import('../docker/rootless.js')).disableRootless(options);
+  else await disablePodman(options);
+}
+
+async function enablePodman(options: EnableOptions): Promise<void> {
   const user = userOf(options);
   const file = ownFile(user);
   const present = readOwnFile(file);
@@ -56,8 +69,7 @@ export async function enable(_engine: string, options: EnableOptions): Promise<v
   finish(options, { file, changed: !isDone, would: !isDone }, report, user);
 }
 
-/** Undoes it. */
-export async function disable(_engine: string, options: EnableOptions): Promise<void> {
+async function disablePodman(options: EnableOptions): Promise<void> {
   const user = userOf(options);
   const file = ownFile(user);
   const isThere = readOwnFile(file) !== undefined;
@@ -102,7 +114,10 @@ function finish(
  * Whose Podman is meant.
  * @throws CliFailure if that is not this user's to change
  */
-function userOf({ system = false }: EnableOptions): PodmanUser {
+function userOf({ system = false, rootless = false }: EnableOptions): PodmanUser {
+  if (rootless) {
+    throw usageFailure('--rootless is for docker', 'Podman is set up for rootless containers.');
+  }
   const isRoot = process.getuid?.() === 0;
   if (system && !isRoot) {
     throw new CliFailure(exitCodes.notAllowed, 'only root can change Podman for all users', {

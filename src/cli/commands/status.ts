@@ -2,6 +2,7 @@
 // containers now.
 
 import { readFileSync } from 'node:fs';
+import { isEnabled } from '../docker/unit-files.js';
 import { failureOf, exitCodes, type CliFailure, type ExitCode } from '../failure.js';
 import { paint, print, printJson, remark } from '../output.js';
 import { otherHelpers, ownHelpers, type Helper } from '../podman/helpers.js';
@@ -30,14 +31,17 @@ export async function status({ json = false }: { readonly json?: boolean }): Pro
     servedContainers(),
   ]);
   const version = ownVersion();
+  const docker = await rootlessDocker();
   if (json) {
     printJson({
       version,
       podman: 'enabled' in podman ? podman : { problem: podman.message },
+      rootlessDocker: docker,
       containers,
     });
   } else {
     printPodman(podman, user);
+    printDocker(docker);
     printContainers(containers, version);
   }
   return 'enabled' in podman ? exitCodes.done : exitCodes.failed;
@@ -60,6 +64,33 @@ function printPodman(
   print(`podman: ${word}`);
   for (const line of describe(podman, user)) print(`  ${line}`);
   if (!enabled) print(`  → spliceport enable podman${user.isSystem ? ' --system' : ''}`);
+}
+
+/** Whether rootless Docker of this user uses spliceport. */
+interface RootlessDocker {
+  /** Whether its files are set up. */
+  readonly enabled: boolean;
+  /** The running port driver; null if there is none. */
+  readonly pid: number | null;
+  readonly version: string | null;
+}
+
+async function rootlessDocker(): Promise<RootlessDocker> {
+  const running = await findRunning(() => undefined);
+  const driver = running.find(({ info }) => info.program === 'spliceport rootlesskit')?.info;
+  const { pid = null, version = null } = driver ?? {};
+  return { enabled: isEnabled(process.env), pid, version };
+}
+
+/** Says nothing to users without any of it. */
+function printDocker({ enabled, pid, version }: RootlessDocker): void {
+  if (!enabled && pid === null) return;
+  print(`rootless docker: ${enabled ? 'enabled' : 'not enabled'}`);
+  print(
+    pid === null
+      ? '  Docker has not been started since: systemctl --user daemon-reload && systemctl --user restart docker'
+      : `  spliceport ${version} (process ${pid}) serves the ports of its containers.`,
+  );
 }
 
 function printContainers(containers: readonly Served[], version: string): void {

@@ -61,7 +61,7 @@ export function readOwnFile(file: string): string | undefined {
  * Writes the file, which any user may read.
  * @throws CliFailure
  */
-export function writeOwnFile(file: string, text: string): void {
+export function writeOwnFile(file: string, text: string, command = 'enable podman'): void {
   // Podman fails for users who cannot read a file that is for all users.
   process.umask(0o022);
   // Podman may read the file at any time, and rejects one with half a list.
@@ -75,7 +75,7 @@ export function writeOwnFile(file: string, text: string): void {
     throw cannotChange(
       file,
       error as NodeJS.ErrnoException,
-      '"spliceport enable podman --dry-run" prints the lines; put them where Podman reads them by hand.',
+      `"spliceport ${command} --dry-run" prints the lines; put them in place by hand.`,
     );
   }
 }

@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { Container } from '../../helpers/container.js';
-import type { PodmanHost } from './podman-host.js';
+import type { Machine } from './machine.js';
 
 /** Where the client finds the machine's host. */
 export const hostAddress = '198.51.100.1';
@@ -11,7 +11,7 @@ export const hostAddress = '198.51.100.1';
 export const clientAddress = '198.51.100.2';
 
 /** Starts the client; the caller stops it. */
-export async function startOutsideClient(host: PodmanHost): Promise<Container> {
+export async function startOutsideClient(host: { readonly machine: Machine }): Promise<Container> {
   const client = await Container.start();
   const inHost = (line: string) =>
     execFileSync('nsenter', ['-t', `${host.machine.pid}`, '-n', 'ip', ...line.split(' ')]);
