@@ -1,7 +1,7 @@
 // docs.mjs: writes what docs/ has of the tables in src/spec/fields.ts,
 // src/settings/forwarder-fields.ts, src/log/log-fields.ts and src/spec/counters.ts: the marked
 // tables of the pages, settings.schema.json, and the schemas of settings and counters in
-// openapi.json; and native/base/default_settings.h. It reads lib/. `node scripts/docs.mjs --check`
+// openapi.json; and native/relay/setting_fields.h. It reads lib/. `node scripts/docs.mjs --check`
 // writes nothing and names what would change.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { logFields } from '../lib/log/log-fields.js';
 import { forwarderFields } from '../lib/settings/forwarder-fields.js';
 import { settingsFile } from '../lib/settings/schema.js';
 import { counters, forwarderMetrics, metrics } from '../lib/spec/counters.js';
-import { engineFields, forwardFields } from '../lib/spec/fields.js';
+import { engineFields, forwardFields, shimOrder } from '../lib/spec/fields.js';
 
 const docs = new URL('../docs/', import.meta.url);
 const read = (file) => readFileSync(new URL(file, docs), 'utf8');
@@ -171,35 +171,79 @@ function openapi() {
   return json(JSON.stringify(api, null, 2));
 }
 
-// What a shim that decides by itself gives to its engine and its forwards
+// The settings in C++
 
-const quoted = (value) =>
-  typeof value === 'boolean' ? value : String(value).replace(/\B(?=(\d{3})+$)/g, "'");
-const cppType = { integer: 'uint32_t', flag: 'bool' };
+const camel = (name) => name[0].toUpperCase() + name.slice(1);
+const words = (name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const inGroups = (value) => String(value).replaceAll(/\B(?=(\d{3})+$)/g, "'");
+/** A value of a choice, such as `proxy-v1`, as `kProxyV1`. */
+const enumerator = (value) => `k${value.split('-').map(camel).join('')}`;
 
-/** The defaults of settings in C++. A limit that has none is 0, as the resident says it. */
-function defaultSettings() {
-  const lines = Object.entries({ ...engineFields, ...forwardFields }).flatMap(([name, field]) => {
-    const type = cppType[field.type];
-    if (type === undefined) return [];
-    const constant = `k${name[0].toUpperCase()}${name.slice(1)}`;
-    return `inline constexpr ${type} ${constant} = ${quoted(field.default ?? 0)};\n`;
-  });
-  return `// default_settings.h: the defaults of settings. scripts/docs.mjs makes it of src/spec/fields.ts.
-// Thread: any.
+/** Type and default of each type of field. A limit that has no default is 0. */
+const member = {
+  integer: ({ isWide, default: value = 0 }) => [
+    isWide ? 'uint64_t' : 'uint32_t',
+    ` = ${inGroups(value)}`,
+  ],
+  flag: ({ default: value }) => ['bool', ` = ${value}`],
+  choice: ({ default: value }, name) => [camel(name), ` = ${camel(name)}::${enumerator(value)}`],
+  blocks: () => ['CidrList', ''],
+};
+
+const struct = (name, fields) => `struct ${name} {
+${Object.entries(fields)
+  .map(([key, field]) => {
+    const [type, value] = member[field.type](field, key);
+    return `  ${type} ${words(key)}${value};\n`;
+  })
+  .join('')}};
+`;
+
+const choices = (fields) =>
+  Object.entries(fields).flatMap(([name, { values }]) =>
+    values === undefined
+      ? []
+      : `enum class ${camel(name)} : uint8_t { ${values.map(enumerator).join(', ')} };
+// In the same order.
+constexpr std::array k${camel(name)}Names{${values.map((each) => `"${each}"`).join(', ')}};
+`,
+  );
+
+const visitor = (name, settings) =>
+  settings.length === 0
+    ? `void ${name}(auto& /*settings*/, const auto& /*visit*/) {}\n`
+    : `void ${name}(auto& settings, const auto& visit) {
+${settings.map((each) => `  visit("${each}", settings.${words(each)});\n`).join('')}}
+`;
+
+const settingFields =
+  () => `// setting_fields.h: the settings of engines and forwards, with their defaults. Made from
+//                   src/spec/fields.ts by scripts/docs.mjs.
+// Thread: any. Plain values.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
-namespace spliceport::defaults {
+#include "net/cidr.h"
 
-${lines.join('')}
-}  // namespace spliceport::defaults
+namespace spliceport {
+
+${struct('EngineFields', engineFields)}
+${choices(forwardFields).join('\n')}
+${struct('ForwardFields', forwardFields)}
+// Calls \`visit(name, member)\` for each setting, in the order of messages to a shim.
+${visitor('EachEngineField', shimOrder.engine)}
+// The same for those that shims have learned later.
+${visitor('EachAddedEngineField', shimOrder.engineAdded)}
+// Without \`sourceAddress\`, and \`acceptProxy\`, which is whether there are \`trustedProxies\`.
+${visitor('EachForwardField', shimOrder.forward)}
+${visitor('EachAddedForwardField', shimOrder.forwardAdded)}
+}  // namespace spliceport
 `;
-}
 
 const made = {
-  '../native/base/default_settings.h': defaultSettings(),
+  '../native/relay/setting_fields.h': settingFields(),
   'api.md': page('api.md'),
   'settings.md': page('settings.md'),
   'metrics.md': page('metrics.md'),

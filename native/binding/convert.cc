@@ -1,7 +1,5 @@
 #include "binding/convert.h"
 
-#include <array>
-#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -123,13 +121,7 @@ Protocol ProtocolAt(const Napi::Object& object, const char* key) {
   return TextAt(object, key) == "udp" ? Protocol::kUdp : Protocol::kTcp;
 }
 
-SourceAddress SourceAddressAt(const Napi::Object& object, const char* key) {
-  const std::string text = TextAt(object, key);
-  if (text == "transparent") return SourceAddress::kTransparent;
-  if (text == "proxy-v1") return SourceAddress::kProxyV1;
-  if (text == "proxy-v2") return SourceAddress::kProxyV2;
-  return SourceAddress::kContainer;
-}
+namespace {
 
 CidrList CidrListAt(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
@@ -144,21 +136,43 @@ CidrList CidrListAt(const Napi::Object& object, const char* key) {
   return CidrList(blocks);
 }
 
-TrustedProxiesPtr TrustedProxiesOf(const Napi::Object& object) {
-  auto sources = CidrListAt(object, "trustedProxies");
-  if (sources.empty()) return nullptr;
-  return std::make_shared<const TrustedProxies>(
-      TrustedProxies{std::move(sources), IntegerAt(object, "proxyHeaderTimeoutMs") * 1'000});
+// A setting of each type.
+void Take(const Napi::Object& object, const char* key, uint32_t& value) {
+  value = static_cast<uint32_t>(IntegerAt(object, key));
+}
+void Take(const Napi::Object& object, const char* key, uint64_t& value) {
+  value = static_cast<uint64_t>(IntegerAt(object, key));
+}
+void Take(const Napi::Object& object, const char* key, bool& value) { value = FlagAt(object, key); }
+void Take(const Napi::Object& object, const char* key, CidrList& value) {
+  value = CidrListAt(object, key);
+}
+void Take(const Napi::Object& object, const char* key, SourceAddress& value) {
+  const std::string text = TextAt(object, key);
+  size_t index = 0;
+  while (index < kSourceAddressNames.size() && kSourceAddressNames.at(index) != text)
+    ++index;
+  Check(index < kSourceAddressNames.size(), key);
+  value = static_cast<SourceAddress>(index);
 }
 
-AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object) {
-  auto rules = std::make_shared<AdmissionRules>();
-  rules->allow = CidrListAt(object, "allow");
-  rules->deny = CidrListAt(object, "deny");
-  rules->max_sessions = IntegerAt(object, "maxSessions");
-  rules->max_sessions_per_second = IntegerAt(object, "maxSessionsPerSecond");
-  if (rules->limits_nothing()) return nullptr;
-  return rules;
+}  // namespace
+
+EngineFields EngineFieldsOf(const Napi::Object& object) {
+  EngineFields fields;
+  const auto take = [&](const char* key, auto& value) { Take(object, key, value); };
+  EachEngineField(fields, take);
+  EachAddedEngineField(fields, take);
+  return fields;
+}
+
+ForwardFields ForwardFieldsOf(const Napi::Object& object) {
+  ForwardFields fields;
+  const auto take = [&](const char* key, auto& value) { Take(object, key, value); };
+  take("sourceAddress", fields.source_address);
+  EachForwardField(fields, take);
+  EachAddedForwardField(fields, take);
+  return fields;
 }
 
 Address AddressOf(const Napi::Object& object) {

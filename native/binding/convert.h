@@ -11,12 +11,11 @@
 
 #include "base/result.h"
 #include "net/address.h"
-#include "proxy/trusted_proxies.h"
-#include "relay/admission.h"
 #include "relay/counters.h"
 #include "relay/first_failure.h"
 #include "relay/forward_types.h"
 #include "relay/session_log.h"
+#include "relay/setting_fields.h"
 
 namespace spliceport::binding {
 
@@ -32,13 +31,9 @@ void SetFailure(Napi::Object& object, const ConnectFailure& failure);
 int64_t IntegerAt(const Napi::Object& object, const char* key);
 std::string TextAt(const Napi::Object& object, const char* key);
 bool FlagAt(const Napi::Object& object, const char* key);
-SourceAddress SourceAddressAt(const Napi::Object& object, const char* key);
 Protocol ProtocolAt(const Napi::Object& object, const char* key);
-CidrList CidrListAt(const Napi::Object& object, const char* key);
-// Null if there are no limits.
-AdmissionRulesPtr AdmissionRulesOf(const Napi::Object& object);
-// From its `trustedProxies` and `proxyHeaderTimeoutMs`; null if it trusts none.
-TrustedProxiesPtr TrustedProxiesOf(const Napi::Object& object);
+EngineFields EngineFieldsOf(const Napi::Object& object);
+ForwardFields ForwardFieldsOf(const Napi::Object& object);
 // From its `address` and `port`.
 Address AddressOf(const Napi::Object& object);
 // Ids or descriptors.

@@ -5,6 +5,7 @@
 
 #include "binding/callback.h"
 #include "binding/convert.h"
+#include "relay/configure.h"
 
 namespace spliceport::binding {
 
@@ -21,16 +22,6 @@ void CallBack(const Napi::Function& on_event, const Napi::Object& event) {
   napi_value argument = event;
   napi_value ignored = nullptr;
   AfterCallback(env, napi_call_function(env, env.Undefined(), on_event, 1, &argument, &ignored));
-}
-
-int SecondsAt(const Napi::Object& object, const char* key) {
-  constexpr int64_t kMillisPerSecond = 1'000;
-  return static_cast<int>((IntegerAt(object, key) + kMillisPerSecond - 1) / kMillisPerSecond);
-}
-
-Keepalive KeepaliveOf(const Napi::Object& object) {
-  return {SecondsAt(object, "keepaliveIdleMs"), SecondsAt(object, "keepaliveIntervalMs"),
-          static_cast<int>(IntegerAt(object, "keepaliveProbes"))};
 }
 
 }  // namespace
@@ -55,12 +46,8 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineWrap>(info) {
   const auto options = info[0].As<Napi::Object>();
-  Settings settings;
-  settings.workers = static_cast<int>(IntegerAt(options, "workers"));
-  settings.acceptors = static_cast<size_t>(IntegerAt(options, "acceptors"));
-  settings.spin_micros = IntegerAt(options, "spinMicros");
-  settings.pipe_capacity_bytes = static_cast<size_t>(IntegerAt(options, "pipeCapacityBytes"));
-  settings.near_rtt_micros = static_cast<uint32_t>(IntegerAt(options, "nearRttMicros"));
+  const Settings settings =
+      SettingsFrom(EngineFieldsOf(options), static_cast<size_t>(IntegerAt(options, "acceptors")));
   workers_ = settings.workers;
   auto engine = Engine::Create(settings, *this);
   if (!engine.ok()) {
@@ -113,17 +100,10 @@ Result<void> EngineWrap::AppendConfigs(const Napi::Object& object, KnownNetns& k
   ForwardConfig common;
   common.id = static_cast<int>(IntegerAt(object, "firstId"));
   common.protocol = ProtocolAt(object, "protocol");
-  common.limits.connect_timeout_micros = IntegerAt(object, "connectTimeoutMs") * 1'000;
-  common.limits.udp_timeout_micros = IntegerAt(object, "udpTimeoutMs") * 1'000;
-  common.limits.keepalive = KeepaliveOf(object);
-  common.limits.udp_segmentation = FlagAt(object, "udpSegmentation");
-  common.limits.max_flows = static_cast<size_t>(IntegerAt(object, "maxFlows"));
-  common.source_address = SourceAddressAt(object, "sourceAddress");
-  common.trusted_proxies = TrustedProxiesOf(object);
+  const AdmissionRulesPtr rules = Configure(common, ForwardFieldsOf(object));
   common.owner = static_cast<int>(IntegerAt(object, "owner"));
   const auto log = session_logs_.find(common.owner);
   if (log != session_logs_.end()) common.session_log = log->second;
-  const AdmissionRulesPtr rules = AdmissionRulesOf(object);
   auto first = TargetFrom(object.Get("target").As<Napi::Object>(), known);
   if (!first.ok()) return first.error();
   Target target = *first.value();

@@ -27,7 +27,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/default_settings.h"
 #include "base/environment.h"
 #include "base/memory_trim.h"
 #include "docker/arguments.h"
@@ -36,24 +35,13 @@
 #include "docker/original.h"
 #include "docker/sandboxes.h"
 #include "engine/engine.h"
+#include "relay/configure.h"
 
 namespace spliceport::docker {
 
 namespace {
 
 constexpr int kForward = 1;
-constexpr Settings kSettings{.workers = 1,
-                             .acceptors = 1,
-                             .spin_micros = defaults::kSpinMicros,
-                             .pipe_capacity_bytes = defaults::kPipeCapacityBytes,
-                             .near_rtt_micros = defaults::kNearRttMicros};
-constexpr Limits kLimits{.connect_timeout_micros = int64_t{defaults::kConnectTimeoutMs} * 1'000,
-                         .udp_timeout_micros = int64_t{defaults::kUdpTimeoutMs} * 1'000,
-                         .max_flows = defaults::kMaxFlows,
-                         .keepalive = {.idle_seconds = defaults::kKeepaliveIdleMs / 1'000,
-                                       .interval_seconds = defaults::kKeepaliveIntervalMs / 1'000,
-                                       .probes = defaults::kKeepaliveProbes},
-                         .udp_segmentation = defaults::kUdpSegmentation};
 // Longer than any session, and short enough to be added to a time.
 constexpr int64_t kUntilTheLastEnds = int64_t{1} << 52;
 
@@ -103,7 +91,9 @@ class Proxy final : private EngineEvents {
     target_ = order.target;
     const NetnsPtr netns = MayEnterContainer() ? FindSandbox(target_) : nullptr;
     if (netns || !MayEnterContainer()) looks_ = kLookAgainMillis.size();
-    auto engine = Engine::Create(kSettings, *this);
+    EngineFields fields;
+    fields.workers = 1;
+    auto engine = Engine::Create(SettingsFrom(fields, fields.workers), *this);
     if (!engine.ok()) return engine.error();
     engine_ = std::move(engine.value());
     ForwardConfig config;
@@ -111,7 +101,7 @@ class Proxy final : private EngineEvents {
     config.protocol = order.protocol;
     config.host_socket = std::make_shared<const UniqueFd>(std::move(host_socket));
     config.target = std::make_shared<const Target>(Target{netns, target_});
-    config.limits = kLimits;
+    Configure(config, {});
     return engine_->Add({config});
   }
 

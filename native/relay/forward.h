@@ -16,6 +16,7 @@
 #include "relay/forward_types.h"
 #include "relay/reactor.h"
 #include "relay/session_log.h"
+#include "relay/setting_fields.h"
 
 namespace spliceport {
 

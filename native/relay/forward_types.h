@@ -24,10 +24,7 @@ struct Target {
 };
 using TargetPtr = std::shared_ptr<const Target>;
 
-// Whose address the server sees; src/types/endpoints.ts documents each.
-enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
-
-// The values are no defaults: src/spec/fields.ts has those, and the library always sets all.
+// What Configure makes of the settings of a forward.
 struct Limits {
   int64_t connect_timeout_micros = 0;
   int64_t udp_timeout_micros = 0;

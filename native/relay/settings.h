@@ -1,5 +1,5 @@
-// settings.h: what an engine is created with. Plain values.
-// Thread: any. Copied into each worker, never changed.
+// settings.h: what an engine is created with. Plain values, which SettingsFrom makes of its
+// settings. Thread: any. Copied into each worker, never changed.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,6 @@
 
 namespace spliceport {
 
-// The values are no defaults: src/spec/fields.ts has those, and the ranges.
 struct Settings {
   int workers = 0;
   // Workers that take the new connections of one forward.

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "relay/configure.h"
 #include "routes/transparent.h"
 #include "shim/channel.h"
 #include "shim/data_plane.h"
@@ -32,12 +33,11 @@ Outcome DataPlane::CreateEngine(Reader& reader, Fds& /*fds*/) {
   auto section = ReadEngine(reader);
   if (!section || engine_) return Outcome::Malformed();
   if (!events_.valid()) return Outcome::Of({-EMFILE, "eventfd"});
-  section->settings.acceptors = Acceptors();
-  auto engine = Engine::Create(section->settings, *this);
+  auto engine = Engine::Create(SettingsFrom(section->fields, Acceptors()), *this);
   if (!engine.ok()) return Outcome::Of(engine.error());
   engine_ = std::move(engine.value());
   if (!section->tells_of_ends) return {};
-  const auto workers = static_cast<size_t>(section->settings.workers);
+  const auto workers = static_cast<size_t>(section->fields.workers);
   session_log_ = std::make_shared<SessionLog>(workers, [this] {
     ended_.store(true);
     Wake();
@@ -117,17 +117,19 @@ Outcome DataPlane::AddAll(Reader& reader) {
 bool DataPlane::AppendForwards(const AddEntry& entry, std::vector<ForwardConfig>& configs) {
   if (!netns_.Has(entry.slot) || entry.count > pending_.size() - configs.size()) return false;
   Target target{netns_.at(entry.slot).netns, entry.target};
-  ForwardConfig config = entry.common;
+  ForwardConfig config;
+  config.protocol = entry.protocol;
   config.owner = kOwner;
   config.session_log = session_log_;
+  const AdmissionRulesPtr rules = Configure(config, entry.fields);
   for (int offset = 0; offset < entry.count; ++offset) {
     HostSocket& socket = pending_[configs.size()];
     if (socket.protocol != config.protocol) return false;
-    config.id = entry.common.id + offset;
+    config.id = entry.first_id + offset;
     config.host_socket = std::make_shared<const UniqueFd>(std::move(socket.fd));
     target.address.set_port(static_cast<uint16_t>(entry.target.port() + offset));
     config.target = std::make_shared<const Target>(target);
-    if (entry.rules) config.admission = std::make_shared<Admission>(entry.rules);
+    if (rules) config.admission = std::make_shared<Admission>(rules);
     configs.push_back(config);
   }
   return true;

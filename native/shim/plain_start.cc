@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/default_settings.h"
 #include "base/environment.h"
+#include "relay/setting_fields.h"
 #include "shim/election.h"
 #include "shim/own_folder.h"
 #include "shim/settings_file.h"
@@ -75,27 +75,27 @@ bool MayHaveResident() {
   return name && Election::Open(ResidentFolder(), std::move(*name)).ok() && MayFound();
 }
 
+// A setting of each type; nobody is in a list by default.
+void Write(Writer& writer, uint32_t value) { writer.U32(value); }
+void Write(Writer& writer, uint64_t value) { writer.U64(value); }
+void Write(Writer& writer, bool value) { writer.U8(value ? 1 : 0); }
+void Write(Writer& writer, const CidrList& /*value*/) { writer.U32(0); }
+
+// The engine and the forwards of a plain start have the defaults, and those of settings that were
+// added later need not be said.
 Writer Engine() {
+  EngineFields fields;
+  fields.workers = std::clamp(std::thread::hardware_concurrency(), 1U, fields.workers);
   Writer engine;
-  engine.I32(
-      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, defaults::kWorkers)));
-  engine.I64(defaults::kSpinMicros);
-  engine.U64(defaults::kPipeCapacityBytes);
-  engine.U32(defaults::kNearRttMicros);
+  EachEngineField(fields, [&](const char* /*name*/, auto value) { Write(engine, value); });
   engine.U8(0);  // Nobody logs sessions.
   return engine;
 }
 
-void WriteSettings(Writer& forwards) {
-  forwards.U8(defaults::kUdpSegmentation ? 1 : 0);
-  for (const uint32_t value :
-       {defaults::kConnectTimeoutMs, defaults::kUdpTimeoutMs, defaults::kKeepaliveIdleMs,
-        defaults::kKeepaliveIntervalMs, defaults::kKeepaliveProbes, defaults::kMaxFlows,
-        defaults::kMaxSessions, defaults::kMaxSessionsPerSecond, defaults::kProxyHeaderTimeoutMs})
-    forwards.U32(value);
-  // Nobody is allowed or denied in particular, and no proxy is trusted.
-  for (int list = 0; list < 3; ++list)
-    forwards.U32(0);
+void WriteDefaults(Writer& forwards) {
+  const ForwardFields fields;
+  EachForwardField(fields,
+                   [&](const char* /*name*/, const auto& value) { Write(forwards, value); });
 }
 
 void WriteListener(NamedSocket socket, Writer& section, Request& request) {
@@ -170,11 +170,11 @@ bool PlainStart::AddForwards(DataPlane& data_plane) const {
   for (const PlainRange& range : config_.ranges) {
     forwards.I32(static_cast<int32_t>(id));
     forwards.U8(static_cast<uint8_t>(range.protocol));
-    forwards.U8(static_cast<uint8_t>(SourceAddress::kContainer));
+    forwards.U8(static_cast<uint8_t>(ForwardFields().source_address));
     forwards.U32(kSlot);
     forwards.U16(range.count);
     forwards.Endpoint(range.target);
-    WriteSettings(forwards);
+    WriteDefaults(forwards);
     id += range.count;
   }
   Request request;

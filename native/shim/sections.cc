@@ -8,10 +8,10 @@ namespace spliceport::shim {
 namespace {
 
 constexpr int64_t kMicrosPerMilli = 1'000;
-constexpr int kMaxWorkers = 1'024;
-constexpr size_t kLeastPipeBytes = 4'096;
-constexpr size_t kMostPipeBytes = size_t{1} << 30;
-constexpr int64_t kMaxSpinMicros = 1'000'000;
+constexpr uint32_t kMaxWorkers = 1'024;
+constexpr uint64_t kMinPipeBytes = 4'096;
+constexpr uint64_t kMaxPipeBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxSpinMicros = 1'000'000;
 // More than the descriptors that a process can have.
 constexpr size_t kMaxSockets = size_t{1} << 20;
 constexpr int64_t kMaxDrainMillis = int64_t{1} << 40;
@@ -47,10 +47,6 @@ void CheckPorts(Reader& reader, uint32_t first, uint32_t count) {
   if (count == 0 || first + count > kPorts) reader.Fail();
 }
 
-int SecondsFrom(uint32_t millis) {
-  return static_cast<int>((millis + kMicrosPerMilli - 1) / kMicrosPerMilli);
-}
-
 CidrList ReadCidrs(Reader& reader) {
   std::vector<Cidr> blocks;
   const uint32_t count = reader.U32();
@@ -62,44 +58,32 @@ CidrList ReadCidrs(Reader& reader) {
   return CidrList(blocks);
 }
 
-void ReadLimits(Reader& reader, Limits& limits) {
-  limits.udp_segmentation = reader.U8() != 0;
-  limits.connect_timeout_micros = reader.U32() * kMicrosPerMilli;
-  limits.udp_timeout_micros = reader.U32() * kMicrosPerMilli;
-  limits.keepalive.idle_seconds = SecondsFrom(reader.U32());
-  limits.keepalive.interval_seconds = SecondsFrom(reader.U32());
-  limits.keepalive.probes = static_cast<int>(reader.U32());
-  limits.max_flows = reader.U32();
-  if (limits.max_flows == 0) reader.Fail();
-}
+// A setting of each type.
+void Read(Reader& reader, uint32_t& value) { value = reader.U32(); }
+void Read(Reader& reader, uint64_t& value) { value = reader.U64(); }
+void Read(Reader& reader, bool& value) { value = reader.U8() != 0; }
+void Read(Reader& reader, CidrList& value) { value = ReadCidrs(reader); }
 
-void ReadGates(Reader& reader, AddEntry& entry) {
-  auto rules = std::make_shared<AdmissionRules>();
-  rules->max_sessions = reader.U32();
-  rules->max_sessions_per_second = reader.U32();
-  const int64_t header_timeout = reader.U32() * kMicrosPerMilli;
-  rules->allow = ReadCidrs(reader);
-  rules->deny = ReadCidrs(reader);
-  CidrList proxies = ReadCidrs(reader);
-  if (!proxies.empty()) {
-    entry.common.trusted_proxies =
-        std::make_shared<const TrustedProxies>(TrustedProxies{std::move(proxies), header_timeout});
-  }
-  if (!rules->limits_nothing()) entry.rules = std::move(rules);
+// For settings that an older resident does not send: they keep their defaults.
+auto IfThere(Reader& reader) {
+  return [&reader](const char* /*name*/, auto& value) {
+    if (!reader.at_end()) Read(reader, value);
+  };
 }
 
 AddEntry ReadAddEntry(Reader& reader) {
   AddEntry entry;
-  entry.common.id = reader.I32();
-  entry.common.protocol = ReadEnum(reader, Protocol::kUdp);
-  entry.common.source_address = ReadEnum(reader, SourceAddress::kProxyV2);
+  entry.first_id = reader.I32();
+  entry.protocol = ReadEnum(reader, Protocol::kUdp);
+  entry.fields.source_address =
+      ReadEnum(reader, static_cast<SourceAddress>(kSourceAddressNames.size() - 1));
   entry.slot = reader.U32();
   entry.count = reader.U16();
   entry.target = reader.Endpoint();
-  ReadLimits(reader, entry.common.limits);
-  ReadGates(reader, entry);
+  EachForwardField(entry.fields, [&](const char* /*name*/, auto& value) { Read(reader, value); });
+  if (entry.fields.max_flows == 0) reader.Fail();
   CheckPorts(reader, entry.target.port(), entry.count);
-  if (entry.common.id < 0 || entry.common.id > std::numeric_limits<int>::max() - entry.count)
+  if (entry.first_id < 0 || entry.first_id > std::numeric_limits<int>::max() - entry.count)
     reader.Fail();
   return entry;
 }
@@ -117,16 +101,13 @@ RetargetEntry ReadRetargetEntry(Reader& reader) {
 
 std::optional<EngineSection> ReadEngine(Reader& reader) {
   EngineSection section;
-  Settings& settings = section.settings;
-  settings.workers = reader.I32();
-  settings.spin_micros = reader.I64();
-  settings.pipe_capacity_bytes = reader.U64();
-  settings.near_rtt_micros = reader.U32();
+  EngineFields& fields = section.fields;
+  EachEngineField(fields, [&](const char* /*name*/, auto& value) { Read(reader, value); });
   section.tells_of_ends = reader.U8() != 0;
-  const bool is_sound = settings.workers > 0 && settings.workers <= kMaxWorkers &&
-                        settings.spin_micros >= 0 && settings.spin_micros <= kMaxSpinMicros &&
-                        settings.pipe_capacity_bytes >= kLeastPipeBytes &&
-                        settings.pipe_capacity_bytes <= kMostPipeBytes;
+  EachAddedEngineField(fields, IfThere(reader));
+  const bool is_sound =
+      fields.workers > 0 && fields.workers <= kMaxWorkers && fields.spin_micros <= kMaxSpinMicros &&
+      fields.pipe_capacity_bytes >= kMinPipeBytes && fields.pipe_capacity_bytes <= kMaxPipeBytes;
   if (!is_sound) reader.Fail();
   return IfWhole(reader, section);
 }
@@ -149,6 +130,11 @@ std::optional<std::vector<HostSocketRequest>> ReadOpen(Reader& reader) {
 
 std::optional<std::vector<AddEntry>> ReadAdd(Reader& reader) {
   auto entries = ReadList<AddEntry>(reader, &ReadAddEntry);
+  for (AddEntry& entry : entries) {
+    Reader added(reader.at_end() ? std::span<const char>() : reader.Bytes());
+    EachAddedForwardField(entry.fields, IfThere(added));
+    if (!added.ok()) reader.Fail();
+  }
   return IfWhole(reader, std::move(entries));
 }
 

@@ -12,9 +12,7 @@
 
 #include "base/result.h"
 #include "net/host_sockets.h"
-#include "relay/admission.h"
-#include "relay/forward.h"
-#include "relay/settings.h"
+#include "relay/setting_fields.h"
 #include "shim/wire.h"
 
 namespace spliceport::shim {
@@ -36,20 +34,21 @@ struct Outcome {
 };
 
 struct EngineSection {
-  Settings settings;
+  EngineFields fields;
   bool tells_of_ends = false;
 };
 std::optional<EngineSection> ReadEngine(Reader& reader);
 
 std::optional<std::vector<HostSocketRequest>> ReadOpen(Reader& reader);
 
+// `count` forwards with consecutive ids and ports.
 struct AddEntry {
+  int first_id = 0;
+  Protocol protocol = Protocol::kTcp;
   uint32_t slot = 0;
   uint16_t count = 0;
-  Address target;
-  // Of the first; the others have the next ids and ports. Without what is not in a section.
-  ForwardConfig common;
-  AdmissionRulesPtr rules;
+  Address target;  // Of the first.
+  ForwardFields fields;
 };
 std::optional<std::vector<AddEntry>> ReadAdd(Reader& reader);
 

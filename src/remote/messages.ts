@@ -4,6 +4,7 @@
 // unknown, are passed over.
 
 import { counters } from '../spec/counters.js';
+import { forwardFields } from '../spec/fields.js';
 import type { NativeStats } from '../engine/binding.js';
 import type { Protocol, SourceAddress } from '../types/endpoints.js';
 import { CONNECT_LATENCY_BUCKETS_MICROS } from '../types/forward-stats.js';
@@ -26,12 +27,6 @@ export const fromShim = {
 } as const;
 
 export const protocols: readonly Protocol[] = ['tcp', 'udp'];
-export const sourceAddresses: readonly SourceAddress[] = [
-  'container',
-  'transparent',
-  'proxy-v1',
-  'proxy-v2',
-];
 
 /** What an index stands for. A newer shim may have words that are unknown here. */
 export function wordAt<T extends string>(words: readonly T[], index: number): T {
@@ -160,7 +155,7 @@ function readState(from: Reader): ShimState {
 function readForward(from: Reader): ShimForward {
   const id = from.i32();
   const protocol = wordAt(protocols, from.u8());
-  const sourceAddress = wordAt(sourceAddresses, from.u8());
+  const sourceAddress = wordAt(forwardFields.sourceAddress.values, from.u8());
   const dualStack = from.flag();
   const isDraining = from.flag();
   const slot = from.u32();

@@ -2,10 +2,11 @@
 // out in order.
 
 import type { NativeConnectFailure, NativeEndedSession, NativeStats } from '../engine/binding.js';
+import { engineFields, forwardFields, shimOrder, type Field } from '../spec/fields.js';
 import type { EngineSettings, ForwardSettings, HostRequest } from '../spec/validate.js';
 import type { Endpoint, Protocol } from '../types/endpoints.js';
 import type { Session, SessionEnding, SessionState } from '../types/session.js';
-import { readIdentity, protocols, sourceAddresses, wordAt, type StatsReader } from './messages.js';
+import { readIdentity, protocols, wordAt, type StatsReader } from './messages.js';
 import { WireError, type Reader, type Writer } from './wire.js';
 
 /** One thing that is asked for, and what it results in. */
@@ -74,11 +75,9 @@ const sessionEndings: readonly SessionEnding[] = [
 /** Starts the threads that relay. */
 export function startEngine(settings: EngineSettings, tellsOfEnds: boolean): Section {
   return plain('E', (to) => {
-    to.i32(settings.workers);
-    to.i64(settings.spinMicros);
-    to.u64(settings.pipeCapacityBytes);
-    to.u32(settings.nearRttMicros);
+    writeSettings(to, engineFields, shimOrder.engine, settings);
     to.flag(tellsOfEnds);
+    writeSettings(to, engineFields, shimOrder.engineAdded, settings);
   });
 }
 
@@ -128,31 +127,43 @@ export function prepareTransparency(slot: number): Section {
 
 /** Adds forwards; all or none. */
 export function addForwards(ranges: readonly ForwardRange[]): Section {
-  return plain('A', (to) => to.list(ranges, (range) => writeForwards(to, range)));
+  return plain('A', (to) => {
+    to.list(ranges, (range) => writeForwards(to, range));
+    for (const { settings } of ranges) {
+      to.sized(() => writeSettings(to, forwardFields, shimOrder.forwardAdded, settings));
+    }
+  });
 }
 
 function writeForwards(to: Writer, range: ForwardRange): void {
   const { settings } = range;
-  const addresses = (blocks: readonly string[]) => to.list(blocks, (block) => to.text(block));
   to.i32(range.firstId);
   to.u8(protocols.indexOf(range.protocol));
-  to.u8(sourceAddresses.indexOf(settings.sourceAddress));
+  writeSetting(to, forwardFields.sourceAddress, settings.sourceAddress);
   to.u32(range.slot);
   to.u16(range.count);
   to.endpoint(range.container);
-  to.flag(settings.udpSegmentation);
-  to.u32(settings.connectTimeoutMs);
-  to.u32(settings.udpTimeoutMs);
-  to.u32(settings.keepaliveIdleMs);
-  to.u32(settings.keepaliveIntervalMs);
-  to.u32(settings.keepaliveProbes);
-  to.u32(settings.maxFlows);
-  to.u32(settings.maxSessions);
-  to.u32(settings.maxSessionsPerSecond);
-  to.u32(settings.proxyHeaderTimeoutMs);
-  addresses(settings.allow);
-  addresses(settings.deny);
-  addresses(settings.trustedProxies);
+  writeSettings(to, forwardFields, shimOrder.forward, settings);
+}
+
+type Value = boolean | number | string | readonly string[];
+
+function writeSettings<Name extends string>(
+  to: Writer,
+  fields: Readonly<Record<Name, Field>>,
+  names: readonly Name[],
+  settings: Readonly<Record<Name, Value>>,
+): void {
+  for (const name of names) writeSetting(to, fields[name], settings[name]);
+}
+
+/** A choice is written as its place among its words. */
+function writeSetting(to: Writer, field: Field, value: Value): void {
+  if (typeof value === 'boolean') to.flag(value);
+  else if (typeof value === 'object') to.list(value, (block) => to.text(block));
+  else if (field.type === 'choice') to.u8(field.values.indexOf(String(value)));
+  else if (field.type === 'integer' && field.isWide) to.u64(Number(value));
+  else to.u32(Number(value));
 }
 
 /** Swaps targets; all or none. */

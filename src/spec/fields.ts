@@ -1,5 +1,6 @@
 // fields.ts: what each setting of a forward and of an engine is. Checks, schemas, defaults, the
-// fields that are known and the tables of the pages are all made from it. Data alone, without an
+// fields that are known, what is said to a shim, the structs in C++ and the tables of the pages are
+// all made from it. Data alone, without an
 // import, so that it costs next to nothing to load.
 
 const DAY_MS = 86_400_000;
@@ -28,6 +29,8 @@ export interface IntegerField extends Described {
   readonly max: number;
   readonly default?: number;
   readonly unit?: 's' | 'ms' | 'µs' | 'bytes';
+  /** It has 64 bits in C++ and in messages to a shim. */
+  readonly isWide?: true;
 }
 
 /** An integer, or a word in its place. */
@@ -105,6 +108,7 @@ export const engineFields = {
     max: 1_000,
     default: 0,
     unit: 'µs',
+    isWide: true,
     text: 'How long a worker polls before it sleeps. This shortens the round trip of a single chatty connection and costs CPU time.',
     see: 'architecture.md#polling',
   },
@@ -114,6 +118,7 @@ export const engineFields = {
     max: 16_777_216,
     default: 1_048_576,
     unit: 'bytes',
+    isWide: true,
     text: 'Capacity requested for each pipe for bulk data. If the kernel refuses, data is copied.',
   },
   nearRttMicros: {
@@ -252,3 +257,33 @@ export const forwardFields = {
     text: 'How long a load balancer may take to send its header before it is reset.',
   },
 } as const satisfies Fields;
+
+/**
+ * The settings in the order of messages to a shim. The lists of what was there first never change.
+ * A new setting goes to the end of those that were added, and shims that do not know it pass it
+ * over. `sourceAddress` is elsewhere in its message, and `acceptProxy` is whether there are
+ * `trustedProxies`.
+ */
+export const shimOrder = {
+  engine: ['workers', 'spinMicros', 'pipeCapacityBytes', 'nearRttMicros'],
+  engineAdded: [],
+  forward: [
+    'udpSegmentation',
+    'connectTimeoutMs',
+    'udpTimeoutMs',
+    'keepaliveIdleMs',
+    'keepaliveIntervalMs',
+    'keepaliveProbes',
+    'maxFlows',
+    'maxSessions',
+    'maxSessionsPerSecond',
+    'proxyHeaderTimeoutMs',
+    'allow',
+    'deny',
+    'trustedProxies',
+  ],
+  forwardAdded: [],
+} as const satisfies Readonly<
+  Record<'engine' | 'engineAdded', readonly (keyof typeof engineFields)[]> &
+    Record<'forward' | 'forwardAdded', readonly (keyof typeof forwardFields)[]>
+>;

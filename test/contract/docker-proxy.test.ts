@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { engineFields, forwardFields } from '../../src/spec/fields.js';
 import { isAlive, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
@@ -290,32 +289,4 @@ describe('what Docker’s own proxy does', () => {
     expect(await answer).toMatch(/^1\nspliceport is not installed completely: /);
     expect(await exited).toBe(1);
   });
-});
-
-test('a forward has the defaults of all others', () => {
-  const source = (file: string) => readFileSync(join(root, file), 'utf8').replaceAll("'", '');
-  const defaults = new Map(
-    [...source('native/base/default_settings.h').matchAll(/ (k\w+) = (\w+);/g)].map(
-      ([, name = '', number = '']) => [name, number],
-    ),
-  );
-  const text = source('native/docker/proxy.cc').replace(
-    /int64_t\{defaults::(k\w+)\}|defaults::(k\w+)/g,
-    (_, wide?: string, plain?: string) => defaults.get(wide ?? plain ?? '') ?? '',
-  );
-  const value = (name: string) => {
-    const [, number, by = 1, into = 1] =
-      new RegExp(`\\.${name} = (\\d+)(?: \\* (\\d+))?(?: / (\\d+))?[,}]`).exec(text) ?? [];
-    return (Number(number) * Number(by)) / Number(into);
-  };
-  const inMicros = (ms: number) => ms * 1_000;
-  expect(value('spin_micros')).toBe(engineFields.spinMicros.default);
-  expect(value('near_rtt_micros')).toBe(engineFields.nearRttMicros.default);
-  expect(value('pipe_capacity_bytes')).toBe(engineFields.pipeCapacityBytes.default);
-  expect(value('connect_timeout_micros')).toBe(inMicros(forwardFields.connectTimeoutMs.default));
-  expect(value('udp_timeout_micros')).toBe(inMicros(forwardFields.udpTimeoutMs.default));
-  expect(value('max_flows')).toBe(forwardFields.maxFlows.default);
-  expect(value('idle_seconds') * 1_000).toBe(forwardFields.keepaliveIdleMs.default);
-  expect(value('interval_seconds') * 1_000).toBe(forwardFields.keepaliveIntervalMs.default);
-  expect(value('probes')).toBe(forwardFields.keepaliveProbes.default);
 });

@@ -10,7 +10,7 @@ import { addRequest, checked } from '../../src/control/bodies.js';
 import { inDigits } from '../../src/schema/words.js';
 import { settingsFile } from '../../src/settings/schema.js';
 import { counters } from '../../src/spec/counters.js';
-import { engineFields, forwardFields, type Field } from '../../src/spec/fields.js';
+import { engineFields, forwardFields, shimOrder, type Field } from '../../src/spec/fields.js';
 import { resolveForwards, resolveOptions } from '../../src/spec/validate.js';
 import { publicTypes } from '../helpers/public-types.js';
 
@@ -29,6 +29,14 @@ test('a forwarder has the counters that the table names, and no other', async ()
   // Nothing has failed to connect, so there is no latest error.
   const named = Object.keys(counters).filter((name) => name !== 'connectError');
   expect(Object.keys(forwarder.stats()).sort()).toEqual(named.sort());
+});
+
+test('every setting is said to a shim, once', () => {
+  const { engine, engineAdded, forward: first, forwardAdded } = shimOrder;
+  expect([...engine, ...engineAdded].sort()).toEqual(Object.keys(engineFields).sort());
+  const elsewhere = ['sourceAddress', 'acceptProxy'];
+  const said = [...first, ...forwardAdded, ...elsewhere];
+  expect(said.sort()).toEqual(Object.keys(forwardFields).sort());
 });
 
 /** What goes with a value. */

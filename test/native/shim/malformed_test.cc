@@ -86,8 +86,14 @@ std::vector<UniqueFd> SomeFds(int count) {
 }  // namespace
 
 TEST_CASE("each section succeeds when it is whole, also with fields that are not known yet") {
+  Writer later;
+  // Of the two forwards of `A`: their later settings.
+  later.Text("later");
+  later.Text("");
+  later.Text("more");
+  const std::string later_fields = later.Take();
   for (const Sample& sample : Samples()) {
-    for (const std::string more : {"", "later fields"}) {
+    for (const std::string& more : {std::string(), later_fields}) {
       CAPTURE(sample.section.first);
       Plane plane;
       REQUIRE(plane.Do(sample.before).error == 0);
@@ -95,6 +101,14 @@ TEST_CASE("each section succeeds when it is whole, also with fields that are not
       CHECK(plane.Do({longer}, SomeFds(sample.fds)).error == 0);
     }
   }
+}
+
+TEST_CASE("forwards whose later settings are longer than their section are malformed") {
+  Plane plane;
+  REQUIRE(plane.Do({EngineOf(), NetnsOf(), OpenOf({{}})}).error == 0);
+  Section add = AddOf({{}});
+  add.second += "later settings";
+  CHECK(plane.Do({add}).error == -EINVAL);
 }
 
 TEST_CASE("a section that is cut at any byte is malformed, does nothing, and leaks nothing") {
