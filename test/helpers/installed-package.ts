@@ -22,7 +22,7 @@ export function installPackage(folder: string): void {
 }
 
 /** The folders of the packages that are needed at run time. */
-function dependencies(): string[] {
+export function dependencies(): string[] {
   const lock = JSON.parse(readFileSync(path.join(project, 'package-lock.json'), 'utf8')) as {
     readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
   };
