@@ -7,6 +7,10 @@ import type { ContainerInfo } from './control-types.js';
 export interface PortDriver {
   /** RootlessKit's own answer of `GET /v1/info`. */
   readonly info: Readonly<Record<string, unknown>>;
+  /** The forward that serves a port now, if it is another than the one that the port began with. */
+  readonly forwardOf: (portId: number) => number | undefined;
+  /** The reverse. */
+  readonly portOf: (forwardId: number) => number | undefined;
 }
 
 /** A forwarder, and what its process told when it opened the control socket. */

@@ -106,24 +106,33 @@ export class RootlessKit {
 
   /** Carries out `DELETE /v1/ports/{id}`. */
   async remove(id: number): Promise<void> {
-    const { forwarder } = this.#context;
-    if (forwarder.get(id) === undefined) throw new Problem(400, `unknown id: ${id}`);
-    await forwarder.remove(id);
+    const { forwarder, rootlessKit } = this.#context;
+    const present = rootlessKit?.forwardOf(id) ?? id;
+    if (forwarder.get(present) === undefined) throw new Problem(400, `unknown id: ${id}`);
+    await forwarder.remove(present);
   }
 
   /** Called each time that their number has doubled, so that an add costs the same on average. */
   #forgetRemoved(forwards: readonly Forward[]): void {
-    const ids = new Set(forwards.map(({ id }) => id));
+    const ids = new Set(forwards.map(({ id }) => this.#portOf(id)));
     for (const id of this.#asked.keys()) if (!ids.has(id)) this.#asked.delete(id);
     this.#forgetAt = Math.max(MIN_TO_FORGET_AT, 2 * this.#asked.size);
   }
 
+  /** The id that clients know a forward by. */
+  #portOf(forwardId: number): number {
+    return this.#context.rootlessKit?.portOf(forwardId) ?? forwardId;
+  }
+
   /** As it was asked for, unless it was asked for elsewhere or has another target by now. */
   #statusOf(forward: Forward): PortStatus {
-    const { id, container } = forward;
+    const { container } = forward;
+    const id = this.#portOf(forward.id);
     const asked = this.#asked.get(id);
     const before = asked?.forward.container;
-    const isAsAsked = before?.address === container.address && before.port === container.port;
+    const isAsAsked =
+      id !== forward.id ||
+      (before?.address === container.address && before.port === container.port);
     const spec = asked !== undefined && isAsAsked ? asked.spec : specOf(forward);
     return { id, spec: Object.fromEntries(Object.entries(spec).filter(([, value]) => value)) };
   }

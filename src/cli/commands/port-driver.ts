@@ -28,7 +28,8 @@ import {
 import { requireSettings } from './settings.js';
 
 const WAIT_INTERVAL_MS = 100;
-const UNSEEN = 'under rootless Docker, servers do not see their clients’ addresses yet';
+const UNSEEN =
+  'no docker-proxy and container were found for it, so its server does not see clients’ addresses';
 
 /** Options of `rootlesskit`. */
 export interface RootlessKitOptions extends LogOptions {
@@ -94,7 +95,11 @@ async function serve(
     program: 'spliceport rootlesskit',
     container: { pid: child },
     notices,
-    rootlessKit: { info },
+    rootlessKit: {
+      info,
+      forwardOf: (id) => forwarder.forwardOf(id),
+      portOf: (id) => forwarder.portOf(id),
+    },
   });
   using watch = new ForwardWatch(forwarder, { report, intervalSeconds: 0, isLive: false });
   const ended = new Promise<void>((resolve) => {
