@@ -12,6 +12,7 @@ const fix = process.argv.includes('--fix');
 const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 const cacheFolder = 'node_modules/.cache/spliceport/tidy';
 const maxLines = 400;
+const maxCommentWidth = 100;
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -86,6 +87,25 @@ async function fileLengths() {
   );
 }
 
+/** Formatters leave comments alone. */
+async function commentWidths() {
+  const sources = ['*.cc', '*.h', '*.ts', '*.tsx', '*.js', '*.mjs', '*.sh', '.ci/run'];
+  const { stdout } = spawnSync('git', ['ls-files', '-co', '--exclude-standard', ...sources], {
+    encoding: 'utf8',
+  });
+  const files = stdout.split('\n').filter((file) => file !== '' && existsSync(file));
+  const tooWide = files.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .flatMap((line, index) =>
+        line.length > maxCommentWidth && /^\s*(\/\/|\/?\*|# )/.test(line)
+          ? [`${file}:${index + 1}: a comment of more than ${maxCommentWidth} columns`]
+          : [],
+      ),
+  );
+  return tooWide.join('\n') || undefined;
+}
+
 const checks = {
   tsc: () => nodeTool('typescript/bin/tsc', '--noEmit'),
   'tsc of the page': () => nodeTool('typescript/bin/tsc', '-p', 'src/page/browser'),
@@ -95,6 +115,7 @@ const checks = {
     nodeTool('prettier/bin/prettier.cjs', '--log-level', 'warn', fix ? '--write' : '--check', '.'),
   publint: () => nodeTool('publint/src/cli.js', '--strict'),
   'c++ file lengths': fileLengths,
+  'widths of comments': commentWidths,
   'clang-format': () => clangTool('clang-format', clangFormat),
   'clang-tidy': () => clangTool('clang-tidy', clangTidy),
 };

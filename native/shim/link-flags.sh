@@ -1,7 +1,8 @@
 #!/bin/sh
 # link-flags.sh: prints how the helper is linked: with all of its libraries, which starts a
 # millisecond sooner and needs less memory than without; or, where they are not there for that, with
-# those of C++ alone. Before glibc 2.34 a program with all of its libraries has trouble with threads.
+# those of C++ alone. Before glibc 2.34 a program with all of its libraries has trouble with
+# threads.
 
 program=$(mktemp) || exit
 trap 'rm -f "$program"' EXIT

@@ -1,9 +1,7 @@
 // output.ts: prints data to stdout and everything else to stderr.
 
-import { styleText } from 'node:util';
+import { paint } from '../paint.js';
 import { exitCodes, type CliFailure } from './failure.js';
-
-type Format = Parameters<typeof styleText>[0];
 
 /** Prints a line of data. */
 export function print(line: string): void {
@@ -18,13 +16,6 @@ export function printJson(value: unknown): void {
 /** Prints a line that is not data. */
 export function remark(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** Styles text if the stream is a terminal with colors; respects NO_COLOR and FORCE_COLOR. */
-export function paint(stream: NodeJS.WriteStream, format: Format, text: string): string {
-  // The type promises a terminal, but not every stream is one.
-  const isTerminal: boolean | undefined = stream.isTTY;
-  return isTerminal && stream.hasColors() ? styleText(format, text) : text;
 }
 
 /** Prints what went wrong, and what to do about it. */

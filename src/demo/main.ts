@@ -7,7 +7,8 @@ import { Forwarder } from '../index.js';
 import { startContainer, type SeenRequest } from './demo-container.js';
 import { fetchPage, readBulk, roundTrips } from './measure.js';
 import { BULK_PATH, CONTAINER_PORT } from './container-messages.js';
-import { paint, show, showCommands } from './demo-output.js';
+import { paint } from '../paint.js';
+import { show, showCommands } from './demo-output.js';
 import { isRerun, mayMakeNamespaces, obstacle, rerunAsNamespaceRoot } from './privileges.js';
 
 const NEW_CONNECTIONS = 200;
@@ -89,7 +90,7 @@ function openControl(forwarder: Forwarder, pid: number): ControlSocket | undefin
 }
 
 async function demonstrate(ending: Promise<void>): Promise<void> {
-  process.stdout.write(`${paint('bold', 'spliceport demo')}\n\n`);
+  process.stdout.write(`${paint(process.stdout, 'bold', 'spliceport demo')}\n\n`);
   const container = await startContainer();
   const forwarder = new Forwarder({ netns: { pid: container.pid } });
   const control = openControl(forwarder, container.pid);

@@ -1,5 +1,5 @@
-// `spliceport enable docker --rootless` and its undoing, by a user whose folders are the test's own.
-// test/docker starts rootless Docker with what it writes.
+// `spliceport enable docker --rootless` and its undoing, by a user whose folders are the test's
+// own. test/docker starts rootless Docker with what it writes.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
@@ -28,7 +28,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-/** In a user namespace without a map nobody is root, and root's files can be written all the same. */
+/**
+ * In a user namespace without a map nobody is root, and root's files can be written all the same.
+ */
 const asNobody = ['unshare', '--user', process.execPath];
 
 function run(words: string, command: readonly string[] = [...asNobody, program]) {

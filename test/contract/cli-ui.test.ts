@@ -210,8 +210,8 @@ describe('data and actions', () => {
     ['not JSON', '{', 'the request is not JSON'],
     ['an unknown action', '{"do":"explode"}', 'there is no such action'],
     ['a name that every object has', '{"do":"constructor"}', 'there is no such action'],
-    ['a missing field', '{"do":"remove","forward":"1/1"}', '"drainSeconds" is missing or wrong'],
-    ['a field of another type', '{"do":"retarget","forward":1}', '"forward" is missing or wrong'],
+    ['a missing field', '{"do":"remove","forward":"1/1"}', '"drainSeconds" is missing or invalid'],
+    ['a field of another type', '{"do":"retarget","forward":1}', '"forward" is missing or invalid'],
     [
       'a forwarder that is not there',
       '{"do":"drain","forwarder":"1","drainSeconds":0}',

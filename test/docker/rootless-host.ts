@@ -1,4 +1,5 @@
-// rootless-host.ts: a machine whose user runs rootless Docker, set up as `spliceport enable docker --rootless` says.
+// rootless-host.ts: a machine whose user runs rootless Docker, set up as `spliceport enable docker
+// --rootless` says.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,5 @@
-// The first steps of README.md on a machine that has Node, npm and Podman, and nothing else of ours.
+// The first steps of README.md on a machine that has Node, npm and Podman, and nothing else of
+// ours.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';

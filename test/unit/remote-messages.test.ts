@@ -19,6 +19,7 @@ import {
 } from '../../src/remote/sections.js';
 import { Reader, WireError, type Writer } from '../../src/remote/wire.js';
 import { counters } from '../../src/spec/counters.js';
+import { shimOrder } from '../../src/spec/fields.js';
 import { resolveForwards } from '../../src/spec/validate.js';
 import { at } from '../../src/util.js';
 import { answerOf, helloOf, written } from '../helpers/fake-shim.js';
@@ -247,6 +248,8 @@ describe('sections', () => {
     ]);
     const lists = from.times(3, () => from.list(() => from.text()));
     expect(lists).toEqual([['10.0.0.0/8'], ['10.0.0.1', '::1'], ['192.0.2.1']]);
+    const added: readonly string[] = shimOrder.forwardAdded;
+    expect(from.bytes().length > 0).toBe(added.length > 0);
     expect(from.left).toBe(0);
   });
 

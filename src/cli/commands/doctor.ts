@@ -3,7 +3,8 @@
 import { gatherFacts } from '../doctor/facts.js';
 import { findingsOf, type Severity } from '../doctor/findings.js';
 import { exitCodes, type ExitCode } from '../failure.js';
-import { paint, print, printJson } from '../output.js';
+import { paint } from '../../paint.js';
+import { print, printJson } from '../output.js';
 
 const colors = { ok: 'green', note: 'cyan', warning: 'yellow', error: 'red' } as const;
 const WIDTH = Math.max(...Object.keys(colors).map((severity) => severity.length));

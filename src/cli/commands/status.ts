@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { isEnabled } from '../docker/unit-files.js';
 import { failureOf, exitCodes, type CliFailure, type ExitCode } from '../failure.js';
-import { paint, print, printJson, remark } from '../output.js';
+import { paint } from '../../paint.js';
+import { print, printJson, remark } from '../output.js';
 import { otherHelpers, ownHelpers, type Helper } from '../podman/helpers.js';
 import { describe, reportOf, type PodmanReport } from '../podman/report.js';
 import { containerNames, idsIn } from '../running/container-names.js';

@@ -3,7 +3,7 @@
 
 import { writeSync } from 'node:fs';
 import { emitKeypressEvents, type Key } from 'node:readline';
-import { paint } from '../output.js';
+import { paint } from '../../paint.js';
 import type { Size, ViewLine } from './view.js';
 
 // @see xterm's control sequences: alternate screen, cursor, line wrap.

@@ -96,6 +96,16 @@ const fieldsOf: {
   drain: { forwarder: isText, drainSeconds: isNumber },
 };
 
+/** @throws CliFailure */
+function assertAction(value: object): asserts value is Action {
+  const given = new Map<string, unknown>(Object.entries(value));
+  const known = Object.entries(fieldsOf).find(([name]) => name === given.get('do'));
+  if (known === undefined) throw usageFailure('there is no such action');
+  for (const [field, isValid] of Object.entries(known[1])) {
+    if (!isValid(given.get(field))) throw usageFailure(`"${field}" is missing or invalid`);
+  }
+}
+
 /**
  * Reads a request. Ranges are checked by the forwarder.
  * @throws CliFailure
@@ -107,12 +117,7 @@ export function parseAction(text: string): Action {
   } catch {
     throw usageFailure('the request is not JSON');
   }
-  const action = Object(value) as Readonly<Record<string, unknown>>;
-  const name = String(action['do']);
-  const fields = Object.hasOwn(fieldsOf, name) ? fieldsOf[name as Action['do']] : undefined;
-  if (fields === undefined) throw usageFailure('there is no such action');
-  for (const [field, isValid] of Object.entries(fields)) {
-    if (!isValid(action[field])) throw usageFailure(`"${field}" is missing or wrong`);
-  }
-  return action as unknown as Action;
+  const action = typeof value === 'object' && value !== null ? value : {};
+  assertAction(action);
+  return action;
 }

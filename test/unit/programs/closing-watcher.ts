@@ -1,4 +1,5 @@
-// closing-watcher.ts: opens watchers whose callbacks refer to their owners, closes them, and tells which are still in memory.
+// closing-watcher.ts: opens watchers whose callbacks refer to their owners, closes them, and tells
+// which are still in memory.
 
 import { openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
