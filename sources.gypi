@@ -34,6 +34,7 @@
       'native/routes/transparent.cc',
       'native/proxy/proxy_protocol.cc',
       'native/relay/admission.cc',
+      'native/relay/client_places.cc',
       'native/relay/configure.cc',
       'native/relay/flow_room.cc',
       'native/relay/pipe.cc',

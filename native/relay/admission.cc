@@ -11,6 +11,10 @@ constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
 }  // namespace
 
+Admission::Admission(AdmissionRulesPtr rules)
+    : rules_(std::move(rules)),
+      clients_(rules_->max_sessions_per_client > 0 ? std::make_unique<ClientPlaces>() : nullptr) {}
+
 std::optional<SessionEnding> Admission::TryEnter(int64_t now_micros, ForwardCounters& counters,
                                                  uint64_t rejected) {
   if (!TakePlace()) {
@@ -21,6 +25,17 @@ std::optional<SessionEnding> Admission::TryEnter(int64_t now_micros, ForwardCoun
   Leave();
   counters.sessions_over_rate.Add(rejected);
   return SessionEnding::kOverRate;
+}
+
+std::optional<SessionEnding> Admission::TryEnterAs(const Address& client, ForwardCounters& counters,
+                                                   uint64_t rejected) {
+  if (!clients_ || clients_->Take(client, rules_->max_sessions_per_client)) return {};
+  counters.sessions_over_client_limit.Add(rejected);
+  return SessionEnding::kOverClientLimit;
+}
+
+void Admission::LeaveAs(const Address& client) {
+  if (clients_) clients_->GiveBack(client);
 }
 
 // Counts up only if there is room, so that no worker ever sees more than there may be.

@@ -40,7 +40,8 @@ AdmissionRulesPtr Configure(ForwardConfig& config, ForwardFields fields) {
   AdmissionRules rules{.allow = std::move(fields.allow),
                        .deny = std::move(fields.deny),
                        .max_sessions = fields.max_sessions,
-                       .max_sessions_per_second = fields.max_sessions_per_second};
+                       .max_sessions_per_second = fields.max_sessions_per_second,
+                       .max_sessions_per_client = fields.max_sessions_per_client};
   if (rules.limits_nothing()) return nullptr;
   return std::make_shared<const AdmissionRules>(std::move(rules));
 }

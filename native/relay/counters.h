@@ -57,6 +57,7 @@ struct ForwardCounters {
   Counter sessions_denied;
   Counter sessions_over_limit;
   Counter sessions_over_rate;
+  Counter sessions_over_client_limit;
   Counter proxy_sources_untrusted;
   Counter proxy_headers_malformed;
   Counter proxy_headers_late;
@@ -120,6 +121,7 @@ inline constexpr NamedCounter kSingleCounters[] = {
     {&ForwardCounters::sessions_denied, "sessionsDenied"},
     {&ForwardCounters::sessions_over_limit, "sessionsOverLimit"},
     {&ForwardCounters::sessions_over_rate, "sessionsOverRate"},
+    {&ForwardCounters::sessions_over_client_limit, "sessionsOverClientLimit"},
     {&ForwardCounters::source_address_fallbacks, "sourceAddressFallbacks"},
     {&ForwardCounters::session_log_dropped, "sessionLogDropped"},
 };

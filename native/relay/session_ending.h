@@ -26,14 +26,16 @@ enum class SessionEnding : uint8_t {
   kProxyUntrusted,
   kProxyMalformed,
   kProxyLate,
+  kOverClientLimit,
 };
 
 // Their names in JavaScript. Between processes an ending is its place in this order.
 inline constexpr std::array kSessionEndingNames = {
-    "fin",           "client-reset", "server-reset", "removed",         "address-gone",
-    "local-failure", "idle-timeout", "evicted",      "connect-failed",  "connect-timeout",
-    "denied",        "over-limit",   "over-rate",    "proxy-untrusted", "proxy-malformed",
-    "proxy-late"};
-static_assert(kSessionEndingNames.size() == static_cast<size_t>(SessionEnding::kProxyLate) + 1);
+    "fin",           "client-reset",     "server-reset", "removed",         "address-gone",
+    "local-failure", "idle-timeout",     "evicted",      "connect-failed",  "connect-timeout",
+    "denied",        "over-limit",       "over-rate",    "proxy-untrusted", "proxy-malformed",
+    "proxy-late",    "over-client-limit"};
+static_assert(kSessionEndingNames.size() ==
+              static_cast<size_t>(SessionEnding::kOverClientLimit) + 1);
 
 }  // namespace spliceport

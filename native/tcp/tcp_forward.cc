@@ -77,6 +77,7 @@ int TcpForward::AcceptUpTo(int max) {
     auto session = std::make_unique<TcpSession>(*this, std::move(connection), client, target_);
     TcpSession& started = *session;
     started.retargets = retargets_;
+    started.has_client_place = config_.trusted_proxies == nullptr;
     Insert(std::move(session));
     counters_.sessions_total.Add();
     started.Start();
@@ -104,11 +105,13 @@ std::optional<SessionEnding> TcpForward::AcceptClient(const Address& client) {
       return SessionEnding::kProxyUntrusted;
     }
     // The session reads the client's address from the header, and checks it then.
-  } else if (!IsAllowed(client)) {
-    return SessionEnding::kDenied;
+  } else if (const auto rejection = EnterAs(client)) {
+    return rejection;
   }
   if (!config_.admission) return {};
-  return config_.admission->TryEnter(NowMicros(), counters_);
+  const auto rejection = config_.admission->TryEnter(NowMicros(), counters_);
+  if (rejection && !config_.trusted_proxies) config_.admission->LeaveAs(client);
+  return rejection;
 }
 
 void TcpForward::Reject(int fd, const Address& client, SessionEnding why) {
@@ -123,15 +126,19 @@ void TcpForward::Reject(int fd, const Address& client, SessionEnding why) {
                     counters_);
 }
 
-bool TcpForward::IsAllowed(const Address& client) {
-  if (!config_.admission || config_.admission->IsAllowed(client)) return true;
+std::optional<SessionEnding> TcpForward::EnterAs(const Address& client) {
+  if (!config_.admission) return {};
+  if (config_.admission->IsAllowed(client)) return config_.admission->TryEnterAs(client, counters_);
   counters_.sessions_denied.Add();
-  return false;
+  return SessionEnding::kDenied;
 }
 
-void TcpForward::CountClosed() {
-  // First, so that its place is free for anyone who sees it counted.
-  if (config_.admission) config_.admission->Leave();
+void TcpForward::CountClosed(const TcpSession& session) {
+  // First, so that its places are free for anyone who sees it counted.
+  if (config_.admission) {
+    config_.admission->Leave();
+    if (session.has_client_place) config_.admission->LeaveAs(session.client());
+  }
   counters_.sessions_closed.Add();
 }
 
@@ -166,7 +173,7 @@ void TcpForward::OnTimer() {
 }
 
 void TcpForward::Release(TcpSession& session) {
-  CountClosed();
+  CountClosed(session);
   reactor_.DeleteLater(Extract(session));
   if (Done() && !closing_all_) host_.OnForwardDone(config_.id);
 }
@@ -261,7 +268,7 @@ void TcpForward::CloseAll() {
 
 void TcpForward::Abort(std::unique_ptr<TcpSession> session) {
   session->Abort(SessionEnding::kRemoved);
-  CountClosed();
+  CountClosed(*session);
   reactor_.DeleteLater(std::move(session));
 }
 

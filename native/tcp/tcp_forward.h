@@ -58,8 +58,9 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   }
   // The header for a client's connection `fd`. `upstream` is what a load balancer said, or null.
   std::string ProxyHeaderFor(const Address& client, int fd, const ProxyHeader* upstream);
-  // By its address. Counts a client that is not allowed.
-  bool IsAllowed(const Address& client);
+  // Checks its address, and takes one of the places of this client. Returns why it is rejected, if
+  // it is, and counts that.
+  std::optional<SessionEnding> EnterAs(const Address& client);
   // For a moment, because descriptors or memory have run out.
   void PauseAccepting();
   // Takes a session that has ended out of the list, counts it, and frees it after the batch.
@@ -97,8 +98,8 @@ class TcpForward final : public Forward, private EventHandler, private Timer, pr
   // is.
   std::optional<SessionEnding> AcceptClient(const Address& client);
   void Reject(int fd, const Address& client, SessionEnding why);
-  // A session has ended: gives back its place, and counts it.
-  void CountClosed();
+  // A session has ended: gives back its places, and counts it.
+  void CountClosed(const TcpSession& session);
 
   Reactor& reactor_;
   ForwardHost& host_;

@@ -126,7 +126,8 @@ void TcpSession::ReceiveHeader() {
   header_bytes_ = static_cast<uint16_t>(reading.size);
   if (reading.header.ends) {
     client_ = reading.header.ends->client;
-    if (!forward_->IsAllowed(client_)) return Reject(SessionEnding::kDenied);
+    if (const auto rejection = forward_->EnterAs(client_)) return Reject(*rejection);
+    has_client_place = true;
   }
   if (forward_->WritesProxyHeaders())
     upstream_header_ = std::make_unique<ProxyHeader>(std::move(reading.header));

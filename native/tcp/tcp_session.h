@@ -44,6 +44,7 @@ class TcpSession final : public Deletable, private Runnable, private Timer {
   // address is gone ends, since it would hang until its keepalive fails. May end the session.
   void FollowRetarget(AddressCheck& addresses);
   SessionInfo Describe() const;
+  const Address& client() const { return client_; }
 
   // Its index in the forward's list. Only the forward changes it.
   size_t index = 0;
@@ -51,6 +52,8 @@ class TcpSession final : public Deletable, private Runnable, private Timer {
   uint32_t listing = 0;
   // How many retargets of the forward it has followed.
   uint32_t retargets = 0;
+  // Whether it has a place among those of its client, which a load balancer may have to name first.
+  bool has_client_place = false;
 
  private:
   // The events that both sockets are watched for. They never change.

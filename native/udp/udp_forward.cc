@@ -123,7 +123,7 @@ void UdpForward::Relay(const FlowKey& key, const Train& datagrams, const Arrival
     }
     current = FlowFor(key, arrival);
     if (current == nullptr) {
-      if (is_limited) config_.admission->Leave();
+      if (is_limited) GiveBackPlaces(key.client);
       counters_.datagrams_dropped.Add(datagrams.datagrams());
       return;
     }
@@ -167,7 +167,18 @@ std::optional<SessionEnding> UdpForward::AcceptClient(const FlowKey& key, uint64
     counters_.sessions_denied.Add(datagrams);
     return SessionEnding::kDenied;
   }
-  return config_.admission->TryEnter(arrival.now, counters_, datagrams);
+  Admission& admission = *config_.admission;
+  if (const auto rejection = admission.TryEnterAs(key.client, counters_, datagrams))
+    return rejection;
+  const auto rejection = admission.TryEnter(arrival.now, counters_, datagrams);
+  if (rejection) admission.LeaveAs(key.client);
+  return rejection;
+}
+
+void UdpForward::GiveBackPlaces(const Address& client) {
+  if (!config_.admission) return;
+  config_.admission->Leave();
+  config_.admission->LeaveAs(client);
 }
 
 UdpFlow* UdpForward::FlowFor(const FlowKey& key, const Arrival& arrival) {

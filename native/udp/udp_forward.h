@@ -59,6 +59,7 @@ class UdpForward final : public Forward,
   // rejected.
   std::optional<SessionEnding> AcceptClient(const FlowKey& key, uint64_t datagrams,
                                             const Arrival& arrival);
+  void GiveBackPlaces(const Address& client);
   // For datagrams that begin no flow.
   void LogRejection(const Address& client, SessionEnding why, int error, int64_t now);
   // Finds or starts a flow. Null if there can be none now: no descriptor, no permission to enter

@@ -15,7 +15,7 @@ void UdpForward::EndFlow(UdpFlow& flow, SessionEnding why) {
   // Replies that wait may point to its route.
   if (reactor_.Datagrams().replies_of == this) SendReplies();
   if (config_.session_log) LogEnd(flow, why);
-  if (config_.admission) config_.admission->Leave();
+  GiveBackPlaces(flow.key.client);
   counters_.sessions_closed.Add();
   CloseContainerSide(flow);
   reactor_.epoll.Forget(flow);

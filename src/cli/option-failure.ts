@@ -8,6 +8,7 @@ const optionOf: Readonly<Record<string, string>> = {
   deny: '--deny',
   maxSessions: '--max-sessions',
   maxSessionsPerSecond: '--max-rate',
+  maxSessionsPerClient: '--max-per-client',
   trustedProxies: '--trusted-proxy',
 };
 

@@ -33,6 +33,10 @@ const counted = {
     'client rejected by maxSessionsPerSecond',
     'clients rejected by maxSessionsPerSecond',
   ],
+  sessionsOverClientLimit: [
+    'client rejected by maxSessionsPerClient',
+    'clients rejected by maxSessionsPerClient',
+  ],
   proxySourcesUntrusted: [
     'client rejected: not one of trustedProxies',
     'clients rejected: not among trustedProxies',

@@ -97,6 +97,7 @@ export type Action =
       readonly spec: string;
       readonly maxSessions?: number;
       readonly maxRate?: number;
+      readonly maxPerClient?: number;
       readonly allow?: readonly string[];
       readonly deny?: readonly string[];
     }

@@ -69,7 +69,7 @@ const sessionEndings: readonly SessionEnding[] = [
   ...(['fin', 'client-reset', 'server-reset', 'removed', 'address-gone'] as const),
   ...(['local-failure', 'idle-timeout', 'evicted', 'connect-failed', 'connect-timeout'] as const),
   ...(['denied', 'over-limit', 'over-rate'] as const),
-  ...(['proxy-untrusted', 'proxy-malformed', 'proxy-late'] as const),
+  ...(['proxy-untrusted', 'proxy-malformed', 'proxy-late', 'over-client-limit'] as const),
 ];
 
 /** Starts the threads that relay. */

@@ -66,6 +66,9 @@ export const counters = {
   sessionsOverRate: {
     text: 'Connections and datagrams rejected because of `maxSessionsPerSecond`.',
   },
+  sessionsOverClientLimit: {
+    text: 'Connections and datagrams rejected because of `maxSessionsPerClient`.',
+  },
   sourceAddressFallbacks: {
     text: "Sessions and flows of `transparent` forwards whose servers saw the container's own address.",
     see: 'source-address.md#the-ordinary-way',
@@ -127,6 +130,7 @@ const rejections: readonly Figure[] = [
   { label: ['reason', 'denied'], counter: 'sessionsDenied' },
   { label: ['reason', 'limit'], counter: 'sessionsOverLimit' },
   { label: ['reason', 'rate'], counter: 'sessionsOverRate' },
+  { label: ['reason', 'client_limit'], counter: 'sessionsOverClientLimit' },
 ];
 
 /** Directions are named by where they go. */
@@ -207,7 +211,7 @@ export const metrics: readonly Metric[] = [
     protocol: 'tcp',
     unit: 'connections',
     help: 'TCP connections that the forward rejected; they were reset.',
-    more: '`denied`: by `allow` and `deny`; `limit`: by `maxSessions`; `rate`: by `maxSessionsPerSecond`.',
+    more: '`denied`: by `allow` and `deny`; `limit`: by `maxSessions`; `rate`: by `maxSessionsPerSecond`; `client_limit`: by `maxSessionsPerClient`.',
     see: 'api.md#whom-a-forward-lets-in',
     figures: rejections,
   },

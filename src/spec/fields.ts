@@ -198,6 +198,15 @@ export const forwardFields = {
     text: "Limit on new TCP sessions or UDP flows of a forward per second. After a pause, one second's worth may come at once.",
     see: 'api.md#whom-a-forward-lets-in',
   },
+  maxSessionsPerClient: {
+    type: 'integer',
+    min: 1,
+    max: 1_048_576,
+    defaultText: 'any number',
+    isGate: true,
+    text: 'Limit on open TCP sessions or UDP flows of one client: an IPv4 address, or an IPv6 network of 64 bits. Its further ones are rejected. Behind a load balancer, the client is the one that the PROXY header names.',
+    see: 'api.md#whom-a-forward-lets-in',
+  },
   allow: {
     type: 'blocks',
     min: 1,
@@ -282,7 +291,7 @@ export const shimOrder = {
     'deny',
     'trustedProxies',
   ],
-  forwardAdded: [],
+  forwardAdded: ['maxSessionsPerClient'],
 } as const satisfies Readonly<
   Record<'engine' | 'engineAdded', readonly (keyof typeof engineFields)[]> &
     Record<'forward' | 'forwardAdded', readonly (keyof typeof forwardFields)[]>

@@ -83,6 +83,12 @@ export interface ForwardSpec {
    */
   readonly maxSessionsPerSecond?: number;
   /**
+   * Limit on open TCP sessions or UDP flows of one client: an IPv4 address, or an IPv6 network of
+   * 64 bits. Its further ones are rejected. Behind a load balancer, the client is the one that the
+   * PROXY header names. Default: any number. Range: 1 to 1,048,576.
+   */
+  readonly maxSessionsPerClient?: number;
+  /**
    * The only clients that are accepted: addresses, or blocks such as `10.0.0.0/8`, 1 to 100,000 of
    * them. Default: anyone.
    */

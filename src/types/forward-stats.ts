@@ -63,6 +63,8 @@ export interface Stats {
   readonly sessionsOverLimit: number;
   /** Connections and datagrams rejected because of `ForwardSpec.maxSessionsPerSecond`. */
   readonly sessionsOverRate: number;
+  /** Connections and datagrams rejected because of `ForwardSpec.maxSessionsPerClient`. */
+  readonly sessionsOverClientLimit: number;
   /**
    * Sessions and flows of `transparent` forwards whose servers saw the container's own address, as
    * they always do for clients on the container's networks and on the loopback.

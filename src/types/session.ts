@@ -43,8 +43,8 @@ export interface Session {
  * - `idle-timeout`, `evicted`: a UDP flow without datagrams, or one that made room for another.
  * - `connect-failed`, `connect-timeout`: connecting to the server failed or timed out; the client
  *   was reset.
- * - `denied`, `over-limit`, `over-rate`: the client was rejected because of `allow` and `deny`,
- *   `maxSessions`, or `maxSessionsPerSecond`.
+ * - `denied`, `over-limit`, `over-rate`, `over-client-limit`: the client was rejected because of
+ *   `allow` and `deny`, `maxSessions`, `maxSessionsPerSecond`, or `maxSessionsPerClient`.
  * - `proxy-untrusted`, `proxy-malformed`, `proxy-late`: it was rejected because of a missing or
  *   invalid PROXY header.
  */
@@ -62,6 +62,7 @@ export type SessionEnding =
   | 'denied'
   | 'over-limit'
   | 'over-rate'
+  | 'over-client-limit'
   | 'proxy-untrusted'
   | 'proxy-malformed'
   | 'proxy-late';

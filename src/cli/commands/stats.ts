@@ -105,7 +105,10 @@ function cells(stats: Stats): string[] {
     String(stats.sessionsTotal),
     String(stats.connectFailures),
     String(stats.sessionsReset),
-    String(stats.sessionsDenied + stats.sessionsOverLimit + stats.sessionsOverRate),
+    String(stats.sessionsDenied +
+        stats.sessionsOverLimit +
+        stats.sessionsOverRate +
+        stats.sessionsOverClientLimit),
     formatBytes(stats.bytesToContainer),
     formatBytes(stats.bytesToHost),
     String(stats.datagramsDropped + stats.datagramsLostInKernel),

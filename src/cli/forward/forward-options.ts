@@ -14,6 +14,7 @@ export interface ForwardSpecOptions {
   readonly trustedProxy?: readonly string[];
   readonly maxSessions?: number;
   readonly maxRate?: number;
+  readonly maxPerClient?: number;
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
 }
@@ -51,6 +52,11 @@ export function addForwardOptions(command: Command, description: string): Comman
     .option(
       '--max-rate <number>',
       'limit on new sessions or flows of each forward per second',
+      parseCount,
+    )
+    .option(
+      '--max-per-client <number>',
+      'limit on open sessions or flows of each client of a forward',
       parseCount,
     )
     .option('--allow <cidr>', 'accept only clients from this block; repeatable', collect)

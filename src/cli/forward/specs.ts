@@ -17,7 +17,7 @@ export function specsFrom(
   sockets: readonly PassedSocket[] = [],
 ): ForwardSpec[] {
   const { publish = [], sourceAddress, acceptProxy = false, trustedProxy } = options;
-  const { maxSessions, maxRate, allow, deny } = options;
+  const { maxSessions, maxRate, maxPerClient, allow, deny } = options;
   const texts = [...words, ...publish];
   if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
   const parsed = texts.flatMap((text) => parseWord(text, sockets).map((spec) => ({ text, spec })));
@@ -38,6 +38,7 @@ export function specsFrom(
     ...(trustedProxy !== undefined && { acceptProxy, trustedProxies: trustedProxy }),
     ...(maxSessions !== undefined && { maxSessions }),
     ...(maxRate !== undefined && { maxSessionsPerSecond: maxRate }),
+    ...(maxPerClient !== undefined && { maxSessionsPerClient: maxPerClient }),
     ...(allow !== undefined && { allow }),
     ...(deny !== undefined && { deny }),
   }));

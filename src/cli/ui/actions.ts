@@ -33,10 +33,11 @@ type As<Name extends Action['do']> = Extract<Action, { readonly do: Name }>;
 const findAnswering = () => findRunning(() => undefined);
 
 async function add({ forwarder: id, spec, ...limits }: As<'add'>): Promise<Outcome> {
-  const { maxSessions, maxRate, allow, deny } = limits;
+  const { maxSessions, maxRate, maxPerClient, allow, deny } = limits;
   const specs = specsFrom(spec.trim().split(/\s+/), {
     ...(maxSessions !== undefined && { maxSessions }),
     ...(maxRate !== undefined && { maxRate }),
+    ...(maxPerClient !== undefined && { maxPerClient }),
     ...(allow !== undefined && { allow }),
     ...(deny !== undefined && { deny }),
   });
@@ -88,6 +89,7 @@ const fieldsOf: {
     spec: isText,
     maxSessions: may(isNumber),
     maxRate: may(isNumber),
+    maxPerClient: may(isNumber),
     allow: may(isTexts),
     deny: may(isTexts),
   },

@@ -175,18 +175,20 @@ function addForm(forwarders: readonly ForwarderRow[], chosen: string | undefined
           <div class="pair">
             <Field name="maxSessions" label="Open sessions" type="number" min={1} />
             <Field name="maxRate" label="New per second" type="number" min={1} />
+            <Field name="maxPerClient" label="Open per client" type="number" min={1} />
           </div>
           <Field name="allow" label="Allow only" hint="Addresses or blocks: 10.0.0.0/8" />
           <Field name="deny" label="Deny" />
         </details>
       </>
     ),
-    actionFor: ({ forwarder = '', spec = '', maxSessions, maxRate, allow, deny }) => ({
+    actionFor: ({ forwarder = '', spec = '', allow, deny, ...limits }) => ({
       do: 'add',
       forwarder,
       spec,
-      ...(maxSessions && { maxSessions: Number(maxSessions) }),
-      ...(maxRate && { maxRate: Number(maxRate) }),
+      ...(limits.maxSessions && { maxSessions: Number(limits.maxSessions) }),
+      ...(limits.maxRate && { maxRate: Number(limits.maxRate) }),
+      ...(limits.maxPerClient && { maxPerClient: Number(limits.maxPerClient) }),
       ...(allow && { allow: words(allow) }),
       ...(deny && { deny: words(deny) }),
     }),

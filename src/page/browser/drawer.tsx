@@ -109,7 +109,7 @@ function Now({ forward }: { readonly forward: LiveForward }): JSX.Element {
 /** Shown even at zero. */
 const always: readonly string[] = [
   ...['sessionsTotal', 'bytesToContainer', 'bytesToHost', 'connectFailures'],
-  ...['sessionsDenied', 'sessionsOverLimit', 'sessionsOverRate'],
+  ...['sessionsDenied', 'sessionsOverLimit', 'sessionsOverRate', 'sessionsOverClientLimit'],
 ];
 /** Shown elsewhere, or of use only to a program. */
 const hidden: readonly string[] = ['sessionsOpen', 'connects', 'connectMicrosTotal'];

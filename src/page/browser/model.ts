@@ -36,7 +36,8 @@ export class LiveForward {
   get rejected(): number {
     const { counters } = this;
     if (counters === undefined) return 0;
-    return counters.sessionsDenied + counters.sessionsOverLimit + counters.sessionsOverRate;
+    const { sessionsDenied, sessionsOverLimit, sessionsOverRate } = counters;
+    return sessionsDenied + sessionsOverLimit + sessionsOverRate + counters.sessionsOverClientLimit;
   }
 
   take(changed: Partial<Counters> | undefined, atMs: number, elapsedMs: number): void {

@@ -26,6 +26,7 @@ const kinds: Readonly<Partial<Record<Counter, Kind>>> = {
   sessionsDenied: { severity: 'warning', text: 'clients rejected by address' },
   sessionsOverLimit: { severity: 'warning', text: 'clients over the session limit' },
   sessionsOverRate: { severity: 'warning', text: 'clients over the rate limit' },
+  sessionsOverClientLimit: { severity: 'warning', text: 'clients over their own limit' },
   proxySourcesUntrusted: { severity: 'warning', text: 'clients not trusted as proxies' },
   proxyHeadersMalformed: { severity: 'warning', text: 'clients with bad PROXY headers' },
   proxyHeadersLate: { severity: 'warning', text: 'clients with late PROXY headers' },

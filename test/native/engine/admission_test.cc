@@ -8,11 +8,14 @@ namespace spliceport {
 
 namespace {
 
+const Address kAny = *Address::Parse("127.0.0.1", 0);
+
 struct Given {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
   int64_t max_sessions = 0;
   int64_t max_sessions_per_second = 0;
+  int64_t max_sessions_per_client = 0;
 };
 
 CidrList ListOf(const std::vector<std::string>& texts) {
@@ -25,22 +28,29 @@ CidrList ListOf(const std::vector<std::string>& texts) {
 ForwardConfig Limited(TargetPtr target, const Given& given, Protocol protocol = Protocol::kTcp) {
   ForwardConfig config = UsualForward(std::move(target), protocol);
   AdmissionRules rules{ListOf(given.allow), ListOf(given.deny), given.max_sessions,
-                       given.max_sessions_per_second};
+                       given.max_sessions_per_second, given.max_sessions_per_client};
   config.admission =
       std::make_shared<Admission>(std::make_shared<const AdmissionRules>(std::move(rules)));
   return config;
 }
 
-UniqueFd OpenSession(const Address& host) {
-  UniqueFd client = ConnectTo(host);
+// From an address of this machine.
+UniqueFd ConnectFrom(const Address& source, const Address& host) {
+  auto client = OpenStreamSocket(host.is_v6());
+  REQUIRE(client.ok());
+  REQUIRE(bind(client.value().get(), source.bytes(), source.size()) == 0);
+  REQUIRE(StartConnect(client.value().get(), host).ok());
+  return std::move(client.value());
+}
+
+UniqueFd OpenSession(const Address& host, const Address& source = kAny) {
+  UniqueFd client = ConnectFrom(source, host);
   REQUIRE(SendAll(client.get(), "x"));
   REQUIRE(ReadUpTo(client.get(), 1) == "x");
   return client;
 }
 
 bool IsReset(const UniqueFd& client) { return ReadToEnd(client.get()).error == ECONNRESET; }
-
-const Address kAny = *Address::Parse("127.0.0.1", 0);
 
 }  // namespace
 
@@ -63,14 +73,38 @@ TEST_CASE("tcp: one more than there may be is reset, whichever worker it comes t
   CHECK(IsReset(ConnectTo(host)));
 }
 
-TEST_CASE("tcp: a session whose target is not there gives its place back") {
+TEST_CASE("tcp: a session whose target is not there gives its places back") {
   Harness harness({.workers = 1});
-  const Address host =
-      harness.Add(Limited(harness.TargetAt(*Address::Parse("127.0.0.1", 1)), {.max_sessions = 1}));
+  const Address host = harness.Add(Limited(harness.TargetAt(*Address::Parse("127.0.0.1", 1)),
+                                           {.max_sessions = 1, .max_sessions_per_client = 1}));
   for (int i = 0; i < 3; ++i)
     CHECK(IsReset(ConnectTo(host)));
   CHECK(harness.Count(&ForwardCounters::connect_failures) == 3);
   CHECK(harness.Count(&ForwardCounters::sessions_over_limit) == 0);
+  CHECK(harness.Count(&ForwardCounters::sessions_over_client_limit) == 0);
+}
+
+TEST_CASE("tcp: one client does not get the places of another") {
+  Harness harness({.workers = 4});
+  Server server(harness.netns(), Echo);
+  const Address host = harness.Add(Limited(harness.TargetAt(server.address()),
+                                           {.max_sessions = 5, .max_sessions_per_client = 3}));
+  std::vector<UniqueFd> greedy;
+  for (int i = 0; i < 3; ++i)
+    greedy.push_back(OpenSession(host));
+  for (int i = 0; i < 9; ++i)
+    CHECK(IsReset(ConnectTo(host)));
+  CHECK(harness.Count(&ForwardCounters::sessions_over_client_limit) == 9);
+  const Address other = *Address::Parse("127.0.0.2", 0);
+  std::vector<UniqueFd> others;
+  for (int i = 0; i < 2; ++i)
+    others.push_back(OpenSession(host, other));
+  // Who is over the limit of all takes none of its own places.
+  CHECK(IsReset(ConnectFrom(other, host)));
+  CHECK(harness.Count(&ForwardCounters::sessions_over_limit) == 1);
+  greedy.pop_back();
+  CHECK(Eventually([&] { return harness.OpenSessions() == 4; }));
+  others.push_back(OpenSession(host, other));
 }
 
 TEST_CASE("tcp: a client is judged by its address") {
@@ -124,6 +158,33 @@ TEST_CASE("tcp: behind a load balancer it is the client whom the header names th
   CHECK(answer("203.0.114.7").bytes == "hi");
 }
 
+TEST_CASE("tcp: behind a load balancer each client has places of its own") {
+  Harness harness;
+  Server server(harness.netns(), Echo);
+  ForwardConfig config =
+      Limited(harness.TargetAt(server.address()), {.max_sessions_per_client = 1});
+  config.trusted_proxies =
+      std::make_shared<const TrustedProxies>(TrustedProxies{ListOf({"127.0.0.1"}), 3'000'000});
+  const Address host = harness.Add(config);
+  const auto open = [&](const std::string& client) {
+    UniqueFd balancer = ConnectTo(host);
+    const ProxyEnds ends{*Address::Parse(client, 1), *Address::Parse("192.0.2.80", 443)};
+    const std::string header = WriteProxyHeader(ProxyVersion::k2, Protocol::kTcp, {ends, ""});
+    REQUIRE(SendAll(balancer.get(), header + "x"));
+    return balancer;
+  };
+  UniqueFd first = open("203.0.113.7");
+  CHECK(ReadUpTo(first.get(), 1) == "x");
+  const UniqueFd second = open("203.0.113.8");
+  CHECK(ReadUpTo(second.get(), 1) == "x");
+  CHECK(IsReset(open("203.0.113.7")));
+  CHECK(harness.Count(&ForwardCounters::sessions_over_client_limit) == 1);
+  first.Reset();
+  CHECK(Eventually([&] { return harness.OpenSessions() == 1; }));
+  const UniqueFd third = open("203.0.113.7");
+  CHECK(ReadUpTo(third.get(), 1) == "x");
+}
+
 TEST_CASE("udp: a flow too many, or of the wrong client, is dropped and counted by datagrams") {
   Harness harness;
   std::unique_ptr<UdpEnd> server;
@@ -156,12 +217,12 @@ TEST_CASE("udp: a flow too many, or of the wrong client, is dropped and counted 
   CHECK(harness.OpenSessions() == 1);
 }
 
-TEST_CASE("udp: a flow that ends gives its place back") {
+TEST_CASE("udp: a flow that ends gives its places back") {
   Harness harness;
   std::unique_ptr<UdpEnd> server;
   InNamespace(harness.netns(), [&] { server = std::make_unique<UdpEnd>(kAny, false); });
-  ForwardConfig config =
-      Limited(harness.TargetAt(server->address()), {.max_sessions = 1}, Protocol::kUdp);
+  ForwardConfig config = Limited(harness.TargetAt(server->address()),
+                                 {.max_sessions = 1, .max_sessions_per_client = 1}, Protocol::kUdp);
   config.limits.udp_timeout_micros = 50'000;
   const Address host = harness.Add(config);
   for (int i = 0; i < 3; ++i) {
@@ -173,6 +234,26 @@ TEST_CASE("udp: a flow that ends gives its place back") {
     CHECK(Eventually([&] { return harness.OpenSessions() == 0; }));
   }
   CHECK(harness.Count(&ForwardCounters::sessions_over_limit) == 0);
+  CHECK(harness.Count(&ForwardCounters::sessions_over_client_limit) == 0);
+}
+
+TEST_CASE("udp: one client does not get the places of another") {
+  Harness harness;
+  std::unique_ptr<UdpEnd> server;
+  InNamespace(harness.netns(), [&] { server = std::make_unique<UdpEnd>(kAny, false); });
+  const Address host = harness.Add(
+      Limited(harness.TargetAt(server->address()), {.max_sessions_per_client = 2}, Protocol::kUdp));
+  std::vector<std::unique_ptr<UdpEnd>> greedy;
+  for (int i = 0; i < 5; ++i) {
+    greedy.push_back(std::make_unique<UdpEnd>(kAny, false));
+    REQUIRE(greedy.back()->Send(host, "x"));
+  }
+  CHECK(
+      Eventually([&] { return harness.Count(&ForwardCounters::sessions_over_client_limit) == 3; }));
+  const UdpEnd other(*Address::Parse("127.0.0.2", 0), false);
+  REQUIRE(other.Send(host, "x"));
+  CHECK(Eventually([&] { return harness.Count(&ForwardCounters::sessions_total) == 3; }));
+  CHECK(harness.Count(&ForwardCounters::sessions_over_client_limit) == 3);
 }
 
 }  // namespace spliceport
