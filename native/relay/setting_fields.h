@@ -30,6 +30,7 @@ struct ForwardFields {
   bool udp_segmentation = true;
   uint32_t max_sessions = 0;
   uint32_t max_sessions_per_second = 0;
+  uint32_t max_sessions_per_client = 0;
   CidrList allow;
   CidrList deny;
   uint32_t max_flows = 16'384;
@@ -67,6 +68,8 @@ void EachForwardField(auto& settings, const auto& visit) {
   visit("trustedProxies", settings.trusted_proxies);
 }
 
-void EachAddedForwardField(auto& /*settings*/, const auto& /*visit*/) {}
+void EachAddedForwardField(auto& settings, const auto& visit) {
+  visit("maxSessionsPerClient", settings.max_sessions_per_client);
+}
 
 }  // namespace spliceport
