@@ -39,7 +39,7 @@ export const settingNames = Object.keys(knownSettings);
 /** Those that limit who comes in, as docs/settings.md names them. */
 export const gates: readonly string[] = [
   ...['allow', 'deny', 'acceptProxy', 'trustedProxies'],
-  ...['maxSessions', 'maxFlows', 'maxSessionsPerSecond'],
+  ...['maxSessions', 'maxFlows', 'maxSessionsPerSecond', 'maxSessionsPerClient'],
 ];
 
 /** Those that are the same for all forwards of a container. */

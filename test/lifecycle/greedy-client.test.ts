@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Forward, ForwardSpec, Stats } from '../../src/index.js';
+import type { ContainerApi } from '../helpers/container-program.js';
 import { Container } from '../helpers/container.js';
 import type { ForwarderApi } from '../helpers/forwarder-program.js';
 import { Program } from '../helpers/program.js';
@@ -41,16 +42,22 @@ const cases: readonly Case[] = [
 ];
 
 let container: Container;
+/** Beside the servers of the neighbors, which have a thread of their own. */
+let lavish: Program;
 let program: Program;
 let greedy: Program;
 let forwards: Record<Case['forward'], Forward>;
 
 beforeAll(async () => {
   container = await Container.start();
+  lavish = new Program(new URL('../helpers/container-program.ts', import.meta.url), {
+    netnsOf: container.pid,
+  });
   greedy = new Program(new URL('./programs/greedy-client.ts', import.meta.url));
 });
 afterAll(async () => {
   await greedy.stop();
+  await lavish.stop();
   await container.stop();
 });
 
@@ -61,7 +68,9 @@ beforeEach(async () => {
   const api = program.api<ForwarderApi>();
   await api.create({ netns: container.netns });
   const echo = await container.tcp({ kind: 'echo' });
-  const source = await container.tcp({ kind: 'source', bytes: 64 << 20 });
+  const source = await lavish
+    .api<ContainerApi>()
+    .tcpServe({ behavior: { kind: 'source', bytes: 64 << 20 } });
   const datagrams = await container.udp({ echo: true });
   const add = ({ port }: { port: number }, settings: Partial<ForwardSpec> = {}) =>
     api.add({

@@ -148,6 +148,7 @@ describe('a TCP client that is rejected', () => {
     ['denied', { deny: ['127.0.0.0/8'] }, 0],
     ['over-limit', { maxSessions: 1 }, 1],
     ['over-rate', { maxSessionsPerSecond: 1 }, 1],
+    ['over-client-limit', { maxSessionsPerClient: 1 }, 1],
     ['proxy-untrusted', { acceptProxy: true, trustedProxies: ['10.0.0.1'] }, 0],
     ['proxy-malformed', { acceptProxy: true, trustedProxies: ['127.0.0.1'] }, 0],
   ])('is reported as %s', async (ending, limits, before) => {

@@ -88,9 +88,17 @@ describe('the metrics', () => {
     [`spliceport_sessions_refused_total{${ofTcp},reason="denied"}`, tcp.sessionsDenied],
     [`spliceport_sessions_refused_total{${ofTcp},reason="limit"}`, tcp.sessionsOverLimit],
     [`spliceport_sessions_refused_total{${ofTcp},reason="rate"}`, tcp.sessionsOverRate],
+    [
+      `spliceport_sessions_refused_total{${ofTcp},reason="client_limit"}`,
+      tcp.sessionsOverClientLimit,
+    ],
     [`spliceport_datagrams_refused_total{${ofUdp},reason="denied"}`, udp.sessionsDenied],
     [`spliceport_datagrams_refused_total{${ofUdp},reason="limit"}`, udp.sessionsOverLimit],
     [`spliceport_datagrams_refused_total{${ofUdp},reason="rate"}`, udp.sessionsOverRate],
+    [
+      `spliceport_datagrams_refused_total{${ofUdp},reason="client_limit"}`,
+      udp.sessionsOverClientLimit,
+    ],
     [`spliceport_proxy_refused_total{${ofTcp},reason="untrusted"}`, tcp.proxySourcesUntrusted],
     [`spliceport_proxy_refused_total{${ofTcp},reason="malformed"}`, tcp.proxyHeadersMalformed],
     [`spliceport_proxy_refused_total{${ofTcp},reason="late"}`, tcp.proxyHeadersLate],
