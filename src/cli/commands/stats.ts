@@ -105,10 +105,12 @@ function cells(stats: Stats): string[] {
     String(stats.sessionsTotal),
     String(stats.connectFailures),
     String(stats.sessionsReset),
-    String(stats.sessionsDenied +
+    String(
+      stats.sessionsDenied +
         stats.sessionsOverLimit +
         stats.sessionsOverRate +
-        stats.sessionsOverClientLimit),
+        stats.sessionsOverClientLimit,
+    ),
     formatBytes(stats.bytesToContainer),
     formatBytes(stats.bytesToHost),
     String(stats.datagramsDropped + stats.datagramsLostInKernel),
