@@ -181,7 +181,7 @@ function addMetrics(program: Command): void {
     .summary('print or serve the metrics of all forwarders, for Prometheus')
     .description(
       'Prints the metrics of all forwarders of this user as one text for Prometheus, with the names of their containers. ' +
-        'With --listen, it serves them over HTTP until Ctrl-C, and reads them anew for each scrape.',
+        'With --listen, it serves them over HTTP until Ctrl-C, and reads them again for each scrape.',
     )
     .addOption(
       new Option(
@@ -191,7 +191,7 @@ function addMetrics(program: Command): void {
         .argParser(parseListenAddress)
         .conflicts('output'),
     )
-    .option('--output <file>', 'write them to a file, which is replaced at once')
+    .option('--output <file>', 'write them to a file, which is replaced in one step')
     .action(async (options: MetricsOptions) =>
       (await import('./commands/metrics.js')).showMetrics(options),
     );

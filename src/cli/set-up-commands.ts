@@ -122,7 +122,7 @@ function addRootlessKit(program: Command, setExitCode: SetExitCode): void {
     { command: 'spliceport rootlesskit --wait', effect: 'serve rootless Docker' },
     {
       command: 'spliceport rootlesskit --state-dir /run/user/1000/rk',
-      effect: 'serve a RootlessKit that runs',
+      effect: 'serve a RootlessKit that is running',
     },
   ]);
 }
@@ -151,7 +151,7 @@ function addStatus(program: Command, setExitCode: SetExitCode): void {
     .command('path')
     .summary('print the path of what container engines start')
     .description(
-      'Prints the path that a container engine can be told: the folder of the helper for podman, and the program that is ' +
+      'Prints a path for the configuration of a container engine: the folder of the helper for podman, or the program for ' +
         "dockerd's userland-proxy-path.",
     )
     .addArgument(

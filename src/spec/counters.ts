@@ -74,7 +74,7 @@ export const counters = {
     see: 'source-address.md#the-ordinary-way',
   },
   sessionLogDropped: {
-    text: 'Ends of sessions and flows that `onSessionsEnded` was not told of, because it was too slow.',
+    text: 'Ends of sessions and flows that were not passed to `onSessionsEnded`, because it was too slow.',
     see: 'api.md#onsessionsended',
   },
   proxySourcesUntrusted: {

@@ -30,6 +30,7 @@ const commands = [
     'settings',
     'enable',
     'disable',
+    'rootlesskit',
     'status',
     'path',
     'completion',
