@@ -30,14 +30,15 @@ export function residents(): number[] {
     .filter((pid) => pid > 0 && isResident(commandLine(pid)));
 }
 
-/**
- * Has a resident come, by a call to a helper's control socket; false where there is no such socket.
- */
+/** Has a resident come, by a call to a helper's control socket; false if there is none then. */
 export async function callResident(runtimeFolder: string): Promise<boolean> {
   const folder = join(runtimeFolder, 'spliceport');
-  const name = existsSync(folder) && readdirSync(folder).find((file) => file.endsWith('.sock'));
-  if (!name) return false;
-  const call = request({ socketPath: join(folder, name), path: '/v1/info', agent: false }).end();
+  const sockets = () =>
+    existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.sock')) : [];
+  // A helper says that it is ready before it opens its own.
+  await until(() => sockets().length > 0, 'a control socket');
+  const socketPath = join(folder, sockets()[0] ?? '');
+  const call = request({ socketPath, path: '/v1/info', agent: false }).end();
   const [answer] = (await once(call, 'response')) as [NodeJS.ReadableStream];
   await once(answer.resume(), 'end');
   return residents().length > 0;
