@@ -35,7 +35,7 @@ void Acceptor::Open(UniqueFd listener) {
 }
 
 void Acceptor::Close() {
-  Rest();
+  Pause();
   listener_.Reset();
 }
 
@@ -43,7 +43,7 @@ std::optional<Acceptor::Client> Acceptor::Accept() {
   Client client;
   const Io io = AcceptUnix(listener_.get(), client.fd);
   if (io.failed()) {
-    Rest();
+    Pause();
     pause_.Set(kPauseMillis);
   }
   if (!io.moved()) return std::nullopt;
@@ -51,7 +51,7 @@ std::optional<Acceptor::Client> Acceptor::Accept() {
   return client;
 }
 
-void Acceptor::Rest() {
+void Acceptor::Pause() {
   pause_.Cancel();
   watch_.Stop();
 }

@@ -21,7 +21,7 @@ class Acceptor {
     std::string stranger;
   };
 
-  // `on_clients` is called as long as clients wait. It accepts, or calls Rest.
+  // `on_clients` is called as long as clients wait. It accepts, or calls Pause.
   Acceptor(Loop& loop, std::function<void()> on_clients);
 
   void Open(UniqueFd listener);
@@ -29,7 +29,7 @@ class Acceptor {
   bool is_open() const { return listener_.valid(); }
   std::optional<Client> Accept();
   // Clients wait until Resume.
-  void Rest();
+  void Pause();
   void Resume();
 
  private:

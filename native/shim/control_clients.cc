@@ -49,7 +49,7 @@ std::optional<UniqueFd> ControlClients::AcceptOwn() {
 
 void ControlClients::OnClients() {
   if (!may_serve_()) {
-    acceptor_.Rest();
+    acceptor_.Pause();
     waits_ = true;
     return;
   }

@@ -298,7 +298,6 @@ function load(): Binding {
   return module.exports as Binding;
 }
 
-/** The loaded addon. */
 export const binding: Binding = load();
 
 /**

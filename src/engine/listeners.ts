@@ -19,7 +19,6 @@ interface LateWatch {
   active(): readonly Forward[];
 }
 
-/** Listeners by event. */
 export class Listeners {
   readonly #byEvent: Readonly<Record<keyof ForwarderEvents, Set<Listener>>> = {
     added: new Set(),

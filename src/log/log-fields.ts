@@ -2,7 +2,6 @@
 
 import type { AnyFields } from '../spec/fields.js';
 
-/** Settings of a log. */
 export const logFields = {
   level: {
     type: 'choice',

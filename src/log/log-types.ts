@@ -25,7 +25,6 @@ export interface Log {
   close(): void;
 }
 
-/** One entry of a log. */
 export interface LogRecord {
   readonly level: string;
   /** In ISO 8601. */

@@ -73,7 +73,6 @@ const fileFields = {
   },
 } as const satisfies AnyFields;
 
-/** A settings file. */
 export const settingsFile = object(
   {
     ...boundsOf(fileFields),

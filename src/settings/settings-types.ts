@@ -15,7 +15,6 @@ export type Linger = NonNullable<ForwarderSettings['residentLingerSeconds']>;
 /** What concerns single forwards. */
 export type ForwardSettings = Pick<ForwardSpec, keyof typeof forwardFields>;
 
-/** Any settings. */
 export type Settings = ForwarderSettings & ForwardSettings;
 
 /** What forwards a rule is for; all of it must hold. */
@@ -33,7 +32,6 @@ export interface Rule {
   readonly set: Settings;
 }
 
-/** A settings file. */
 export interface SettingsFile {
   readonly $schema?: string;
   readonly defaults?: Settings;

@@ -247,7 +247,6 @@ export function resolveIds(ids: number | readonly number[]): number[] {
   return [...new Set(ids.map((id: number, index) => resolveId(`ids[${index}]`, id)))];
 }
 
-/** Checks an id. */
 export function resolveId(name: string, id: number): number {
   return integer(name, id, 1, Number.MAX_SAFE_INTEGER);
 }
