@@ -1,5 +1,6 @@
 // context.ts: what the answers of the control API are made from.
 
+import type { Forward } from '../index.js';
 import type { ForwarderOperations } from '../operations.js';
 import type { ContainerInfo } from './control-types.js';
 
@@ -7,10 +8,10 @@ import type { ContainerInfo } from './control-types.js';
 export interface PortDriver {
   /** RootlessKit's own answer of `GET /v1/info`. */
   readonly info: Readonly<Record<string, unknown>>;
-  /** The forward that serves a port now, if it is another than the one that the port began with. */
+  /** The forward that serves a port now, by the id that clients know the port by. */
   readonly forwardOf: (portId: number) => number | undefined;
-  /** The reverse. */
-  readonly portOf: (forwardId: number) => number | undefined;
+  /** The reverse, with the target that was asked for. */
+  readonly portOf: (forwardId: number) => Pick<Forward, 'id' | 'container'> | undefined;
 }
 
 /** A forwarder, and what its process told when it opened the control socket. */

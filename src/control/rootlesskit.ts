@@ -4,7 +4,7 @@
 
 import * as z from 'zod/mini';
 import { isUnspecified } from '../address.js';
-import type { Forward, ForwardSpec, SpliceportError } from '../index.js';
+import type { Endpoint, Forward, ForwardSpec, SpliceportError } from '../index.js';
 import { bindFailure } from '../rootlesskit/failure-texts.js';
 import { check } from '../rootlesskit/ports.js';
 import { checked } from './bodies.js';
@@ -45,7 +45,7 @@ interface PortStatus {
 export class RootlessKit {
   readonly #context: Context;
   /** What was asked for here, as it was asked for; and what became of it. */
-  readonly #asked = new Map<number, { readonly spec: PortSpec; readonly forward: Forward }>();
+  readonly #asked = new Map<number, { readonly spec: PortSpec; readonly container: Endpoint }>();
   #forgetAt = MIN_TO_FORGET_AT;
 
   constructor(context: Context) {
@@ -95,11 +95,13 @@ export class RootlessKit {
     try {
       const forward = await forwarder.add(spec);
       if (this.#asked.size >= this.#forgetAt) this.#forgetRemoved(forwarder.list());
-      this.#asked.set(forward.id, { spec: asked, forward });
+      this.#asked.set(this.#portOf(forward).id, { spec: asked, container: forward.container });
       return this.#statusOf(forward);
     } catch (error) {
       const { forwardId, message } = error as SpliceportError;
-      if (forwardId !== undefined) throw new Problem(400, `conflict with ID ${forwardId}`);
+      if (forwardId !== undefined) {
+        throw new Problem(400, `conflict with ID ${this.#idOf(forwardId)}`);
+      }
       throw new Problem(400, bindFailure(error, ranges) ?? message);
     }
   }
@@ -114,26 +116,28 @@ export class RootlessKit {
 
   /** Called each time that their number has doubled, so that an add costs the same on average. */
   #forgetRemoved(forwards: readonly Forward[]): void {
-    const ids = new Set(forwards.map(({ id }) => this.#portOf(id)));
+    const ids = new Set(forwards.map(({ id }) => this.#idOf(id)));
     for (const id of this.#asked.keys()) if (!ids.has(id)) this.#asked.delete(id);
     this.#forgetAt = Math.max(MIN_TO_FORGET_AT, 2 * this.#asked.size);
   }
 
   /** The id that clients know a forward by. */
-  #portOf(forwardId: number): number {
-    return this.#context.rootlessKit?.portOf(forwardId) ?? forwardId;
+  #idOf(forwardId: number): number {
+    return this.#context.rootlessKit?.portOf(forwardId)?.id ?? forwardId;
+  }
+
+  /** A forward as clients know it. */
+  #portOf(forward: Forward): Pick<Forward, 'id' | 'container'> {
+    return this.#context.rootlessKit?.portOf(forward.id) ?? forward;
   }
 
   /** As it was asked for, unless it was asked for elsewhere or has another target by now. */
   #statusOf(forward: Forward): PortStatus {
-    const { container } = forward;
-    const id = this.#portOf(forward.id);
+    const { id, container } = this.#portOf(forward);
     const asked = this.#asked.get(id);
-    const before = asked?.forward.container;
-    const isAsAsked =
-      id !== forward.id ||
-      (before?.address === container.address && before.port === container.port);
-    const spec = asked !== undefined && isAsAsked ? asked.spec : specOf(forward);
+    const before = asked?.container;
+    const isAsAsked = before?.address === container.address && before.port === container.port;
+    const spec = asked !== undefined && isAsAsked ? asked.spec : specOf({ ...forward, container });
     return { id, spec: Object.fromEntries(Object.entries(spec).filter(([, value]) => value)) };
   }
 }

@@ -43,10 +43,11 @@ const read = (name: string): string => {
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 };
 
-/** Processes with this in their command line. */
+/** Processes with this in their command line, but no shell that waits for them. */
 function pidsOf(words: string): number[] {
   const all = machine.processes().map(({ pid, commandLine }) => ({ pid, line: commandLine }));
-  return all.filter(({ line }) => line.join(' ').includes(words)).map(({ pid }) => pid);
+  const isMeant = (line: readonly string[]) => line[0] !== 'sh' && line.join(' ').includes(words);
+  return all.filter(({ line }) => isMeant(line)).map(({ pid }) => pid);
 }
 
 async function stop(words: string, signal: 'TERM' | 'KILL'): Promise<void> {
@@ -139,13 +140,24 @@ describe('beside a RootlessKit', () => {
     expect(JSON.parse((await info()).stdout)).not.toHaveProperty('portDriver');
   });
 
-  test('a driver that was killed can be started again', async () => {
-    await stop('main.js rootlesskit', 'KILL');
-    await startDriver();
-    await until(async () => (await rootlessctl('info --json')).code === 0, 'a second driver');
-    const port = await sockets.freePorts();
-    expect(await rootlessctl(`add-ports 0.0.0.0:${port}:8080/tcp`)).toMatchObject({ code: 0 });
-  });
+  test.each(['KILL', 'TERM'] as const)(
+    'after the end of a driver by SIG%s, the next one opens its ports again',
+    async (signal) => {
+      const port = await sockets.freePorts();
+      await rootlessctl(`add-ports 127.0.0.1:${port}:8080/tcp`);
+      await stop('main.js rootlesskit', signal);
+      await until(() => isRefused(port), 'the port is free');
+      await startDriver();
+      const line = new RegExp(String.raw`^1 +tcp +127\.0\.0\.1 +${port} .*8080 *$`, 'm');
+      const list = async () => (await rootlessctl('list-ports')).stdout;
+      await until(async () => line.test(await list()), 'a second driver').catch(() => {
+        throw new Error(read('driver.log'));
+      });
+      expect(await isRefused(port)).toBe(false);
+      expect(await rootlessctl('remove-ports 1')).toMatchObject({ code: 0 });
+      expect(await isRefused(port)).toBe(true);
+    },
+  );
 
   test('a second driver says that there is one, and changes nothing', async () => {
     const { code, stderr } = await sh(`${cli} rootlesskit --state-dir ${state}`);

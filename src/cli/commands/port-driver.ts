@@ -13,7 +13,9 @@ import { isForbidden, reenter } from '../forward/reenter.js';
 import { logReport } from '../forward/reports.js';
 import { ForwardWatch } from '../forward/watch.js';
 import { remark } from '../output.js';
+import { processExists } from '../running/processes.js';
 import { DriverForwarder } from '../rootlesskit/driver-forwarder.js';
+import { KeptPorts } from '../rootlesskit/kept-ports.js';
 import {
   infoIn,
   leavePlace,
@@ -27,6 +29,7 @@ import {
 } from '../rootlesskit/state-folder.js';
 import { requireSettings } from './settings.js';
 
+const PROGRAM = 'spliceport rootlesskit';
 const WAIT_INTERVAL_MS = 100;
 const UNSEEN =
   'no docker-proxy and container were found for it, so its server does not see clients’ addresses';
@@ -77,14 +80,16 @@ async function serve(
 ): Promise<void> {
   process.removeAllListeners('warning').on('warning', ({ message }) => remark(message));
   using requests = new EndRequests();
-  const log = await openLog(options, settings.log);
+  const log = await openLog({ ...options, program: PROGRAM }, settings.log);
   const report = logReport(log);
   const child = info.childPID;
   const notices: string[] = [];
+  const kept = new KeptPorts(folder.path, child);
   await using forwarder = new DriverForwarder({
     ...engineSettings(settings),
     child,
     settingsFor,
+    onPorts: (ports) => kept.write(ports),
     onUnseen: ({ host }) => {
       const notice = `port ${host.port}: ${UNSEEN}`;
       if (!notices.includes(notice)) notices.push(notice);
@@ -92,7 +97,7 @@ async function serve(
     },
   });
   using control = openDriverSocket(forwarder, {
-    program: 'spliceport rootlesskit',
+    program: PROGRAM,
     container: { pid: child },
     notices,
     rootlessKit: {
@@ -102,9 +107,9 @@ async function serve(
     },
   });
   using watch = new ForwardWatch(forwarder, { report, intervalSeconds: 0, isLive: false });
-  const ended = new Promise<void>((resolve) => {
-    if (watchProcess(child, resolve) === undefined) resolve();
-  });
+  for (const failure of await forwarder.restore(kept.read())) {
+    log.warn({ event: 'not-restored' }, failure);
+  }
   takePlace(folder, control.path);
   try {
     report({
@@ -116,11 +121,18 @@ async function serve(
     });
     // Its watch alone would not keep the process alive while there is no port.
     const timer = setInterval(() => undefined, 2 ** 30);
-    await Promise.race([requests.next(), ended]);
+    await Promise.race([requests.next(), exited(child)]);
     clearInterval(timer);
     await watch.finish();
   } finally {
     leavePlace(folder);
+    if (!processExists(child)) kept.remove();
   }
   report({ event: 'closed', stats: forwarder.stats() });
+}
+
+function exited(pid: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (watchProcess(pid, resolve) === undefined) resolve();
+  });
 }

@@ -1,4 +1,4 @@
-// open-log.ts: the log of `spliceport forward`, on stderr.
+// open-log.ts: the log of `spliceport forward` and `spliceport rootlesskit`, on stderr.
 
 import { asLines, standardError } from '../../log/sinks.js';
 import { tellsOfSessions } from '../../log/session-lines.js';
@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly logFormat?: LogFormat;
   /** Whether to log each session when it ends. */
   readonly logSessions?: boolean;
+  /** Whose log it is. Default: that of `spliceport forward`. */
+  readonly program?: string;
 }
 
 /** Whether the log has lines for sessions. */
@@ -40,6 +42,6 @@ export async function openLog(
   const sink: LineSink =
     above === undefined ? usualSink : { write: (line) => above(() => streamed.write(line)) };
   const { makeLog } = await import('../../log/log.js');
-  const facts = { program: 'spliceport forward', pid: process.pid };
+  const facts = { program: options.program ?? 'spliceport forward', pid: process.pid };
   return makeLog({ level, facts, sink: asLines(sink, format) });
 }

@@ -3,8 +3,15 @@
 // one into the container as soon as that is known. So a port works whether or not it is found.
 
 import { Forwarder, parsePortSpec } from '../../index.js';
-import type { Forward, ForwardSpec, SocketForwardSpec } from '../../index.js';
+import type {
+  Endpoint,
+  Forward,
+  ForwardSpec,
+  SocketForwardSpec,
+  SpliceportError,
+} from '../../index.js';
 import { Containers, type Backend } from './containers.js';
+import type { KeptPort } from './kept-ports.js';
 
 /** Dockerd asks for a port a moment before it starts docker-proxy and the container. */
 const EAGER_MS = 5_000;
@@ -23,10 +30,22 @@ export interface DriverOptions {
   readonly settingsFor: (spec: ForwardSpec) => ForwardSpec;
   /** Called with a port whose server sees no clients' addresses although they are wanted. */
   readonly onUnseen: (forward: Forward) => void;
+  /** Called with all ports when they have changed, but not for the end of the forwarder. */
+  readonly onPorts: (ports: readonly KeptPort[]) => void;
 }
 
-/** A forward whose container is not known yet. */
+/** A port as RootlessKit's client asked for it. */
+interface Port extends KeptPort {
+  readonly container: Endpoint;
+  /** The forward that serves it now. */
+  readonly forwardId: number;
+  /** Whether an earlier driver was asked for it, and not this one. */
+  readonly isRestored: boolean;
+}
+
+/** A port whose container is not known yet. */
 interface Pending {
+  readonly id: number;
   readonly forward: Forward;
   /** As it is to be once it leads into the container. */
   readonly spec: ForwardSpec;
@@ -38,40 +57,88 @@ export class DriverForwarder extends Forwarder {
   readonly #options: DriverOptions;
   readonly #pending = new Map<number, Pending>();
   #timer: NodeJS.Timeout | undefined;
-  /** The forward that serves a port, by the one that it began with; and the reverse. */
-  readonly #present = new Map<number, number>();
-  readonly #first = new Map<number, number>();
+  readonly #ports = new Map<number, Port>();
+  /** By the forwards that serve them. */
+  readonly #portIds = new Map<number, number>();
+  #lastId = 0;
 
   constructor(options: DriverOptions & ConstructorParameters<typeof Forwarder>[0]) {
-    const { child, settingsFor, onUnseen, ...own } = options;
+    const { child, settingsFor, onUnseen, onPorts, ...own } = options;
     super({ ...own, netns: { pid: child } });
-    this.#options = { child, settingsFor, onUnseen };
+    this.#options = { child, settingsFor, onUnseen, onPorts };
     this.on('removed', ({ id }) => this.#forget(id));
   }
 
   override async add(given: ForwardSpec | SocketForwardSpec | string): Promise<Forward> {
     const wanted = typeof given === 'string' ? parsePortSpec(given) : given;
     if (!('port' in wanted.host)) return super.add(wanted);
-    const spec = this.#options.settingsFor(wanted as ForwardSpec);
-    if (spec.sourceAddress !== 'transparent') return super.add(spec);
-    // With `--userland-proxy=false` dockerd translates addresses on the way into the container,
-    // and its answers to clients' own addresses would leave by another way: the port would be dead.
-    const forward = await super.add({ ...spec, sourceAddress: 'container' });
-    this.#pending.set(forward.id, { forward, spec, sinceMs: performance.now() });
-    // The newest is the most eager.
-    clearTimeout(this.#timer);
-    this.#lookAfter(EAGER_INTERVAL_MS);
-    return forward;
+    const spec = wanted as ForwardSpec;
+    return this.#addPort(spec).catch(async (error: unknown) => {
+      // What was removed while there was no driver is restored all the same, and is then in the way.
+      const { forwardId } = error as SpliceportError;
+      const port = this.#ports.get(this.#portIds.get(forwardId ?? 0) ?? 0);
+      if (port?.isRestored !== true) throw error;
+      await super.remove(port.forwardId);
+      return this.#addPort(spec);
+    });
+  }
+
+  override async addAll(
+    given: readonly (ForwardSpec | SocketForwardSpec | string)[],
+  ): Promise<Forward[]> {
+    const forwards = await super.addAll(given);
+    for (const { id, protocol, host, container } of forwards) {
+      const spec = { protocol, host: { address: host.address, port: host.port }, container };
+      this.#keep({ id: (this.#lastId += 1), spec, container, forwardId: id, isRestored: false });
+    }
+    return forwards;
+  }
+
+  /**
+   * Opens ports again that an earlier driver of this RootlessKit had.
+   * @returns Why some of them could not be.
+   */
+  async restore(ports: readonly KeptPort[]): Promise<string[]> {
+    const failures: string[] = [];
+    for (const { id, spec } of ports) {
+      this.#lastId = Math.max(this.#lastId, id);
+      await this.#addPort(spec, id).catch((error: unknown) => {
+        failures.push((error as Error).message);
+      });
+    }
+    return failures;
   }
 
   /** The forward that serves a port now, by the id that RootlessKit's client was given. */
   forwardOf(portId: number): number | undefined {
-    return this.#present.get(portId);
+    return this.#ports.get(portId)?.forwardId;
   }
 
-  /** The id that RootlessKit's client was given. */
-  portOf(forwardId: number): number | undefined {
-    return this.#first.get(forwardId);
+  /** The port that a forward serves, as RootlessKit's client asked for it. */
+  portOf(forwardId: number): Pick<Forward, 'id' | 'container'> | undefined {
+    return this.#ports.get(this.#portIds.get(forwardId) ?? 0);
+  }
+
+  async #addPort(wanted: ForwardSpec, restoredId?: number): Promise<Forward> {
+    const spec = this.#options.settingsFor(wanted);
+    const isTransparent = spec.sourceAddress === 'transparent';
+    // With `--userland-proxy=false` dockerd translates addresses on the way into the container,
+    // and its answers to clients' own addresses would leave by another way: the port would be dead.
+    const forward = await super.add(isTransparent ? { ...spec, sourceAddress: 'container' } : spec);
+    const kept = { ...wanted, host: { ...wanted.host, port: forward.host.port } };
+    const { container, id: forwardId } = forward;
+    const id = restoredId ?? (this.#lastId += 1);
+    const isRestored = restoredId !== undefined;
+    this.#keep({ id, spec: kept, container, forwardId, isRestored });
+    if (isTransparent) this.#search({ id, forward, spec, sinceMs: performance.now() });
+    return forward;
+  }
+
+  #search(pending: Pending): void {
+    this.#pending.set(pending.forward.id, pending);
+    // The newest is the most eager.
+    clearTimeout(this.#timer);
+    this.#lookAfter(EAGER_INTERVAL_MS);
   }
 
   #lookAfter(delayMs: number): void {
@@ -85,13 +152,13 @@ export class DriverForwarder extends Forwarder {
     let youngestMs = Infinity;
     for (const pending of this.#pending.values()) {
       const { forward, sinceMs } = pending;
-      const { id, protocol, container } = forward;
+      const { protocol, container } = forward;
       const backend = containers.behind({ protocol, ...container });
       if (backend === undefined && nowMs - sinceMs < SEARCH_MS) {
         youngestMs = Math.min(youngestMs, nowMs - sinceMs);
         continue;
       }
-      this.#pending.delete(id);
+      this.#pending.delete(forward.id);
       if (backend === undefined) this.#options.onUnseen(forward);
       else await this.#replace(pending, backend);
     }
@@ -101,35 +168,50 @@ export class DriverForwarder extends Forwarder {
   }
 
   /** Frees the port and opens it again in one turn of the loop. */
-  async #replace({ forward: before, spec }: Pending, backend: Backend): Promise<void> {
-    const { address, port, pid } = backend;
-    const target = { container: { address, port }, netns: { path: `/proc/${pid}/ns/net` } };
+  async #replace({ id, forward: before, spec }: Pending, backend: Backend): Promise<void> {
+    const port = this.#ports.get(id);
+    if (port === undefined) return;
+    const { address, port: containerPort, pid } = backend;
+    const container = { address, port: containerPort };
+    const target = { container, netns: { path: `/proc/${pid}/ns/net` } };
+    this.#portIds.delete(before.id);
     const removed = super.remove(before.id, { drainMs: DRAIN_MS });
     removed.catch(() => undefined); // The end of the forwarder ends its drains.
     try {
-      const forward = await super.add({ ...spec, ...target });
-      this.#keep(before, forward);
+      const { id: forwardId } = await super.add({ ...spec, ...target });
+      this.#keep({ ...port, forwardId });
     } catch {
       // The container has just stopped, or may not be entered.
       this.#options.onUnseen(before);
       const again = super.add({ ...spec, sourceAddress: 'container' });
       await again.then(
-        (forward) => this.#keep(before, forward),
-        () => undefined,
+        ({ id: forwardId }) => this.#keep({ ...port, forwardId }),
+        () => this.#drop(id),
       );
     }
   }
 
-  #keep(before: Forward, { id }: Forward): void {
-    this.#present.set(before.id, id);
-    this.#first.set(id, before.id);
+  #keep(port: Port): void {
+    this.#ports.set(port.id, port);
+    this.#portIds.set(port.forwardId, port.id);
+    this.#tell();
   }
 
-  #forget(id: number): void {
-    this.#pending.delete(id);
-    const port = this.#first.get(id);
-    if (port === undefined) return;
-    this.#first.delete(id);
-    this.#present.delete(port);
+  #forget(forwardId: number): void {
+    this.#pending.delete(forwardId);
+    const id = this.#portIds.get(forwardId);
+    if (id === undefined) return;
+    this.#portIds.delete(forwardId);
+    this.#drop(id);
+  }
+
+  #drop(id: number): void {
+    this.#ports.delete(id);
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.closed) return;
+    this.#options.onPorts([...this.#ports.values()].map(({ id, spec }) => ({ id, spec })));
   }
 }
