@@ -216,6 +216,10 @@ const visitor = (name, settings) =>
 ${settings.map((each) => `  visit("${each}", settings.${words(each)});\n`).join('')}}
 `;
 
+const gates = Object.entries(forwardFields).flatMap(([name, { isGate, type }]) =>
+  isGate && type !== 'integer' ? [name] : [],
+);
+
 const settingFields =
   () => `// setting_fields.h: the settings of engines and forwards, with their defaults. Made from
 //                   src/spec/fields.ts by scripts/docs.mjs.
@@ -224,6 +228,7 @@ const settingFields =
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "net/cidr.h"
 
@@ -239,6 +244,10 @@ ${visitor('EachAddedEngineField', shimOrder.engineAdded)}
 // Without \`sourceAddress\`, and \`acceptProxy\`, which is whether there are \`trustedProxies\`.
 ${visitor('EachForwardField', shimOrder.forward)}
 ${visitor('EachAddedForwardField', shimOrder.forwardAdded)}
+// The settings that say who is let in, other than how many.
+constexpr std::array<std::string_view, ${gates.length}> kGateNames{
+${gates.map((name) => `    "${name}",\n`).join('')}};
+
 }  // namespace spliceport
 `;
 

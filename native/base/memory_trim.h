@@ -16,6 +16,10 @@ namespace spliceport {
 // address space more.
 void ShareOneArena();
 
+// Gives back what the start of a process has taken and will not need again: free pages of the heap,
+// and of this thread's stack below the caller.
+void ReturnMemoryOfStart();
+
 class MemoryTrim final : private Timer {
  public:
   explicit MemoryTrim(TimerQueue& timers) : timers_(timers) {}

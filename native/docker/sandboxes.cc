@@ -68,22 +68,20 @@ class Search {
  public:
   explicit Search(const Address& address) : address_(address.WithoutPort()) {}
 
-  NetnsPtr Run() {
+  std::string Run() {
     auto home = RouteSocket::Open();
-    if (!home.ok()) return nullptr;
+    if (!home.ok()) return "";
     auto bridge = home.value().InterfaceOf(address_);
-    if (!bridge.ok() || bridge.value() == 0) return nullptr;
+    if (!bridge.ok() || bridge.value() == 0) return "";
     std::vector<std::string> paths = ListSandboxes();
     // The one that has just been made is most likely to be it.
     std::reverse(paths.begin(), paths.end());
     for (const std::string& path : paths) {
       const UniqueFd sandbox(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!sandbox.valid() || setns(sandbox.get(), CLONE_NEWNET) != 0) continue;
-      if (!IsBehind(home.value(), bridge.value())) continue;
-      auto netns = Netns::From(sandbox.get());
-      return netns.ok() ? netns.value() : nullptr;
+      if (IsBehind(home.value(), bridge.value())) return path;
     }
-    return nullptr;
+    return "";
   }
 
  private:
@@ -109,10 +107,10 @@ class Search {
 
 }  // namespace
 
-NetnsPtr FindSandbox(const Address& address) {
-  NetnsPtr found;
+std::string FindSandbox(const Address& address) {
+  std::string found;
   Thread thread;
-  if (!thread.Start([&] { found = Search(address).Run(); }).ok()) return nullptr;
+  if (!thread.Start([&] { found = Search(address).Run(); }).ok()) return "";
   thread.Join();
 #ifdef __GLIBC__
   // What the kernel's answers took is not needed again.

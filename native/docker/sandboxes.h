@@ -5,12 +5,13 @@
 //         is in the bridge by which this process would reach the address.
 #pragma once
 
+#include <string>
+
 #include "net/address.h"
-#include "net/setns.h"
 
 namespace spliceport::docker {
 
-// Null if it is not found.
-NetnsPtr FindSandbox(const Address& address);
+// Its path; empty if it is not found.
+std::string FindSandbox(const Address& address);
 
 }  // namespace spliceport::docker

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "net/cidr.h"
 
@@ -71,5 +72,13 @@ void EachForwardField(auto& settings, const auto& visit) {
 void EachAddedForwardField(auto& settings, const auto& visit) {
   visit("maxSessionsPerClient", settings.max_sessions_per_client);
 }
+
+// The settings that say who is let in, other than how many.
+constexpr std::array<std::string_view, 4> kGateNames{
+    "allow",
+    "deny",
+    "acceptProxy",
+    "trustedProxies",
+};
 
 }  // namespace spliceport

@@ -78,6 +78,10 @@ Result<void> Caller::ReadConfiguration() {
   return {};
 }
 
+void Caller::Describe(std::string_view configuration) {
+  configuration_.assign(configuration.begin(), configuration.end());
+}
+
 void Caller::Tell(std::string_view text) { WriteLine(STDOUT_FILENO, text); }
 
 void Caller::Warn(std::string_view text) { WriteLine(STDERR_FILENO, text); }

@@ -23,6 +23,8 @@ class Caller {
   bool HasPassed(int fd) const;
   // Reads standard input to its end, waiting for it.
   Result<void> ReadConfiguration();
+  // In place of what is read, for a caller that writes nothing to it.
+  void Describe(std::string_view configuration);
   const std::vector<char>& configuration() const { return configuration_; }
 
   // A line that the user is shown.

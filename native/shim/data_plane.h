@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,12 @@ class DataPlane final : private EngineEvents {
   // answer, a frame `k`.
   std::string Execute(std::span<const char> request, std::vector<UniqueFd> fds);
 
+  // A socket that is there already, for who asks to open one like it, as often as he asks.
+  void Offer(const HostSocketRequest& like, UniqueFd socket);
+  void EndOffer() { offered_.reset(); }
+
+  // The forwards that there are, those that drain among them.
+  std::vector<int> Ids() const;
   // What a hello has after "ready".
   void WriteState(Writer& writer);
   // The names of the counters, in the order of a stats record.
@@ -63,7 +70,7 @@ class DataPlane final : private EngineEvents {
   // Closes the sockets that wait for their forwards.
   void ClosePending() { pending_.clear(); }
 
-  // Ends everything. Afterwards it is as new. May be called twice.
+  // Ends everything but the offer. Afterwards it is as new. May be called twice.
   void Close();
 
  private:
@@ -94,6 +101,7 @@ class DataPlane final : private EngineEvents {
   Outcome RunOwn(Reader& reader, Fds& fds);
   Outcome ElectAgain(Reader& reader, Fds& fds);
 
+  HostSockets OpenAll(const std::vector<HostSocketRequest>& requests) const;
   Outcome AddAll(Reader& reader);
   // Appends a forward for each socket of an entry, which it takes out of pending_. False if the
   // entry does not fit what there is.
@@ -111,6 +119,11 @@ class DataPlane final : private EngineEvents {
   std::atomic<bool> ended_{false};
   NetnsSlots netns_;
   std::vector<HostSocket> pending_;
+  struct OfferedSocket {
+    HostSocketRequest like;
+    UniqueFd socket;
+  };
+  std::optional<OfferedSocket> offered_;
   int next_id_ = 1;
   bool ready_ = false;
   std::string blob_;

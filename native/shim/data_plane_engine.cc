@@ -1,5 +1,7 @@
 // The sections of a DataPlane that concern its engine, and what goes into it.
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -48,7 +50,7 @@ Outcome DataPlane::CreateEngine(Reader& reader, Fds& /*fds*/) {
 Outcome DataPlane::Open(Reader& reader, Fds& /*fds*/) {
   const auto requests = ReadOpen(reader);
   if (!requests) return Outcome::Malformed();
-  HostSockets opened = OpenHostSockets(*requests);
+  HostSockets opened = OpenAll(*requests);
   if (opened.failure) return Outcome::Of(*opened.failure, opened.sockets.size());
   Writer ports;
   ports.U32(static_cast<uint32_t>(opened.sockets.size()));
@@ -57,6 +59,28 @@ Outcome DataPlane::Open(Reader& reader, Fds& /*fds*/) {
     pending_.push_back(std::move(socket));
   }
   return {ports.Take()};
+}
+
+void DataPlane::Offer(const HostSocketRequest& like, UniqueFd socket) {
+  offered_ = OfferedSocket{like, std::move(socket)};
+}
+
+HostSockets DataPlane::OpenAll(const std::vector<HostSocketRequest>& requests) const {
+  const auto is_like = [](const HostSocketRequest& one, const HostSocketRequest& other) {
+    // Of IPv4 that one flag says nothing.
+    return one.protocol == other.protocol && one.address == other.address &&
+           (one.ipv6_only == other.ipv6_only || !one.address.is_v6());
+  };
+  if (!offered_ || requests.size() != 1 || !is_like(requests.front(), offered_->like))
+    return OpenHostSockets(requests);
+  UniqueFd copy(fcntl(offered_->socket.get(), F_DUPFD_CLOEXEC, 0));
+  HostSockets opened;
+  if (copy.valid())
+    opened.sockets.push_back(
+        {std::move(copy), offered_->like.protocol, offered_->like.address.port()});
+  else
+    opened.failure = LastError("fcntl");
+  return opened;
 }
 
 Outcome DataPlane::CloseSockets(Reader& /*reader*/, Fds& /*fds*/) {
@@ -184,6 +208,14 @@ Outcome DataPlane::Remove(Reader& reader, Fds& /*fds*/) {
   if (!section || !engine_) return Outcome::Malformed();
   engine_->Remove(section->ids, section->drain_micros);
   return {};
+}
+
+std::vector<int> DataPlane::Ids() const {
+  std::vector<int> ids;
+  if (!engine_) return ids;
+  for (const ForwardInfo& forward : engine_->Forwards())
+    ids.push_back(forward.id);
+  return ids;
 }
 
 Outcome DataPlane::Stats(Reader& reader, Fds& /*fds*/) {

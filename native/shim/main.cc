@@ -10,7 +10,7 @@
 
 #include "base/memory_trim.h"
 #include "docker/arguments.h"
-#include "docker/proxy.h"
+#include "shim/docker_proxy.h"
 #include "shim/own_process.h"
 #include "shim/process.h"
 
@@ -68,7 +68,7 @@ int Main() {
 
 int main(int argc, char** argv) {
   const std::span words(argv, static_cast<size_t>(argc));
-  if (spliceport::docker::IsForProxy(words)) return spliceport::docker::RunProxy(words);
+  if (spliceport::docker::IsForProxy(words)) return spliceport::shim::RunDockerProxy(words);
   if (argc <= 1) return spliceport::shim::Main();
   spliceport::shim::Caller::Warn(
       "too many arguments, rootlessport expects a json config via STDIN");

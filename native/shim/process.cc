@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/memory_trim.h"
 #include "shim/hello.h"
 #include "shim/plain_config.h"
 #include "shim/plain_start.h"
@@ -30,7 +31,7 @@ Process::Process(Loop& loop, Caller& caller, Signals& signals, const Installatio
     : loop_(loop),
       caller_(caller),
       signals_(signals),
-      signal_watch_(loop, [this](uint32_t /*events*/) { End(0); }),
+      signal_watch_(loop, [this](uint32_t /*events*/) { OnSignal(); }),
       engine_watch_(loop, [this](uint32_t /*events*/) { OnEngine(); }),
       exit_watch_(loop, [this](uint32_t /*events*/) { OnExitFd(); }),
       retry_(loop, [this] { link_.Start(); }),
@@ -52,11 +53,12 @@ std::optional<int> Process::Run() {
   if (!signals_.Watch().ok() || !signal_watch_.Start(signals_.fd(), EPOLLIN).ok())
     return std::nullopt;
   if (!StartAlone()) link_.Start();
+  ReturnMemoryOfStart();
   while (next_ == Next::kGoOn)
     loop_.RunOnce();
-  if (next_ == Next::kEnd && is_ready_) {
+  if (next_ == Next::kEnd && is_ready_ && link_.is_alive()) {
     link_.Send('b', data_plane_.LastWords());
-    link_.FlushFor(kLastWordsMillis);
+    link_.FlushFor(LastWordsMillis());
   }
   Undo();
   if (next_ == Next::kOwnProcess) return std::nullopt;
@@ -71,12 +73,26 @@ bool Process::StartAlone() {
     return false;
   }
   WatchEngine();
-  if (next_ == Next::kGoOn && !start->ListenForControl(data_plane_)) {
-    // The resident tries it, too, and notes why there is none.
-    keeps_ = true;
-    link_.Start();
-  }
+  // The resident tries it, too, and notes why there is none.
+  if (next_ == Next::kGoOn && !start->ListenForControl(data_plane_)) KeepResident();
   return true;
+}
+
+int Process::LastWordsMillis() const { return kLastWordsMillis; }
+
+void Process::KeepResident() {
+  keeps_ = true;
+  link_.Start();
+}
+
+void Process::IntroduceAgain() {
+  if (!link_.is_alive()) return;
+  link_.Leave();
+  TryAgain("the resident process of spliceport has been left");
+}
+
+void Process::GiveUp() {
+  if (next_ == Next::kGoOn) next_ = Next::kOwnProcess;
 }
 
 void Process::End(int code) {
@@ -108,10 +124,14 @@ Result<void> Process::OnReady(int exit_fd, int ready_fd, UniqueFd error_fd) {
   if (!watched.ok() && !is_at_end) return watched;
   Caller::Release(std::move(error_fd));
   Caller::SayReady(ready_fd);
-  is_ready_ = true;
-  link_.AllowSilence();
+  BecomeReady();
   if (is_at_end) End(0);
   return {};
+}
+
+void Process::BecomeReady() {
+  is_ready_ = true;
+  link_.AllowSilence();
 }
 
 void Process::OnFail(std::string text) {
@@ -145,7 +165,7 @@ void Process::OnReply(uint32_t client, std::string bytes) { reload_.Reply(client
 void Process::OnKeep(bool keep) { keeps_ = keep; }
 
 void Process::OnRunOwn() {
-  if (!is_ready_ && next_ == Next::kGoOn) next_ = Next::kOwnProcess;
+  if (!is_ready_) GiveUp();
 }
 
 void Process::OnElectAgain() { leaves_resident_ = true; }
@@ -184,7 +204,7 @@ void Process::OnLost(Loss loss, const std::string& reason) {
     Undo();
     link_.Start();
   } else {
-    next_ = Next::kOwnProcess;
+    OnNobody(reason);
   }
 }
 
@@ -254,6 +274,7 @@ void Process::OnEngine() {
     for (const int id : gone)
       writer.I32(id);
     link_.Send('g', writer.Take());
+    OnGone();
   }
   const std::string failures = data_plane_.TakeFailures();
   if (!failures.empty()) link_.Send('f', failures);

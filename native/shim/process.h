@@ -1,5 +1,6 @@
 // process.h: the life of this process, from a configuration to the end that its caller sets. It
-//            does what the resident says; what carries bytes goes on without one.
+//            does what the resident says; what carries bytes goes on without one. The caller is
+//            Podman; what another one wants differently, a subclass does.
 // Owns:   the data plane, the sockets that clients call at, and the connection with the resident.
 // Thread: the main one.
 #pragma once
@@ -21,10 +22,10 @@
 
 namespace spliceport::shim {
 
-class Process final : private DataPlaneHost, private ResidentLink::Owner {
+class Process : protected DataPlaneHost, private ResidentLink::Owner {
  public:
   Process(Loop& loop, Caller& caller, Signals& signals, const Installation& installation);
-  ~Process() = default;
+  virtual ~Process() = default;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
@@ -32,12 +33,40 @@ class Process final : private DataPlaneHost, private ResidentLink::Owner {
   // nothing is left of what it has done.
   std::optional<int> Run();
 
- private:
-  enum class Next : uint8_t { kGoOn, kEnd, kOwnProcess };
-
+ protected:
+  // Starts the container without a resident. False: that is for one, and nothing is left.
+  virtual bool StartAlone();
+  // One of those that can be read from the descriptor has come.
+  virtual void OnSignal() { End(0); }
+  // Before ready, there is no resident to be had.
+  virtual void OnNobody(const std::string& /*reason*/) { GiveUp(); }
+  // Removed forwards have come to their end.
+  virtual void OnGone() {}
+  // How long a resident that does not read may hold up the end.
+  virtual int LastWordsMillis() const;
   Result<void> OnReady(int exit_fd, int ready_fd, UniqueFd error_fd) override;
   void OnFail(std::string text) override;
   void OnWarn(std::string text) override;
+
+  bool goes_on() const { return next_ == Next::kGoOn; }
+  bool is_ready() const { return is_ready_; }
+  // The caller has been told.
+  void BecomeReady();
+  void End(int code);
+  // In place of this process comes the helper that needs no resident.
+  void GiveUp();
+  // As before the start.
+  void Undo();
+  // Has a resident come, and keeps one until it says otherwise.
+  void KeepResident();
+  // The resident has to know what this process has done by itself: the next hello says it.
+  void IntroduceAgain();
+  void WatchEngine();
+  DataPlane& data_plane() { return data_plane_; }
+
+ private:
+  enum class Next : uint8_t { kGoOn, kEnd, kOwnProcess };
+
   void OnReloadListener(ReloadListener listener) override;
   void OnControlListener(std::optional<ControlListener> listener) override;
   void OnReply(uint32_t client, std::string bytes) override;
@@ -50,20 +79,15 @@ class Process final : private DataPlaneHost, private ResidentLink::Owner {
   void OnRoom() override;
   void OnLost(Loss loss, const std::string& reason) override;
 
-  // Starts the container without a resident. False: that is for one, and nothing is left.
-  bool StartAlone();
   // The answer to a request that needs no resident.
   std::optional<std::string> AnswerAlone(uint32_t client, std::string_view request);
   void OnExitFd();
   void OnEngine();
-  void End(int code);
-  void Undo();
   std::optional<std::string> AskFor(uint32_t client, std::string_view request);
   void PassOn(int client);
   // Has the resident come if somebody waits for it.
   void CallResident();
   void TryAgain(const std::string& reason);
-  void WatchEngine();
 
   Loop& loop_;
   Caller& caller_;

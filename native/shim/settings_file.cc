@@ -2,10 +2,14 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
+#include <string_view>
 
 #include "base/environment.h"
+#include "base/text_file.h"
+#include "relay/setting_fields.h"
 
 namespace spliceport::shim {
 
@@ -32,16 +36,31 @@ std::string UsersFile() {
   return home.starts_with('/') ? home + "/.config/spliceport/config.json" : "";
 }
 
+// The file that holds; one that is named and not there is a mistake.
+std::string SettingsFile() {
+  const std::string named = Variable("SPLICEPORT_CONFIG");
+  if (!named.empty()) return named;
+  const std::string users = UsersFile();
+  const bool has_own = !users.empty() && LookAt(users) != Found::kNothing;
+  return has_own ? users : kSystemFile;
+}
+
 }  // namespace
 
 bool IsWithoutSettings() {
-  // One that is named and not there is a mistake.
-  const std::string named = Variable("SPLICEPORT_CONFIG");
-  if (!named.empty()) return LookAt(named) == Found::kEmpty;
-  const std::string users = UsersFile();
-  const Found found = users.empty() ? Found::kNothing : LookAt(users);
-  return found == Found::kNothing ? LookAt(kSystemFile) != Found::kSomething
-                                  : found == Found::kEmpty;
+  const Found found = LookAt(SettingsFile());
+  const bool is_named = !Variable("SPLICEPORT_CONFIG").empty();
+  return found == Found::kEmpty || (found == Found::kNothing && !is_named);
+}
+
+bool SettingsMayHaveGates() {
+  constexpr size_t kMostBytes = 4'096;  // That are read.
+  const std::string text = ReadTextFile(SettingsFile());
+  const bool is_doubtful =
+      text.empty() || text.size() >= kMostBytes || text.find("\\u") != std::string::npos;
+  return is_doubtful ||
+         std::any_of(kGateNames.begin(), kGateNames.end(),
+                     [&](std::string_view name) { return text.find(name) != std::string::npos; });
 }
 
 }  // namespace spliceport::shim

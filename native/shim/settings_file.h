@@ -6,5 +6,7 @@ namespace spliceport::shim {
 
 // False also if it cannot be told.
 bool IsWithoutSettings();
+// Whether it may have settings that keep clients out. True in doubt.
+bool SettingsMayHaveGates();
 
 }  // namespace spliceport::shim

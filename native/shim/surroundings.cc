@@ -75,7 +75,11 @@ bool MayFound() {
 std::string ResidentFolder() {
   const std::string runtime = Variable("XDG_RUNTIME_DIR");
   if (runtime.starts_with('/')) return runtime + "/spliceport-resident";
-  return "/tmp/spliceport-resident-" + std::to_string(OuterUser());
+  return UserFolder("spliceport-resident");
+}
+
+std::string UserFolder(const std::string& name) {
+  return "/tmp/" + name + "-" + std::to_string(OuterUser());
 }
 
 std::optional<std::string> ResidentName() {

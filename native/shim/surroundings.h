@@ -13,6 +13,8 @@ namespace spliceport::shim {
 // filter of system calls, a limit, a low priority.
 bool MayFound();
 
+// A folder in /tmp with this user's number in its name.
+std::string UserFolder(const std::string& name);
 // The folder of residents' sockets.
 std::string ResidentFolder();
 // The name of the socket within: one for each user namespace and network namespace. None without

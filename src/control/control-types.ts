@@ -29,6 +29,8 @@ export interface ForwarderInfo {
 export interface ContainerInfo {
   /** The id that its engine gave it. */
   readonly id?: string;
+  /** Its name, where the forwarder can tell it. */
+  readonly name?: string;
   /** A process in it. */
   readonly pid?: number;
 }

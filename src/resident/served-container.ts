@@ -4,9 +4,10 @@
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { refuse } from '../control/refusal.js';
+import { isDockers, withContainerId } from '../engines/docker/docker-port.js';
 import { checkConfig } from '../engines/podman/check-config.js';
 import { decodeConfig, type Config } from '../engines/podman/config.js';
-import { Container, logFailure } from '../engines/podman/container.js';
+import { Container, logFailure, netnsOf } from '../engines/podman/container.js';
 import { readNotes, writeNotes } from '../engines/podman/notes.js';
 import { lastWords } from '../engines/podman/one-line.js';
 import { replyOf } from '../engines/podman/reload-socket.js';
@@ -110,12 +111,12 @@ export class ServedContainer {
 
   async #start(): Promise<void> {
     try {
-      const { configuration, inheritedFds } = this.#hello;
-      const config = decodeConfig(configuration);
+      const { inheritedFds } = this.#hello;
+      const config = this.#readConfig();
       checkConfig(config, (fd) => inheritedFds.includes(fd));
       const settings = await helperSettings(config.containerId, this.#surroundings);
       this.#settings = settings;
-      if (settings.wantsOwnProcess === true) {
+      if (settings.wantsOwnProcess === true && !isDockers(config)) {
         await this.#shim.request([useOwnProcess()]);
         return;
       }
@@ -154,18 +155,25 @@ export class ServedContainer {
   }
 
   async #adopt(): Promise<void> {
-    const { configuration, state } = this.#hello;
-    const config = decodeConfig(configuration);
+    const { state } = this.#hello;
+    const config = this.#readConfig();
     const notes = { ...readNotes(state?.blob ?? Buffer.alloc(0)), ...state?.ownNotes };
     const surroundings = this.#surroundings;
     surroundings.controlPath = notes.controlPath;
     const settings = await notedSettings(config.containerId, notes, surroundings);
     this.#settings = settings;
-    const netns = { path: config.netnsPath };
-    const forwarder = surroundings.openForwarder({ netns, ...settings.options });
+    const forwarder = surroundings.openForwarder({ netns: netnsOf(config), ...settings.options });
     const container = Container.adopt(config, { settings, surroundings, forwarder, notes });
     this.#container = container;
     void this.#during(this.#show(() => container.showAgain()));
+  }
+
+  #readConfig(): Config {
+    const { configuration, environment, state } = this.#hello;
+    const config = decodeConfig(configuration);
+    if (!isDockers(config)) return config;
+    this.#surroundings.program = config.program;
+    return withContainerId(config, environment, state !== undefined);
   }
 
   /** Waits for what shows the container; from then on a resident is needed for a log alone. */

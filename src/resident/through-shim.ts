@@ -35,6 +35,7 @@ let tidiedAtMs = -TIDY_INTERVAL_MS;
 
 /** A shim, as its container sees it. */
 export class ThroughShim implements Surroundings {
+  program?: string;
   readonly pid: number;
   readonly env: NodeJS.ProcessEnv;
   readonly errorOutput = { write: (line: string): void => this.write(line) };
@@ -119,7 +120,8 @@ export class ThroughShim implements Surroundings {
     const { fallbackFolder } = facts;
     const keepsStale = !isTimeToTidy();
     const workingFolder = this.#hello.workingDirectory;
-    const place = { env, fallbackFolder, pid, workingFolder, keepsStale };
+    const fallback = fallbackFolder === undefined ? {} : { fallbackFolder };
+    const place = { env, ...fallback, pid, workingFolder, keepsStale };
     const { fd, folderFd, folder, name, isOwnFolder } = makeSocketFile(place);
     const path = `${folder}/${name}`;
     const { dev, ino } = lstatSync(path, { bigint: true });

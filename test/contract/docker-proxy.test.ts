@@ -1,94 +1,52 @@
 // libexec/docker-proxy as dockerd calls it, without dockerd: flags, descriptors 3 and 4, signals,
 // and what it leaves to Docker's own proxy.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isAlive, openFds } from '../helpers/process-facts.js';
 import { askTcp, connectTcp, endingOf, isRefused, nextText } from '../helpers/tcp-client.js';
 import { UdpSocket } from '../helpers/udp-socket.js';
 import { until, within } from '../helpers/wait.js';
+import {
+  DockerProxyRuns,
+  freePort,
+  proxyFlags,
+  proxyProgram as program,
+  type ProxyOptions,
+  type ProxyRun,
+} from './helpers/docker-proxy-runs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const program = join(root, 'libexec/docker-proxy');
 const script = join(root, 'libexec/own-process/docker-proxy');
 
-/** Without it, Docker's own proxy may do what this one should. */
-const guard = { SPLICEPORT_DOCKER_PROXY_TRIED: '1' };
-
-const started: ChildProcess[] = [];
+let runs: DockerProxyRuns;
 let server: Server;
 let target: number;
 
 beforeEach(async () => {
+  runs = new DockerProxyRuns();
   server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => socket.destroy()).pipe(socket);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   target = (server.address() as AddressInfo).port;
 });
-afterEach(() => {
+afterEach(async () => {
   server.close();
-  for (const child of started.splice(0)) child.kill('SIGKILL');
+  await runs[Symbol.asyncDispose]();
 });
 
-/** A port that is free now. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-interface Run {
-  readonly child: ChildProcess;
-  /** What dockerd reads from descriptor 3, to its end. */
-  readonly answer: Promise<string>;
-  readonly exited: Promise<number | null>;
-}
-
-interface RunOptions {
-  readonly file?: string;
-  /** Descriptor 4. */
-  readonly fd4?: number | 'ignore' | 'pipe';
-  readonly fd3?: 'pipe' | 'none';
-  readonly env?: NodeJS.ProcessEnv;
-}
-
-function run(args: readonly string[], options: RunOptions = {}): Run {
-  const { file = program, fd3 = 'pipe', fd4 } = options;
-  const stdio = ['ignore' as const, 'pipe' as const, 'pipe' as const];
-  const rest = [...(fd3 === 'pipe' ? ['pipe' as const] : []), ...(fd4 === undefined ? [] : [fd4])];
-  const child = spawn(file, args, { stdio: [...stdio, ...rest], env: options.env ?? guard });
-  started.push(child);
-  let text = '';
-  const pipe = child.stdio[3] as Readable | undefined;
-  const answer = new Promise<string>((resolve) => {
-    pipe?.setEncoding('utf8').on('data', (more: string) => (text += more));
-    pipe?.on('end', () => resolve(text));
-  });
-  const exited = once(child, 'exit').then(([code]) => code as number | null);
-  return { child, answer, exited };
+function run(args: readonly string[], options: ProxyOptions = {}): ProxyRun {
+  return runs.run(args, options);
 }
 
 function flags(hostPort: number, more: Readonly<Record<string, string>> = {}): string[] {
-  const values = {
-    proto: 'tcp',
-    'host-ip': '127.0.0.1',
-    'host-port': `${hostPort}`,
-    'container-ip': '127.0.0.1',
-    'container-port': `${target}`,
-    ...more,
-  };
-  return Object.entries(values).flatMap(([name, value]) => [`-${name}`, value]);
+  return proxyFlags(hostPort, target, more);
 }
 
 /** A listener to be handed over, and its descriptor. */
@@ -250,31 +208,28 @@ describe('signals', () => {
 describe('what Docker’s own proxy does', () => {
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'spliceport-docker-'));
+    ({ folder } = runs);
     const own = join(folder, 'docker-proxy');
     writeFileSync(own, '#!/bin/sh\nprintf "0\\n%s\\n" "$*" >&3\n');
     chmodSync(own, 0o755);
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   test.each([
     ['SCTP', () => flags(7, { proto: 'sctp' })],
     ['a flag of a newer Docker', () => [...flags(7), '-new-flag']],
   ])('%s is left to it, with the same arguments', async (_, words) => {
-    const { answer, child } = run(words(), { env: { PATH: folder } });
-    let said = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const { answer, said } = run(words(), { env: { PATH: folder } });
     expect(await answer).toBe(`0\n${words().join(' ')}\n`);
-    await until(() => said.includes(`${folder}/docker-proxy serves this port`), 'a line');
+    await until(() => said().includes(`${folder}/docker-proxy serves this port`), 'a line');
   });
 
   test('SCTP without it is refused with a text', async () => {
-    const { answer } = run(flags(7, { proto: 'sctp' }), { env: guard });
+    const { answer } = run(flags(7, { proto: 'sctp' }));
     expect(await answer).toMatch(/^1\nspliceport does not forward SCTP, and Docker's own/);
   });
 
   test('a flag that nobody knows is refused with a text', async () => {
-    const { answer } = run([...flags(7), '-new-flag'], { env: guard });
+    const { answer } = run([...flags(7), '-new-flag']);
     expect(await answer).toBe('1\nflag provided but not defined: -new-flag\n');
   });
 
@@ -285,7 +240,7 @@ describe('what Docker’s own proxy does', () => {
   });
 
   test('a program that is not compiled says so without it', async () => {
-    const { answer, exited } = run(flags(7), { file: script, env: guard });
+    const { answer, exited } = run(flags(7), { file: script });
     expect(await answer).toMatch(/^1\nspliceport is not installed completely: /);
     expect(await exited).toBe(1);
   });

@@ -89,7 +89,7 @@ const columns = ['ID', 'PROTOCOL', 'HOST', 'TARGET', 'IN', 'PROGRAM', 'UP'].map(
 
 /** What a forwarder reports about itself, with the name of its container. */
 function namedInfo({ container, ...info }: ForwarderInfo, names: ContainerNames): object {
-  const name = names.get(container?.id ?? '');
+  const name = container?.name ?? names.get(container?.id ?? '');
   return {
     ...info,
     ...(container !== undefined && { container: { ...container, ...(name && { name }) } }),

@@ -33,7 +33,7 @@ export async function readMetrics({ namesOf, onSilent }: TextOptions): Promise<M
   ]);
   const families = new Map<string, Family>();
   running.forEach(({ info }, index) => {
-    const name = names.get(info.container?.id ?? '');
+    const name = info.container?.name ?? names.get(info.container?.id ?? '');
     gather(families, texts[index] ?? '', name === undefined ? '' : `container_name="${name}",`);
   });
   const lines = [...families.values()].flatMap(({ about, samples }) => [...about, ...samples]);

@@ -27,9 +27,14 @@ export async function containerNames(
   return names;
 }
 
-/** The ids of the forwarders' containers. Only real ids: engines treat filters as patterns. */
+/**
+ * The ids of the forwarders' containers whose names they do not know themselves. Only real ids:
+ * engines treat filters as patterns.
+ */
 export function idsIn(running: readonly Running[]): string[] {
-  const ids = running.flatMap(({ info }) => info.container?.id ?? []);
+  const ids = running.flatMap(({ info: { container: { id, name } = {} } }) =>
+    id === undefined || name !== undefined ? [] : id,
+  );
   return [...new Set(ids)].filter((id) => /^[0-9a-f]{12,64}$/.test(id));
 }
 

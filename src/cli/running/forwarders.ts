@@ -46,9 +46,9 @@ export function forwardId(forwarder: Running, number: number): string {
 
 /** The container that forwards lead to: its name and short id, or the path of its namespace. */
 export function placeOf({ info }: Running, { netnsPath }: Forward, names: ContainerNames): string {
-  const id = info.container?.id;
+  const { id, name: own } = info.container ?? {};
   if (id === undefined) return netnsPath;
-  const name = names.get(id);
+  const name = own ?? names.get(id);
   return name === undefined ? id.slice(0, 12) : `${name} (${id.slice(0, 12)})`;
 }
 

@@ -30,12 +30,18 @@ export function forwarderRow(
   startedAtMs: number,
   names: ContainerNames,
 ): ForwarderRow {
-  const { program, version, draining, notices, container: { id: container = '' } = {} } = info;
+  const {
+    program,
+    version,
+    draining,
+    notices,
+    container: { id: container = '', name } = {},
+  } = info;
   return {
     id,
     program,
     version,
-    container: names.get(container) ?? container.slice(0, 12),
+    container: name ?? names.get(container) ?? container.slice(0, 12),
     startedAtMs,
     draining,
     notices,

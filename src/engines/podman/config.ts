@@ -29,6 +29,8 @@ export interface Config {
   readonly containerAddress: string;
   readonly containerId: string;
   readonly wantsReloadSocket: boolean;
+  /** Absent for Podman's helper. */
+  readonly program?: string;
 }
 
 /** A field of a Go struct: where it stands, for the messages, and its type. */
@@ -46,6 +48,8 @@ const CONFIG_FIELDS = fields('Config', {
   ChildIP: 'string',
   ContainerID: 'string',
   RootlessCNI: 'bool',
+  // Not Podman's: dockerd's proxies write it.
+  Program: 'string',
 });
 
 const RANGE_FIELDS = fields('PortMapping.Mappings', {
@@ -96,6 +100,7 @@ export function decodeConfig(input: Buffer): Config {
     containerAddress: textIn(values, 'ChildIP'),
     containerId: textIn(values, 'ContainerID'),
     wantsReloadSocket: values.get('RootlessCNI') === true,
+    ...(values.has('Program') && { program: textIn(values, 'Program') }),
   };
 }
 

@@ -4,13 +4,14 @@
 
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Stats } from '../../index.js';
+import type { NetnsReference, Stats } from '../../index.js';
 import type { ForwarderOperations } from '../../operations.js';
 import { bindFailure, netnsFailure } from '../../rootlesskit/failure-texts.js';
 import { callText, quote } from '../../rootlesskit/go-text.js';
 import { check } from '../../rootlesskit/ports.js';
 import { targetRule } from '../../rootlesskit/target-rule.js';
 import type { UnixSocketType } from '../../system.js';
+import { containerOf, isDockers } from '../docker/docker-port.js';
 import { addWithSettings } from './add-forwards.js';
 import { expand, type Config, type Mapping } from './config.js';
 import { oneLine } from './one-line.js';
@@ -70,9 +71,13 @@ export class Container {
   static async start(config: Config, options: ContainerOptions): Promise<Container> {
     const { settings, surroundings = thisProcess() } = options;
     const { log } = settings;
-    makeFolder(config, surroundings);
-    const netns = { path: config.netnsPath };
-    const forwarder = surroundings.openForwarder({ netns, ...settings.options });
+    if (!isDockers(config)) makeFolder(config, surroundings);
+    const forwarder = surroundings.openForwarder({
+      netns: netnsOf(config),
+      // dockerd has a process for each port.
+      ...(isDockers(config) && { workers: 1 }),
+      ...settings.options,
+    });
     const container = new Container(config, { settings, surroundings, forwarder });
     try {
       await container.#forwardAll();
@@ -143,10 +148,16 @@ export class Container {
   /** What its control socket tells. */
   controlFacts(): ControlFacts {
     const { containerId, folder } = this.#config;
+    const surroundings = this.#surroundings;
+    const own = isDockers(this.#config)
+      ? { program: this.#config.program, container: containerOf(this.#config, surroundings.env) }
+      : {
+          program: 'rootlessport',
+          ...(containerId !== '' && { container: { id: containerId } }),
+          fallbackFolder: join(surroundings.pathFor(folder), 'spliceport'),
+        };
     return {
-      program: 'rootlessport',
-      ...(containerId !== '' && { container: { id: containerId } }),
-      fallbackFolder: join(this.#surroundings.pathFor(folder), 'spliceport'),
+      ...own,
       notices: this.#settings.notices,
       targetFor: (hostAddress) => targetRule(this.#containerAddress)(hostAddress),
     };
@@ -252,6 +263,11 @@ async function logEnd(log: HelperSettings['log'], stats: Stats | Promise<Stats>)
   const known = stats instanceof Promise ? await stats.catch(() => undefined) : stats;
   log?.info({ event: 'closed', ...(known !== undefined && { stats: known }) }, 'ended');
   log?.close();
+}
+
+/** Where its ports lead to. Without a path it is this side of the bridge. */
+export function netnsOf({ netnsPath }: Config): NetnsReference {
+  return netnsPath === '' ? 'own' : { path: netnsPath };
 }
 
 /**

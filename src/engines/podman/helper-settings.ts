@@ -43,7 +43,10 @@ export interface HelperSettings {
 }
 
 /** The process that a container is in, as far as its settings go. */
-export type SettingsHost = Pick<Surroundings, 'env' | 'errorOutput' | 'pathFor' | 'pid' | 'write'>;
+export type SettingsHost = Pick<
+  Surroundings,
+  'env' | 'errorOutput' | 'pathFor' | 'pid' | 'program' | 'write'
+>;
 
 /** Looks for the file and reads it. */
 export async function helperSettings(
@@ -154,10 +157,10 @@ function closedFor(problem = 'it cannot be read'): Error {
 async function openLog(
   settings: LogSettings,
   containerId: string,
-  { errorOutput, pid }: SettingsHost,
+  { errorOutput, pid, program = 'rootlessport' }: SettingsHost,
 ): Promise<ForwarderLog> {
   const { openForwarderLog } = await import('../../log/forwarder-log.js');
-  const facts: Facts = { program: 'rootlessport', pid, container: containerId };
+  const facts: Facts = { program, pid, container: containerId };
   return openForwarderLog(settings, facts, errorOutput);
 }
 

@@ -25,13 +25,13 @@ export interface ReloadPlace {
 }
 
 /** What opens a control socket, beside what is told there. */
-export type ControlFacts = Required<
-  Pick<ControlOptions, 'fallbackFolder' | 'notices' | 'program' | 'targetFor'>
-> &
-  Pick<ControlOptions, 'container'>;
+export type ControlFacts = Required<Pick<ControlOptions, 'notices' | 'program' | 'targetFor'>> &
+  Pick<ControlOptions, 'container' | 'fallbackFolder'>;
 
 /** The process that has the ports. */
 export interface Surroundings {
+  /** What its log calls it. Default: `rootlessport`. */
+  readonly program?: string;
   readonly pid: number;
   readonly env: NodeJS.ProcessEnv;
   /** The path itself, or what it means in another process's working folder. */
