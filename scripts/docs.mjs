@@ -205,7 +205,7 @@ const choices = (fields) =>
       ? []
       : `enum class ${camel(name)} : uint8_t { ${values.map(enumerator).join(', ')} };
 // In the same order.
-constexpr std::array k${camel(name)}Names{${values.map((each) => `"${each}"`).join(', ')}};
+inline constexpr std::array k${camel(name)}Names{${values.map((each) => `"${each}"`).join(', ')}};
 `,
   );
 
@@ -245,7 +245,7 @@ ${visitor('EachAddedEngineField', shimOrder.engineAdded)}
 ${visitor('EachForwardField', shimOrder.forward)}
 ${visitor('EachAddedForwardField', shimOrder.forwardAdded)}
 // The settings that say who is let in, other than how many.
-constexpr std::array<std::string_view, ${gates.length}> kGateNames{
+inline constexpr std::array<std::string_view, ${gates.length}> kGateNames{
 ${gates.map((name) => `    "${name}",\n`).join('')}};
 
 }  // namespace spliceport

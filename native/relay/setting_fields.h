@@ -20,7 +20,7 @@ struct EngineFields {
 
 enum class SourceAddress : uint8_t { kContainer, kTransparent, kProxyV1, kProxyV2 };
 // In the same order.
-constexpr std::array kSourceAddressNames{"container", "transparent", "proxy-v1", "proxy-v2"};
+inline constexpr std::array kSourceAddressNames{"container", "transparent", "proxy-v1", "proxy-v2"};
 
 struct ForwardFields {
   uint32_t connect_timeout_ms = 10'000;
@@ -74,7 +74,7 @@ void EachAddedForwardField(auto& settings, const auto& visit) {
 }
 
 // The settings that say who is let in, other than how many.
-constexpr std::array<std::string_view, 4> kGateNames{
+inline constexpr std::array<std::string_view, 4> kGateNames{
     "allow",
     "deny",
     "acceptProxy",

@@ -87,6 +87,24 @@ describe('the control API', () => {
     await until(async () => (await spliceport('ls')).includes('other'), 'the other');
   });
 
+  test('shows the ports of one container together', async () => {
+    const other = 'decaf'.repeat(12) + 'beef';
+    for (const [mine, name] of [
+      [id, 'web'],
+      [other, 'other'],
+      [id, 'web'],
+      [other, 'other'],
+    ] as const) {
+      const [port, containerPort] = [await freePort(), await freePort()];
+      expect(await runs.run(proxyFlags(port, containerPort)).answer).toBe('0\n');
+      runs.store({ id: mine, name, port, containerPort, runs: true });
+    }
+    const rows = (await spliceport('ls')).split('\n').slice(1, 5);
+    const names = rows.map((row) => /(web|other) \(/.exec(row)?.[1]);
+    expect([names[0], names[2]]).toEqual([names[1], names[3]]);
+    expect(names[0]).not.toBe(names[2]);
+  });
+
   test('lists sessions, counts and metrics by container', async () => {
     const { port } = await serving();
     const socket = await connectTcp({ port });

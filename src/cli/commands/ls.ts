@@ -26,7 +26,10 @@ export interface ListOptions {
 export async function list({ json = false, quiet = false }: ListOptions): Promise<void> {
   const running = await findAll();
   const listed = await Promise.all(
-    running.map(async (forwarder) => ({ forwarder, forwards: await forwarder.client.forwards() })),
+    byContainer(running).map(async (forwarder) => ({
+      forwarder,
+      forwards: await forwarder.client.forwards(),
+    })),
   );
   if (quiet) {
     for (const { forwarder, forwards } of listed) {
@@ -63,6 +66,18 @@ export async function list({ json = false, quiet = false }: ListOptions): Promis
       remark(`${forwarder.id}: ${text}`);
     }
   }
+}
+
+/**
+ * Those of one container together, in the place of the first: dockerd has a process for each port.
+ */
+function byContainer(running: readonly Running[]): Running[] {
+  const groups = new Map<string, Running[]>();
+  for (const forwarder of running) {
+    const key = forwarder.info.container?.id ?? forwarder.id;
+    groups.set(key, [...(groups.get(key) ?? []), forwarder]);
+  }
+  return [...groups.values()].flat();
 }
 
 /** Every forwarder that answers; about the others there is a line each. */

@@ -59,6 +59,7 @@ export class DockerProxyRuns {
   readonly controlFolder = join(this.folder, 'control');
   readonly settingsFile = join(this.folder, 'settings.json');
   readonly #started: ChildProcess[] = [];
+  readonly #portsOf = new Map<string, object>();
 
   constructor() {
     mkdirSync(join(this.folder, 'data/tmp'), { recursive: true });
@@ -102,7 +103,11 @@ export class DockerProxyRuns {
   store({ id, name, port, containerPort, runs }: StoredContainer): void {
     const folder = join(this.folder, 'data/containers', id);
     mkdirSync(folder, { recursive: true });
-    const ports = { [`${containerPort}/tcp`]: [{ HostIp: '', HostPort: `${port}` }] };
+    const ports = {
+      ...this.#portsOf.get(id),
+      [`${containerPort}/tcp`]: [{ HostIp: '', HostPort: `${port}` }],
+    };
+    this.#portsOf.set(id, ports);
     const networks = { bridge: { IPAddress: runs ? '127.0.0.1' : '', GlobalIPv6Address: '' } };
     const state = {
       ID: id,

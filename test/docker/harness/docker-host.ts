@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Program } from '../../helpers/program.js';
 import { until, within } from '../../helpers/wait.js';
@@ -10,7 +10,7 @@ import { execute, type Output } from '../../podman/harness/execute.js';
 import type { PeerHandlers } from './peer.js';
 
 const script = fileURLToPath(new URL('daemon.sh', import.meta.url));
-const proxy = fileURLToPath(new URL('../../../libexec/docker-proxy', import.meta.url));
+const ownPackage = fileURLToPath(new URL('../../..', import.meta.url));
 const peer = new URL('peer.ts', import.meta.url);
 const debianRoot = process.env['SPLICEPORT_DEBIAN_ROOT'];
 const startMs = 30_000;
@@ -43,9 +43,13 @@ export class DockerHost {
   static async start(): Promise<DockerHost> {
     const namespaces = ['--mount', '--pid', '--net', '--uts', '--ipc', '--fork', '--kill-child'];
     const root = debianRoot === undefined ? [] : [debianRoot];
-    const child = spawn('unshare', [...namespaces, 'bash', script, proxy, ...root], {
-      stdio: 'pipe',
-    });
+    const child = spawn(
+      'unshare',
+      [...namespaces, 'bash', script, ownPackage, process.execPath, ...root],
+      {
+        stdio: 'pipe',
+      },
+    );
     let errors = '';
     let ready = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
@@ -90,6 +94,21 @@ export class DockerHost {
 
   tryDocker(args: readonly string[]): Promise<Output> {
     return this.execute(['docker', '-H', 'unix:///run/d.sock', ...args]);
+  }
+
+  /** Runs spliceport; what it prints. */
+  async spliceport(args: readonly string[]): Promise<string> {
+    const folders = ['SPLICEPORT_CONTROL_DIR=/run/test/control', 'XDG_RUNTIME_DIR=/run/test'];
+    const program = ['/run/test/node', '/run/test/package/lib/cli/main.js'];
+    const { code, stdout, stderr } = await this.execute(['env', ...folders, ...program, ...args]);
+    if (code !== 0) throw new Error(`spliceport ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  }
+
+  /** What the settings file says for ports that are published from now on; nothing: no file. */
+  settings(file?: object): void {
+    const text = file === undefined ? '' : JSON.stringify(file);
+    writeFileSync(`/proc/${this.pid}/root/run/test/settings.json`, text);
   }
 
   /** A container with these options of `docker run`; its name. */
