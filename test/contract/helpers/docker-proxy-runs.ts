@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { residentsOf } from '../../helpers/resident.js';
+import { killResidents, residentsOf } from '../../helpers/resident.js';
 import { until } from '../../helpers/wait.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -136,12 +136,11 @@ export class DockerProxyRuns {
     }
   }
 
-  /** Without its socket, a resident leaves. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#started) child.kill('SIGKILL');
-    // The resident may be making a socket for one that has just ended.
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    killResidents(this.folder);
     await until(() => this.residents().length === 0, 'the end of every resident');
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
