@@ -38,11 +38,12 @@ std::string UsersFile() {
 
 // The file that holds; one that is named and not there is a mistake.
 std::string SettingsFile() {
-  const std::string named = Variable("SPLICEPORT_CONFIG");
+  std::string named = Variable("SPLICEPORT_CONFIG");
   if (!named.empty()) return named;
-  const std::string users = UsersFile();
+  std::string users = UsersFile();
   const bool has_own = !users.empty() && LookAt(users) != Found::kNothing;
-  return has_own ? users : kSystemFile;
+  if (has_own) return users;
+  return kSystemFile;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 import type { ContainerInfo } from '../../control/control-types.js';
 import type { Config } from '../podman/config.js';
-import { containersOf, type DockerPort } from './containers.js';
+import { containersOf, type DockerPort } from './docker-containers.js';
 
 const PROGRAM = 'docker-proxy';
 

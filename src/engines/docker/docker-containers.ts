@@ -1,4 +1,4 @@
-// containers.ts: which of dockerd's containers a published port is of, by the files that dockerd
+// docker-containers.ts: which of dockerd's containers a published port is of, by the files that dockerd
 // keeps of each. They are there for every version, and reading them never waits for dockerd, which
 // holds its locks while it waits for a proxy.
 
