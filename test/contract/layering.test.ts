@@ -26,7 +26,17 @@ const levels = { native: documentedLevels('native'), src: documentedLevels('src'
  * API is enough.
  */
 const publicModules = [
-  ...['index', 'operations', 'system', 'unix-listener', 'address', 'errno', 'paint', 'sysctl', 'util'],
+  ...[
+    'index',
+    'operations',
+    'system',
+    'unix-listener',
+    'address',
+    'errno',
+    'paint',
+    'sysctl',
+    'util',
+  ],
   // Tables of data, without imports.
   ...['spec/fields', 'spec/counters'],
 ];
