@@ -30,7 +30,6 @@ const commands = [
     'settings',
     'enable',
     'disable',
-    'rootlesskit',
     'status',
     'path',
     'completion',

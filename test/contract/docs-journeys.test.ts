@@ -57,6 +57,8 @@ const rows: readonly Row[] = [
     by: 'test/docker/rootless-ports.test.ts',
     word: 'PortDriver',
   },
+  { is: /^docker rename$/, by: 'test/docker/control.test.ts', word: "'rename'" },
+  { is: /^docker run( -p)?$/, by: 'test/docker/rootless-host.ts', word: "'run'" },
 ];
 
 /** Each command of spliceport, and the file that runs it. */
