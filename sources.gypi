@@ -45,6 +45,7 @@
       'native/tcp/session_load.cc',
       'native/tcp/tcp_forward.cc',
       'native/tcp/tcp_session.cc',
+      'native/tcp/tcp_session_connect.cc',
       'native/tcp/tcp_session_end.cc',
       'native/udp/udp_flows.cc',
       'native/udp/udp_forward.cc',

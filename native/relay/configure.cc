@@ -31,7 +31,8 @@ AdmissionRulesPtr Configure(ForwardConfig& config, ForwardFields fields) {
                    .keepalive = {.idle_seconds = SecondsFrom(fields.keepalive_idle_ms),
                                  .interval_seconds = SecondsFrom(fields.keepalive_interval_ms),
                                  .probes = static_cast<int>(fields.keepalive_probes)},
-                   .udp_segmentation = fields.udp_segmentation};
+                   .udp_segmentation = fields.udp_segmentation,
+                   .wait_for_server_micros = fields.wait_for_server_ms * kMicrosPerMilli};
   if (!fields.trusted_proxies.empty()) {
     config.trusted_proxies = std::make_shared<const TrustedProxies>(
         TrustedProxies{.sources = std::move(fields.trusted_proxies),

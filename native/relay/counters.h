@@ -41,6 +41,7 @@ struct ForwardCounters {
   Counter connect_failures;
   Counter connect_timeouts;
   Counter connect_retries;
+  Counter server_waits;
   Counter sessions_reset;
   Counter local_failures;
   Counter sessions_moved;
@@ -101,6 +102,7 @@ inline constexpr NamedCounter kSingleCounters[] = {
     {&ForwardCounters::connect_failures, "connectFailures"},
     {&ForwardCounters::connect_timeouts, "connectTimeouts"},
     {&ForwardCounters::connect_retries, "connectRetries"},
+    {&ForwardCounters::server_waits, "serverWaits"},
     {&ForwardCounters::sessions_reset, "sessionsReset"},
     {&ForwardCounters::local_failures, "localFailures"},
     {&ForwardCounters::sessions_moved, "sessionsMoved"},

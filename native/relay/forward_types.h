@@ -31,6 +31,9 @@ struct Limits {
   size_t max_flows = 0;
   Keepalive keepalive;
   bool udp_segmentation = false;  // Trains of datagrams are received and sent as one.
+  // How long a client waits for a server that refuses or cannot be reached. 0: only as long as it
+  // takes to try a few times.
+  int64_t wait_for_server_micros = 0;
 };
 
 enum class SessionState : uint8_t { kConnecting, kOpen, kHalfClosed, kResetting };

@@ -24,6 +24,7 @@ inline constexpr std::array kSourceAddressNames{"container", "transparent", "pro
 
 struct ForwardFields {
   uint32_t connect_timeout_ms = 10'000;
+  uint32_t wait_for_server_ms = 0;
   uint32_t keepalive_idle_ms = 15'000;
   uint32_t keepalive_interval_ms = 15'000;
   uint32_t keepalive_probes = 9;
@@ -71,6 +72,7 @@ void EachForwardField(auto& settings, const auto& visit) {
 
 void EachAddedForwardField(auto& settings, const auto& visit) {
   visit("maxSessionsPerClient", settings.max_sessions_per_client);
+  visit("waitForServerMs", settings.wait_for_server_ms);
 }
 
 // The settings that say who is let in, other than how many.

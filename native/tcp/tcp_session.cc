@@ -13,9 +13,13 @@
 //     timeout, the client gets a RST. If descriptors or memory run out, the session waits for them,
 //     within the same timeout. A retarget starts again with the new target, within the same
 //     timeout.
-//     With the client's address shown, a client of another family than the target's is led to the
-//     address that the target's interface has of its family. If nothing answers there, it is led to
-//     the target.
+//     With a time to wait for the server, the attempts go on until it is over, an eighth of the
+//     time waited so far apart: a server is found soon after it has come, and one that does not
+//     come costs little. The connect timeout is then that of each attempt. The client's socket
+//     joins the epoll set, to notice a RST, or a FIN of a client that has sent nothing: both are
+//     gone. A FIN after data may come from a client that awaits its answer. With the client's
+//     address shown, a client of another family than the target's is led to the address that the
+//     target's interface has of its family. If nothing answers there, it is led to the target.
 //   kOpen
 //     A PROXY header to be written goes out first.
 //     Both sockets are in the epoll set, edge-triggered, once, for everything; the flags of
@@ -56,7 +60,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/descriptor_budget.h"
 #include "tcp/proxy_header.h"
 #include "tcp/tcp_forward.h"
 
@@ -64,14 +67,6 @@ namespace spliceport {
 
 namespace {
 
-// As many, and as far apart, as in the packaged rootlessport. As there, a wait follows the last one
-// too: 225 ms in all.
-constexpr int kConnectAttempts = 10;
-constexpr int64_t kRetryStepMicros = 5'000;
-// A server at the counterpart address is on this machine, so it answers at once, or a firewall is
-// in the way.
-constexpr int64_t kCounterpartTimeoutMicros = 1'000'000;
-constexpr int64_t kExhaustionRetryMicros = 20'000;
 // Shorter sessions do without the calls for keepalive.
 constexpr int64_t kKeepaliveAfterMicros = 3'000'000;
 
@@ -88,10 +83,10 @@ TcpSession::TcpSession(TcpForward& forward, UniqueFd client_fd, const Address& c
       host_(*this),
       container_(*this),
       begun_micros_(NowMicros()),
-      deadline_micros_(begun_micros_ + forward.config().limits.connect_timeout_micros),
       load_(forward.reactor().worker) {
   host_.fd = std::move(client_fd);
   host_.tuned = true;
+  SetConnectDeadline();
 }
 
 TcpSession::~TcpSession() {
@@ -137,68 +132,11 @@ void TcpSession::ReceiveHeader() {
   }
   state_ = State::kConnecting;
   begun_micros_ = NowMicros();
-  deadline_micros_ = begun_micros_ + config().limits.connect_timeout_micros;
+  SetConnectDeadline();
   Connect();
 }
 
 void TcpSession::Reject(SessionEnding why) {
-  ResetOnClose(host_.fd.get());
-  End(why);
-}
-
-void TcpSession::Connect() {
-  // A client that is still waiting gets the forward's current target, not the one of its arrival.
-  target_ = forward_->target();
-  const auto entered = reactor().netns.Enter(target_->netns);
-  if (!entered.ok()) return RetryConnect(-entered.error().code);
-  const auto opened = OpenContainerSide();
-  if (!opened.ok()) return RetryConnect(-opened.error().code);
-  const auto added = reactor().epoll.Add(container_.fd.get(), kEvents, container_);
-  if (!added.ok()) return RetryConnect(-added.error().code);
-  const int64_t patience =
-      LeadsToCounterpart() ? NowMicros() + kCounterpartTimeoutMicros : INT64_MAX;
-  reactor().timers.Arm(*this, std::min(patience, deadline_micros_));
-}
-
-Result<void> TcpSession::OpenContainerSide() {
-  if (config().source_address == SourceAddress::kTransparent) {
-    auto as_client = ConnectAsClient(reactor().client_routes, target_->netns, Protocol::kTcp,
-                                     client_.Unmapped(), target_->address, counterpart_);
-    if (as_client.ok()) {
-      container_.fd = std::move(as_client.value().fd);
-      lease_ = std::move(as_client.value().lease);
-      return {};
-    }
-    lease_.reset();
-    if (IsExhaustion(-as_client.error().code)) return as_client.error();
-  }
-  auto opened = OpenStreamSocket(target_->address.is_v6());
-  if (!opened.ok()) return opened.error();
-  if (!DescriptorBudget::OfProcess().HasRoomFor(opened.value().get()))
-    return SysError{-EMFILE, "socket"};
-  container_.fd = std::move(opened.value());
-  return StartConnect(container_.fd.get(), target_->address);
-}
-
-void TcpSession::RetryConnect(int error) {
-  static_cast<StreamEnd&>(container_) = StreamEnd();
-  connect_error_ = error;
-  int64_t delay = kExhaustionRetryMicros;
-  if (IsExhaustion(error)) {
-    forward_->PauseAccepting();
-  } else {
-    if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
-    if (LeadsToCounterpart()) counterpart_ = Counterpart::kAvoided;
-    delay = attempts_ * kRetryStepMicros;
-    if (++attempts_ < kConnectAttempts) counters().connect_retries.Add();
-  }
-  reactor().timers.Arm(*this, std::min(NowMicros() + delay, deadline_micros_));
-}
-
-void TcpSession::GiveUpConnecting(SessionEnding why) {
-  counters().connect_failures.Add();
-  if (why == SessionEnding::kConnectFailed) counters().connect_error.Set(connect_error_);
-  if (config().first_failure) config().first_failure->OnFailed({why, connect_error_});
   ResetOnClose(host_.fd.get());
   End(why);
 }
@@ -210,13 +148,7 @@ void TcpSession::OnTimer() {
     counters().proxy_headers_late.Add();
     return Reject(SessionEnding::kProxyLate);
   }
-  if (NowMicros() >= deadline_micros_) {
-    counters().connect_timeouts.Add();
-    return GiveUpConnecting(SessionEnding::kConnectTimeout);
-  }
-  if (attempts_ == kConnectAttempts) return GiveUpConnecting(SessionEnding::kConnectFailed);
-  if (container_.fd.valid()) return RetryConnect(ETIMEDOUT);
-  Connect();
+  ContinueConnecting();
 }
 
 void TcpSession::OnConnectEvent(uint32_t events) {
@@ -245,8 +177,7 @@ bool TcpSession::Open() {
   state_ = State::kOpen;
   if (config().source_address == SourceAddress::kTransparent && !lease_)
     counters().source_address_fallbacks.Add();
-  const auto added = reactor().epoll.Add(host_.fd.get(), kEvents, host_);
-  if (!added.ok()) {
+  if (!watches_client_ && !reactor().epoll.Add(host_.fd.get(), kEvents, host_).ok()) {
     Fail();
     return false;
   }
@@ -273,6 +204,7 @@ void TcpSession::OnSideEvents(Side& side, uint32_t events) {
   if (events & EPOLLOUT) side.writable = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side.hung_up = side.readable = true;
   if (state_ == State::kAwaitingHeader) return ReceiveHeader();
+  if (state_ == State::kConnecting && &side == &host_) return OnClientWaiting(events);
   if (state_ == State::kConnecting) return OnConnectEvent(events);
   if (state_ == State::kResetting) return AdvanceReset();
   // Reads report a reset too, but not after the same side's FIN, nor while the other side accepts

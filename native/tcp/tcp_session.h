@@ -70,8 +70,9 @@ class TcpSession final : public Deletable, private Runnable, private Timer {
   //
   //   state            in epoll          valid besides host_      timer; deadline_micros_
   //   kAwaitingHeader  host_             -                        header timeout; not in use
-  //   kConnecting      container_, if    target_; in an attempt   next attempt; when the connect
-  //                    open              container_.fd, lease_    timeout is
+  //   kConnecting      container_, if    target_; in an attempt   next attempt; when to give up
+  //                    open; host_, if   container_.fd, lease_
+  //                    watches_client_
   //   kOpen            both              container_.fd, target_   keepalive, once; not in use
   //   kResetting       both              as kOpen, reset_side_    next poll; when to give up
   //                                                               without progress
@@ -82,7 +83,7 @@ class TcpSession final : public Deletable, private Runnable, private Timer {
   //   kAwaitingHeader  kConnecting      ReceiveHeader, with a complete header
   //                    kClosed          Reject: malformed, late, denied
   //   kConnecting      kOpen            OnConnectEvent, through Open
-  //                    kClosed          GiveUpConnecting
+  //                    kClosed          GiveUpConnecting; OnClientWaiting
   //   kOpen            kResetting       BeginReset, by an event or by HandlePumpState
   //                    kClosed          Advance, after both FINs; Fail; FollowRetarget
   //   kResetting       kClosed          AdvanceReset; Fail
@@ -113,6 +114,15 @@ class TcpSession final : public Deletable, private Runnable, private Timer {
   const Address& server() const { return lease_ ? lease_->server() : target_->address; }
   bool LeadsToCounterpart() const { return server().is_v6() != target_->address.is_v6(); }
   void GiveUpConnecting(SessionEnding why);
+  // The timer's turn in kConnecting. May end the session.
+  void ContinueConnecting();
+  // The moment until which a server that refuses is tried again, and the end of all attempts.
+  int64_t PatientUntil() const;
+  void SetConnectDeadline();
+  // In kConnecting, once a server has been tried as often as without waitForServerMs.
+  void BeginWait();
+  // In kConnecting: something has come from a client that waits. May end the session.
+  void OnClientWaiting(uint32_t events);
   void OnConnectEvent(uint32_t events);
   // kConnecting to kOpen. False if the session has ended instead.
   bool Open();
@@ -176,6 +186,8 @@ class TcpSession final : public Deletable, private Runnable, private Timer {
   bool container_got_end_ = false;
   bool host_got_end_ = false;
   Counterpart counterpart_ = Counterpart::kAllowed;
+  bool waits_ = false;           // BeginWait has been called.
+  bool watches_client_ = false;  // In kConnecting: host_ is in the epoll set.
 };
 
 }  // namespace spliceport

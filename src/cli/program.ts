@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { addForwardOptions } from './forward/forward-options.js';
+import { addForwardOptions, addOnDemandOptions } from './forward/forward-options.js';
 import type { AddOptions, DrainOptions, RemoveOptions } from './commands/change.js';
 import { give, type Example } from './examples.js';
 import type { ForwardOptions } from './commands/forward.js';
@@ -78,6 +78,10 @@ const forwardExamples: readonly Example[] = [
     effect: 'accept at most 100 clients at a time, from the local network only',
   },
   {
+    command: 'spliceport forward 8080:80 --container web --on-demand podman --idle-stop 10m',
+    effect: 'start the container for its first client, and stop it after ten minutes without one',
+  },
+  {
     command: 'spliceport forward @web:80 --container web',
     effect: 'use the sockets that a socket unit of systemd with FileDescriptorName=web passes',
   },
@@ -125,6 +129,7 @@ function addForward(program: Command, setExitCode: SetExitCode): void {
       setExitCode(await forward(specs, options));
     });
   addForwardOptions(command, 'what to forward, as after -p of a container engine');
+  addOnDemandOptions(command);
   addLogOptions(command);
   give(command, forwardExamples);
 }

@@ -27,6 +27,10 @@ export const counters = {
     text: 'Not a count: why the latest of the others failed, such as `ECONNREFUSED`. Absent when there was none.',
   },
   connectRetries: { text: 'Further attempts to connect after the target refused.' },
+  serverWaits: {
+    text: 'Sessions whose client waited for a server that refused or could not be reached, because of `waitForServerMs`.',
+    see: 'api.md#servers-that-start',
+  },
   sessionsReset: {
     text: 'Sessions that ended by a reset of either side, or whose address the container has lost.',
   },
@@ -239,6 +243,15 @@ export const metrics: readonly Metric[] = [
     unit: 'attempts',
     help: 'Further attempts to connect after the target refused.',
     figures: [{ counter: 'connectRetries' }],
+  },
+  {
+    name: 'spliceport_server_waits_total',
+    kind: 'counter',
+    protocol: 'tcp',
+    unit: 'sessions',
+    help: 'TCP sessions whose client waited for a server that refused or could not be reached.',
+    see: 'api.md#servers-that-start',
+    figures: [{ counter: 'serverWaits' }],
   },
   {
     name: 'spliceport_accept_pauses_total',

@@ -142,6 +142,15 @@ export const forwardFields = {
     unit: 'ms',
     text: 'How long a connection to the container may take before the client is reset.',
   },
+  waitForServerMs: {
+    type: 'integer',
+    min: 0,
+    max: DAY_MS,
+    default: 0,
+    unit: 'ms',
+    text: 'How long a TCP client waits for a server that refuses or cannot be reached, as while a container starts. 0: for a quarter of a second.',
+    see: 'api.md#servers-that-start',
+  },
   // The times are those of Podman's own helper, which has Go's: who vanished is noticed after 15 +
   // 9 * 15 s.
   keepaliveIdleMs: {
@@ -291,7 +300,7 @@ export const shimOrder = {
     'deny',
     'trustedProxies',
   ],
-  forwardAdded: ['maxSessionsPerClient'],
+  forwardAdded: ['maxSessionsPerClient', 'waitForServerMs'],
 } as const satisfies Readonly<
   Record<'engine' | 'engineAdded', readonly (keyof typeof engineFields)[]> &
     Record<'forward' | 'forwardAdded', readonly (keyof typeof forwardFields)[]>

@@ -47,6 +47,12 @@ export interface ForwardSpec {
    */
   readonly connectTimeoutMs?: number;
   /**
+   * How long a TCP client waits for a server that refuses or cannot be reached, as while a container
+   * starts. What the client sends waits in its socket. Unit: ms. Default: 0, which means a quarter of
+   * a second. Range: 0 to 86,400,000.
+   */
+  readonly waitForServerMs?: number;
+  /**
    * How long the other end of a TCP session, on either side, may be silent before it is probed.
    * Unit: ms, rounded up to whole seconds. Default: 15,000. Range: 0 to 32,767,000; 0 turns probes
    * off. TCP_KEEPIDLE in tcp(7).

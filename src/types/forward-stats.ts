@@ -20,6 +20,11 @@ export interface Stats {
   readonly connectError?: string;
   /** Retries after a server refused a connection. */
   readonly connectRetries: number;
+  /**
+   * Sessions whose client waited for a server that refused or could not be reached, because of
+   * `ForwardSpec.waitForServerMs`.
+   */
+  readonly serverWaits: number;
   /** Sessions that ended by a reset of either side. */
   readonly sessionsReset: number;
   /**

@@ -45,7 +45,16 @@ const cases: [line: string, words: readonly string[]][] = [
   [
     'spliceport forward --',
     [
-      ...['--accept-proxy', '--allow', '--container', '--deny', '--drain', '--help', '--interval'],
+      ...[
+        '--accept-proxy',
+        '--allow',
+        '--container',
+        '--deny',
+        '--drain',
+        '--help',
+        '--idle-stop',
+        '--interval',
+      ],
       ...[
         '--json',
         '--log-format',
@@ -56,11 +65,13 @@ const cases: [line: string, words: readonly string[]][] = [
         '--max-sessions',
         '--netns',
         '--no-follow',
+        '--on-demand',
         '--pid',
         '--publish',
         '--source-address',
+        '--stop',
       ],
-      '--trusted-proxy',
+      ...['--trusted-proxy', '--wait-for-server'],
     ],
   ],
   ['spliceport forward 8080:80 --container ', ['db', 'other', 'web']],

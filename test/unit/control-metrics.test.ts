@@ -85,6 +85,7 @@ describe('the metrics', () => {
     [`spliceport_connect_retries_total{${ofTcp}}`, tcp.connectRetries],
     [`spliceport_accept_pauses_total{${ofTcp}}`, tcp.acceptPauses],
     [`spliceport_pipe_fallbacks_total{${ofTcp}}`, tcp.pipeFallbacks],
+    [`spliceport_server_waits_total{${ofTcp}}`, tcp.serverWaits],
     [`spliceport_sessions_refused_total{${ofTcp},reason="denied"}`, tcp.sessionsDenied],
     [`spliceport_sessions_refused_total{${ofTcp},reason="limit"}`, tcp.sessionsOverLimit],
     [`spliceport_sessions_refused_total{${ofTcp},reason="rate"}`, tcp.sessionsOverRate],

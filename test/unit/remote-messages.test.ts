@@ -207,6 +207,7 @@ describe('sections', () => {
         ...{ allow: ['10.0.0.0/8'], deny: ['10.0.0.1', '::1'], maxSessions: 9 },
         ...{ acceptProxy: true, trustedProxies: ['192.0.2.1'], sourceAddress: 'proxy-v2' },
         maxSessionsPerClient: 7,
+        waitForServerMs: 8,
       },
     ],
     undefined,
@@ -249,7 +250,7 @@ describe('sections', () => {
     const lists = from.times(3, () => from.list(() => from.text()));
     expect(lists).toEqual([['10.0.0.0/8'], ['10.0.0.1', '::1'], ['192.0.2.1']]);
     const added = new Reader(from.bytes());
-    expect([added.u32(), added.left, from.left]).toEqual([7, 0, 0]);
+    expect([added.u32(), added.u32(), added.left, from.left]).toEqual([7, 8, 0, 0]);
   });
 
   test('of new targets leave the namespace as it is where there is none', () => {

@@ -103,6 +103,7 @@ describe('a forward', () => {
     });
     expect(settings).toMatchObject({
       connectTimeoutMs: 10_000,
+      waitForServerMs: 0,
       keepaliveIdleMs: 15_000,
       keepaliveIntervalMs: 15_000,
       keepaliveProbes: 9,
@@ -123,6 +124,7 @@ describe('a forward', () => {
   test('is accepted as given, with canonical addresses', () => {
     const limits = {
       connectTimeoutMs: 1,
+      waitForServerMs: 86_400_000,
       keepaliveIdleMs: 0,
       keepaliveIntervalMs: 32_767_000,
       keepaliveProbes: 127,

@@ -14,7 +14,15 @@ import { openControl, withoutControl, type Control } from '../forward/control-so
 import { findContainer } from '../running/engines.js';
 import { EndRequests } from '../forward/end-requests.js';
 import { exitCodes, failureOf } from '../failure.js';
+import { emptyNetns } from '../forward/empty-netns.js';
 import { Follower, FollowingForwarder } from '../forward/follow.js';
+import { OnDemand } from '../forward/on-demand.js';
+import {
+  onDemandFrom,
+  type OnDemandCommands,
+  type OnDemandFlags,
+} from '../forward/on-demand-options.js';
+import { runCommand } from '../forward/run-command.js';
 import {
   describeContainer,
   jsonReport,
@@ -27,7 +35,7 @@ import { LiveLine } from '../text/live-line.js';
 import { remark } from '../output.js';
 import { ofOption } from '../option-failure.js';
 import { hasSessions, openLog, type LogOptions } from '../forward/open-log.js';
-import { enteredTarget, lookUpOutside } from '../forward/outer-process.js';
+import { enteredTarget, lookUpOutside, runOutside } from '../forward/outer-process.js';
 import { withPortOwner } from '../running/port-owner.js';
 import { isForbidden, reenter } from '../forward/reenter.js';
 import { withService } from '../forward/service-reports.js';
@@ -41,8 +49,12 @@ import { resolveTarget, type Target, type TargetOptions } from '../running/targe
 const TERMINAL_INTERVAL_SECONDS = 1;
 const LOG_INTERVAL_SECONDS = 60;
 
+/** A container may take this long to start. */
+const ON_DEMAND_WAIT_SECONDS = 60;
+
 /** Options of `forward`. */
-export interface ForwardOptions extends TargetOptions, ForwardSpecOptions, LogOptions {
+export interface ForwardOptions
+  extends TargetOptions, ForwardSpecOptions, LogOptions, Omit<OnDemandFlags, 'container'> {
   /** Unit: seconds. */
   readonly drain: number;
   /** How often traffic is reported. Unit: seconds. 0: never. */
@@ -56,14 +68,18 @@ export interface ForwardOptions extends TargetOptions, ForwardSpecOptions, LogOp
  * Forwards until a signal comes.
  * @returns The exit code.
  */
-export async function forward(texts: readonly string[], options: ForwardOptions): Promise<number> {
+export async function forward(texts: readonly string[], given: ForwardOptions): Promise<number> {
+  const onDemand = onDemandFrom(given);
+  const options =
+    onDemand === undefined ? given : { waitForServer: ON_DEMAND_WAIT_SECONDS, ...given };
   const sockets = passedSockets();
   const specs = specsFrom(texts, options, sockets);
   const settings = await findSettings();
   const entered = enteredTarget();
-  const target = entered ?? (await resolveTarget(options));
+  using empty = onDemand !== undefined && entered === undefined ? await emptyNetns() : undefined;
+  const target = entered ?? empty?.target ?? (await resolveTarget(options));
   if (entered === undefined && isForbidden(target)) return await reenter(target);
-  await serve(target, { specs, sockets }, options, settings(target));
+  await serve(target, { specs, sockets, onDemand }, options, settings(target));
   return exitCodes.done;
 }
 
@@ -100,6 +116,7 @@ async function findSettings(): Promise<(target: Target) => OwnSettings> {
 interface Wanted {
   readonly specs: readonly ForwardSpec[];
   readonly sockets: readonly PassedSocket[];
+  readonly onDemand: OnDemandCommands | undefined;
 }
 
 async function serve(
@@ -136,7 +153,11 @@ async function serve(
     forwards,
   });
   using watch = new ForwardWatch(forwarder, watching);
-  using follower = followed(target, options, { forwarder, control, report });
+  const to = { forwarder, control, report };
+  using follower =
+    wanted.onDemand === undefined
+      ? followed(target, options, to)
+      : startedOnDemand(target, wanted.onDemand, options, to);
   await Promise.race([requests.next(), control.drained]);
   service.stopping(options.drain * 1_000);
   follower?.[Symbol.dispose]();
@@ -145,15 +166,42 @@ async function serve(
   report({ event: 'closed', stats: forwarder.stats() });
 }
 
+/** Those that are told where a container is. */
+interface Followed {
+  readonly forwarder: FollowingForwarder;
+  readonly control: Control;
+  readonly report: Report;
+}
+
+/** Starts a named container for its clients. */
+function startedOnDemand(
+  { netnsPath }: Target,
+  commands: OnDemandCommands,
+  { container: name = '', waitForServer = ON_DEMAND_WAIT_SECONDS }: ForwardOptions,
+  { forwarder, control, report }: Followed,
+): Disposable {
+  const isInner = enteredTarget() !== undefined;
+  const asleep = `Container ${name} does not run. Its next client starts it.`;
+  control.show({}, asleep);
+  return new OnDemand({
+    ...{ name, commands, forwarder },
+    waitMs: waitForServer * 1_000,
+    emptyNetnsPath: netnsPath,
+    lookUp: isInner ? lookUpOutside : findContainer,
+    run: isInner ? runOutside : runCommand,
+    report: (event) => {
+      if (event.event === 'container-back') control.show({ id: event.id, pid: event.pid });
+      if (event.event === 'container-ended') control.show({}, asleep);
+      report(event);
+    },
+  });
+}
+
 /** Follows a named container; a process or a namespace has no successor to follow. */
 function followed(
   { pid }: Target,
   { container: name, follow }: ForwardOptions,
-  to: {
-    readonly forwarder: FollowingForwarder;
-    readonly control: Control;
-    readonly report: Report;
-  },
+  to: Followed,
 ): Disposable | undefined {
   if (!follow || name === undefined || pid === undefined) return undefined;
   const { forwarder, control, report } = to;

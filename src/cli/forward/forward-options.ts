@@ -17,6 +17,8 @@ export interface ForwardSpecOptions {
   readonly maxPerClient?: number;
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
+  /** Unit: seconds. */
+  readonly waitForServer?: number;
 }
 
 /**
@@ -60,11 +62,47 @@ export function addForwardOptions(command: Command, description: string): Comman
       parseCount,
     )
     .option('--allow <cidr>', 'accept only clients from this block; repeatable', collect)
-    .option('--deny <cidr>', 'reject clients from this block; repeatable', collect);
+    .option('--deny <cidr>', 'reject clients from this block; repeatable', collect)
+    .option(
+      '--wait-for-server <time>',
+      'how long clients wait for a server that refuses, such as 30s',
+      parseTime,
+    );
+}
+
+/** Adds the options that start and stop the container. */
+export function addOnDemandOptions(command: Command): Command {
+  return command
+    .option(
+      '--on-demand <command>',
+      'start the container for its first client, by this command; podman and docker stand for their start NAME',
+    )
+    .option(
+      '--idle-stop <time>',
+      'stop it after this time without sessions, such as 10m',
+      parseTime,
+    )
+    .option(
+      '--stop <command>',
+      'how to stop it (default: that of --on-demand, with stop for start)',
+    );
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
+}
+
+const SECONDS_OF = { s: 1, m: 60, h: 3_600 } as const;
+const MAX_TIME_SECONDS = 86_400;
+
+/** A time such as `90`, `90s`, `10m` or `1h`, in seconds. */
+function parseTime(text: string): number {
+  const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)([smh])?$/.exec(text) ?? [];
+  const seconds = Number(number) * SECONDS_OF[unit as keyof typeof SECONDS_OF];
+  if (!(seconds > 0 && seconds <= MAX_TIME_SECONDS)) {
+    throw new InvalidArgumentError('Expected a time of up to a day, such as 30s, 10m or 1h.');
+  }
+  return seconds;
 }
 
 /** The library checks the range. */

@@ -33,13 +33,13 @@ export function leaveOuterProcess(): void {
  * A question of the inner process: in its user namespace it is root, and engines would answer for
  * root.
  */
-export interface OuterQuestion {
-  readonly lookUp: string;
-}
+export type OuterQuestion = { readonly lookUp: string } | { readonly run: string };
 
 /** The answer; without a container if it is not running. */
 export interface OuterAnswer {
   readonly container?: EngineContainer;
+  /** Of a command. */
+  readonly exitCode?: number;
 }
 
 /** A message of the inner process for systemd, which knows only the outer one. */
@@ -49,9 +49,19 @@ export interface OuterNotice {
 
 /** Asks the outer process for a container. One question at a time. */
 export async function lookUpOutside(name: string): Promise<EngineContainer> {
-  const answer = new Promise<OuterAnswer>((resolve) => process.once('message', resolve));
-  process.send?.({ lookUp: name } satisfies OuterQuestion);
-  const { container } = await answer;
+  const { container } = await ask({ lookUp: name });
   if (container === undefined) throw new Error(`no container ${name} is running`);
   return container;
+}
+
+/** Has the outer process run a command. One question at a time. */
+export async function runOutside(command: string): Promise<number> {
+  const { exitCode = 1 } = await ask({ run: command });
+  return exitCode;
+}
+
+function ask(question: OuterQuestion): Promise<OuterAnswer> {
+  const answer = new Promise<OuterAnswer>((resolve) => process.once('message', resolve));
+  process.send?.(question);
+  return answer;
 }

@@ -83,12 +83,21 @@ export async function reenter(target: Target): Promise<number> {
   }
 }
 
-async function answer(child: ChildProcess, { lookUp }: OuterQuestion): Promise<void> {
-  const { findContainer } = await import('../running/engines.js');
-  const container = await findContainer(lookUp).catch(() => undefined);
-  const reply: OuterAnswer = container === undefined ? {} : { container };
+async function answer(child: ChildProcess, question: OuterQuestion): Promise<void> {
+  const reply = await ('run' in question ? run(question.run) : lookUp(question.lookUp));
   // It may have exited in the meantime.
   if (child.connected) child.send(reply, () => undefined);
+}
+
+async function run(command: string): Promise<OuterAnswer> {
+  const { runCommand } = await import('./run-command.js');
+  return { exitCode: await runCommand(command) };
+}
+
+async function lookUp(name: string): Promise<OuterAnswer> {
+  const { findContainer } = await import('../running/engines.js');
+  const container = await findContainer(name).catch(() => undefined);
+  return container === undefined ? {} : { container };
 }
 
 function noWayIn({ netnsPath, pid }: Target): CliFailure {

@@ -32,6 +32,22 @@ export type ForwardEvent =
     } & Traffic)
   | { readonly event: 'container-ended'; readonly container: string }
   | {
+      readonly event: 'container-starting';
+      readonly container: string;
+      readonly command: string;
+    }
+  | {
+      readonly event: 'container-stopping';
+      readonly container: string;
+      readonly command: string;
+    }
+  | {
+      readonly event: 'container-command-failed';
+      readonly container: string;
+      readonly command: string;
+      readonly reason: string;
+    }
+  | {
       readonly event: 'container-back';
       readonly container: string;
       readonly id: string;
@@ -74,6 +90,11 @@ export function terminalReport(line: LiveLine, log: Log): Report {
   let ended = '';
   return (event) => {
     switch (event.event) {
+      case 'container-starting':
+      case 'container-stopping':
+      case 'container-command-failed':
+        line.above(() => remark(describeCommand(event)));
+        return;
       case 'container-ended':
       case 'container-back':
         ended = event.event === 'container-ended' ? `   ${event.container} has stopped` : '';
@@ -126,6 +147,13 @@ export function logReport(log: Log): Report {
       case 'retargeted':
         log.info({ event: name, ...facts }, `${name} ${describeForward(event.forward)}`);
         return;
+      case 'container-starting':
+      case 'container-stopping':
+        log.info({ event: name, ...facts }, describeCommand(event));
+        return;
+      case 'container-command-failed':
+        log.warn({ event: name, ...facts }, describeCommand(event));
+        return;
       case 'container-ended':
         log.warn({ event: name, ...facts }, describeContainer(event));
         return;
@@ -160,6 +188,21 @@ export function describeContainer({
   return event === 'container-ended'
     ? `Container ${container} has stopped. Its forwards wait until it runs again.`
     : `Container ${container} is running again, and its forwards lead to it.`;
+}
+
+/** The message about a command of --on-demand. */
+export function describeCommand(
+  event: Extract<ForwardEvent, { readonly command: string }>,
+): string {
+  const { container, command } = event;
+  switch (event.event) {
+    case 'container-starting':
+      return `A client has come for container ${container}: ${command}`;
+    case 'container-stopping':
+      return `Container ${container} is not in use: ${command}`;
+    case 'container-command-failed':
+      return `Container ${container}: ${JSON.stringify(command)} has failed: ${event.reason}`;
+  }
 }
 
 /** With the id that the other commands use. */

@@ -2,7 +2,13 @@
 
 import type { ServiceManager } from '../systemd/notify.js';
 import { count } from '../text/units.js';
-import { describeContainer, describeDraining, describeTraffic, type Report } from './reports.js';
+import {
+  describeCommand,
+  describeContainer,
+  describeDraining,
+  describeTraffic,
+  type Report,
+} from './reports.js';
 
 /** The same reports, some of them to systemd as well. */
 export function withService<T extends { readonly report: Report }>(
@@ -26,6 +32,11 @@ export function withService<T extends { readonly report: Report }>(
       case 'container-back':
         ended = '';
         service.status(describeContainer(event));
+        return;
+      case 'container-starting':
+      case 'container-stopping':
+      case 'container-command-failed':
+        service.status(describeCommand(event));
         return;
       case 'draining':
         service.status(describeDraining(event));

@@ -17,7 +17,7 @@ export function specsFrom(
   sockets: readonly PassedSocket[] = [],
 ): ForwardSpec[] {
   const { publish = [], sourceAddress, acceptProxy = false, trustedProxy } = options;
-  const { maxSessions, maxRate, maxPerClient, allow, deny } = options;
+  const { maxSessions, maxRate, maxPerClient, allow, deny, waitForServer } = options;
   const texts = [...words, ...publish];
   if (texts.length === 0) throw usageFailure("missing required argument 'spec'", hint);
   const parsed = texts.flatMap((text) => parseWord(text, sockets).map((spec) => ({ text, spec })));
@@ -41,6 +41,7 @@ export function specsFrom(
     ...(maxPerClient !== undefined && { maxSessionsPerClient: maxPerClient }),
     ...(allow !== undefined && { allow }),
     ...(deny !== undefined && { deny }),
+    ...(waitForServer !== undefined && { waitForServerMs: Math.round(waitForServer * 1_000) }),
   }));
 }
 

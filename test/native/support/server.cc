@@ -47,10 +47,11 @@ Ending ReadToEnd(int fd) {
   }
 }
 
-Server::Server(int netns, std::function<void(int)> handler) : handler_(std::move(handler)) {
+Server::Server(int netns, std::function<void(int)> handler, uint16_t port)
+    : handler_(std::move(handler)) {
   Result<UniqueFd> listener = SysError{0, ""};
   InNamespace(netns, [&] {
-    listener = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", 0), false);
+    listener = OpenHostSocket(Protocol::kTcp, *Address::Parse("127.0.0.1", port), false);
   });
   REQUIRE(listener.ok());
   listener_ = std::move(listener.value());

@@ -28,7 +28,8 @@ Ending ReadToEnd(int fd);
 // own.
 class Server {
  public:
-  Server(int netns, std::function<void(int)> handler);
+  // Port 0: a free one.
+  Server(int netns, std::function<void(int)> handler, uint16_t port = 0);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -27,10 +27,12 @@ struct UsualLimits {
   size_t max_flows = 16'384;
   Keepalive keepalive{15, 15, 9};
   bool udp_segmentation = true;
+  int64_t wait_for_server_micros = 0;
 
   // NOLINTNEXTLINE(google-explicit-constructor): stands for one everywhere.
   constexpr operator Limits() const {
-    return {connect_timeout_micros, udp_timeout_micros, max_flows, keepalive, udp_segmentation};
+    return {connect_timeout_micros, udp_timeout_micros,    max_flows, keepalive,
+            udp_segmentation,       wait_for_server_micros};
   }
 };
 
