@@ -32,6 +32,7 @@ TEST_CASE("a forward without settings has the defaults, and rules for nobody") {
   CHECK(config.limits.keepalive.interval_seconds == 15);
   CHECK(config.limits.keepalive.probes == 9);
   CHECK(config.limits.udp_segmentation);
+  CHECK(config.limits.wait_for_server_micros == 0);
   CHECK(config.source_address == SourceAddress::kContainer);
   CHECK(config.trusted_proxies == nullptr);
 }
@@ -41,6 +42,12 @@ TEST_CASE("times of keepalive are rounded up to whole seconds, and 0 turns it of
   Configure(config, {.keepalive_idle_ms = 0, .keepalive_interval_ms = 1'001});
   CHECK(config.limits.keepalive.idle_seconds == 0);
   CHECK(config.limits.keepalive.interval_seconds == 2);
+}
+
+TEST_CASE("clients wait for a server for the time that is set") {
+  ForwardConfig config;
+  Configure(config, {.wait_for_server_ms = 1'500});
+  CHECK(config.limits.wait_for_server_micros == 1'500'000);
 }
 
 TEST_CASE("each limit on clients by itself makes rules") {

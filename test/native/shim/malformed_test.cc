@@ -87,8 +87,8 @@ std::vector<UniqueFd> SomeFds(int count) {
 
 TEST_CASE("each section succeeds when it is whole, also with fields that are not known yet") {
   Writer later;
-  // Of the two forwards of `A`: their later settings.
-  later.Text("later");
+  // Of the two forwards of `A`: their later settings, with more than are known.
+  later.Text(std::string(256, 'l'));
   later.Text("");
   later.Text("more");
   const std::string later_fields = later.Take();
