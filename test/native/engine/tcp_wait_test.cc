@@ -25,7 +25,7 @@ Address Unused(int netns) {
 struct Waiting {
   explicit Waiting(UsualLimits limits = {.wait_for_server_micros = kLong})
       : target(Unused(harness.netns())), host(harness.Add(1, Protocol::kTcp, target, limits)) {}
-  UniqueFd Client(const std::string& words) {
+  UniqueFd Client(const std::string& words) const {
     UniqueFd client = ConnectTo(host);
     if (!words.empty()) REQUIRE(SendAll(client.get(), words));
     return client;
