@@ -33,6 +33,7 @@ const rows: readonly Row[] = [
   { is: /^npm rebuild spliceport$/, not: 'it is the install step, which "npm cit" runs' },
   { is: /^ln -s /, by: 'test/contract/package-files.test.ts', word: 'symlinkSync' },
   { is: /^npm (ci && npm )?run deb$/, by: 'test/package/deb.test.ts', word: 'scripts/deb.mjs' },
+  { is: /^npm run rpm$/, by: 'test/package/rpm.test.ts', word: "'rpm', '--', folder" },
   { is: /^sudo apt install .*deb$/, by: 'test/package/deb.test.ts', word: 'dpkg -i' },
   { is: /^sudo apt purge spliceport$/, by: 'test/package/deb.test.ts', word: 'dpkg --purge' },
   { is: /^npm run bench/, by: 'test/contract/bench-smoke.test.ts', word: 'bench/run.mjs' },

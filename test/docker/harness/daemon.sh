@@ -1,8 +1,8 @@
 #!/bin/bash
-# daemon.sh PACKAGE NODE [ROOT]: the first process of a throw-away machine with dockerd, in new mount,
-# pid, network, uts and ipc namespaces: no rule, bridge or container is anywhere else. The kernel
-# ends all of it with this process, which ends with its standard input. PACKAGE and
-# NODE become /run/test/package and /run/test/node. With ROOT, dockerd is that of a Debian root
+# daemon.sh PACKAGE NODE [ROOT]: the first process of a throw-away machine with dockerd, in new
+# mount, pid, network, uts and ipc namespaces: no rule, bridge or container is anywhere else. The
+# kernel ends all of it with this process, which ends with its standard input. PACKAGE and NODE
+# become /run/test/package and /run/test/node. With ROOT, dockerd is that of a Debian root
 # (scripts/debian-root.sh), which stays as it is. Each line that it reads is for dockerd: start, or
 # a signal's name.
 set -euo pipefail
