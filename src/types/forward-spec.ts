@@ -47,9 +47,9 @@ export interface ForwardSpec {
    */
   readonly connectTimeoutMs?: number;
   /**
-   * How long a TCP client waits for a server that refuses or cannot be reached, as while a container
-   * starts. What the client sends waits in its socket. Unit: ms. Default: 0, which means a quarter of
-   * a second. Range: 0 to 86,400,000.
+   * How long a TCP client waits for a server that refuses or cannot be reached, as while a
+   * container starts. What the client sends waits in its socket. Unit: ms. Default: 0, which means
+   * a quarter of a second. Range: 0 to 86,400,000.
    */
   readonly waitForServerMs?: number;
   /**

@@ -1,5 +1,5 @@
-// What is known of dockerd's proxies by the control API, without dockerd: `ls` and its like by container name, settings,
-// and what happens where there is no node for them.
+// What is known of dockerd's proxies by the control API, without dockerd: `ls` and its like by
+// container name, settings, and what happens where there is no node for them.
 
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';

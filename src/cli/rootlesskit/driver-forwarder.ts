@@ -74,7 +74,8 @@ export class DriverForwarder extends Forwarder {
     if (!('port' in wanted.host)) return super.add(wanted);
     const spec = wanted as ForwardSpec;
     return this.#addPort(spec).catch(async (error: unknown) => {
-      // What was removed while there was no driver is restored all the same, and is then in the way.
+      // What was removed while there was no driver is restored all the same, and is then in the
+      // way.
       const { forwardId } = error as SpliceportError;
       const port = this.#ports.get(this.#portIds.get(forwardId ?? 0) ?? 0);
       if (port?.isRestored !== true) throw error;

@@ -1,6 +1,6 @@
-// docker-containers.ts: which of dockerd's containers a published port is of, by the files that dockerd
-// keeps of each. They are there for every version, and reading them never waits for dockerd, which
-// holds its locks while it waits for a proxy.
+// docker-containers.ts: which of dockerd's containers a published port is of, by the files that
+// dockerd keeps of each. They are there for every version, and reading them never waits for
+// dockerd, which holds its locks while it waits for a proxy.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -182,16 +182,22 @@ function addForm(forwarders: readonly ForwarderRow[], chosen: string | undefined
         </details>
       </>
     ),
-    actionFor: ({ forwarder = '', spec = '', allow, deny, ...limits }) => ({
+    actionFor: ({ forwarder = '', spec = '', ...limits }) => ({
       do: 'add',
       forwarder,
       spec,
-      ...(limits.maxSessions && { maxSessions: Number(limits.maxSessions) }),
-      ...(limits.maxRate && { maxRate: Number(limits.maxRate) }),
-      ...(limits.maxPerClient && { maxPerClient: Number(limits.maxPerClient) }),
-      ...(allow && { allow: words(allow) }),
-      ...(deny && { deny: words(deny) }),
+      ...limitsOf(limits),
     }),
+  };
+}
+
+function limitsOf({ maxSessions, maxRate, maxPerClient, allow, deny }: Fields) {
+  return {
+    ...(maxSessions && { maxSessions: Number(maxSessions) }),
+    ...(maxRate && { maxRate: Number(maxRate) }),
+    ...(maxPerClient && { maxPerClient: Number(maxPerClient) }),
+    ...(allow && { allow: words(allow) }),
+    ...(deny && { deny: words(deny) }),
   };
 }
 

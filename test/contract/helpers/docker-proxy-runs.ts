@@ -1,5 +1,5 @@
-// docker-proxy-runs.ts: libexec/docker-proxy as dockerd starts it, in folders of its own, beside the files that dockerd
-// keeps of its containers.
+// docker-proxy-runs.ts: libexec/docker-proxy as dockerd starts it, in folders of its own, beside
+// the files that dockerd keeps of its containers.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
