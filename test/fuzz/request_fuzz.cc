@@ -56,17 +56,17 @@ size_t TakeNumber(std::span<const char>& bytes) {
 void ReadAll(std::span<const char> bytes) {
   Reader engine(bytes);
   if (const auto section = ReadEngine(engine)) {
-    Expect(section->settings.workers > 0);
-    Expect(section->settings.pipe_capacity_bytes > 0);
+    Expect(section->fields.workers > 0);
+    Expect(section->fields.pipe_capacity_bytes > 0);
   }
   Reader open(bytes);
   if (const auto requests = ReadOpen(open)) Expect(requests->size() <= 1 << 20);
   Reader add(bytes);
   const auto entries = ReadAdd(add);
   for (const AddEntry& entry : entries.value_or(std::vector<AddEntry>())) {
-    Expect(entry.count > 0 && entry.common.id >= 0);
+    Expect(entry.count > 0 && entry.first_id >= 0);
     Expect(entry.target.port() + entry.count <= 65'536);
-    Expect(entry.common.limits.max_flows > 0);
+    Expect(entry.fields.max_flows > 0);
   }
   Reader retarget(bytes);
   (void)ReadRetarget(retarget);
