@@ -26,12 +26,13 @@ const seed = Number(process.env['SPLICEPORT_SOAK_SEED'] ?? Date.now() % 1_000_00
 
 /**
  * What a figure may grow by in all measured rounds, and still be called noise: a few bytes for each
- * of some ten thousand connections.
+ * of some ten thousand connections. What is called often is compiled anew for minutes, and the
+ * resident has most of such code: a shim that stayed in its heap would be 12 KiB.
  */
 const ALLOWED: Readonly<Record<string, Readonly<Record<keyof Figures, number>>>> = {
   library: { memoryKiB: 2_048, descriptors: 4, threads: 0, heapKiB: 256 },
   helper: { memoryKiB: 256, descriptors: 4, threads: 0, heapKiB: 0 },
-  resident: { memoryKiB: 4_096, descriptors: 4, threads: 0, heapKiB: 512 },
+  resident: { memoryKiB: 6_144, descriptors: 4, threads: 0, heapKiB: 1_536 },
 };
 /** By chance once in a hundred. */
 const SIGNIFICANT = 2.33;
