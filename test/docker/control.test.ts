@@ -25,8 +25,7 @@ describe.skipIf(wants && isMissing(docker, 'dockerd'))('spliceport under dockerd
   afterAll(() => host.stop());
   beforeEach(async () => {
     host.settings();
-    const all = await host.docker(['ps', '-aq']);
-    if (all !== '') await host.docker(['rm', '-f', ...all.split('\n')]);
+    await host.removeContainers();
   });
 
   async function serving(options: readonly string[]): Promise<string> {

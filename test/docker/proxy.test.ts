@@ -20,10 +20,7 @@ describe.skipIf(wants && isMissing(docker, 'dockerd'))('under dockerd', () => {
     client = host.outside();
   });
   afterAll(() => host.stop());
-  beforeEach(async () => {
-    const all = await host.docker(['ps', '-aq']);
-    if (all !== '') await host.docker(['rm', '-f', ...all.split('\n')]);
-  });
+  beforeEach(() => host.removeContainers());
 
   /** A container with a server of both protocols and families. */
   async function serving(options: readonly string[]): Promise<{ name: string; server: Peer }> {
@@ -89,8 +86,7 @@ describe.skipIf(wants && isMissing(docker, 'dockerd'))('under dockerd', () => {
       expect(await client.ask.echoTcp({ host: '127.0.0.1', port: 7021, bytes: 1_000 })).toBe(true);
       expect(await servers[1]?.ask.seen()).toHaveLength(1);
     } finally {
-      const all = await host.docker(['ps', '-aq']);
-      await host.docker(['rm', '-f', ...all.split('\n')]);
+      await host.removeContainers();
       await host.docker(['network', 'rm', 'second']);
     }
   });

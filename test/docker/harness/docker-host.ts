@@ -111,6 +111,12 @@ export class DockerHost {
     writeFileSync(`/proc/${this.pid}/root/run/test/settings.json`, text);
   }
 
+  /** Removes every container, whether it runs or not. */
+  async removeContainers(): Promise<void> {
+    const all = await this.docker(['ps', '-aq']);
+    if (all !== '') await this.docker(['rm', '-f', ...all.split('\n')]);
+  }
+
   /** A container with these options of `docker run`; its name. */
   async run(options: readonly string[]): Promise<string> {
     const name = `test${(this.#names += 1)}`;
